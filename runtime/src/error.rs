@@ -1,0 +1,144 @@
+//! Errors of files, directories and sockets: what was tried, on what, and why it failed.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The operation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum IoOp {
+    Open,
+    Read,
+    Write,
+    Sync,
+    Allocate,
+    Truncate,
+    Length,
+    Close,
+    CreateDir,
+    List,
+    Exists,
+    Rename,
+    Remove,
+    SyncDir,
+    Space,
+    Lock,
+    Bind,
+    Accept,
+    Connect,
+    Receive,
+    Send,
+    Shutdown,
+    Configure,
+    Resolve,
+    Signal,
+}
+
+impl IoOp {
+    fn verb(self) -> &'static str {
+        match self {
+            IoOp::Open => "open",
+            IoOp::Read => "read",
+            IoOp::Write => "write",
+            IoOp::Sync => "sync",
+            IoOp::Allocate => "allocate space for",
+            IoOp::Truncate => "set the length of",
+            IoOp::Length => "read the length of",
+            IoOp::Close => "close",
+            IoOp::CreateDir => "create the directory",
+            IoOp::List => "list the directory",
+            IoOp::Exists => "look for",
+            IoOp::Rename => "rename",
+            IoOp::Remove => "remove",
+            IoOp::SyncDir => "sync the directory",
+            IoOp::Space => "ask for the free space at",
+            IoOp::Lock => "lock",
+            IoOp::Bind => "listen on",
+            IoOp::Accept => "accept a connection on",
+            IoOp::Connect => "connect to",
+            IoOp::Receive => "receive from",
+            IoOp::Send => "send to",
+            IoOp::Shutdown => "shut down the connection to",
+            IoOp::Configure => "set an option of the connection to",
+            IoOp::Resolve => "resolve",
+            IoOp::Signal => "watch",
+        }
+    }
+}
+
+/// What an operation was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IoTarget {
+    /// A file or directory.
+    Path(PathBuf),
+    /// A local or remote socket address.
+    Addr(SocketAddr),
+    /// A name that is neither: a host name, a signal.
+    Name(String),
+}
+
+impl fmt::Display for IoTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IoTarget::Path(path) => write!(f, "{}", path.display()),
+            IoTarget::Addr(addr) => write!(f, "{addr}"),
+            IoTarget::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A failed operation: `cannot <op> <target>: <reason>`.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {} {target}: {source}", .op.verb())]
+pub struct IoError {
+    /// What was tried.
+    pub op: IoOp,
+    /// On what.
+    pub target: IoTarget,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl IoError {
+    /// A failure of `op` on the file or directory `path`.
+    pub fn path(op: IoOp, path: impl AsRef<Path>, source: io::Error) -> IoError {
+        IoError {
+            op,
+            target: IoTarget::Path(path.as_ref().to_path_buf()),
+            source,
+        }
+    }
+
+    /// A failure of `op` on the socket address `addr`.
+    pub fn addr(op: IoOp, addr: SocketAddr, source: io::Error) -> IoError {
+        IoError {
+            op,
+            target: IoTarget::Addr(addr),
+            source,
+        }
+    }
+
+    /// A failure of `op` on something that has only a name.
+    pub fn name(op: IoOp, name: impl Into<String>, source: io::Error) -> IoError {
+        IoError {
+            op,
+            target: IoTarget::Name(name.into()),
+            source,
+        }
+    }
+
+    /// The kind of the reason; a full disk or an exhausted quota is [`io::ErrorKind::StorageFull`].
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// True when the device or the quota is full.
+    pub fn is_storage_full(&self) -> bool {
+        matches!(
+            self.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
