@@ -40,25 +40,37 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// Two settings exclude each other; found by the program that owns the table.
-    #[error(
-        "{place}: `{key} = {value}` is not possible together with `{other_key} = {other_value}` ({other_place}); {remedy}"
-    )]
-    Contradiction {
-        /// Where the first was set.
-        place: Place,
-        /// The first key.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// The second key.
-        other_key: &'static str,
-        /// Its value.
-        other_value: String,
-        /// Where the second was set.
-        other_place: Place,
-        /// What to do.
-        remedy: &'static str,
-    },
+    #[error(transparent)]
+    Contradiction(Box<Contradiction>),
+}
+
+/// Two settings that exclude each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{first} is not possible together with {second}; {remedy}")]
+pub struct Contradiction {
+    /// The first setting.
+    pub first: Setting,
+    /// The second setting.
+    pub second: Setting,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// A key with its value and where it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Where it was set.
+    pub place: Place,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} = {}` ({})", self.key, self.value, self.place)
+    }
 }
 
 /// All reasons not to start, one a line.

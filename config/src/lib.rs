@@ -27,6 +27,6 @@ mod page;
 pub mod properties;
 mod settings;
 
-pub use error::{ConfigError, ConfigErrors, Warning};
+pub use error::{ConfigError, ConfigErrors, Contradiction, Setting, Warning};
 pub use key::{Effect, Key, Kind, Table, ValueError};
 pub use settings::{Place, Settings, Source};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{ConfigError, ConfigErrors, Warning};
+use crate::error::{ConfigError, ConfigErrors, Contradiction, Setting, Warning};
 use crate::key::{Effect, Key, Kind, Table, parse_bool, parse_size};
 use crate::properties::{self, Property};
 
@@ -189,16 +189,20 @@ impl Settings {
 
     /// An error for two settings that exclude each other, with where they come from.
     pub fn contradiction(&self, name: &str, other: &str, remedy: &'static str) -> ConfigError {
+        let (first, second) = (self.setting(name), self.setting(other));
+        ConfigError::Contradiction(Box::new(Contradiction {
+            first,
+            second,
+            remedy,
+        }))
+    }
+
+    fn setting(&self, name: &str) -> Setting {
         let (key, value) = self.entry(name);
-        let (other_key, other_value) = self.entry(other);
-        ConfigError::Contradiction {
-            place: value.place.clone(),
+        Setting {
             key: key.name,
             value: value.text.clone(),
-            other_key: other_key.name,
-            other_value: other_value.text.clone(),
-            other_place: other_value.place.clone(),
-            remedy,
+            place: value.place.clone(),
         }
     }
 
@@ -417,7 +421,7 @@ mod tests {
         let error = settings.contradiction("namesrvAddr", "listenPort", "remove one");
         assert_eq!(
             error.to_string(),
-            "option -n: `namesrvAddr = a:1` is not possible together with `listenPort = 9876` (default); remove one"
+            "`namesrvAddr = a:1` (option -n) is not possible together with `listenPort = 9876` (default); remove one"
         );
     }
 }
