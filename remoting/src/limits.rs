@@ -1,0 +1,29 @@
+//! Every limit of the protocol crate, by name.
+
+/// Largest frame in bytes, its four length bytes included. RocketMQ 5.5.0, class
+/// NettyServerConfig and NettyClientConfig: a peer closes the connection on a longer one.
+pub const MAX_FRAME: usize = 16 * 1024 * 1024;
+
+/// Largest header in bytes. Properties are at most 32,767 bytes, and JSON escapes make at most six
+/// bytes of one, so that no honest request comes near this.
+pub const MAX_HEADER: usize = 1024 * 1024;
+
+/// Largest number of extension fields in one header. A send has 15.
+pub const MAX_EXT_FIELDS: usize = 256;
+
+/// Deepest nesting of JSON objects and arrays, in headers and in bodies.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// Largest body that a compressed one may inflate to, in bytes: about half a million topics.
+pub const MAX_INFLATED: usize = 64 * 1024 * 1024;
+
+/// Longest piece of a wrong value that an error message repeats, in characters.
+pub const MAX_QUOTED_VALUE: usize = 64;
+
+const _: () = assert!(MAX_HEADER < 1 << 24, "the header length has 24 bits");
+const _: () = assert!(MAX_HEADER < MAX_FRAME, "a header must fit a frame");
+const _: () = assert!(MAX_FRAME <= i32::MAX as usize, "the frame length is an i32");
+const _: () = assert!(
+    MAX_FRAME <= MAX_INFLATED,
+    "compression must not shrink what is allowed"
+);
