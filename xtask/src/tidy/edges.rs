@@ -5,46 +5,26 @@ use super::workspace::Crate;
 
 /// The whole map: a crate, and the crates of ours it may name in its manifest, for any purpose.
 /// An edge is added here first, with its reason in the same commit.
+#[rustfmt::skip]
 const EDGES: [(&str, &[&str]); 13] = [
     // Vocabulary, tables of settings, and the only door to the outside.
-    ("config", &[]),
-    ("model", &[]),
-    ("runtime", &[]),
+    ("config",    &[]),
+    ("model",     &[]),
+    ("runtime",   &[]),
     // Bytes on the wire (no I/O), bytes on the disk.
-    ("remoting", &["model"]),
-    ("storage", &["model", "runtime"]),
+    ("remoting",  &["model"]),
+    ("storage",   &["model", "runtime"]),
     ("transport", &["remoting", "runtime"]),
     // What RocketMQ means. `namesrv` names `runtime` to start its executor.
-    (
-        "broker",
-        &["model", "remoting", "runtime", "storage", "transport"],
-    ),
-    (
-        "namesrv",
-        &["config", "model", "remoting", "runtime", "transport"],
-    ),
-    ("client", &["remoting", "runtime", "transport"]),
+    ("broker",    &["config", "model", "remoting", "runtime", "storage", "transport"]),
+    ("namesrv",   &["config", "model", "remoting", "runtime", "transport"]),
+    ("client",    &["remoting", "runtime", "transport"]),
     // Edges of the system: programs and tests.
-    (
-        "bench",
-        &["client", "model", "remoting", "runtime", "transport"],
-    ),
+    ("bench",     &["client", "model", "remoting", "runtime", "transport"]),
     ("turbopump", &["broker", "config", "namesrv", "runtime"]),
-    (
-        "tests",
-        &[
-            "broker",
-            "client",
-            "config",
-            "model",
-            "namesrv",
-            "remoting",
-            "runtime",
-            "storage",
-            "transport",
-        ],
-    ),
-    ("xtask", &[]),
+    ("tests",     &["broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
+                    "transport"]),
+    ("xtask",     &[]),
 ];
 
 /// Every edge between our crates must be in the table, and every row of the table have its crate.
