@@ -1,0 +1,48 @@
+//! Every limit of a shard that is not a configuration key, by name.
+
+use std::time::Duration;
+
+/// The most topics of a shard.
+pub const MAX_TOPICS: usize = 100_000;
+/// The most queues of one topic.
+pub const MAX_QUEUES: u32 = 65_536;
+/// The most consumer groups of a shard.
+pub const MAX_GROUPS: usize = 100_000;
+/// The most messages of one batch send.
+pub const MAX_BATCH_MESSAGES: usize = 16_384;
+
+/// The most index entries that one pull looks at when its filter matches few; it then answers
+/// "retry immediately" with the offset it came to.
+pub const MAX_SCANNED: usize = 16_384;
+/// The most messages of one pull, whatever the client asks for.
+pub const MAX_PULL_MESSAGES: usize = 1024;
+/// The most bytes of one pull beyond its first message, whatever the client asks for.
+pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most pulls that a shard holds until a message arrives; further ones are answered at once.
+pub const MAX_HELD_PULLS: usize = 65_536;
+/// The longest time that a pull is held, whatever the client asks for.
+pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
+/// How often held pulls are looked through for those whose time is up.
+pub const HOLD_TICK: Duration = Duration::from_millis(100);
+
+/// Reads from the disk that run at a time in a shard.
+pub const MAX_DISK_READS: usize = 16;
+/// Reads from the disk that wait for those; a further one is answered "busy".
+pub const MAX_WAITING_DISK_READS: usize = 4096;
+
+/// A consumer offset that nobody waits for goes to the log within this time.
+pub const OFFSETS_EVERY: Duration = Duration::from_secs(1);
+/// The most offsets in one command to the log.
+pub const MAX_OFFSETS_A_COMMAND: usize = 4096;
+/// The most consumer offsets (group × topic × queue) that wait for the log; further ones are refused.
+pub const MAX_PENDING_OFFSETS: usize = 262_144;
+
+/// Messages between two shards of a broker that wait in a mailbox.
+pub const MAILBOX: usize = 1024;
+
+/// How long a graceful stop waits for the sends under way.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
+const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());

@@ -1,0 +1,51 @@
+//! From a request's code to its handler.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use remoting::{CommandRef, RequestCode};
+use transport::{Connection, Service};
+
+use super::{Shard, admin, clients, groups, locks, long_poll, offsets, pull, send, topics, view};
+
+/// The requests of a shard's connections.
+pub struct Requests(pub Rc<Shard>);
+
+impl Service for Requests {
+    fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
+        dispatch(&self.0, connection, &request, body);
+    }
+
+    fn on_close(&self, connection: &Connection) {
+        long_poll::connection_closed(&self.0, connection);
+        clients::connection_closed(&self.0, connection);
+    }
+}
+
+/// Hands a request to its handler. A handler answers at once, or keeps a [`super::reply::Caller`] and
+/// answers later; none waits here.
+fn dispatch(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, body: Bytes) {
+    let handler = match RequestCode::from_code(request.code) {
+        Some(RequestCode::SendMessage | RequestCode::SendMessageV2) => send::send,
+        Some(RequestCode::SendBatchMessage) => send::send_batch,
+        Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => pull::pull,
+        Some(RequestCode::QueryConsumerOffset) => offsets::query,
+        Some(RequestCode::UpdateConsumerOffset) => offsets::update,
+        Some(RequestCode::GetMaxOffset) => view::max_offset,
+        Some(RequestCode::GetMinOffset) => view::min_offset,
+        Some(RequestCode::SearchOffsetByTimestamp) => view::search_offset,
+        Some(RequestCode::GetEarliestMsgStoretime) => view::earliest_store_time,
+        Some(RequestCode::ViewMessageById) => view::by_id,
+        Some(RequestCode::UpdateAndCreateTopic) => topics::create,
+        Some(RequestCode::DeleteTopicInBroker) => topics::delete,
+        Some(RequestCode::HeartBeat) => clients::heartbeat,
+        Some(RequestCode::UnregisterClient) => clients::unregister,
+        Some(RequestCode::GetConsumerListByGroup) => clients::consumer_list,
+        Some(RequestCode::CheckClientConfig) => clients::check_config,
+        Some(RequestCode::LockBatchMq) => locks::lock,
+        Some(RequestCode::UnlockBatchMq) => locks::unlock,
+        Some(RequestCode::UpdateAndCreateSubscriptiongroup) => groups::update,
+        _ => admin::other,
+    };
+    handler(shard, connection, request, body);
+}
