@@ -15,7 +15,9 @@
 pub mod codes;
 pub mod command;
 pub mod frame;
+pub mod header;
 pub mod limits;
+pub mod route;
 
 pub use codes::{RequestCode, ResponseCode};
 pub use command::{

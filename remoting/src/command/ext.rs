@@ -136,9 +136,9 @@ impl<const N: usize> EncodeExt for [(&str, &str); N] {
     }
 }
 
-impl EncodeExt for &[(&str, &str)] {
+impl EncodeExt for [(&str, &str)] {
     fn encode_ext(&self, sink: &mut dyn ExtSink) {
-        for (name, value) in *self {
+        for (name, value) in self {
             sink.text(name, value);
         }
     }
