@@ -1,0 +1,399 @@
+//! A connection as its users see it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use remoting::{
+    Command, EncodeError, RequestHead, ResponseCode, ResponseHead, encode_request, encode_response,
+};
+use runtime::Instant;
+use runtime::channel::{Flag, Notify, OneshotSender, oneshot};
+
+use crate::error::{CloseReason, RequestError};
+use crate::in_flight::InFlight;
+use crate::limits::Limits;
+
+/// Tells connections apart; never used twice on one thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> ConnectionId {
+        thread_local!(static LAST: Cell<u64> = const { Cell::new(0) });
+        let id = LAST.get() + 1;
+        LAST.set(id);
+        ConnectionId(id)
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One connection. A clone is the same connection; dropping clones does not close it.
+///
+/// Owned by the executor that made it. It ends when either side closes it, on an error, or after `Limits::idle` without traffic.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) inner: Rc<Inner>,
+}
+
+pub(crate) struct Inner {
+    id: ConnectionId,
+    peer: SocketAddr,
+    local: SocketAddr,
+    pub(crate) limits: Rc<Limits>,
+    /// Encoded frames that the writer has not taken yet.
+    pub(crate) outbox: RefCell<Vec<u8>>,
+    /// Bytes that the writer has taken and the kernel has not.
+    pub(crate) writing: Cell<usize>,
+    /// Wakes the writer.
+    pub(crate) work: Notify,
+    /// Wakes whoever waits for outgoing bytes or unanswered requests to become fewer.
+    pub(crate) room: Notify,
+    pub(crate) in_flight: RefCell<InFlight>,
+    outstanding: RefCell<HashMap<i32, OneshotSender<Command>>>,
+    last_opaque: Cell<i32>,
+    /// Raised to end the connection at once.
+    pub(crate) stop: Flag,
+    /// Raised to end it when everything is answered.
+    pub(crate) finish: Flag,
+    /// Raised when it has ended.
+    ended: Flag,
+    /// Set when the writer shall end as soon as nothing is queued.
+    pub(crate) flushing: Cell<bool>,
+    reason: RefCell<Option<CloseReason>>,
+    /// When bytes last came or went.
+    pub(crate) moved: Cell<Instant>,
+    /// When the peer last took bytes; while nothing is being written, when it last could have.
+    pub(crate) taken: Cell<Instant>,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, limits: Rc<Limits>) -> Connection {
+        let now = runtime::now();
+        let inner = Inner {
+            id: ConnectionId::next(),
+            peer,
+            local,
+            limits,
+            outbox: RefCell::default(),
+            writing: Cell::new(0),
+            work: Notify::new(),
+            room: Notify::new(),
+            in_flight: RefCell::default(),
+            outstanding: RefCell::default(),
+            last_opaque: Cell::new(0),
+            stop: Flag::new(),
+            finish: Flag::new(),
+            ended: Flag::new(),
+            flushing: Cell::new(false),
+            reason: RefCell::default(),
+            moved: Cell::new(now),
+            taken: Cell::new(now),
+        };
+        Connection {
+            inner: Rc::new(inner),
+        }
+    }
+
+    /// The connection's number.
+    pub fn id(&self) -> ConnectionId {
+        self.inner.id
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.inner.peer
+    }
+
+    /// This end.
+    pub fn local(&self) -> SocketAddr {
+        self.inner.local
+    }
+
+    /// False from the moment on that either side closes it.
+    pub fn is_open(&self) -> bool {
+        !self.inner.stop.is_raised()
+    }
+
+    /// Queues an answer; never waits. Answers leave in the order of the calls, all answers of one turn in one write.
+    ///
+    /// Does nothing if nobody waits for it: the connection is closed, the request was oneway or has been answered. An answer that
+    /// is too long for a frame is replaced by code 1 with the reason.
+    pub fn respond(&self, head: &ResponseHead<'_>, body: &[u8]) {
+        self.respond_parts(head, body.len(), |out| out.extend_from_slice(body));
+    }
+
+    /// As [`respond`](Self::respond), with a body that `fill` appends to the outgoing bytes: exactly `body_len` bytes, or it panics.
+    pub fn respond_parts(
+        &self,
+        head: &ResponseHead<'_>,
+        body_len: usize,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if !self.is_open() || !self.inner.in_flight.borrow_mut().answered(head.opaque) {
+            return;
+        }
+        self.inner.room.notify_all();
+        let mut outbox = self.inner.outbox.borrow_mut();
+        match encode_response(&mut *outbox, head, body_len) {
+            Ok(()) => {
+                let end = outbox.len() + body_len;
+                fill(&mut outbox);
+                assert_eq!(
+                    outbox.len(),
+                    end,
+                    "an answer's body has the length announced"
+                );
+            }
+            Err(error) => refuse(&mut outbox, head, error),
+        }
+        drop(outbox);
+        self.inner.queued();
+    }
+
+    /// Queues a request that gets no answer; never waits. Dropped if the connection is closed.
+    ///
+    /// # Errors
+    /// The command is too long for a frame.
+    pub fn oneway(&self, command: &Command) -> Result<(), RequestError> {
+        if !self.is_open() {
+            return Ok(());
+        }
+        let head = RequestHead {
+            code: command.code,
+            opaque: self.inner.next_opaque(),
+            oneway: true,
+            ext: &command.ext,
+        };
+        let mut outbox = self.inner.outbox.borrow_mut();
+        encode_request(&mut *outbox, &head, command.body.len())
+            .map_err(|error| self.encode_error(command.code, error))?;
+        outbox.extend_from_slice(&command.body);
+        drop(outbox);
+        self.inner.queued();
+        Ok(())
+    }
+
+    /// Sends a request and waits for its answer, at most `limit`. Gives the request its number.
+    ///
+    /// Cancel-safe: dropped early, the request may have been sent; a late answer is dropped. Waits while too many bytes are
+    /// queued for the peer.
+    ///
+    /// # Errors
+    /// [`RequestError`]; an answer with an error code is no error here.
+    pub async fn request(
+        &self,
+        command: Command,
+        limit: Duration,
+    ) -> Result<Command, RequestError> {
+        assert!(
+            !command.flag.is_response() && !command.flag.is_oneway(),
+            "a request that is answered"
+        );
+        let code = command.code;
+        match runtime::timeout(limit, self.ask(command)).await {
+            Ok(result) => result,
+            Err(_) => Err(RequestError::Timeout {
+                peer: self.peer(),
+                code,
+                limit,
+            }),
+        }
+    }
+
+    async fn ask(&self, mut command: Command) -> Result<Command, RequestError> {
+        self.room().await;
+        let closed = RequestError::Closed {
+            peer: self.peer(),
+            code: command.code,
+        };
+        if !self.is_open() {
+            return Err(closed);
+        }
+        let limit = self.inner.limits.outstanding;
+        if self.inner.outstanding.borrow().len() >= limit {
+            return Err(RequestError::TooMany {
+                peer: self.peer(),
+                limit,
+            });
+        }
+        command.opaque = self.inner.next_opaque();
+        command
+            .encode(&mut *self.inner.outbox.borrow_mut())
+            .map_err(|error| self.encode_error(command.code, error))?;
+        let (sender, answer) = oneshot();
+        let before = self
+            .inner
+            .outstanding
+            .borrow_mut()
+            .insert(command.opaque, sender);
+        assert!(before.is_none(), "a number is given to one waiting request");
+        let _forget = Forget {
+            inner: &self.inner,
+            opaque: command.opaque,
+        };
+        self.inner.queued();
+        drop(command);
+        answer.await.map_err(|_| closed)
+    }
+
+    fn encode_error(&self, code: i32, error: EncodeError) -> RequestError {
+        RequestError::Encode {
+            peer: self.peer(),
+            code,
+            error,
+        }
+    }
+
+    /// Waits until less than `Limits::outbox_high_water` is queued for the peer, or the connection is closed. Cancel-safe.
+    pub async fn room(&self) {
+        while self.is_open() && self.inner.queued_bytes() >= self.inner.limits.outbox_high_water {
+            self.inner.room.notified().await;
+        }
+    }
+
+    /// Bytes queued for the peer and not yet taken by the kernel.
+    pub fn queued_bytes(&self) -> usize {
+        self.inner.queued_bytes()
+    }
+
+    /// Ends the connection at once; what is queued is lost.
+    pub fn close(&self) {
+        self.inner.end(CloseReason::Ours);
+    }
+
+    /// Takes no more requests, and ends the connection when all that were taken are answered and sent.
+    pub fn finish(&self) {
+        self.inner.finish.raise();
+        self.inner.work.notify_all();
+    }
+
+    /// Waits until the connection has ended and its service knows. Cancel-safe.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let ended = self.inner.ended.clone();
+        async move { ended.raised().await }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id().0)
+            .field("peer", &self.peer())
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Code 1 in place of an answer that cannot be written.
+fn refuse(outbox: &mut Vec<u8>, head: &ResponseHead<'_>, error: EncodeError) {
+    let remark = error.to_string();
+    let head = ResponseHead {
+        code: ResponseCode::SystemError.code(),
+        opaque: head.opaque,
+        remark: Some(&remark),
+        ext: &(),
+    };
+    encode_response(outbox, &head, 0).expect("one sentence fits a header");
+}
+
+/// Forgets a request whose answer nobody awaits any more.
+struct Forget<'a> {
+    inner: &'a Inner,
+    opaque: i32,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.inner.outstanding.borrow_mut().remove(&self.opaque);
+    }
+}
+
+impl Inner {
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outbox.borrow().len() + self.writing.get()
+    }
+
+    /// Something was put into the outbox.
+    fn queued(&self) {
+        let queued = self.queued_bytes();
+        let limit = self.limits.outbox_limit;
+        if queued > limit {
+            self.end(CloseReason::OutboxFull { queued, limit });
+        } else {
+            self.work.notify_all();
+        }
+    }
+
+    /// Whether the reader has to wait before it takes another request.
+    pub(crate) fn is_full(&self) -> bool {
+        let waiting = self.in_flight.borrow();
+        self.queued_bytes() >= self.limits.outbox_high_water
+            || waiting.requests() >= self.limits.in_flight
+            || waiting.bytes() >= self.limits.in_flight_bytes
+    }
+
+    fn next_opaque(&self) -> i32 {
+        let outstanding = self.outstanding.borrow();
+        let mut opaque = self.last_opaque.get().wrapping_add(1);
+        while outstanding.contains_key(&opaque) {
+            opaque = opaque.wrapping_add(1);
+        }
+        self.last_opaque.set(opaque);
+        opaque
+    }
+
+    /// An answer has come. Late ones find nobody.
+    pub(crate) fn answered(&self, answer: Command) {
+        let waiting = self.outstanding.borrow_mut().remove(&answer.opaque);
+        match waiting {
+            Some(sender) => drop(sender.send(answer)),
+            None => {
+                tracing::debug!(peer = %self.peer, opaque = answer.opaque, "late answer dropped")
+            }
+        }
+    }
+
+    /// Why the connection should be given up now, if it should.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<CloseReason> {
+        let Limits { stall, idle, .. } = *self.limits;
+        if self.writing.get() > 0 && now - self.taken.get() >= stall {
+            return Some(CloseReason::Stalled {
+                queued: self.queued_bytes(),
+                limit: stall,
+            });
+        }
+        (now - self.moved.get() >= idle).then_some(CloseReason::Idle(idle))
+    }
+
+    /// Tells the connection's task to end; the first reason counts.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.reason.borrow_mut().get_or_insert(reason);
+        self.stop.raise();
+        self.room.notify_all();
+    }
+
+    pub(crate) fn take_reason(&self) -> Option<CloseReason> {
+        self.reason.borrow_mut().take()
+    }
+
+    /// The task has ended: waiting requests fail, the buffers go.
+    pub(crate) fn ended(&self) {
+        assert!(self.stop.is_raised(), "a connection closes before it ends");
+        let waiting = std::mem::take(&mut *self.outstanding.borrow_mut());
+        drop(waiting);
+        *self.outbox.borrow_mut() = Vec::new();
+        self.writing.set(0);
+        self.ended.raise();
+        self.room.notify_all();
+    }
+}

@@ -1,0 +1,51 @@
+//! What is done with a peer's requests.
+
+use bytes::Bytes;
+use remoting::{CommandRef, ResponseCode, ResponseHead};
+
+use crate::connection::Connection;
+
+/// The receiver of a connection's requests. One value may serve many connections of its executor.
+///
+/// Calls come from the connection's task, one at a time for each connection, in the order of arrival: first `on_open`, then any
+/// number of `on_request`, last `on_close`. No call may block.
+pub trait Service: 'static {
+    /// A request (oneway or not) has arrived.
+    ///
+    /// Answer now with [`Connection::respond`], or keep a clone of the connection and `request.opaque` and answer later, from
+    /// any task of the executor. A request that is never answered counts against `Limits::in_flight` until the connection
+    /// closes. `body` shares memory with the receive buffer and keeps it alive: copy a small part that is to be kept long.
+    fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes);
+
+    /// The connection is there; requests may follow.
+    fn on_open(&self, connection: &Connection) {
+        let _ = connection;
+    }
+
+    /// The connection is gone: no request follows, answers are dropped.
+    fn on_close(&self, connection: &Connection) {
+        let _ = connection;
+    }
+}
+
+/// Answers as Apache does to a request that nobody here serves. Nothing happens for a oneway request.
+pub fn not_supported(connection: &Connection, request: &CommandRef<'_>) {
+    let remark = format!(" request type {} not supported", request.code);
+    let head = ResponseHead {
+        code: ResponseCode::RequestCodeNotSupported.code(),
+        opaque: request.opaque,
+        remark: Some(&remark),
+        ext: &(),
+    };
+    connection.respond(&head, &[]);
+}
+
+/// A service without requests: for clients that only ask.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRequests;
+
+impl Service for NoRequests {
+    fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
+        not_supported(connection, &request);
+    }
+}
