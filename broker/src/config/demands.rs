@@ -1,0 +1,119 @@
+//! Settings that ask for more than this build has. Each stops the start: a broker that answers
+//! "stored" must not be weaker than its operator believes.
+
+use std::fmt;
+
+use ::config::{Place, Settings};
+
+/// A setting that this build cannot honour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Where it was set.
+    pub place: Place,
+    /// The key.
+    pub key: &'static str,
+    /// The value as written.
+    pub value: String,
+    /// What is missing.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Demand {
+            place,
+            key,
+            value,
+            why,
+            remedy,
+        } = self;
+        write!(f, "{place}: `{key} = {value}` is refused: {why}; {remedy}")
+    }
+}
+
+/// All settings that this build cannot honour, one a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demands(pub Vec<Demand>);
+
+impl fmt::Display for Demands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, demand) in self.0.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{demand}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Demands {}
+
+const RAFT: &str = "Raft groups are not in this build, messages would have one copy only";
+const RAFT_REMEDY: &str =
+    "take the line out (the dLeger keys may stay) for a broker without replicas";
+const CONTROLLER: &str =
+    "controller mode is not in this build, nobody would take over a dead master";
+const CONTROLLER_REMEDY: &str = "take the line out for a broker without replicas, with brokerId = 0 and brokerRole = ASYNC_MASTER";
+const ASSIGNED: &str = "only a controller assigns ids, and controller mode is not in this build";
+const COPIES: &str = "replication is not in this build, messages would have one copy only";
+const COPIES_REMEDY: &str = "set it to 1";
+const SLAVE: &str =
+    "primary-backup replication is not in this build, this broker would copy nothing";
+const SLAVE_REMEDY: &str = "set brokerId = 0 and brokerRole = ASYNC_MASTER under a brokerName of its own for one more master";
+const DOUBLE_WRITE: &str = "primary-backup replication is not in this build, sends would be answered without a slave's copy";
+const DOUBLE_WRITE_REMEDY: &str = "set brokerRole = ASYNC_MASTER";
+const AUTH: &str =
+    "authentication and authorization are not in this build, anybody could send and receive";
+const AUTH_REMEDY: &str = "take the line out, and let only trusted clients reach the port";
+
+/// What of `settings` this build cannot honour; empty when it can start.
+pub fn unmet(settings: &Settings) -> Vec<Demand> {
+    let mut found = Vec::new();
+    let mut refuse = |key, why, remedy| found.push(demand(settings, key, why, remedy));
+    for (key, why, remedy) in [
+        ("enableDLegerCommitLog", RAFT, RAFT_REMEDY),
+        ("enableControllerMode", CONTROLLER, CONTROLLER_REMEDY),
+        ("allAckInSyncStateSet", CONTROLLER, CONTROLLER_REMEDY),
+        ("authenticationEnabled", AUTH, AUTH_REMEDY),
+        ("authorizationEnabled", AUTH, AUTH_REMEDY),
+        ("aclEnable", AUTH, AUTH_REMEDY),
+    ] {
+        if settings.bool(key) {
+            refuse(key, why, remedy);
+        }
+    }
+    match settings.int::<i64>("brokerId") {
+        0 => {}
+        -1 => refuse("brokerId", ASSIGNED, "set it to 0"),
+        _ => refuse("brokerId", SLAVE, SLAVE_REMEDY),
+    }
+    match settings.one_of("brokerRole") {
+        "SLAVE" => refuse("brokerRole", SLAVE, SLAVE_REMEDY),
+        "SYNC_MASTER" => refuse("brokerRole", DOUBLE_WRITE, DOUBLE_WRITE_REMEDY),
+        _ => {}
+    }
+    for key in ["totalReplicas", "inSyncReplicas", "minInSyncReplicas"] {
+        if settings.int::<i64>(key) > 1 {
+            refuse(key, COPIES, COPIES_REMEDY);
+        }
+    }
+    found
+}
+
+fn demand(
+    settings: &Settings,
+    key: &'static str,
+    why: &'static str,
+    remedy: &'static str,
+) -> Demand {
+    Demand {
+        place: settings.place(key).clone(),
+        key,
+        value: settings.text(key).to_owned(),
+        why,
+        remedy,
+    }
+}

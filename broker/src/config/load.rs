@@ -1,0 +1,285 @@
+//! From settings to a [`Config`], with every check that needs more than one key.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::config::{ConfigError, ConfigErrors, Effect, Settings};
+use storage::{Flush, Options};
+use thiserror::Error;
+
+use super::demands::{self, Demands};
+use super::{Config, PullLimits};
+use crate::shard::identity::{shard_name, shard_port};
+
+/// Bytes of a record beside its body: header, names, and at most 32,767 bytes of properties.
+const MAX_RECORD_OVERHEAD: usize = 64 * 1024;
+/// Registrations are at least this far apart (RocketMQ 5.5.0, BrokerController).
+const REGISTER_MIN: Duration = Duration::from_secs(10);
+/// Registrations are at most this far apart.
+const REGISTER_MAX: Duration = Duration::from_secs(60);
+/// Longest broker or cluster name, bytes: both are topic names as well.
+const MAX_NAME: usize = 120;
+
+/// What the configuration needs to know of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The user's home directory, for `~`.
+    pub home: Option<PathBuf>,
+    /// The host's name, for a broker without one.
+    pub host_name: String,
+}
+
+/// Why a configuration does not start a broker. The message has a line for each reason.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Values that cannot be.
+    #[error(transparent)]
+    Wrong(#[from] ConfigErrors),
+    /// Settings that ask for more than this build has.
+    #[error(transparent)]
+    Unmet(#[from] Demands),
+}
+
+impl From<ConfigError> for LoadError {
+    fn from(error: ConfigError) -> Self {
+        Self::Wrong(error.into())
+    }
+}
+
+/// Keys that were set to what they are anyway and have no effect here: worth one quiet line together.
+#[must_use]
+pub fn quiet_keys(settings: &Settings) -> Vec<&'static str> {
+    let quiet = |(key, value): (&'static ::config::Key, &str)| {
+        let nothing = matches!(key.effect, Effect::Nothing(_));
+        let same = value.eq_ignore_ascii_case(key.default);
+        (nothing && same && settings.is_set(key.name)).then_some(key.name)
+    };
+    settings.sorted().into_iter().filter_map(quiet).collect()
+}
+
+impl Config {
+    /// The configuration that `settings` describe.
+    ///
+    /// # Errors
+    /// [`LoadError`], with file, line, key, value and what is allowed for each reason.
+    pub fn from_settings(settings: &Settings, around: &Surroundings) -> Result<Self, LoadError> {
+        let unmet = demands::unmet(settings);
+        if !unmet.is_empty() {
+            return Err(Demands(unmet).into());
+        }
+        let config = read(settings, around)?;
+        check_ports(settings, &config)?;
+        check_sizes(settings, &config)?;
+        Ok(config)
+    }
+
+    /// What shard `number` opens its store with.
+    #[must_use]
+    pub fn store_options(&self, dir: PathBuf, log_dir: PathBuf, number: u32) -> Options {
+        Options {
+            dir,
+            log_dir,
+            segment_size: self.segment_size,
+            flush: self.flush,
+            tail_budget: self.tail_budget,
+            max_queued: self.max_queued,
+            max_request: self.max_request,
+            shard: number,
+            shards: self.shards,
+        }
+    }
+}
+
+fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError> {
+    let millis = |key| Duration::from_millis(settings.int(key));
+    let max_message = bytes(settings, "maxMessageSize");
+    Ok(Config {
+        cluster: name(settings, "brokerClusterName", &around.host_name)?,
+        broker_name: name(settings, "brokerName", &around.host_name)?,
+        shards: settings.int("shards"),
+        listen_port: settings.int("listenPort"),
+        shard_port_stride: settings.int("shardPortStride"),
+        bind_address: bind_address(settings)?,
+        advertised_host: advertised(settings)?,
+        namesrv_addrs: namesrv_addrs(settings)?,
+        register_every: millis("registerNameServerPeriod").clamp(REGISTER_MIN, REGISTER_MAX),
+        register_timeout: millis("registerBrokerTimeoutMills"),
+        idle_timeout: Duration::from_secs(settings.int("serverChannelMaxIdleTimeSeconds")),
+        client_expiry: millis("channelExpiredTimeout"),
+        permission: settings.int("brokerPermission"),
+        region: settings.text("regionId").to_owned(),
+        trace_on: settings.bool("traceOn"),
+        auto_create_topics: settings.bool("autoCreateTopicEnable"),
+        default_topic_queues: settings.int("defaultTopicQueueNums"),
+        auto_create_groups: settings.bool("autoCreateSubscriptionGroup"),
+        cluster_topic: settings.bool("clusterTopicEnable"),
+        broker_topic: settings.bool("brokerTopicEnable"),
+        trace_topic: settings
+            .bool("traceTopicEnable")
+            .then(|| settings.text("msgTraceTopicName").to_owned()),
+        max_topic_length: settings.int("maxTopicLength"),
+        long_polling: settings.bool("longPollingEnable"),
+        short_polling: millis("shortPollingTimeMills"),
+        notify_consumer_ids_changed: settings.bool("notifyConsumerIdsChangedEnable"),
+        store_dir: directory(settings, "storePathRootDir", around)?,
+        log_dir: log_dir(settings, around)?,
+        segment_size: settings.size("mappedFileSizeCommitLog"),
+        max_message,
+        max_request: 2 * max_message + MAX_RECORD_OVERHEAD,
+        tail_budget: bytes(settings, "tailBudget"),
+        max_queued: bytes(settings, "maxQueuedBytes"),
+        flush: flush(settings),
+        pull_memory: PullLimits {
+            bytes: bytes(settings, "maxTransferBytesOnMessageInMemory"),
+            messages: settings.int("maxTransferCountOnMessageInMemory"),
+        },
+        pull_disk: PullLimits {
+            bytes: bytes(settings, "maxTransferBytesOnMessageInDisk"),
+            messages: settings.int("maxTransferCountOnMessageInDisk"),
+        },
+    })
+}
+
+fn bytes(settings: &Settings, key: &str) -> usize {
+    usize::try_from(settings.size(key)).expect("the bounds in the table fit the address space")
+}
+
+fn flush(settings: &Settings) -> Flush {
+    match settings.one_of("flushDiskType") {
+        "SYNC_FLUSH" => Flush::Sync,
+        _ => Flush::Async {
+            interval: Duration::from_millis(settings.int("flushIntervalCommitLog")),
+        },
+    }
+}
+
+/// A broker or cluster name: NameServers and tools show it, and a topic has the same name.
+fn name(settings: &Settings, key: &str, otherwise: &str) -> Result<String, LoadError> {
+    let text = match settings.text(key) {
+        "" => otherwise,
+        text => text,
+    };
+    let fits = !text.is_empty()
+        && text.len() <= MAX_NAME
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    if !fits {
+        let allowed = "1 to 120 bytes without blanks and control characters";
+        return Err(settings.bad_value(key, allowed).into());
+    }
+    Ok(text.to_owned())
+}
+
+fn bind_address(settings: &Settings) -> Result<Ipv4Addr, LoadError> {
+    let parsed = settings.text("bindAddress").parse();
+    parsed.map_err(|_| {
+        settings
+            .bad_value("bindAddress", "an IPv4 address such as 0.0.0.0")
+            .into()
+    })
+}
+
+/// The address for clients: as configured, or the one address that is listened on.
+fn advertised(settings: &Settings) -> Result<Option<String>, LoadError> {
+    let host = settings.text("brokerIP1");
+    if host.contains([':', ';', ',', '/', ' ']) {
+        let allowed = "one IPv4 address or host name, without a port";
+        return Err(settings.bad_value("brokerIP1", allowed).into());
+    }
+    let bound = bind_address(settings)?;
+    Ok(match host {
+        "" if bound.is_unspecified() => None,
+        "" => Some(bound.to_string()),
+        host => Some(host.to_owned()),
+    })
+}
+
+fn namesrv_addrs(settings: &Settings) -> Result<Vec<String>, LoadError> {
+    let mut addrs: Vec<String> = Vec::new();
+    for addr in settings.list("namesrvAddr") {
+        let fits = addr.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+        });
+        if !fits {
+            let allowed = "`host:port`, several separated by `;`";
+            return Err(settings.bad_value("namesrvAddr", allowed).into());
+        }
+        if !addrs.iter().any(|known| known == addr) {
+            addrs.push(addr.to_owned());
+        }
+    }
+    Ok(addrs)
+}
+
+/// A directory; `~` stands for the home directory.
+fn directory(settings: &Settings, key: &str, around: &Surroundings) -> Result<PathBuf, LoadError> {
+    let text = settings.text(key);
+    if text.is_empty() {
+        return Err(settings.bad_value(key, "a directory").into());
+    }
+    let below_home = match text.strip_prefix('~') {
+        Some("") => Some(""),
+        Some(rest) => rest.strip_prefix('/'),
+        None => None,
+    };
+    match (below_home, &around.home) {
+        (None, _) => Ok(PathBuf::from(text)),
+        (Some(rest), Some(home)) => Ok(home.join(Path::new(rest))),
+        (Some(_), None) => {
+            let allowed = "a directory without `~`, because the environment has no HOME";
+            Err(settings.bad_value(key, allowed).into())
+        }
+    }
+}
+
+fn log_dir(settings: &Settings, around: &Surroundings) -> Result<Option<PathBuf>, LoadError> {
+    let text = settings.text("storePathCommitLog");
+    if text.contains(',') {
+        let allowed = "one directory; a log does not spread over several";
+        return Err(settings.bad_value("storePathCommitLog", allowed).into());
+    }
+    match text {
+        "" => Ok(None),
+        _ => directory(settings, "storePathCommitLog", around).map(Some),
+    }
+}
+
+fn check_ports(settings: &Settings, config: &Config) -> Result<(), LoadError> {
+    let last = config.shards - 1;
+    if shard_port(config.listen_port, config.shard_port_stride, last).is_none() {
+        let remedy = "the port of the last shard, listenPort + (shards - 1) × shardPortStride, must be at most 65535";
+        return Err(settings
+            .contradiction("shards", "listenPort", remedy)
+            .into());
+    }
+    if shard_name(&config.broker_name, last).len() > MAX_NAME {
+        let allowed = "a shorter name, because `-1`, `-2` … is put behind it for the other shards";
+        return Err(settings.bad_value("brokerName", allowed).into());
+    }
+    Ok(())
+}
+
+fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
+    if !config.segment_size.is_multiple_of(4096) {
+        let allowed = "a multiple of 4096 bytes";
+        return Err(settings
+            .bad_value("mappedFileSizeCommitLog", allowed)
+            .into());
+    }
+    let options = config.store_options(PathBuf::new(), PathBuf::new(), 0);
+    if config.segment_size < options.smallest_segment() {
+        let remedy =
+            "a segment holds at least four of the largest requests: raise it or lower the other";
+        return Err(settings
+            .contradiction("mappedFileSizeCommitLog", "maxMessageSize", remedy)
+            .into());
+    }
+    if config.max_queued < 2 * config.max_request {
+        let remedy =
+            "two of the largest requests must be able to wait: raise it or lower the other";
+        return Err(settings
+            .contradiction("maxQueuedBytes", "maxMessageSize", remedy)
+            .into());
+    }
+    Ok(())
+}

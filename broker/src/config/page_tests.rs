@@ -1,0 +1,95 @@
+//! docs/configuration.md is written by this test and compared by it: `BLESS=1 cargo test -p broker configuration`.
+
+use std::fmt::Write as _;
+
+use ::config::{Effect, Table};
+
+use super::{IMPORTANT, KEYS};
+
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+const HEAD: &str = "\
+# Configuration of the broker
+
+This page is generated from the table of keys in `broker/src/config`; change it there and run
+`BLESS=1 cargo test -p broker the_configuration_page`.
+
+`mqbroker -c broker.conf` reads a file in Java's properties format, as Apache RocketMQ's files are. Sizes are bytes, or a
+number with `KiB`, `MiB` or `GiB` behind it. Options win over the environment (`NAMESRV_ADDR`), and both win over the file.
+
+- A key that nobody knows gives a warning with file, line and the nearest known key.
+- A key that Apache knows and that does nothing here gives a warning that says why, if it is set to something other than
+  Apache's default. Those that are set to the default are named together in one line.
+- A value that does not fit its key, and settings that contradict each other, stop the start. So do settings that ask for
+  more than this build has: a second copy of messages (`enableDLegerCommitLog`, `enableControllerMode`, `brokerRole =
+  SYNC_MASTER` or `SLAVE`, `inSyncReplicas` and its siblings above 1) and protection (`authenticationEnabled` and its
+  siblings). The message says what to take out.
+
+## What to know before production
+
+- **Durability.** Without `flushDiskType` the broker does as Apache's does: `ASYNC_FLUSH`. What is acknowledged then survives
+  the death of the process; a power cut can take up to `flushIntervalCommitLog` of it. `SYNC_FLUSH` acknowledges after the
+  flush. The standalone `turbopump` uses `SYNC_FLUSH`.
+- **Retention.** This build deletes nothing. `fileReservedTime` and `deleteWhen` are accepted with a warning.
+- **Shards.** `shards = 1` is the layout of Apache's files. With more, shard k registers as `brokerName-k`, listens on
+  `listenPort + k × shardPortStride` and keeps its store in `shard-k`. The number is fixed in the store at first start.
+- **Queue locks** of orderly consumers are kept in memory: they expire after 60 seconds without renewal, and a restart of the
+  broker lets them go. Clients ask for them again within 20 seconds.
+- **Addresses.** The broker dials its own `brokerIP1` after the start and says so if a client could not reach it.
+
+";
+
+fn page() -> String {
+    let mut page = String::from(HEAD);
+    let main = IMPORTANT.markdown();
+    writeln!(page, "## Keys\n\n{main}").expect("writing to a string cannot fail");
+    page.push_str("## The rest of Apache's keys\n\n");
+    page.push_str("Known, and without effect here:\n\n");
+    page.push_str("| key | Apache's default | why it has no effect |\n|---|---|---|\n");
+    for key in &KEYS.keys()[IMPORTANT.keys().len()..] {
+        let Effect::Nothing(why) = key.effect else {
+            panic!(
+                "{} does something and is not among the important keys",
+                key.name
+            )
+        };
+        let default = if key.default.is_empty() {
+            "–"
+        } else {
+            key.default
+        };
+        writeln!(page, "| `{}` | {default} | {why} |", key.name)
+            .expect("writing to a string cannot fail");
+    }
+    page
+}
+
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "writes the page into the source tree when asked to"
+)]
+fn the_configuration_page_is_in_step_with_the_table() {
+    let page = page();
+    if std::env::var_os("BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+        std::fs::write(path, &page).expect("the source tree can be written");
+        return;
+    }
+    assert!(
+        page == PAGE,
+        "run `BLESS=1 cargo test -p broker the_configuration_page`"
+    );
+}
+
+#[test]
+fn every_important_key_is_on_the_page() {
+    let keys: &Table = &IMPORTANT;
+    for key in keys.keys() {
+        assert!(
+            PAGE.contains(&format!("| `{}` |", key.name)),
+            "{}",
+            key.name
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! The configuration files that operators bring, with exactly the messages they get.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::config::{Settings, Source};
+use storage::Flush;
+
+use super::{Config, KEYS, Surroundings, quiet_keys};
+
+fn around() -> Surroundings {
+    Surroundings {
+        home: Some(PathBuf::from("/home/op")),
+        host_name: "host-1".to_owned(),
+    }
+}
+
+/// Settings of a file, and its warnings.
+fn settings(text: &str) -> (Settings, Vec<String>) {
+    let mut settings = Settings::defaults(&KEYS);
+    let warnings = settings.load(&Source::file("broker.conf"), text.as_bytes());
+    let warnings = warnings.expect("the file loads");
+    (settings, warnings.iter().map(ToString::to_string).collect())
+}
+
+fn config(text: &str) -> (Config, Vec<String>) {
+    let (settings, warnings) = settings(text);
+    let config = Config::from_settings(&settings, &around()).expect("the configuration starts");
+    (config, warnings)
+}
+
+/// The lines of the refusal.
+fn refusal(text: &str) -> (Vec<String>, Vec<String>) {
+    let (settings, warnings) = settings(text);
+    let error = Config::from_settings(&settings, &around()).expect_err("the start is refused");
+    (
+        error.to_string().lines().map(str::to_owned).collect(),
+        warnings,
+    )
+}
+
+#[test]
+fn an_empty_file_is_apaches_broker() {
+    let (config, warnings) = config("");
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(
+        (config.cluster.as_str(), config.broker_name.as_str()),
+        ("DefaultCluster", "host-1")
+    );
+    assert_eq!(
+        (config.listen_port, config.shards, config.permission),
+        (10911, 1, 6)
+    );
+    assert_eq!(config.store_dir, Path::new("/home/op/store"));
+    assert_eq!(config.log_dir, None);
+    assert_eq!(
+        config.flush,
+        Flush::Async {
+            interval: Duration::from_millis(500)
+        }
+    );
+    assert_eq!(config.segment_size, 1 << 30);
+    assert_eq!(config.advertised_host, None);
+    assert_eq!(config.register_every, Duration::from_secs(30));
+    assert_eq!(
+        (config.pull_memory.messages, config.pull_disk.messages),
+        (32, 8)
+    );
+}
+
+const RAFT_NODE: &str = "\
+brokerClusterName = RaftCluster
+brokerName=suzhou@broker
+listenPort=30911
+namesrvAddr=a:9876;b:9876
+storePathRootDir=/tmp/rmqstore/node00
+storePathCommitLog=/tmp/rmqstore/node00/commitlog
+enableDLegerCommitLog=true
+dLegerGroup=suzhou@broker
+dLegerPeers=n0-127.0.0.1:40911;n1-127.0.0.1:40912;n2-127.0.0.1:40913
+## must be unique
+dLegerSelfId=n0
+sendMessageThreadPoolNums=16
+brokerIP1=192.168.65.237
+";
+
+const RAFT_WARNINGS: [&str; 4] = [
+    "broker.conf:8: `dLegerGroup = suzhou@broker` has no effect: Raft groups are not in this build",
+    "broker.conf:9: `dLegerPeers = n0-127.0.0.1:40911;n1-127.0.0.1:40912;n2-127.0.0.1:40913` has no effect: Raft groups are not in this build",
+    "broker.conf:11: `dLegerSelfId = n0` has no effect: Raft groups are not in this build",
+    "broker.conf:12: `sendMessageThreadPoolNums = 16` has no effect: a shard has one thread, there are no thread pools to size",
+];
+
+#[test]
+fn scenario_1_a_raft_node_is_refused_in_this_build() {
+    let (errors, warnings) = refusal(RAFT_NODE);
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:7: `enableDLegerCommitLog = true` is refused: Raft groups are not in this build, messages would have one copy only; take the line out (the dLeger keys may stay) for a broker without replicas"
+        ]
+    );
+    assert_eq!(warnings, RAFT_WARNINGS);
+}
+
+#[test]
+fn scenario_1_without_raft_is_one_broker() {
+    let (config, warnings) = config(&RAFT_NODE.replace("enableDLegerCommitLog=true", "#"));
+    assert_eq!(warnings, RAFT_WARNINGS);
+    assert_eq!(config.broker_name, "suzhou@broker");
+    assert_eq!(config.namesrv_addrs, ["a:9876", "b:9876"]);
+    assert_eq!(config.store_dir, Path::new("/tmp/rmqstore/node00"));
+    assert_eq!(
+        config.log_dir.as_deref(),
+        Some(Path::new("/tmp/rmqstore/node00/commitlog"))
+    );
+    assert_eq!(config.advertised_host.as_deref(), Some("192.168.65.237"));
+}
+
+#[test]
+fn scenario_2_is_no_file_for_a_broker() {
+    let (config, warnings) = config(
+        "listenPort = 9876\nenableControllerInNamesrv = true\ncontrollerDLegerGroup = group1\n",
+    );
+    assert_eq!(config.listen_port, 9876);
+    assert_eq!(
+        warnings,
+        [
+            "broker.conf:2: unknown key `enableControllerInNamesrv` is ignored",
+            "broker.conf:3: unknown key `controllerDLegerGroup` is ignored",
+        ]
+    );
+}
+
+#[test]
+fn scenario_3_controller_mode_is_refused_in_this_build() {
+    let (errors, warnings) = refusal(
+        "brokerClusterName = DefaultCluster\nbrokerName = broker-a\nbrokerId = -1\nbrokerRole = SLAVE\n\
+         deleteWhen = 04\nfileReservedTime = 48\nenableControllerMode = true\n\
+         controllerAddr = 127.0.0.1:9878\nnamesrvAddr = 127.0.0.1:9876\nallAckInSyncStateSet=true\n\
+         listenPort=30911\nstorePathRootDir=/tmp/rmqstore/node01\n\
+         storePathCommitLog=/tmp/rmqstore/node01/commitlog\n",
+    );
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:7: `enableControllerMode = true` is refused: controller mode is not in this build, nobody would take over a dead master; take the line out for a broker without replicas, with brokerId = 0 and brokerRole = ASYNC_MASTER",
+            "broker.conf:10: `allAckInSyncStateSet = true` is refused: controller mode is not in this build, nobody would take over a dead master; take the line out for a broker without replicas, with brokerId = 0 and brokerRole = ASYNC_MASTER",
+            "broker.conf:3: `brokerId = -1` is refused: only a controller assigns ids, and controller mode is not in this build; set it to 0",
+            "broker.conf:4: `brokerRole = SLAVE` is refused: primary-backup replication is not in this build, this broker would copy nothing; set brokerId = 0 and brokerRole = ASYNC_MASTER under a brokerName of its own for one more master",
+        ]
+    );
+    assert_eq!(
+        warnings,
+        [
+            "broker.conf:6: `fileReservedTime = 48` has no effect: this build deletes nothing: the log grows until the disk is full, watch the free space",
+            "broker.conf:8: `controllerAddr = 127.0.0.1:9878` has no effect: controller mode is not in this build",
+        ]
+    );
+}
+
+/// One of Apache's classic files.
+fn classic(id: &str, role: &str, flush: &str) -> String {
+    format!(
+        "brokerClusterName=DefaultCluster\nbrokerName=broker-a\nbrokerId={id}\ndeleteWhen=04\n\
+         fileReservedTime=48\nbrokerRole={role}\nflushDiskType={flush}\n"
+    )
+}
+
+const RETENTION: &str = "broker.conf:5: `fileReservedTime = 48` has no effect: this build deletes nothing: the log grows until the disk is full, watch the free space";
+
+#[test]
+fn scenario_4_masters_without_slaves() {
+    for (flush, expected) in [
+        (
+            "ASYNC_FLUSH",
+            Flush::Async {
+                interval: Duration::from_millis(500),
+            },
+        ),
+        ("SYNC_FLUSH", Flush::Sync),
+    ] {
+        let (config, warnings) = config(&classic("0", "ASYNC_MASTER", flush));
+        assert_eq!(warnings, [RETENTION]);
+        assert_eq!(config.flush, expected);
+        assert_eq!(config.broker_name, "broker-a");
+    }
+    let (settings, _) = settings(&classic("0", "ASYNC_MASTER", "SYNC_FLUSH"));
+    assert_eq!(quiet_keys(&settings), ["deleteWhen"]);
+}
+
+#[test]
+fn scenario_4_pairs_are_refused_in_this_build() {
+    let (errors, warnings) = refusal(&classic("0", "SYNC_MASTER", "ASYNC_FLUSH"));
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:6: `brokerRole = SYNC_MASTER` is refused: primary-backup replication is not in this build, sends would be answered without a slave's copy; set brokerRole = ASYNC_MASTER"
+        ]
+    );
+    assert_eq!(warnings, [RETENTION]);
+
+    let (errors, _) = refusal(&classic("1", "SLAVE", "ASYNC_FLUSH"));
+    assert_eq!(errors.len(), 2);
+    assert!(errors[0].starts_with("broker.conf:3: `brokerId = 1` is refused: primary-backup"));
+    assert!(
+        errors[1].starts_with("broker.conf:6: `brokerRole = SLAVE` is refused: primary-backup")
+    );
+}
+
+#[test]
+fn protection_that_is_not_there_is_refused() {
+    let (errors, _) =
+        refusal("aclEnable = true\nauthenticationEnabled=true\nminInSyncReplicas=2\n");
+    assert_eq!(errors.len(), 3);
+    assert!(errors[0].contains("broker.conf:2: `authenticationEnabled = true` is refused"));
+    assert!(errors[1].contains("anybody could send and receive"));
+    assert!(errors[2].contains("`minInSyncReplicas = 2` is refused"));
+}
+
+#[test]
+fn wrong_values_name_file_line_key_and_what_is_allowed() {
+    for (text, message) in [
+        (
+            "\nnamesrvAddr=localhost",
+            "broker.conf:2: `namesrvAddr = localhost` is not possible; allowed: `host:port`, several separated by `;`",
+        ),
+        (
+            "bindAddress=::1",
+            "broker.conf:1: `bindAddress = ::1` is not possible; allowed: an IPv4 address such as 0.0.0.0",
+        ),
+        (
+            "brokerIP1=1.2.3.4:5",
+            "broker.conf:1: `brokerIP1 = 1.2.3.4:5` is not possible; allowed: one IPv4 address or host name, without a port",
+        ),
+        (
+            "brokerName=a b",
+            "broker.conf:1: `brokerName = a b` is not possible; allowed: 1 to 120 bytes without blanks and control characters",
+        ),
+        (
+            "storePathCommitLog=/a,/b",
+            "broker.conf:1: `storePathCommitLog = /a,/b` is not possible; allowed: one directory; a log does not spread over several",
+        ),
+        (
+            "mappedFileSizeCommitLog=16777217",
+            "broker.conf:1: `mappedFileSizeCommitLog = 16777217` is not possible; allowed: a multiple of 4096 bytes",
+        ),
+        (
+            "shards=3\nlistenPort=65400",
+            "`shards = 3` (broker.conf:1) is not possible together with `listenPort = 65400` (broker.conf:2); the port of the last shard, listenPort + (shards - 1) × shardPortStride, must be at most 65535",
+        ),
+        (
+            "mappedFileSizeCommitLog=16MiB",
+            "`mappedFileSizeCommitLog = 16MiB` (broker.conf:1) is not possible together with `maxMessageSize = 4MiB` (default); a segment holds at least four of the largest requests: raise it or lower the other",
+        ),
+    ] {
+        assert_eq!(refusal(text).0, [message]);
+    }
+}
+
+#[test]
+fn directories_below_home_and_names_of_shards() {
+    let (config, _) =
+        config("storePathRootDir=~\nnamesrvAddr=a:1;a:1; b:2;\nbindAddress=127.0.0.1\n");
+    assert_eq!(config.store_dir, Path::new("/home/op"));
+    assert_eq!(config.namesrv_addrs, ["a:1", "b:2"]);
+    assert_eq!(config.advertised_host.as_deref(), Some("127.0.0.1"));
+
+    let (settings, _) = settings("");
+    let homeless = Surroundings {
+        home: None,
+        host_name: "h".to_owned(),
+    };
+    let error = Config::from_settings(&settings, &homeless).expect_err("there is no home");
+    assert_eq!(
+        error.to_string(),
+        "default: `storePathRootDir = ~/store` is not possible; allowed: a directory without `~`, because the environment has no HOME"
+    );
+}
+
+#[test]
+fn a_typing_error_names_the_key_that_was_meant() {
+    let (_, warnings) = config("brokerIp1 = 10.0.0.1\nflushDiskTyp=SYNC_FLUSH\n");
+    assert_eq!(
+        warnings,
+        [
+            "broker.conf:1: unknown key `brokerIp1` is ignored; did you mean `brokerIP1`?",
+            "broker.conf:2: unknown key `flushDiskTyp` is ignored; did you mean `flushDiskType`?",
+        ]
+    );
+}
