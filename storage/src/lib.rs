@@ -1,1 +1,45 @@
-//! storage
+//! The log of one shard: segments on a direct-I/O disk, group commit, recovery, and the index of the
+//! queues in it.
+//!
+//! The log *is* the commitlog: one entry is one batch of messages in the record format of crate
+//! `model`, or one metadata command. What is appended is encoded once, into the aligned buffer that is
+//! then written, served to readers at the tail, and (later) sent to followers.
+//!
+//! [`Store`] is the door; [`Events`] is where everything that was appended comes back, in log order,
+//! once it is committed. After a start the same events come first for what the log already holds, so
+//! that its owner builds its state in one way only.
+//!
+//! A store belongs to the executor that opened it. It knows topics and queues, because placing a
+//! message means counting its queue; it knows nothing of who consumes them.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod command;
+mod entry;
+mod error;
+mod identity;
+mod index;
+mod log;
+mod open;
+mod options;
+mod place;
+mod provision;
+mod read;
+mod replay;
+mod replicate;
+mod segment;
+mod store;
+mod tail;
+mod topics;
+mod vote;
+mod writer;
+
+pub use command::CommandKind;
+pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
+pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError};
+pub use identity::{FORMAT_VERSION, StoreId};
+pub use index::{Boundary, QueueRange, Unit};
+pub use options::{Flush, MAX_BATCH, Options};
+pub use replicate::Role;
+pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};

@@ -1,0 +1,93 @@
+//! What entries other than messages hold.
+
+use rkyv::rancor;
+use rkyv::util::AlignedVec;
+
+use crate::identity::StoreId;
+
+/// The owner's own number for a kind of command; storage only keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandKind(pub u8);
+
+/// A topic changes. The payload is the owner's.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) enum TopicCommand {
+    /// Creates the topic, or changes what is there; queues are only ever added.
+    Put {
+        name: String,
+        queues: u32,
+        payload: Vec<u8>,
+    },
+    /// Deletes the topic; its messages cannot be reached any more.
+    Delete { name: String },
+}
+
+/// Who belongs to the group; a standalone store is a group of one.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct Membership {
+    pub voters: Vec<u128>,
+}
+
+impl Membership {
+    pub(crate) fn alone(store: StoreId) -> Self {
+        Self {
+            voters: vec![store.0],
+        }
+    }
+}
+
+/// The version byte in front of the archived bytes.
+const VERSION: u8 = 0;
+
+macro_rules! archived {
+    ($type:ty) => {
+        impl $type {
+            pub(crate) fn to_bytes(&self) -> Vec<u8> {
+                let bytes = rkyv::to_bytes::<rancor::Error>(self)
+                    .expect("a value that fits into memory can be archived into memory");
+                let mut out = Vec::with_capacity(1 + bytes.len());
+                out.push(VERSION);
+                out.extend_from_slice(&bytes);
+                out
+            }
+
+            pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+                let Some((&VERSION, archived)) = bytes.split_first() else {
+                    return Err(format!(
+                        concat!(stringify!($type), " of version {:?}, known is {}"),
+                        bytes.first(),
+                        VERSION
+                    ));
+                };
+                let mut aligned: AlignedVec = AlignedVec::with_capacity(archived.len());
+                aligned.extend_from_slice(archived);
+                rkyv::from_bytes::<Self, rancor::Error>(&aligned)
+                    .map_err(|error| format!(concat!(stringify!($type), ": {}"), error))
+            }
+        }
+    };
+}
+
+archived!(TopicCommand);
+archived!(Membership);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_read_back_and_bad_bytes_are_refused() {
+        let put = TopicCommand::Put {
+            name: "T".into(),
+            queues: 4,
+            payload: vec![1, 2, 3],
+        };
+        let bytes = put.to_bytes();
+        assert_eq!(TopicCommand::from_bytes(&bytes), Ok(put));
+        assert!(TopicCommand::from_bytes(&[]).is_err());
+        assert!(TopicCommand::from_bytes(&[9, 9]).is_err());
+        for end in 0..bytes.len() {
+            assert!(TopicCommand::from_bytes(&bytes[..end]).is_err());
+        }
+    }
+}

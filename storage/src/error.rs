@@ -1,0 +1,209 @@
+//! What can go wrong with a store, each with its remedy.
+
+use std::path::PathBuf;
+
+use model::{PhysicalOffset, RecordError};
+use runtime::IoError;
+use runtime::fs::LockError;
+use thiserror::Error;
+
+/// Why a store is not opened. Nothing in the directory was changed.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// The directory holds something else.
+    #[error(
+        "{dir} is not a store of this broker: it holds `{found}`{hint}. It is left as it is; choose an empty or \
+         new directory"
+    )]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// The first thing in it that is not ours.
+        found: String,
+        /// What it looks like.
+        hint: &'static str,
+    },
+    /// The store was made by another format, or its identity is damaged.
+    #[error("{file}: {why}. The store is left as it is; {remedy}")]
+    Identity {
+        /// The identity file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// An option differs from what was fixed at the first start.
+    #[error(
+        "{dir}: the store was made with {what} = {stored}, the configuration says {configured}; it is fixed at the \
+         first start. Set it back to {stored}, or use another directory"
+    )]
+    Fixed {
+        /// The store.
+        dir: PathBuf,
+        /// The option, by its configuration key where it has one.
+        what: &'static str,
+        /// As stored.
+        stored: u64,
+        /// As configured.
+        configured: u64,
+    },
+    /// The segment size does not go with the largest request.
+    #[error(
+        "a segment of {size} bytes is not possible: with requests of up to {request} bytes it must be a multiple of \
+         4096, at least {smallest} and below 4 GiB. Set mappedFileSizeCommitLog or maxMessageSize accordingly"
+    )]
+    SegmentSize {
+        /// As configured, in bytes.
+        size: u64,
+        /// Bytes of the largest request.
+        request: usize,
+        /// Bytes it must have.
+        smallest: u64,
+    },
+    /// The vote is unreadable in both slots.
+    #[error(
+        "{file}: neither slot can be read, so what this node promised is unknown. The store is left as it is; \
+         restore it from a copy, or start with an empty directory"
+    )]
+    Vote {
+        /// The vote file.
+        file: PathBuf,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// The log holds something that was durable once and is not intact now.
+#[derive(Debug, Error)]
+#[error(
+    "{segment}: damaged at offset {offset} ({why}); {evidence}, so this is no torn tail. Nothing was cut. Restore \
+     the segment from a copy or from another replica, or start with an empty directory"
+)]
+pub struct DamageError {
+    /// The segment file.
+    pub segment: PathBuf,
+    /// Where the damage begins.
+    pub offset: PhysicalOffset,
+    /// What is wrong there.
+    pub why: String,
+    /// How we know that it was durable.
+    pub evidence: String,
+}
+
+/// Why the store stopped working. It accepts nothing any more; what it holds can still be read.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The log is damaged.
+    #[error(transparent)]
+    Damage(#[from] DamageError),
+    /// A write or flush failed; whether the bytes are on the disk is unknown, so nothing is retried.
+    #[error(
+        "{0}; the shard stops accepting. Look at the disk, then restart the broker: recovery tells what is there"
+    )]
+    Io(#[from] IoError),
+    /// An entry of the log means nothing to this version.
+    #[error(
+        "entry {index} at offset {offset} cannot be understood ({why}); it was written by another version. Start \
+         that version, or upgrade this one"
+    )]
+    Foreign {
+        /// Index of the entry.
+        index: u64,
+        /// Its offset.
+        offset: PhysicalOffset,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Why something was not appended.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// No such topic.
+    #[error("the log has no topic of that name")]
+    NoTopic,
+    /// No such queue in the topic.
+    #[error("the topic has {queues} queues, there is no queue {queue}")]
+    NoQueue {
+        /// As asked for.
+        queue: u32,
+        /// As many as there are.
+        queues: u32,
+    },
+    /// More queues than a topic may have.
+    #[error("{queues} queues are more than the {max} that a topic may have")]
+    TooManyQueues {
+        /// As asked for.
+        queues: u32,
+        /// As many as may be.
+        max: u32,
+    },
+    /// Larger than an entry may be.
+    #[error("{len} bytes are more than the {max} that one request may have")]
+    TooLarge {
+        /// Bytes of the request.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The writer does not keep up.
+    #[error("{queued} bytes wait for the disk, {max} may")]
+    Busy {
+        /// Bytes waiting.
+        queued: usize,
+        /// Bytes that may wait.
+        max: usize,
+    },
+    /// Recovery has not finished.
+    #[error("the log is being recovered")]
+    Recovering,
+    /// The store has failed.
+    #[error("the log has failed and accepts nothing")]
+    Failed,
+    /// The store is being stopped.
+    #[error("the log is being stopped")]
+    Stopped,
+}
+
+/// Why something was not read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// Below the oldest or beyond the newest committed byte.
+    #[error("offset {offset} (+{len}) is outside of the log, which holds {min} to {max}")]
+    OutOfRange {
+        /// As asked for.
+        offset: PhysicalOffset,
+        /// Bytes asked for.
+        len: u64,
+        /// Oldest byte.
+        min: PhysicalOffset,
+        /// End of the committed log.
+        max: PhysicalOffset,
+    },
+    /// No record begins there.
+    #[error("no record begins at offset {offset}: {why}")]
+    NoRecord {
+        /// As asked for.
+        offset: PhysicalOffset,
+        /// What is there instead.
+        why: RecordError,
+    },
+    /// The bytes on the disk are not those that were written.
+    #[error(
+        "the record at offset {offset} is damaged on the disk: {why}. Check the device, restore the segment from a copy or another replica"
+    )]
+    Damaged {
+        /// Where the record begins.
+        offset: PhysicalOffset,
+        /// What is wrong.
+        why: String,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}

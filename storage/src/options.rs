@@ -1,0 +1,70 @@
+//! What a store is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::BLOCK;
+
+use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
+
+/// The most bytes of records that share one write, unless a single request is larger. Beyond it a
+/// larger write only makes everybody wait longer.
+pub const MAX_BATCH: usize = 1024 * 1024;
+
+/// A segment holds at least this many of the largest entries, so that the rest left over at its end
+/// stays small.
+pub(crate) const LARGEST_ENTRIES_A_SEGMENT: u64 = 4;
+
+/// When an append counts as committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// After the flush: it survives a power cut (RocketMQ's `SYNC_FLUSH`).
+    Sync,
+    /// After the direct write: it survives the death of the process; a flush every `interval` bounds
+    /// what a power cut can take (RocketMQ's `ASYNC_FLUSH`).
+    Async {
+        /// Time between two flushes while something is unflushed.
+        interval: Duration,
+    },
+}
+
+/// What a store is opened with. `shard`, `shards` and `segment_size` are fixed at the first start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the identity, the vote and the lock live; created when missing.
+    pub dir: PathBuf,
+    /// Where the segments live; created when missing.
+    pub log_dir: PathBuf,
+    /// Bytes of a segment file: a multiple of 4096, below 4 GiB.
+    pub segment_size: u64,
+    /// When an append counts as committed.
+    pub flush: Flush,
+    /// Bytes of written buffers that are kept for readers at the tail.
+    pub tail_budget: usize,
+    /// Bytes that may wait for the writer before appends are refused as busy.
+    pub max_queued: usize,
+    /// The largest request, in bytes of encoded records.
+    pub max_request: usize,
+    /// This shard's number.
+    pub shard: u32,
+    /// Shards of this broker.
+    pub shards: u32,
+}
+
+impl Options {
+    /// Bytes of the largest entry.
+    pub(crate) fn largest_entry(&self) -> u64 {
+        let payload = self
+            .max_request
+            .max(MAX_BATCH)
+            .next_multiple_of(ENTRY_ALIGN);
+        (ENTRY_HEADER_LEN + payload) as u64
+    }
+
+    /// The smallest segment that goes with the other options, in bytes.
+    #[must_use]
+    pub fn smallest_segment(&self) -> u64 {
+        let block = BLOCK as u64;
+        (LARGEST_ENTRIES_A_SEGMENT * self.largest_entry()).next_multiple_of(block) + block
+    }
+}

@@ -1,0 +1,304 @@
+//! Recovery: reads the log from its beginning, hands out every intact entry, and tells a torn tail
+//! from damage.
+//!
+//! A write that was not flushed before the power went may be there in part, and its parts in any
+//! order. Such a torn tail is cut. An entry that was durable once and is bad now is damage: nothing is
+//! cut and the store does not start. What was durable is known from two places: the mark beside the
+//! vote, and later entries of the same run, each of which says what was durable when it was written.
+
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset, UnixMillis};
+use runtime::{BLOCK, IoError, Slice};
+
+use crate::entry::{BadEntry, ENTRY_ALIGN, ENTRY_HEADER_LEN, Local, Replicated, entry_len};
+use crate::error::{DamageError, StoreError};
+use crate::log::Log;
+use crate::segment::Segment;
+use crate::vote::Vote;
+
+/// Bytes read at a time.
+const WINDOW: usize = 1024 * 1024;
+
+/// An intact entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub header: Replicated,
+    pub payload: Slice,
+}
+
+/// Reads entries one after the other.
+pub(crate) struct Replay {
+    log: Rc<Log>,
+    vote: Vote,
+    segments: std::vec::IntoIter<Rc<Segment>>,
+    segment: Rc<Segment>,
+    window: Window,
+    /// Where the next entry is expected, and what it must continue.
+    pub offset: PhysicalOffset,
+    pub index: LogIndex,
+    pub chain: u32,
+    pub timestamp: UnixMillis,
+}
+
+/// The last bytes read.
+#[derive(Debug, Default)]
+struct Window {
+    at: PhysicalOffset,
+    bytes: Option<Slice>,
+}
+
+impl Window {
+    /// `len` bytes at `offset` of the segment, fewer at its end.
+    async fn read(
+        &mut self,
+        segment: &Segment,
+        offset: PhysicalOffset,
+        len: usize,
+    ) -> Result<Slice, IoError> {
+        let left = usize::try_from(segment.end().since(offset)).expect("segments are below 4 GiB");
+        let len = len.min(left);
+        if let Some(found) = self.find(offset, len) {
+            return Ok(found);
+        }
+        let begin = segment
+            .header
+            .base
+            .plus(offset.since(segment.header.base) / BLOCK as u64 * BLOCK as u64);
+        let ahead = usize::try_from(offset.since(begin)).expect("less than a block") + len;
+        let left = usize::try_from(segment.end().since(begin)).expect("segments are below 4 GiB");
+        let bytes = segment
+            .file
+            .read_at(
+                begin.since(segment.header.base),
+                ahead.max(WINDOW).min(left),
+            )
+            .await?;
+        *self = Self {
+            at: begin,
+            bytes: Some(bytes),
+        };
+        let whole = self.bytes.as_ref().expect("just set");
+        let from = usize::try_from(offset.since(begin))
+            .expect("less than a block")
+            .min(whole.len());
+        Ok(whole.slice(from..(from + len).min(whole.len())))
+    }
+
+    fn find(&self, offset: PhysicalOffset, len: usize) -> Option<Slice> {
+        let bytes = self.bytes.as_ref().filter(|_| offset >= self.at)?;
+        let from = usize::try_from(offset.since(self.at)).ok()?;
+        (from + len <= bytes.len()).then(|| bytes.slice(from..from + len))
+    }
+}
+
+/// What stands where an entry was expected.
+enum Found {
+    Entry(Entry),
+    Bad(BadEntry),
+}
+
+impl Replay {
+    /// A reader from the beginning of `log`, whose first entry continues `chain`.
+    pub(crate) fn new(log: Rc<Log>, vote: Vote) -> Self {
+        let mut segments = log.all().into_iter();
+        let segment = segments.next().expect("a log has a segment");
+        let (offset, index, chain) = (
+            segment.first_entry(),
+            segment.header.index,
+            segment.header.chain,
+        );
+        Self {
+            log,
+            vote,
+            segments,
+            offset,
+            index,
+            chain,
+            timestamp: UnixMillis(0),
+            segment,
+            window: Window::default(),
+        }
+    }
+
+    /// The next intact entry; `None` at the end of the log. Only a torn tail may follow it then.
+    pub(crate) async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
+        loop {
+            let bad = match self.read().await? {
+                Found::Entry(entry) => {
+                    self.advance(&entry);
+                    return Ok(Some(entry));
+                }
+                Found::Bad(bad) => bad,
+            };
+            match self.segments.next() {
+                Some(next) => self.enter(next, &bad)?,
+                None => {
+                    self.check_torn(&bad).await?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, entry: &Entry) {
+        self.offset = entry
+            .header
+            .offset
+            .plus(entry_len(entry.payload.len()) as u64);
+        self.index = entry.header.index.next();
+        self.chain = entry.header.chain;
+        self.timestamp = self.timestamp.max(entry.header.timestamp);
+    }
+
+    async fn read(&mut self) -> Result<Found, IoError> {
+        let offset = self.offset;
+        let header = self
+            .window
+            .read(&self.segment, offset, ENTRY_HEADER_LEN)
+            .await?;
+        let replicated = match self.check_header(&header) {
+            Ok(replicated) => replicated,
+            Err(bad) => return Ok(Found::Bad(bad)),
+        };
+        let len = ENTRY_HEADER_LEN + replicated.payload_len as usize;
+        let entry = self.window.read(&self.segment, offset, len).await?;
+        if entry.len() < len {
+            return Ok(Found::Bad(BadEntry::Length(len as u64)));
+        }
+        let (header, payload) = entry.split_at(ENTRY_HEADER_LEN);
+        if let Err(bad) = replicated.check_chain(self.chain, header, payload) {
+            return Ok(Found::Bad(bad));
+        }
+        let payload = entry.slice(ENTRY_HEADER_LEN..len);
+        Ok(Found::Entry(Entry {
+            header: replicated,
+            payload,
+        }))
+    }
+
+    fn check_header(&self, header: &[u8]) -> Result<Replicated, BadEntry> {
+        let replicated = Replicated::decode(header)?;
+        Local::decode(header)?;
+        let (found, expected) = (replicated.index.0, self.index.0);
+        if replicated.offset != self.offset {
+            return Err(BadEntry::Offset {
+                found: replicated.offset.0,
+            });
+        }
+        if found != expected {
+            return Err(BadEntry::Index { found, expected });
+        }
+        let len = entry_len(replicated.payload_len as usize) as u64;
+        if len > self.segment.end().since(self.offset) {
+            return Err(BadEntry::Length(len));
+        }
+        Ok(replicated)
+    }
+
+    /// Goes on in the next segment. It was made only after everything before it was durable, so it
+    /// must continue exactly what was read.
+    fn enter(&mut self, next: Rc<Segment>, bad: &BadEntry) -> Result<(), StoreError> {
+        let header = next.header;
+        if (header.index, header.chain) != (self.index, self.chain) {
+            let evidence = format!(
+                "segment {} continues with entry {}",
+                header.base, header.index
+            );
+            return Err(self.damage(bad, evidence).into());
+        }
+        self.segment = next;
+        self.offset = self.segment.first_entry();
+        self.window = Window::default();
+        Ok(())
+    }
+
+    /// Makes sure that nothing behind the bad entry was ever durable.
+    async fn check_torn(&mut self, bad: &BadEntry) -> Result<(), StoreError> {
+        if self.vote.idle_mark > self.offset {
+            let mark = self.vote.idle_mark;
+            let evidence =
+                format!("the log was intact up to offset {mark} when the mark was written");
+            return Err(self.damage(bad, evidence).into());
+        }
+        let mut at = self.offset;
+        while at < self.segment.end() {
+            let bytes = self.window.read(&self.segment, at, WINDOW).await?;
+            if let Some(witness) = find_witness(&bytes, at, self.offset, self.vote.generation) {
+                let evidence =
+                    format!("the intact entry at offset {witness} says that it was durable");
+                return Err(self.damage(bad, evidence).into());
+            }
+            // Headers that straddle two windows are seen whole in the second one.
+            let step = bytes.len().saturating_sub(ENTRY_HEADER_LEN) / ENTRY_ALIGN * ENTRY_ALIGN;
+            at = if at.plus(bytes.len() as u64) >= self.segment.end() {
+                self.segment.end()
+            } else {
+                at.plus(step as u64)
+            };
+        }
+        Ok(())
+    }
+
+    fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {
+        DamageError {
+            segment: self.segment.path(),
+            offset: self.offset,
+            why: bad.to_string(),
+            evidence,
+        }
+    }
+
+    /// The block that the log ends in, up to that end.
+    pub(crate) async fn last_block(&mut self) -> Result<Vec<u8>, IoError> {
+        let into = self.offset.since(self.segment.header.base) % BLOCK as u64;
+        let begin = PhysicalOffset(self.offset.0 - into);
+        let len = usize::try_from(into).expect("less than a block");
+        if len == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.window.read(&self.segment, begin, len).await?;
+        assert_eq!(bytes.len(), len, "what was just read is still there");
+        Ok(bytes.to_vec())
+    }
+
+    /// Cuts what follows the log: rewrites the block that it ends in and flushes. Durable when it
+    /// returns, and so is all that was read.
+    pub(crate) async fn cut(&mut self, last_block: &[u8]) -> Result<(), IoError> {
+        assert!(
+            Rc::ptr_eq(&self.segment, &self.log.active()),
+            "the log ends in its last segment"
+        );
+        let begin = PhysicalOffset(self.offset.0 - last_block.len() as u64);
+        if begin < self.segment.end() {
+            let mut block = self.segment.file.buffer(BLOCK);
+            block.fill(0);
+            block[..last_block.len()].copy_from_slice(last_block);
+            self.segment.write(&Rc::new(block), begin).await?;
+        }
+        self.segment.file.sync().await
+    }
+}
+
+/// The first entry in `bytes` (which begin at `at`) that proves that `offset` was durable in this
+/// generation.
+fn find_witness(
+    bytes: &[u8],
+    at: PhysicalOffset,
+    offset: PhysicalOffset,
+    generation: u64,
+) -> Option<PhysicalOffset> {
+    let skip = usize::try_from(at.0.next_multiple_of(ENTRY_ALIGN as u64) - at.0).ok()?;
+    (skip..bytes.len().saturating_sub(ENTRY_HEADER_LEN - 1))
+        .step_by(ENTRY_ALIGN)
+        .find_map(|from| {
+            let header = &bytes[from..from + ENTRY_HEADER_LEN];
+            let replicated = Replicated::decode(header).ok()?;
+            let local = Local::decode(header).ok()?;
+            let here = at.plus(from as u64);
+            let witness = replicated.offset == here
+                && local.generation == generation
+                && local.durable_through > offset;
+            witness.then_some(here)
+        })
+}

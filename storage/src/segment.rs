@@ -1,0 +1,194 @@
+//! One segment: a file of fixed size with a header block and entries behind it.
+//!
+//! It is named by the physical offset of its first byte, as RocketMQ names its commitlog files.
+//! `docs/format/log.md` has the table.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset};
+use runtime::{BLOCK, Buffer, File, IoError, OpenMode};
+
+use crate::identity::{FORMAT_VERSION, StoreId};
+
+/// Bytes before the first entry.
+pub(crate) const SEGMENT_HEADER_LEN: u64 = BLOCK as u64;
+const MAGIC: [u8; 8] = *b"TPSEGMT\0";
+const NAME_LEN: usize = 20;
+
+const AT_VERSION: usize = 8;
+const AT_CRC: usize = 12;
+const AT_STORE: usize = 16;
+const AT_BASE: usize = 32;
+const AT_INDEX: usize = 40;
+const AT_SIZE: usize = 48;
+const AT_CHAIN: usize = 56;
+const LEN: usize = 60;
+const _: () = assert!(LEN <= BLOCK);
+
+/// The file name of the segment that begins at `base`.
+pub(crate) fn name(base: PhysicalOffset) -> String {
+    format!("{:0width$}", base.0, width = NAME_LEN)
+}
+
+/// The offset that a segment's file name tells; `None` for any other name.
+pub(crate) fn base_of(name: &str) -> Option<PhysicalOffset> {
+    let digits = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits
+        .then(|| name.parse().ok().map(PhysicalOffset))
+        .flatten()
+}
+
+/// What the header block of a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub store: StoreId,
+    /// Physical offset of the file's first byte.
+    pub base: PhysicalOffset,
+    /// Index of the first entry.
+    pub index: LogIndex,
+    /// Bytes of the file.
+    pub size: u64,
+    /// The chain after the last entry of the segment before.
+    pub chain: u32,
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self, block: &mut [u8]) {
+        block.fill(0);
+        block[..MAGIC.len()].copy_from_slice(&MAGIC);
+        block[AT_VERSION] = FORMAT_VERSION;
+        block[AT_STORE..AT_BASE].copy_from_slice(&self.store.0.to_le_bytes());
+        block[AT_BASE..AT_INDEX].copy_from_slice(&self.base.0.to_le_bytes());
+        block[AT_INDEX..AT_SIZE].copy_from_slice(&self.index.0.to_le_bytes());
+        block[AT_SIZE..AT_CHAIN].copy_from_slice(&self.size.to_le_bytes());
+        block[AT_CHAIN..LEN].copy_from_slice(&self.chain.to_le_bytes());
+        let crc = crc32c::crc32c(&block[AT_STORE..LEN]);
+        block[AT_CRC..AT_STORE].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Reads a header block; the error says what is wrong with it.
+    pub(crate) fn decode(block: &[u8]) -> Result<Self, &'static str> {
+        if block.len() < LEN || block[..MAGIC.len()] != MAGIC {
+            return Err("it has no segment header");
+        }
+        if block[AT_VERSION] != FORMAT_VERSION {
+            return Err("its header has another format version");
+        }
+        let stored = u32::from_le_bytes(block[AT_CRC..AT_STORE].try_into().expect("four bytes"));
+        if stored != crc32c::crc32c(&block[AT_STORE..LEN]) {
+            return Err("the CRC of its header does not match");
+        }
+        let u64_at =
+            |at: usize| u64::from_le_bytes(block[at..at + 8].try_into().expect("eight bytes"));
+        let store =
+            u128::from_le_bytes(block[AT_STORE..AT_BASE].try_into().expect("sixteen bytes"));
+        Ok(Self {
+            store: StoreId(store),
+            base: PhysicalOffset(u64_at(AT_BASE)),
+            index: LogIndex(u64_at(AT_INDEX)),
+            size: u64_at(AT_SIZE),
+            chain: u32::from_le_bytes(block[AT_CHAIN..LEN].try_into().expect("four bytes")),
+        })
+    }
+}
+
+/// An open segment.
+pub(crate) struct Segment {
+    pub header: SegmentHeader,
+    pub file: File,
+}
+
+impl Segment {
+    /// Turns the provisioned file at `from` into the segment of `header`: writes and flushes the
+    /// header block, then renames. Durable when it returns.
+    pub(crate) async fn adopt(
+        dir: &Path,
+        file: File,
+        from: &Path,
+        header: SegmentHeader,
+    ) -> Result<Self, IoError> {
+        let mut block = file.buffer(BLOCK);
+        header.encode(&mut block);
+        file.write_at(&Rc::new(block), 0).await?;
+        file.sync().await?;
+        file.close().await?;
+        let path = dir.join(name(header.base));
+        runtime::fs::rename(from, &path).await?;
+        runtime::fs::sync_dir(dir).await?;
+        let file = File::open(&path, OpenMode::ReadWrite).await?;
+        Ok(Self { header, file })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.file.path().to_owned()
+    }
+
+    pub(crate) fn end(&self) -> PhysicalOffset {
+        self.header.base.plus(self.header.size)
+    }
+
+    /// Where the first entry is.
+    pub(crate) fn first_entry(&self) -> PhysicalOffset {
+        self.header.base.plus(SEGMENT_HEADER_LEN)
+    }
+
+    /// Writes whole blocks that begin at the physical offset `at`.
+    pub(crate) async fn write(
+        &self,
+        blocks: &Rc<Buffer>,
+        at: PhysicalOffset,
+    ) -> Result<(), IoError> {
+        let position = at.since(self.header.base);
+        assert!(
+            position >= SEGMENT_HEADER_LEN,
+            "entries never overwrite the segment's header"
+        );
+        assert!(
+            position + blocks.len() as u64 <= self.header.size,
+            "no entry crosses segments"
+        );
+        self.file.write_at(blocks, position).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_offsets() {
+        assert_eq!(name(PhysicalOffset(1 << 30)), "00000000001073741824");
+        assert_eq!(
+            base_of("00000000001073741824"),
+            Some(PhysicalOffset(1 << 30))
+        );
+        for other in [
+            "spare",
+            "1073741824",
+            "0000000000107374182x",
+            "99999999999999999999",
+        ] {
+            assert_eq!(base_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_read_back() {
+        let header = SegmentHeader {
+            store: StoreId(5),
+            base: PhysicalOffset(4096),
+            index: LogIndex(6),
+            size: 1 << 20,
+            chain: 7,
+        };
+        let mut block = vec![9; BLOCK];
+        header.encode(&mut block);
+        assert_eq!(SegmentHeader::decode(&block), Ok(header));
+        for at in AT_CRC..LEN {
+            let mut bad = block.clone();
+            bad[at] ^= 0x10;
+            assert!(SegmentHeader::decode(&bad).is_err(), "byte {at}");
+        }
+    }
+}

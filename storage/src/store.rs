@@ -1,0 +1,385 @@
+//! The store of a shard, as its owner sees it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
+use runtime::channel::{Flag, Notify, Receiver, mpsc};
+use runtime::fs::DirLock;
+use runtime::{IoError, Slice};
+
+use crate::batch::Builder;
+use crate::command::{CommandKind, TopicCommand};
+use crate::error::{AppendError, OpenError, StoreError};
+use crate::identity::StoreId;
+use crate::index::{Index, QueueRange};
+use crate::log::Log;
+use crate::open;
+use crate::options::Options;
+use crate::tail::Tail;
+use crate::topics::Topics;
+use crate::writer;
+
+/// Committed entries that may wait for the store's owner. Beyond it the writer waits.
+const MAX_EVENTS: usize = 1024;
+
+/// The log of one shard and the index of its queues. A cheap handle; the store belongs to the executor
+/// that opened it and is not `Send`.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Rc<Inner>,
+}
+
+/// Whether the store takes appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Recovering,
+    Open,
+    Stopping,
+    Failed,
+}
+
+pub(crate) struct Inner {
+    pub id: StoreId,
+    pub options: Options,
+    pub log: Rc<Log>,
+    pub builder: RefCell<Builder>,
+    pub index: RefCell<Index>,
+    pub tail: RefCell<Tail>,
+    pub phase: Cell<Phase>,
+    /// End of the committed log.
+    pub committed: Cell<PhysicalOffset>,
+    /// Up to here the log is known to be durable.
+    pub durable: Rc<Cell<PhysicalOffset>>,
+    pub counters: Counters,
+    /// Something waits to be written, or the store is being stopped.
+    pub wake: Notify,
+    /// The writer has ended.
+    pub ended: Flag,
+    /// Why the background flush failed, for the writer to tell.
+    pub flush_failure: RefCell<Option<IoError>>,
+    _lock: DirLock,
+}
+
+/// Counted by the writer.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub batches: Cell<u64>,
+    pub bytes: Cell<u64>,
+    pub records: Cell<u64>,
+    pub write_time: Cell<Duration>,
+    pub slowest_write: Cell<Duration>,
+}
+
+/// What a store has done since it was opened, and how much waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// Offset of the oldest entry.
+    pub min: PhysicalOffset,
+    /// End of the committed log.
+    pub max: PhysicalOffset,
+    /// Committed bytes that a power cut could take (`ASYNC_FLUSH` only).
+    pub unflushed: u64,
+    /// Bytes that wait for the writer.
+    pub queued: usize,
+    /// Bytes that may wait for the writer.
+    pub max_queued: usize,
+    /// Batches written.
+    pub batches: u64,
+    /// Bytes of entries written.
+    pub bytes: u64,
+    /// Messages written.
+    pub records: u64,
+    /// Time spent writing and flushing batches.
+    pub write_time: Duration,
+    /// The slowest batch.
+    pub slowest_write: Duration,
+}
+
+/// How a start went.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovery {
+    /// The store was stopped in order before.
+    pub clean: bool,
+    /// The store was made just now.
+    pub new: bool,
+    /// Entries read.
+    pub entries: u64,
+    /// Messages read.
+    pub records: u64,
+    /// Offset of the oldest entry.
+    pub start: PhysicalOffset,
+    /// End of the log.
+    pub end: PhysicalOffset,
+    /// Time it took.
+    pub took: Duration,
+}
+
+/// What comes back from the log, in log order.
+#[derive(Debug)]
+pub enum Event {
+    /// An entry is committed, and in the index.
+    Committed(Applied),
+    /// Everything the log held has been handed out; appends are taken from now on.
+    Recovered(Recovery),
+    /// The store takes no appends any more. Appends that were not committed before this event never
+    /// will be answered otherwise: whether they are on the disk is unknown.
+    Failed(StoreError),
+    /// The store was stopped in order; everything appended was committed before.
+    Stopped,
+}
+
+/// A committed entry.
+#[derive(Debug)]
+pub struct Applied {
+    /// It was read at start, nobody waits for it.
+    pub replayed: bool,
+    /// Its place in the log.
+    pub index: LogIndex,
+    /// When the leader placed it.
+    pub timestamp: UnixMillis,
+    /// What it holds.
+    pub what: What,
+}
+
+/// What an entry holds.
+#[derive(Debug)]
+pub enum What {
+    /// Messages, in the order in which they were appended.
+    Messages(Vec<AppliedRecord>),
+    /// A topic was created or changed.
+    TopicPut {
+        /// Its name.
+        name: String,
+        /// Queues it was given.
+        queues: u32,
+        /// The owner's payload.
+        payload: Vec<u8>,
+    },
+    /// A topic was deleted, and its messages with it.
+    TopicDeleted {
+        /// Its name.
+        name: String,
+    },
+    /// A command of the owner's.
+    Command {
+        /// As given to [`Store::append_command`].
+        kind: CommandKind,
+        /// As given to [`Store::append_command`].
+        payload: Slice,
+    },
+    /// An entry of the group itself.
+    Membership,
+}
+
+/// A committed message.
+#[derive(Clone, Debug)]
+pub struct AppliedRecord {
+    /// Its topic.
+    pub topic: Rc<str>,
+    /// Its queue.
+    pub queue: QueueId,
+    /// Its position in the queue.
+    pub queue_offset: QueueOffset,
+    /// Its place in the log.
+    pub physical: PhysicalOffset,
+    /// Bytes of its record.
+    pub size: u32,
+    /// See [`model::tag::tag_hash`].
+    pub tag_hash: i64,
+    /// When the leader stored it.
+    pub store_time: UnixMillis,
+}
+
+/// Where committed entries come back. Must be read until [`Event::Stopped`] or [`Event::Failed`]: the
+/// writer waits for a reader that is too far behind.
+pub struct Events {
+    receiver: Receiver<Event>,
+    over: bool,
+}
+
+impl Events {
+    /// The next event; after [`Event::Stopped`] or [`Event::Failed`] it never resolves again. Cancel
+    /// safe.
+    pub async fn next(&mut self) -> Event {
+        if self.over {
+            return std::future::pending().await;
+        }
+        let event = self
+            .receiver
+            .recv()
+            .await
+            .expect("the writer's last event is Stopped or Failed");
+        self.over = matches!(event, Event::Stopped | Event::Failed(_));
+        event
+    }
+}
+
+impl Store {
+    /// Opens the store in `options.dir`, or makes one if there is nothing. The log is read after
+    /// this returns: its entries come through [`Events`], then [`Event::Recovered`].
+    ///
+    /// # Errors
+    /// [`OpenError`] says what stands in the way and what to do; the directory is left as it is.
+    pub async fn open(options: Options) -> Result<(Self, Events), OpenError> {
+        let opened = open::open(&options).await?;
+        let log = Rc::new(opened.log);
+        let builder = Builder::new(
+            options.segment_size,
+            options.max_queued,
+            options.max_request,
+            PhysicalOffset(0),
+            Topics::default(),
+        );
+        let inner = Rc::new(Inner {
+            id: opened.identity.id,
+            log,
+            builder: RefCell::new(builder),
+            index: RefCell::new(Index::new(options.segment_size)),
+            tail: RefCell::new(Tail::new(options.tail_budget)),
+            phase: Cell::new(Phase::Recovering),
+            committed: Cell::new(PhysicalOffset(0)),
+            durable: Rc::new(Cell::new(PhysicalOffset(0))),
+            counters: Counters::default(),
+            wake: Notify::new(),
+            ended: Flag::new(),
+            flush_failure: RefCell::new(None),
+            _lock: opened.lock,
+            options,
+        });
+        let (sender, receiver) = mpsc(MAX_EVENTS);
+        runtime::spawn(writer::run(
+            Rc::clone(&inner),
+            opened.vote,
+            opened.spare,
+            sender,
+        ))
+        .detach();
+        Ok((
+            Self { inner },
+            Events {
+                receiver,
+                over: false,
+            },
+        ))
+    }
+
+    /// The id drawn when the store was made.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.inner.id
+    }
+
+    /// Appends a message. It is encoded at once into the batch that fills; its offsets come back
+    /// through [`Events`], in the order of appends. Never waits.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_message(&self, draft: &Draft<'_>) -> Result<(), AppendError> {
+        self.append_messages(std::slice::from_ref(draft))
+    }
+
+    /// Appends messages one behind the other: all of them, or none. Each comes back on its own.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_messages(&self, drafts: &[Draft<'_>]) -> Result<(), AppendError> {
+        self.append(|builder| builder.push_messages(drafts))
+    }
+
+    /// Creates a topic, or changes the one there is: queues are added, never taken away. Appends that
+    /// follow may use it at once.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_create_topic(
+        &self,
+        name: &str,
+        queues: u32,
+        payload: &[u8],
+    ) -> Result<(), AppendError> {
+        let (name, payload) = (name.to_owned(), payload.to_vec());
+        self.append(|builder| {
+            builder.push_topic(TopicCommand::Put {
+                name,
+                queues,
+                payload,
+            })
+        })
+    }
+
+    /// Deletes a topic; a topic of that name that is made later starts clean.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_delete_topic(&self, name: &str) -> Result<(), AppendError> {
+        let name = name.to_owned();
+        self.append(|builder| builder.push_topic(TopicCommand::Delete { name }))
+    }
+
+    /// Appends a command that only the store's owner understands.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_command(&self, kind: CommandKind, payload: &[u8]) -> Result<(), AppendError> {
+        self.append(|builder| builder.push_command(kind, payload))
+    }
+
+    fn append(
+        &self,
+        push: impl FnOnce(&mut Builder) -> Result<(), AppendError>,
+    ) -> Result<(), AppendError> {
+        match self.inner.phase.get() {
+            Phase::Open => {}
+            Phase::Recovering => return Err(AppendError::Recovering),
+            Phase::Stopping => return Err(AppendError::Stopped),
+            Phase::Failed => return Err(AppendError::Failed),
+        }
+        push(&mut self.inner.builder.borrow_mut())?;
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    /// Whether a message for this topic can be appended now: appended topics count, committed or not.
+    #[must_use]
+    pub fn has_topic(&self, name: &str) -> bool {
+        self.inner.builder.borrow().topics().find(name).is_some()
+    }
+
+    /// The committed messages of a queue; `None` when there is no such queue.
+    #[must_use]
+    pub fn queue(&self, topic: &str, queue: QueueId) -> Option<QueueRange> {
+        self.inner.index.borrow().range(topic, queue)
+    }
+
+    /// What the store has done, and how much waits.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (inner, counters) = (&self.inner, &self.inner.counters);
+        let max = inner.committed.get();
+        Stats {
+            min: inner.log.oldest(),
+            max,
+            unflushed: max.0.saturating_sub(inner.durable.get().0),
+            queued: inner.builder.borrow().queued(),
+            max_queued: inner.options.max_queued,
+            batches: counters.batches.get(),
+            bytes: counters.bytes.get(),
+            records: counters.records.get(),
+            write_time: counters.write_time.get(),
+            slowest_write: counters.slowest_write.get(),
+        }
+    }
+
+    /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as
+    /// cleanly stopped. [`Event::Stopped`] is the last event. Resolves when the writer has ended, also
+    /// when it failed; [`Events`] must be read meanwhile.
+    pub async fn stop(&self) {
+        if self.inner.phase.get() != Phase::Failed {
+            self.inner.phase.set(Phase::Stopping);
+        }
+        self.inner.wake.notify_one();
+        self.inner.ended.raised().await;
+    }
+}

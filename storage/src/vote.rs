@@ -1,0 +1,180 @@
+//! What this node has promised: term, vote, and marks for its own recovery.
+//!
+//! Two slots of one block each in the file `vote`, written in turn and flushed before anybody is
+//! answered, so that a torn write leaves the other slot. `docs/format/store.md` has the table.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use model::{PhysicalOffset, Term};
+use runtime::{BLOCK, File, IoError, OpenMode};
+
+use crate::error::OpenError;
+use crate::identity::{FORMAT_VERSION, StoreId};
+
+/// The name of the vote file.
+pub(crate) const FILE: &str = "vote";
+const SLOTS: u64 = 2;
+const MAGIC: [u8; 8] = *b"TPVOTE\0\0";
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vote {
+    /// The newest term this node knows.
+    pub term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: StoreId,
+    /// Raised at every start, and at every truncation.
+    pub generation: u64,
+    /// Up to here the log was durable and intact when this was written.
+    pub idle_mark: PhysicalOffset,
+    /// Nothing was appended after `idle_mark`: the store was stopped in order.
+    pub clean: bool,
+}
+
+const AT_VERSION: usize = 8;
+const AT_CLEAN: usize = 9;
+const AT_CRC: usize = 12;
+const AT_SEQUENCE: usize = 16;
+const AT_TERM: usize = 24;
+const AT_VOTED_FOR: usize = 32;
+const AT_GENERATION: usize = 48;
+const AT_IDLE_MARK: usize = 56;
+const LEN: usize = 64;
+const _: () = assert!(LEN <= BLOCK);
+
+fn crc(slot: &[u8]) -> u32 {
+    let crc = crc32c::crc32c(&slot[..AT_CRC]);
+    crc32c::crc32c_append(crc, &slot[AT_SEQUENCE..LEN])
+}
+
+impl Vote {
+    fn encode(&self, sequence: u64, slot: &mut [u8]) {
+        slot[..MAGIC.len()].copy_from_slice(&MAGIC);
+        slot[AT_VERSION] = FORMAT_VERSION;
+        slot[AT_CLEAN] = u8::from(self.clean);
+        slot[AT_SEQUENCE..AT_TERM].copy_from_slice(&sequence.to_le_bytes());
+        slot[AT_TERM..AT_VOTED_FOR].copy_from_slice(&self.term.0.to_le_bytes());
+        slot[AT_VOTED_FOR..AT_GENERATION].copy_from_slice(&self.voted_for.0.to_le_bytes());
+        slot[AT_GENERATION..AT_IDLE_MARK].copy_from_slice(&self.generation.to_le_bytes());
+        slot[AT_IDLE_MARK..LEN].copy_from_slice(&self.idle_mark.0.to_le_bytes());
+        let crc = crc(slot);
+        slot[AT_CRC..AT_SEQUENCE].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// The slot's sequence number and content; `None` when it is not intact.
+    fn decode(slot: &[u8]) -> Option<(u64, Self)> {
+        if slot.len() < LEN || slot[..MAGIC.len()] != MAGIC || slot[AT_VERSION] != FORMAT_VERSION {
+            return None;
+        }
+        let stored = u32::from_le_bytes(slot[AT_CRC..AT_SEQUENCE].try_into().ok()?);
+        if stored != crc(slot) {
+            return None;
+        }
+        let u64_at =
+            |at: usize| u64::from_le_bytes(slot[at..at + 8].try_into().expect("eight bytes"));
+        let voted_for = u128::from_le_bytes(slot[AT_VOTED_FOR..AT_GENERATION].try_into().ok()?);
+        let vote = Self {
+            term: Term(u64_at(AT_TERM)),
+            voted_for: StoreId(voted_for),
+            generation: u64_at(AT_GENERATION),
+            idle_mark: PhysicalOffset(u64_at(AT_IDLE_MARK)),
+            clean: slot[AT_CLEAN] != 0,
+        };
+        Some((u64_at(AT_SEQUENCE), vote))
+    }
+}
+
+/// The vote file, and what it holds.
+pub(crate) struct VoteFile {
+    file: File,
+    sequence: u64,
+    vote: Vote,
+}
+
+impl VoteFile {
+    /// Makes the file, replacing a leftover; durable when it returns, but for the directory.
+    pub(crate) async fn create(dir: &Path, vote: Vote) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        if runtime::fs::exists(&path).await? {
+            runtime::fs::remove_file(&path).await?;
+        }
+        let file = File::open(&path, OpenMode::CreateNew).await?;
+        file.allocate(SLOTS * BLOCK as u64).await?;
+        let mut made = Self {
+            file,
+            sequence: 0,
+            vote,
+        };
+        made.store(vote).await?;
+        Ok(made)
+    }
+
+    /// Opens the file and takes the newer of the intact slots.
+    pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
+        let path: PathBuf = dir.join(FILE);
+        let file = File::open(&path, OpenMode::ReadWrite).await?;
+        let mut newest: Option<(u64, Vote)> = None;
+        for slot in 0..SLOTS {
+            let bytes = file.read_at(slot * BLOCK as u64, BLOCK).await?;
+            let found = Vote::decode(&bytes);
+            newest = found
+                .into_iter()
+                .chain(newest)
+                .max_by_key(|(sequence, _)| *sequence);
+        }
+        let (sequence, vote) = newest.ok_or(OpenError::Vote { file: path })?;
+        Ok(Self {
+            file,
+            sequence,
+            vote,
+        })
+    }
+
+    pub(crate) fn vote(&self) -> Vote {
+        self.vote
+    }
+
+    /// Makes `vote` durable in the slot that does not hold the present one.
+    pub(crate) async fn store(&mut self, vote: Vote) -> Result<(), IoError> {
+        assert!(
+            vote.term >= self.vote.term,
+            "a node never goes back to an older term"
+        );
+        assert!(vote.generation >= self.vote.generation, "generations rise");
+        let sequence = self.sequence + 1;
+        let mut block = self.file.buffer(BLOCK);
+        block.fill(0);
+        vote.encode(sequence, &mut block);
+        self.file
+            .write_at(&Rc::new(block), sequence % SLOTS * BLOCK as u64)
+            .await?;
+        self.file.sync().await?;
+        (self.sequence, self.vote) = (sequence, vote);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_read_back_and_every_flipped_bit_is_seen() {
+        let vote = Vote {
+            term: Term(3),
+            voted_for: StoreId(77),
+            generation: 4,
+            idle_mark: PhysicalOffset(5),
+            clean: true,
+        };
+        let mut slot = vec![0; LEN];
+        vote.encode(9, &mut slot);
+        assert_eq!(Vote::decode(&slot), Some((9, vote)));
+        for bit in 0..LEN * 8 {
+            let mut bad = slot.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Vote::decode(&bad), None, "bit {bit}");
+        }
+    }
+}
