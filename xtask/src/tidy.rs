@@ -83,3 +83,50 @@ fn check(crates: &[Crate], files: &[File]) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::tree::File;
+    use super::workspace::sample;
+
+    /// Each rule has its own tests; this one shows that each is asked.
+    #[test]
+    fn every_rule_is_asked() {
+        let crates = [
+            sample("storage", &["broker"], &[("glommio", "^0.9")]),
+            sample("misc", &[], &[]),
+        ];
+        let mut storage = String::from("struct LogManager; enum RaftRole {} fn f() { todo!() }\n");
+        storage.push_str("use glommio::Task;\n");
+        storage.push_str(&"// long\n".repeat(800));
+        let files = [
+            File::new(
+                "docs/adr/one.md",
+                concat!("[gone](gone.md) shared", "/facts"),
+            ),
+            File::new("storage/Cargo.toml", "[dependencies]\nglommio = \"0.9\"\n"),
+            File::new("storage/src/lib.rs", &storage),
+        ];
+        let findings = super::check(&crates, &files);
+        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        for expected in [
+            "edge storage → broker",
+            "there is no crate `broker`",
+            "only runtime may name glommio",
+            "pin glommio",
+            "`misc` says nothing",
+            "`#![forbid(unsafe_code)]` is missing",
+            "`gone.md` leads nowhere",
+            "a path outside the project",
+            "storage/src/lib.rs: 802 lines",
+            "list it in [workspace.dependencies]",
+            "storage/src/lib.rs:2: only runtime may name glommio",
+            "storage knows no raft",
+            "`Manager` says nothing",
+            "`todo!` is left",
+        ] {
+            let said = findings.iter().any(|finding| finding.contains(expected));
+            assert!(said, "nobody said {expected:?} in {findings:#?}");
+        }
+    }
+}
