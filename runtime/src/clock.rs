@@ -1,16 +1,23 @@
 //! The clocks: monotonic for measuring, wall for timestamps. Both virtual in a simulation.
 
 use std::ops::{Add, AddAssign, Sub};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point of the monotonic clock, in nanoseconds. Only comparable within one process (or one simulation).
+use crate::context;
+
+/// A point of the monotonic clock, in nanoseconds. Comparable only within one process, or one simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     nanos: u64,
 }
 
 impl Instant {
-    /// Nanoseconds since an arbitrary fixed point.
+    pub(crate) fn from_nanos(nanos: u64) -> Instant {
+        Instant { nanos }
+    }
+
+    /// Nanoseconds since an arbitrary point, fixed for the process.
     pub fn as_nanos(self) -> u64 {
         self.nanos
     }
@@ -44,17 +51,35 @@ impl AddAssign<Duration> for Instant {
 
 impl Sub for Instant {
     type Output = Duration;
+    /// [`Instant::saturating_since`].
     fn sub(self, earlier: Instant) -> Duration {
         self.saturating_since(earlier)
     }
 }
 
-/// The monotonic clock. Works on any thread.
+/// The monotonic clock. Works on any thread; virtual within a simulation.
 pub fn now() -> Instant {
-    todo!()
+    match context::sim() {
+        Some(seat) => seat.now(),
+        None => real_now(),
+    }
 }
 
-/// The wall clock in milliseconds since 1970. Works on any thread; may jump.
+/// The machine's clock, also within a simulation; for what watches over executors.
+pub(crate) fn real_now() -> Instant {
+    static START: OnceLock<std::time::Instant> = OnceLock::new();
+    let start = START.get_or_init(std::time::Instant::now);
+    let nanos = u64::try_from(start.elapsed().as_nanos()).expect("fits for 584 years");
+    Instant { nanos }
+}
+
+/// The wall clock in milliseconds since 1970. Works on any thread; may jump; virtual within a simulation.
 pub fn unix_millis() -> u64 {
-    todo!()
+    if let Some(seat) = context::sim() {
+        return seat.unix_millis();
+    }
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -34,6 +34,7 @@ pub enum IoOp {
     Configure,
     Resolve,
     Signal,
+    Terminate,
 }
 
 impl IoOp {
@@ -64,6 +65,7 @@ impl IoOp {
             IoOp::Configure => "set an option of the connection to",
             IoOp::Resolve => "resolve",
             IoOp::Signal => "watch",
+            IoOp::Terminate => "terminate",
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Direct-I/O files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::buffer::{Buffer, Slice};
-use crate::error::IoError;
+use crate::buffer::{BLOCK, BUFFER_MAX, Buffer, Slice};
+use crate::context::{Backend, backend};
+use crate::error::{IoError, IoOp};
+use crate::sim::SimFile;
+use crate::uring::UringFile;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,62 +21,155 @@ pub enum OpenMode {
     ReadOnly,
 }
 
-/// An open file, read and written past the page cache.
+/// An open file, read and written past the page cache. Dropping it closes it.
+///
+/// Calls on one file may overlap; their order is then undefined, except that [`File::sync`] covers every write that had
+/// completed when it was called.
 pub struct File {
     path: PathBuf,
+    inner: Inner,
+}
+
+enum Inner {
+    Uring(UringFile),
+    Sim(SimFile),
 }
 
 impl File {
-    /// Opens `path`. Errors: `NotFound`, `AlreadyExists`, permission, no direct I/O on this file system.
+    /// Opens `path`. Errors: `NotFound`, `AlreadyExists`, permission; `InvalidInput` where the file system has no direct
+    /// I/O. Do not rename or remove `path` meanwhile. The name of a new file is durable after
+    /// [`crate::fs::sync_dir`] of its directory.
     pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<File, IoError> {
-        todo!("{:?} {mode:?}", path.as_ref())
+        let path = path.as_ref();
+        let opened = match backend() {
+            Backend::Uring => UringFile::open(path, mode).await.map(Inner::Uring),
+            Backend::Sim(seat) => SimFile::open(&seat, path, mode).await.map(Inner::Sim),
+        };
+        match opened {
+            Ok(inner) => Ok(File {
+                path: path.to_path_buf(),
+                inner,
+            }),
+            Err(error) => Err(IoError::path(IoOp::Open, path, error)),
+        }
     }
 
-    /// A buffer of `len` zero bytes fit for [`File::write_at`].
+    /// A buffer of `len` zero bytes fit for [`File::write_at`]; [`crate::buffer()`].
     pub fn buffer(&self, len: usize) -> Buffer {
         crate::buffer::buffer(len)
     }
 
-    /// Writes the whole buffer at `pos`; both must be multiples of [`crate::BLOCK`] (asserted). A short write is an
-    /// error and never retried. Not cancellable: dropping the future leaves the write running and its result unknown.
-    /// Durable only after a following [`File::sync`].
+    /// Writes the whole buffer at `pos`; both must be multiples of [`BLOCK`] (asserted). Extends the file if needed.
+    ///
+    /// A short write is an error (`StorageFull`) and is never retried. After an error, and after dropping the future, any
+    /// part of the range may hold old or new bytes; the buffer stays alive until the kernel is done with it. Not
+    /// cancellable in that sense: let it complete. Durable only after a following [`File::sync`].
     pub async fn write_at(&self, buf: &Rc<Buffer>, pos: u64) -> Result<(), IoError> {
-        todo!("{buf:?} {pos}")
+        assert!(
+            buf.len().is_multiple_of(BLOCK),
+            "{} bytes are not whole blocks",
+            buf.len()
+        );
+        assert!(
+            pos.is_multiple_of(BLOCK as u64),
+            "position {pos} is inside a block"
+        );
+        let written = match &self.inner {
+            Inner::Uring(file) => file.write_at(buf, pos).await,
+            Inner::Sim(file) => file.write_at(buf, pos).await,
+        };
+        let written = written.map_err(|error| self.error(IoOp::Write, error))?;
+        assert!(written <= buf.len(), "nothing is written beyond the buffer");
+        if written < buf.len() {
+            let error = io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "only {written} of {} bytes were written at {pos}",
+                    buf.len()
+                ),
+            );
+            return Err(self.error(IoOp::Write, error));
+        }
+        Ok(())
     }
 
-    /// Reads `len` bytes at `pos`, any alignment; fewer only at the end of the file.
+    /// Reads `len` bytes (at most [`BUFFER_MAX`]) at `pos`, any alignment; fewer only at the end of the file, none beyond
+    /// it. Reads whole blocks around the range. Cancel-safe.
     pub async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
-        todo!("{pos} {len}")
+        assert!(
+            len <= BUFFER_MAX - 2 * BLOCK,
+            "a read of {len} bytes is larger than {BUFFER_MAX}"
+        );
+        if len == 0 {
+            return Ok(Slice::empty());
+        }
+        let read = match &self.inner {
+            Inner::Uring(file) => file.read_at(pos, len).await,
+            Inner::Sim(file) => file.read_at(pos, len).await,
+        };
+        let read = read.map_err(|error| self.error(IoOp::Read, error))?;
+        assert!(read.len() <= len);
+        Ok(read)
     }
 
-    /// Makes all completed writes durable (fdatasync).
+    /// Makes the writes that have completed durable, and the length (fdatasync). After an error nothing is known about
+    /// them, and asking again may wrongly succeed: give up on the file.
     pub async fn sync(&self) -> Result<(), IoError> {
-        todo!()
+        let synced = match &self.inner {
+            Inner::Uring(file) => file.sync().await,
+            Inner::Sim(file) => file.sync().await,
+        };
+        synced.map_err(|error| self.error(IoOp::Sync, error))
     }
 
-    /// Reserves space for and extends the file to at least `len` bytes; new bytes read as zero.
+    /// Reserves space for the first `len` bytes (not zero) and extends the file to at least that; new bytes read as zero.
     pub async fn allocate(&self, len: u64) -> Result<(), IoError> {
-        todo!("{len}")
+        assert!(len > 0, "there is nothing to allocate");
+        let allocated = match &self.inner {
+            Inner::Uring(file) => file.allocate(len).await,
+            Inner::Sim(file) => file.allocate(len).await,
+        };
+        allocated.map_err(|error| self.error(IoOp::Allocate, error))
     }
 
-    /// Sets the length.
+    /// Sets the length: cuts, or extends with zeros.
     pub async fn truncate(&self, len: u64) -> Result<(), IoError> {
-        todo!("{len}")
+        let truncated = match &self.inner {
+            Inner::Uring(file) => file.truncate(len).await,
+            Inner::Sim(file) => file.truncate(len).await,
+        };
+        truncated.map_err(|error| self.error(IoOp::Truncate, error))
     }
 
     /// The length in bytes.
-    #[allow(clippy::len_without_is_empty)]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a file that is asked is not a collection"
+    )]
     pub async fn len(&self) -> Result<u64, IoError> {
-        todo!()
+        let len = match &self.inner {
+            Inner::Uring(file) => file.len().await,
+            Inner::Sim(file) => file.len().await,
+        };
+        len.map_err(|error| self.error(IoOp::Length, error))
     }
 
-    /// Closes the file and reports the error of closing. Dropping a file closes it too, silently.
+    /// Closes the file and reports the error of closing. Dropping a file closes it too, silently and a little later.
     pub async fn close(self) -> Result<(), IoError> {
-        todo!()
+        let File { path, inner } = self;
+        let closed = match inner {
+            Inner::Uring(file) => file.close().await,
+            Inner::Sim(file) => file.close().await,
+        };
+        closed.map_err(|error| IoError::path(IoOp::Close, path, error))
     }
 
     /// The path it was opened with.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn error(&self, op: IoOp, source: io::Error) -> IoError {
+        IoError::path(op, &self.path, source)
     }
 }

@@ -1,17 +1,22 @@
-//! Directories and names. Blocking system calls run off the executor.
+//! Directories and names. Blocking system calls run off the executor; dropping a future does not stop the call.
 
+use std::fs as std_fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::IoError;
+use crate::context::{Backend, backend};
+use crate::error::{IoError, IoOp};
+use crate::sim::SimLock;
+use crate::uring::{self, UringLock, fs_call};
 
 /// One name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The name, without the directory. Names that are not UTF-8 are shown lossily.
+    /// The name, without the directory. A name that is not UTF-8 is shown lossily.
     pub name: String,
     /// True for a directory.
     pub is_dir: bool,
-    /// Length in bytes (files only).
+    /// Length in bytes; 0 for a directory.
     pub len: u64,
 }
 
@@ -26,44 +31,82 @@ pub struct Space {
 
 /// Creates `path` and its missing parents; it may exist.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> Result<(), IoError> {
-    todo!("{:?}", path.as_ref())
+    let path = path.as_ref();
+    let created = match backend() {
+        Backend::Uring => fs_call(path, |path| std_fs::create_dir_all(path)).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.create_dir_all(path)).await,
+    };
+    created.map_err(|error| IoError::path(IoOp::CreateDir, path, error))
 }
 
 /// The entries of `dir`, sorted by name.
 pub async fn list(dir: impl AsRef<Path>) -> Result<Vec<Entry>, IoError> {
-    todo!("{:?}", dir.as_ref())
+    let dir = dir.as_ref();
+    let listed = match backend() {
+        Backend::Uring => fs_call(dir, uring::list).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.list(dir)).await,
+    };
+    listed.map_err(|error| IoError::path(IoOp::List, dir, error))
 }
 
 /// Whether something is at `path`.
 pub async fn exists(path: impl AsRef<Path>) -> Result<bool, IoError> {
-    todo!("{:?}", path.as_ref())
+    let path = path.as_ref();
+    let exists = match backend() {
+        Backend::Uring => fs_call(path, Path::try_exists).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| Ok(disk.exists(path))).await,
+    };
+    exists.map_err(|error| IoError::path(IoOp::Exists, path, error))
 }
 
 /// Renames within one file system, replacing a file at `to`. Durable after [`sync_dir`] of the directories.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), IoError> {
-    todo!("{:?} {:?}", from.as_ref(), to.as_ref())
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let renamed = match backend() {
+        Backend::Uring => {
+            let target = to.to_path_buf();
+            fs_call(from, move |from| std_fs::rename(from, target)).await
+        }
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.rename(from, to)).await,
+    };
+    renamed.map_err(|error| IoError::path(IoOp::Rename, from, error))
 }
 
-/// Removes a file.
+/// Removes a file; whoever has it open keeps it.
 pub async fn remove_file(path: impl AsRef<Path>) -> Result<(), IoError> {
-    todo!("{:?}", path.as_ref())
+    let path = path.as_ref();
+    let removed = match backend() {
+        Backend::Uring => fs_call(path, |path| std_fs::remove_file(path)).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.remove_file(path)).await,
+    };
+    removed.map_err(|error| IoError::path(IoOp::Remove, path, error))
 }
 
 /// Makes creations, renames and removals in `dir` durable.
 pub async fn sync_dir(dir: impl AsRef<Path>) -> Result<(), IoError> {
-    todo!("{:?}", dir.as_ref())
+    let dir = dir.as_ref();
+    let synced = match backend() {
+        Backend::Uring => fs_call(dir, uring::sync_dir).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.sync_dir(dir)).await,
+    };
+    synced.map_err(|error| IoError::path(IoOp::SyncDir, dir, error))
 }
 
 /// The size and free space of the file system at `path`.
 pub async fn space(path: impl AsRef<Path>) -> Result<Space, IoError> {
-    todo!("{:?}", path.as_ref())
+    let path = path.as_ref();
+    let space = match backend() {
+        Backend::Uring => fs_call(path, uring::space).await,
+        Backend::Sim(seat) => seat.disk_call(|disk| disk.space(path)).await,
+    };
+    space.map_err(|error| IoError::path(IoOp::Space, path, error))
 }
 
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{} is in use by {}; stop that process or choose another directory", .path.display(), holder(.pid))]
+    #[error("{} is in use by {}: stop that process or choose another directory", .path.display(), holder(.pid))]
     Held {
         /// The lock file.
         path: PathBuf,
@@ -82,10 +125,24 @@ fn holder(pid: &Option<u32>) -> String {
     }
 }
 
-/// An exclusive lock, held until dropped or until the process dies.
+/// What a backend says when it could not lock.
+pub(crate) enum LockFailure {
+    Held { pid: Option<u32> },
+    Io(io::Error),
+}
+
+/// An exclusive lock, held until dropped or until the process dies. The file stays behind, unlocked.
 #[derive(Debug)]
 pub struct DirLock {
     path: PathBuf,
+    _inner: LockInner,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its destructor")]
+enum LockInner {
+    Uring(UringLock),
+    Sim(SimLock),
 }
 
 impl DirLock {
@@ -95,7 +152,24 @@ impl DirLock {
     }
 }
 
-/// Creates the lock file `path` if needed and locks it for this process, without waiting.
+/// Creates the lock file `path` if needed and locks it (flock), without waiting; also against this process itself.
 pub async fn lock_exclusive(path: impl AsRef<Path>) -> Result<DirLock, LockError> {
-    todo!("{:?}", path.as_ref())
+    let path = path.as_ref().to_path_buf();
+    let inner = match backend() {
+        Backend::Uring => {
+            let target = path.clone();
+            uring::blocking(move || uring::lock(&target))
+                .await
+                .map(LockInner::Uring)
+        }
+        Backend::Sim(seat) => seat.lock(&path).await.map(LockInner::Sim),
+    };
+    match inner {
+        Ok(inner) => Ok(DirLock {
+            path,
+            _inner: inner,
+        }),
+        Err(LockFailure::Held { pid }) => Err(LockError::Held { path, pid }),
+        Err(LockFailure::Io(error)) => Err(IoError::path(IoOp::Lock, path, error).into()),
+    }
 }

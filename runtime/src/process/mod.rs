@@ -1,0 +1,115 @@
+//! The process and the machine around it.
+
+mod find;
+mod signals;
+mod usage;
+
+use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+pub use find::{Process, find_processes, terminate};
+pub use signals::{StopSignal, StopSignals, stop_signals};
+pub use usage::{ThreadPlacement, cpu_time, resident_memory, threads};
+
+use crate::context;
+use crate::error::{IoError, IoOp};
+
+/// The process id; in a simulation, the simulated process's. Works on any thread.
+pub fn pid() -> u32 {
+    match context::sim() {
+        Some(seat) => seat.pid(),
+        None => std::process::id(),
+    }
+}
+
+/// The host's name; in a simulation, the node's. `localhost` where the kernel has none. Works on any thread.
+pub fn host_name() -> String {
+    if let Some(seat) = context::sim() {
+        return seat.host_name();
+    }
+    let mut name = [0u8; 256];
+    // SAFETY: the kernel writes at most `name.len()` bytes into `name`.
+    let result = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) };
+    let end = name
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(name.len());
+    if result != 0 || end == 0 {
+        return "localhost".to_owned();
+    }
+    String::from_utf8_lossy(&name[..end]).into_owned()
+}
+
+/// The host's IPv4 addresses of interfaces that are up, loopback left out, in the kernel's order; in a simulation, the
+/// node's. Works on any thread.
+pub fn local_ipv4() -> Vec<Ipv4Addr> {
+    if let Some(seat) = context::sim() {
+        return vec![seat.ip()];
+    }
+    let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: on success the call stores a list, which is freed below, and nothing else.
+    if unsafe { libc::getifaddrs(&mut first) } != 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut next = first;
+    // SAFETY: `next` is null or an entry of the list, which lives until it is freed below.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        next = entry.ifa_next;
+        let is_up = entry.ifa_flags & libc::IFF_UP as libc::c_uint != 0;
+        // SAFETY: an entry's address is null or a valid socket address.
+        let family = unsafe { entry.ifa_addr.as_ref() }.map(|addr| i32::from(addr.sa_family));
+        if family == Some(libc::AF_INET) && is_up {
+            // SAFETY: an address of this family is a `sockaddr_in`; it may be unaligned, so it is copied out.
+            let addr = unsafe { entry.ifa_addr.cast::<libc::sockaddr_in>().read_unaligned() };
+            found.push(Ipv4Addr::from(addr.sin_addr.s_addr.to_ne_bytes()));
+        }
+    }
+    // SAFETY: the list came from getifaddrs, and no reference into it is left.
+    unsafe { libc::freeifaddrs(first) };
+    found.retain(|ip| !ip.is_loopback());
+    found
+}
+
+/// Reads a whole text file, at most `limit` bytes (`FileTooLarge` beyond). Blocks: before executors are started only.
+pub fn read_config_file(path: impl AsRef<Path>, limit: usize) -> Result<String, IoError> {
+    let path = path.as_ref();
+    let read = || {
+        let mut text = String::new();
+        let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        std::fs::File::open(path)?
+            .take(cap)
+            .read_to_string(&mut text)?;
+        if text.len() > limit {
+            let reason = format!("it is larger than {limit} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        }
+        Ok(text)
+    };
+    read().map_err(|error| IoError::path(IoOp::Read, path, error))
+}
+
+/// Prints `line` to the standard error and aborts the process: a node that is dead is safe, one that limps is not.
+pub fn abort_with(line: &str) -> ! {
+    // Not `eprintln!`, which panics when the standard error is closed.
+    drop(writeln!(io::stderr(), "{line}"));
+    std::process::abort()
+}
+
+/// From now on a panic on any thread prints one line, with the thread and the place, and aborts the process. Once, at
+/// the start of a binary.
+pub fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        let what = panic
+            .payload_as_str()
+            .unwrap_or("no message")
+            .replace('\n', " ");
+        match panic.location() {
+            Some(place) => abort_with(&format!("fatal: thread {name}: {what} ({place})")),
+            None => abort_with(&format!("fatal: thread {name}: {what}")),
+        }
+    }));
+}

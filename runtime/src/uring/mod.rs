@@ -1,0 +1,61 @@
+//! The backend on glommio and io_uring: one executor is one thread.
+
+mod blocking;
+mod file;
+mod fs;
+mod net;
+mod start;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use glommio::{GlommioError, TaskQueueHandle};
+
+use crate::clock::{Instant, real_now};
+
+pub(crate) use blocking::{blocking, blocking_detached};
+pub(crate) use file::UringFile;
+pub(crate) use fs::{UringLock, fs_call, list, lock, space, sync_dir};
+pub(crate) use net::{UringListener, UringStream};
+pub(crate) use start::start;
+
+/// Spawned tasks go to the default queue: a queue with a latency bound can lose wake-ups in glommio 0.9.0.
+pub(crate) fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> glommio::Task<T> {
+    // Not `spawn_local`, which polls the new task within the call.
+    glommio::executor()
+        .spawn_local_into(future, TaskQueueHandle::default())
+        .expect("the default queue always exists")
+}
+
+/// How long a loop of yields may keep glommio from looking at its rings and timers.
+const REACTOR_STARVED_MAX: Duration = Duration::from_micros(500);
+
+thread_local! {
+    static REACTOR_SEEN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+pub(crate) async fn yield_now() {
+    let now = real_now();
+    let starved = match REACTOR_SEEN.get() {
+        Some(seen) => now - seen > REACTOR_STARVED_MAX,
+        None => true,
+    };
+    if !starved {
+        glommio::executor().yield_task_queue_now().await;
+        return;
+    }
+    // Glommio turns to its reactor only when no task is runnable or after its 100 ms preemption timer. A timer that
+    // has already expired makes this task not runnable, yet costs one turn of the reactor only.
+    glommio::timer::sleep(Duration::ZERO).await;
+    REACTOR_SEEN.set(Some(real_now()));
+}
+
+/// The system's error inside a glommio error, with its number kept where there is one.
+pub(crate) fn io_error<T>(error: GlommioError<T>) -> io::Error {
+    match error {
+        GlommioError::IoError(source) | GlommioError::EnhancedIoError { source, .. } => source,
+        other => other.into(),
+    }
+}

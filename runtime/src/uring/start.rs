@@ -1,0 +1,84 @@
+//! Starting an executor: its thread, its rings, its tick.
+
+use std::future::Future;
+use std::io;
+use std::sync::mpsc;
+use std::thread;
+
+use glommio::{LocalExecutor, LocalExecutorBuilder, PoolPlacement};
+
+use crate::channel::{Promise, PromiseReceiver, promise};
+use crate::context::{self, Backend};
+use crate::executor::{Placement, Spec};
+use crate::watchdog;
+
+/// Memory registered with the rings, in bytes; reads take theirs from it and fall back to the heap. Small, because it
+/// counts against the locked-memory limit once a ring, three rings an executor.
+const RING_MEMORY: usize = 512 << 10;
+
+/// Submission queue entries a ring.
+const RING_DEPTH: usize = 256;
+
+/// The thread and the result of an executor.
+pub(crate) struct Started<T> {
+    pub(crate) thread: thread::JoinHandle<()>,
+    pub(crate) result: PromiseReceiver<T>,
+}
+
+pub(crate) fn start<T, F, Fut>(spec: &Spec, f: F) -> io::Result<Started<T>>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let (ready, is_ready) = mpsc::sync_channel::<io::Result<()>>(1);
+    let (done, result) = promise();
+    let (name, placement) = (spec.name.clone(), spec.placement);
+    let body = move || match make(&name, placement) {
+        Ok(executor) => {
+            // The starter waits for this; it cannot have gone.
+            drop(ready.send(Ok(())));
+            run(executor, &name, f, done);
+        }
+        Err(error) => drop(ready.send(Err(error))),
+    };
+    let thread = thread::Builder::new().name(spec.name.clone()).spawn(body)?;
+    match is_ready.recv() {
+        Ok(Ok(())) => Ok(Started { thread, result }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("its thread died while starting")),
+    }
+}
+
+fn make(name: &str, placement: Placement) -> io::Result<LocalExecutor> {
+    let placement = match placement {
+        Placement::Core(core) => glommio::Placement::Fixed(core),
+        Placement::Any => glommio::Placement::Unbound,
+    };
+    LocalExecutorBuilder::new(placement)
+        .name(name)
+        .io_memory(RING_MEMORY)
+        .ring_depth(RING_DEPTH)
+        // One helper thread for file calls, on any core the starting thread may use.
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+        .make()
+        .map_err(super::io_error)
+}
+
+fn run<T, F, Fut>(executor: LocalExecutor, name: &str, f: F, done: Promise<T>)
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = T> + 'static,
+{
+    let _entered = context::enter(Backend::Uring);
+    let pulse = watchdog::watch(name);
+    let output = executor.run(async move {
+        super::spawn(watchdog::tick(pulse)).detach();
+        f().await
+    });
+    // Its tasks, files and sockets go before anybody learns that it has ended.
+    drop(executor);
+    // Nobody may be waiting for the result.
+    drop(done.fulfil(output));
+}

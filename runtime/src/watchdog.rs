@@ -1,0 +1,117 @@
+//! The tick of every executor, and the thread that notices when it stops.
+//!
+//! The tick has two purposes. Glommio 0.9.0 can park with runnable tasks; any timer frees it, so the tick bounds such a
+//! hang. And an executor whose tick is late is one that a task, the scheduler or the machine has stalled.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::{Instant, real_now};
+
+/// Longest time an executor sleeps.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+
+/// An executor whose tick is later than this is reported.
+const STALL_MIN: Duration = Duration::from_millis(500);
+
+/// How often the watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// When an executor last showed that it runs.
+pub(crate) struct Pulse {
+    name: String,
+    beaten_at: AtomicU64,
+}
+
+impl Pulse {
+    fn beat(&self) {
+        self.beaten_at
+            .store(real_now().as_nanos(), Ordering::Relaxed);
+    }
+
+    fn silence(&self) -> Duration {
+        real_now() - Instant::from_nanos(self.beaten_at.load(Ordering::Relaxed))
+    }
+}
+
+static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+static STALLS: AtomicU64 = AtomicU64::new(0);
+
+struct Watched {
+    pulse: Weak<Pulse>,
+    stalled: bool,
+}
+
+/// Stalls of executors noticed so far in this process: each is a time of 500 ms or more in which an executor ran no task.
+pub fn stalls() -> u64 {
+    STALLS.load(Ordering::Relaxed)
+}
+
+/// Registers the executor `name`, until the pulse is dropped.
+pub(crate) fn watch(name: &str) -> Arc<Pulse> {
+    let pulse = Arc::new(Pulse {
+        name: name.to_owned(),
+        beaten_at: AtomicU64::new(0),
+    });
+    pulse.beat();
+    let watched = Watched {
+        pulse: Arc::downgrade(&pulse),
+        stalled: false,
+    };
+    WATCHED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(watched);
+    start_watchdog();
+    pulse
+}
+
+/// Beats until the executor ends.
+pub(crate) async fn tick(pulse: Arc<Pulse>) {
+    loop {
+        pulse.beat();
+        crate::time::sleep(TICK).await;
+    }
+}
+
+fn start_watchdog() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        let body = || {
+            crate::executor::use_allowed_cores();
+            loop {
+                thread::sleep(LOOK_EVERY);
+                look();
+            }
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("watchdog".to_owned())
+            .spawn(body)
+        {
+            tracing::warn!(%error, "no watchdog thread: stalled executors will not be reported");
+        }
+    });
+}
+
+fn look() {
+    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    watched.retain_mut(|entry| {
+        let Some(pulse) = entry.pulse.upgrade() else {
+            return false;
+        };
+        let silence = pulse.silence();
+        let stalled = silence > STALL_MIN;
+        if stalled && !entry.stalled {
+            STALLS.fetch_add(1, Ordering::Relaxed);
+            let millis = silence.as_millis();
+            tracing::warn!(
+                "executor {} has made no progress for {millis} ms",
+                pulse.name
+            );
+        }
+        entry.stalled = stalled;
+        true
+    });
+}
