@@ -163,11 +163,7 @@ fn header_range(buf: &[u8], end: usize) -> Result<Option<FrameRange>, FrameError
     }
     let body = PREFIX_BYTES + header..end;
     assert!(body.start <= body.end);
-    Ok(Some(FrameRange {
-        serialize,
-        header: PREFIX_BYTES..body.start,
-        body,
-    }))
+    Ok(Some(FrameRange { serialize, header: PREFIX_BYTES..body.start, body }))
 }
 
 #[cfg(test)]
@@ -213,43 +209,19 @@ mod tests {
     #[test]
     fn the_limit_counts_the_length_field() {
         assert!(split(FRAME, 13).unwrap().is_some());
-        assert_eq!(
-            split(FRAME, 12),
-            Err(FrameError::TooLong { bytes: 13, max: 12 })
-        );
-        assert_eq!(
-            missing(FRAME, 12),
-            Err(FrameError::TooLong { bytes: 13, max: 12 })
-        );
+        assert_eq!(split(FRAME, 12), Err(FrameError::TooLong { bytes: 13, max: 12 }));
+        assert_eq!(missing(FRAME, 12), Err(FrameError::TooLong { bytes: 13, max: 12 }));
     }
 
     #[test]
     fn impossible_prefixes_are_refused_before_the_body_arrives() {
         let cases: [(&[u8], FrameError); 6] = [
-            (
-                &[0xff, 0xff, 0xff, 0xff],
-                FrameError::NegativeLength { length: -1 },
-            ),
+            (&[0xff, 0xff, 0xff, 0xff], FrameError::NegativeLength { length: -1 }),
             (&[0, 0, 0, 3], FrameError::TooShort { length: 3 }),
-            (
-                &[0x7f, 0xff, 0xff, 0xff],
-                FrameError::TooLong {
-                    bytes: 0x8000_0003,
-                    max: MAX_FRAME,
-                },
-            ),
-            (
-                &[0, 0, 0, 6, 0, 0, 0, 3],
-                FrameError::HeaderExceedsFrame { header: 3, room: 2 },
-            ),
-            (
-                &[0, 0x20, 0, 4, 0, 0x10, 0, 1],
-                FrameError::HeaderTooLong { header: 0x10_0001 },
-            ),
-            (
-                &[0, 0, 0, 6, 7, 0, 0, 2],
-                FrameError::UnknownSerialization { byte: 7 },
-            ),
+            (&[0x7f, 0xff, 0xff, 0xff], FrameError::TooLong { bytes: 0x8000_0003, max: MAX_FRAME }),
+            (&[0, 0, 0, 6, 0, 0, 0, 3], FrameError::HeaderExceedsFrame { header: 3, room: 2 }),
+            (&[0, 0x20, 0, 4, 0, 0x10, 0, 1], FrameError::HeaderTooLong { header: 0x10_0001 }),
+            (&[0, 0, 0, 6, 7, 0, 0, 2], FrameError::UnknownSerialization { byte: 7 }),
         ];
         for (bytes, error) in cases {
             assert_eq!(split(bytes, MAX_FRAME), Err(error));

@@ -12,12 +12,17 @@
 //! understood is a typed error. Byte layouts are in `docs/format/remoting-frame.md`.
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod body;
 pub mod codes;
 pub mod command;
+pub mod fastjson;
 pub mod frame;
 pub mod header;
 pub mod limits;
 pub mod route;
+#[cfg(test)]
+mod seeded;
 
 pub use codes::{RequestCode, ResponseCode};
 pub use command::{

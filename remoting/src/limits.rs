@@ -23,7 +23,4 @@ pub const MAX_QUOTED_VALUE: usize = 64;
 const _: () = assert!(MAX_HEADER < 1 << 24, "the header length has 24 bits");
 const _: () = assert!(MAX_HEADER < MAX_FRAME, "a header must fit a frame");
 const _: () = assert!(MAX_FRAME <= i32::MAX as usize, "the frame length is an i32");
-const _: () = assert!(
-    MAX_FRAME <= MAX_INFLATED,
-    "compression must not shrink what is allowed"
-);
+const _: () = assert!(MAX_FRAME <= MAX_INFLATED, "compression must not shrink what is allowed");

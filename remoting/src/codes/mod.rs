@@ -92,10 +92,7 @@ mod tests {
     #[test]
     fn names_and_numbers_are_those_of_rocketmq() {
         assert_eq!(RequestCode::SendMessageV2.code(), 310);
-        assert_eq!(
-            RequestCode::GetRouteinfoByTopic.to_string(),
-            "GET_ROUTEINFO_BY_TOPIC (105)"
-        );
+        assert_eq!(RequestCode::GetRouteinfoByTopic.to_string(), "GET_ROUTEINFO_BY_TOPIC (105)");
         assert_eq!(RequestCode::PopMessage.code(), 200_050);
         assert_eq!(ResponseCode::RpcTimeOut.code(), -1006);
         assert_eq!(

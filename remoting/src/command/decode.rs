@@ -22,9 +22,8 @@ struct Partial<'a> {
 }
 
 pub(super) fn decode_json(header: &[u8]) -> Result<CommandRef<'_>, DecodeError> {
-    let text = std::str::from_utf8(header).map_err(|error| DecodeError::NotUtf8 {
-        at: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(header)
+        .map_err(|error| DecodeError::NotUtf8 { at: error.valid_up_to() })?;
     let mut scan = Scanner::new(text);
     let mut head = Partial::default();
     scan.expect(b'{', "`{`")?;
@@ -41,9 +40,7 @@ pub(super) fn decode_json(header: &[u8]) -> Result<CommandRef<'_>, DecodeError> 
     Ok(CommandRef {
         code: head.code.ok_or(DecodeError::Missing { field: "code" })?,
         flag: Flags(head.flag),
-        opaque: head
-            .opaque
-            .ok_or(DecodeError::Missing { field: "opaque" })?,
+        opaque: head.opaque.ok_or(DecodeError::Missing { field: "opaque" })?,
         version: head.version,
         // Java's own default when the field is absent.
         language: head.language.unwrap_or(Language::Java),
@@ -164,16 +161,8 @@ mod tests {
 
     #[test]
     fn ext_fields_may_be_null_empty_or_hold_other_kinds() {
-        assert!(
-            decode(r#"{"code":1,"opaque":1,"extFields":null}"#)
-                .ext
-                .is_empty()
-        );
-        assert!(
-            decode(r#"{"code":1,"opaque":1,"extFields":{ }}"#)
-                .ext
-                .is_empty()
-        );
+        assert!(decode(r#"{"code":1,"opaque":1,"extFields":null}"#).ext.is_empty());
+        assert!(decode(r#"{"code":1,"opaque":1,"extFields":{ }}"#).ext.is_empty());
         let head = decode(r#"{"code":1,"opaque":1,"extFields":{"a":4,"b":true,"c":null,"d":[1]}}"#);
         let all: Vec<_> = head.ext.iter().collect();
         assert_eq!(all, [("a", "4"), ("b", "true"), ("d", "[1]")]);
@@ -185,24 +174,15 @@ mod tests {
             let json = format!(r#"{{"code":1,"opaque":1,"language":{text}}}"#);
             assert_eq!(decode(&json).language, Language::Unknown, "{text}");
         }
-        assert_eq!(
-            decode(r#"{"code":1,"opaque":1,"language":9}"#).language,
-            Language::Go
-        );
-        assert_eq!(
-            decode(r#"{"code":1,"opaque":1,"language":null}"#).language,
-            Language::Java
-        );
+        assert_eq!(decode(r#"{"code":1,"opaque":1,"language":9}"#).language, Language::Go);
+        assert_eq!(decode(r#"{"code":1,"opaque":1,"language":null}"#).language, Language::Java);
     }
 
     #[test]
     fn escapes_become_characters() {
         let json = r#"{"code":1,"opaque":1,"remark":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud83d\u0041\udc00"}"#;
         let remark = decode(json).remark.unwrap();
-        assert_eq!(
-            remark,
-            "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}\u{fffd}A\u{fffd}"
-        );
+        assert_eq!(remark, "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}\u{fffd}A\u{fffd}");
     }
 
     #[test]
@@ -216,25 +196,13 @@ mod tests {
         assert_eq!(fails(r#"{"remark":"abc"#), json(14, "the closing quote"));
         assert_eq!(fails(r#"{"remark":"\x"}"#), json(12, "an escape of JSON"));
         assert_eq!(fails(r#"{"remark":"\u12g4"}"#), json(15, "four hex digits"));
-        assert_eq!(
-            fails(r#"{"code":1,"opaque":1}x"#),
-            json(21, "the end of the header")
-        );
-        assert_eq!(
-            fails(r#"{"code":1}"#),
-            DecodeError::Missing { field: "opaque" }
-        );
-        assert_eq!(
-            fails(r#"{"opaque":1}"#),
-            DecodeError::Missing { field: "code" }
-        );
+        assert_eq!(fails(r#"{"code":1,"opaque":1}x"#), json(21, "the end of the header"));
+        assert_eq!(fails(r#"{"code":1}"#), DecodeError::Missing { field: "opaque" });
+        assert_eq!(fails(r#"{"opaque":1}"#), DecodeError::Missing { field: "code" });
         let value = "2147483648".to_owned();
         assert_eq!(
             fails(r#"{"opaque":2147483648,"code":1}"#),
-            DecodeError::BadNumber {
-                field: "opaque",
-                value
-            }
+            DecodeError::BadNumber { field: "opaque", value }
         );
     }
 
@@ -244,10 +212,7 @@ mod tests {
         assert_eq!(fails(&deep), DecodeError::TooDeep { at: 70 });
         let many = |n: usize| {
             let fields: Vec<_> = (0..n).map(|i| format!(r#""{i}":"""#)).collect();
-            format!(
-                r#"{{"code":1,"opaque":1,"extFields":{{{}}}}}"#,
-                fields.join(",")
-            )
+            format!(r#"{{"code":1,"opaque":1,"extFields":{{{}}}}}"#, fields.join(","))
         };
         assert_eq!(decode(&many(MAX_EXT_FIELDS)).ext.len(), MAX_EXT_FIELDS);
         assert_eq!(fails(&many(MAX_EXT_FIELDS + 1)), DecodeError::TooManyFields);

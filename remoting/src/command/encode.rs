@@ -111,11 +111,7 @@ pub fn encode_request<B: FrameBuf>(
 ) -> Result<(), EncodeError> {
     let fields = Fields {
         code: head.code,
-        flag: if head.oneway {
-            Flags::ONEWAY
-        } else {
-            Flags::REQUEST
-        },
+        flag: if head.oneway { Flags::ONEWAY } else { Flags::REQUEST },
         opaque: head.opaque,
         version: version::OURS,
         language: Language::OURS,
@@ -131,9 +127,7 @@ pub(super) fn encode_command<B: FrameBuf>(
     command: &Command,
 ) -> Result<(), EncodeError> {
     if command.serialize != SerializeType::Json {
-        return Err(EncodeError::UnsupportedSerialization {
-            serialize: command.serialize,
-        });
+        return Err(EncodeError::UnsupportedSerialization { serialize: command.serialize });
     }
     let fields = Fields {
         code: command.code,
@@ -229,8 +223,7 @@ struct JsonSink<'a> {
 
 impl JsonSink<'_> {
     fn name(&mut self, name: &str) {
-        self.out
-            .append(if self.open { b"," } else { b",\"extFields\":{" });
+        self.out.append(if self.open { b"," } else { b",\"extFields\":{" });
         self.open = true;
         append_string(self.out, name);
         self.out.append(b":");
@@ -316,12 +309,7 @@ mod tests {
     #[test]
     fn no_fields_no_object() {
         let mut out = BytesMut::new();
-        let head = RequestHead {
-            code: 34,
-            opaque: -1,
-            oneway: true,
-            ext: &(),
-        };
+        let head = RequestHead { code: 34, opaque: -1, oneway: true, ext: &() };
         encode_request(&mut out, &head, 0).unwrap();
         let json = r#"{"code":34,"flag":2,"language":"JAVA","opaque":-1,"serializeTypeCurrentRPC":"JSON","version":513}"#;
         assert_eq!(&out[PREFIX_BYTES..], json.as_bytes());
@@ -356,28 +344,17 @@ mod tests {
     #[test]
     fn what_nobody_would_read_is_not_written() {
         let mut out = vec![1, 2];
-        let head = ResponseHead {
-            code: 0,
-            opaque: 0,
-            remark: None,
-            ext: &(),
-        };
+        let head = ResponseHead { code: 0, opaque: 0, remark: None, ext: &() };
         let error = encode_response(&mut out, &head, MAX_FRAME).unwrap_err();
         assert!(matches!(error, EncodeError::FrameTooLong { bytes } if bytes > MAX_FRAME));
         let error = encode_response(&mut out, &head, usize::MAX).unwrap_err();
         assert!(matches!(error, EncodeError::FrameTooLong { .. }));
         let long = "x".repeat(MAX_HEADER);
-        let head = ResponseHead {
-            remark: Some(&long),
-            ..head
-        };
+        let head = ResponseHead { remark: Some(&long), ..head };
         let error = encode_response(&mut out, &head, 0).unwrap_err();
         assert!(matches!(error, EncodeError::HeaderTooLong { header } if header > MAX_HEADER));
         let serialize = SerializeType::RocketMq;
-        let binary = Command {
-            serialize,
-            ..Command::request(11)
-        };
+        let binary = Command { serialize, ..Command::request(11) };
         let error = EncodeError::UnsupportedSerialization { serialize };
         assert_eq!(binary.encode(&mut out), Err(error));
         assert_eq!(out, [1, 2]);

@@ -24,18 +24,13 @@ impl<'a> ExtRef<'a> {
     /// No fields, but room for `capacity` of them.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            fields: Vec::with_capacity(capacity),
-        }
+        Self { fields: Vec::with_capacity(capacity) }
     }
 
     /// The value of `name`, if it is there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(have, _)| have == name)
-            .map(|(_, value)| value.as_ref())
+        self.fields.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_ref())
     }
 
     /// Sets the value of `name`, in place of the one it had.
@@ -61,32 +56,21 @@ impl<'a> ExtRef<'a> {
 
     /// Names and values in the order in which the names first came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Copies what is borrowed.
     #[must_use]
     pub fn into_owned(self) -> ExtFields {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
-        ExtRef {
-            fields: self
-                .fields
-                .into_iter()
-                .map(|(n, v)| (own(n), own(v)))
-                .collect(),
-        }
+        ExtRef { fields: self.fields.into_iter().map(|(n, v)| (own(n), own(v))).collect() }
     }
 }
 
 /// Equal fields are equal in any order: the wire has no order of fields.
 impl PartialEq<ExtRef<'_>> for ExtRef<'_> {
     fn eq(&self, other: &ExtRef<'_>) -> bool {
-        self.len() == other.len()
-            && self
-                .iter()
-                .all(|(name, value)| other.get(name) == Some(value))
+        self.len() == other.len() && self.iter().all(|(name, value)| other.get(name) == Some(value))
     }
 }
 

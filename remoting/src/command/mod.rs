@@ -117,20 +117,13 @@ impl Command {
     /// A request that nobody answers, not even with an error.
     #[must_use]
     pub fn oneway(code: impl Into<i32>) -> Self {
-        Self {
-            flag: Flags::ONEWAY,
-            ..Self::request(code)
-        }
+        Self { flag: Flags::ONEWAY, ..Self::request(code) }
     }
 
     /// An answer to the request with this `opaque`.
     #[must_use]
     pub fn reply_to(opaque: i32, code: impl Into<i32>) -> Self {
-        Self {
-            flag: Flags::RESPONSE,
-            opaque,
-            ..Self::request(code)
-        }
+        Self { flag: Flags::RESPONSE, opaque, ..Self::request(code) }
     }
 
     /// The same command with the fields of `header`, which replace equally named ones.
@@ -174,15 +167,8 @@ impl Command {
     /// # Panics
     /// If `range` does not come from `buf`.
     pub fn from_frame(buf: &Bytes, range: &FrameRange) -> Result<Self, DecodeError> {
-        assert!(
-            range.end() <= buf.len(),
-            "the frame range belongs to another buffer"
-        );
-        Self::decode(
-            range.serialize,
-            &buf[range.header.clone()],
-            buf.slice(range.body.clone()),
-        )
+        assert!(range.end() <= buf.len(), "the frame range belongs to another buffer");
+        Self::decode(range.serialize, &buf[range.header.clone()], buf.slice(range.body.clone()))
     }
 
     /// Appends the whole frame, body included, to `out`.

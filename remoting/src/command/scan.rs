@@ -28,10 +28,7 @@ impl<'a> Scanner<'a> {
 
     /// The error that `expected` is not what comes next.
     pub(super) fn fail(&self, expected: &'static str) -> DecodeError {
-        DecodeError::Json {
-            at: self.at,
-            expected,
-        }
+        DecodeError::Json { at: self.at, expected }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -55,11 +52,7 @@ impl<'a> Scanner<'a> {
 
     /// Takes `byte`, which must come next.
     pub(super) fn expect(&mut self, byte: u8, name: &'static str) -> Result<(), DecodeError> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(self.fail(name))
-        }
+        if self.take(byte) { Ok(()) } else { Err(self.fail(name)) }
     }
 
     /// After the value of a member: true if another follows, false if the object ends.
@@ -74,11 +67,7 @@ impl<'a> Scanner<'a> {
     /// The end of the text, after white space.
     pub(super) fn expect_end(&mut self) -> Result<(), DecodeError> {
         self.skip_space();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(self.fail("the end of the header"))
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.fail("the end of the header")) }
     }
 
     /// A member's name and the colon behind it.
@@ -97,11 +86,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.skip_value(0)?;
         let raw = self.slice(start, self.at);
-        Ok(if raw == "null" {
-            Value::Null
-        } else {
-            Value::Raw(raw)
-        })
+        Ok(if raw == "null" { Value::Null } else { Value::Raw(raw) })
     }
 
     /// The text between two positions that are known to lie on ASCII characters.
@@ -272,10 +257,6 @@ impl<'a> Scanner<'a> {
         ) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.fail("a value"))
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.fail("a value")) } else { Ok(()) }
     }
 }

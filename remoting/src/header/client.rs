@@ -46,34 +46,17 @@ mod tests {
             producer_group: None,
             consumer_group: Some("g"),
         };
-        let ext = assert_fields(
-            &header,
-            &[("clientID", "127.0.0.1@1#2"), ("consumerGroup", "g")],
-        );
-        assert_eq!(
-            UnregisterClientHeader::decode(RequestCode::UnregisterClient, &ext),
-            Ok(header)
-        );
-        let group = ConsumerGroupHeader {
-            consumer_group: "g",
-        };
+        let ext = assert_fields(&header, &[("clientID", "127.0.0.1@1#2"), ("consumerGroup", "g")]);
+        assert_eq!(UnregisterClientHeader::decode(RequestCode::UnregisterClient, &ext), Ok(header));
+        let group = ConsumerGroupHeader { consumer_group: "g" };
         let code = RequestCode::GetConsumerListByGroup;
         assert_eq!(ConsumerGroupHeader::decode(code, &ext), Ok(group));
 
-        let reply = HeartbeatReply {
-            supports_v2: Some(true),
-            subscription_changed: Some(false),
-        };
+        let reply = HeartbeatReply { supports_v2: Some(true), subscription_changed: Some(false) };
         let ext = assert_fields(
             &reply,
-            &[
-                ("IS_SUPPORT_HEART_BEAT_V2", "true"),
-                ("IS_SUB_CHANGE", "false"),
-            ],
+            &[("IS_SUPPORT_HEART_BEAT_V2", "true"), ("IS_SUB_CHANGE", "false")],
         );
-        assert_eq!(
-            HeartbeatReply::decode(RequestCode::HeartBeat, &ext),
-            Ok(reply)
-        );
+        assert_eq!(HeartbeatReply::decode(RequestCode::HeartBeat, &ext), Ok(reply));
     }
 }

@@ -72,12 +72,7 @@ fn required<'a>(
 
 fn bad_number(code: RequestCode, field: &'static str, raw: &str, bits: u32) -> HeaderError {
     let value = raw.chars().take(MAX_QUOTED_VALUE).collect();
-    HeaderError::BadNumber {
-        code,
-        field,
-        value,
-        bits,
-    }
+    HeaderError::BadNumber { code, field, value, bits }
 }
 
 impl<'a> Field<'a> for &'a str {
@@ -97,8 +92,7 @@ impl<'a> Field<'a> for &'a str {
 impl Field<'_> for i32 {
     fn read(code: RequestCode, name: &'static str, raw: Option<&str>) -> Result<Self, HeaderError> {
         let raw = required(code, name, raw)?;
-        raw.parse()
-            .map_err(|_| bad_number(code, name, raw, Self::BITS))
+        raw.parse().map_err(|_| bad_number(code, name, raw, Self::BITS))
     }
 
     fn write(&self, name: &'static str, sink: &mut dyn ExtSink) {
@@ -109,8 +103,7 @@ impl Field<'_> for i32 {
 impl Field<'_> for i64 {
     fn read(code: RequestCode, name: &'static str, raw: Option<&str>) -> Result<Self, HeaderError> {
         let raw = required(code, name, raw)?;
-        raw.parse()
-            .map_err(|_| bad_number(code, name, raw, Self::BITS))
+        raw.parse().map_err(|_| bad_number(code, name, raw, Self::BITS))
     }
 
     fn write(&self, name: &'static str, sink: &mut dyn ExtSink) {
@@ -238,38 +231,20 @@ mod tests {
     fn a_missing_field_is_named_with_its_request() {
         let ext = ext(&[("consumerGroup", "g"), ("queueId", "1")]);
         let error = QueryOffsetHeader::decode(CODE, &ext).unwrap_err();
-        assert_eq!(
-            error,
-            HeaderError::Missing {
-                code: CODE,
-                field: "topic"
-            }
-        );
+        assert_eq!(error, HeaderError::Missing { code: CODE, field: "topic" });
         let text = "QUERY_CONSUMER_OFFSET (14) needs the field `topic`: let the client send it";
         assert_eq!(error.to_string(), text);
     }
 
     #[test]
     fn a_bad_number_is_named_with_its_value() {
-        for bad in [
-            "",
-            "x",
-            "1.0",
-            " 1",
-            "2147483648",
-            "9".repeat(1000).as_str(),
-        ] {
+        for bad in ["", "x", "1.0", " 1", "2147483648", "9".repeat(1000).as_str()] {
             let ext = ext(&[("consumerGroup", "g"), ("topic", "t"), ("queueId", bad)]);
             let error = QueryOffsetHeader::decode(CODE, &ext).unwrap_err();
             let value = bad.chars().take(MAX_QUOTED_VALUE).collect();
             assert_eq!(
                 error,
-                HeaderError::BadNumber {
-                    code: CODE,
-                    field: "queueId",
-                    value,
-                    bits: 32
-                }
+                HeaderError::BadNumber { code: CODE, field: "queueId", value, bits: 32 }
             );
         }
     }

@@ -134,50 +134,23 @@ mod tests {
             ("setZeroIfNotFound", "false"),
         ];
         let ext = assert_fields(&header, &fields);
-        assert_eq!(
-            QueryOffsetHeader::decode(RequestCode::QueryConsumerOffset, &ext),
-            Ok(header)
-        );
+        assert_eq!(QueryOffsetHeader::decode(RequestCode::QueryConsumerOffset, &ext), Ok(header));
 
-        let header = UpdateOffsetHeader {
-            consumer_group: "g",
-            topic: "t",
-            queue_id: 1,
-            commit_offset: 5,
-        };
-        let fields = [
-            ("consumerGroup", "g"),
-            ("topic", "t"),
-            ("queueId", "1"),
-            ("commitOffset", "5"),
-        ];
+        let header =
+            UpdateOffsetHeader { consumer_group: "g", topic: "t", queue_id: 1, commit_offset: 5 };
+        let fields =
+            [("consumerGroup", "g"), ("topic", "t"), ("queueId", "1"), ("commitOffset", "5")];
         let ext = assert_fields(&header, &fields);
-        assert_eq!(
-            UpdateOffsetHeader::decode(RequestCode::UpdateConsumerOffset, &ext),
-            Ok(header)
-        );
+        assert_eq!(UpdateOffsetHeader::decode(RequestCode::UpdateConsumerOffset, &ext), Ok(header));
     }
 
     #[test]
     fn queue_questions_round_trip() {
-        let header = MaxOffsetHeader {
-            topic: "t",
-            queue_id: 2,
-            committed: None,
-        };
+        let header = MaxOffsetHeader { topic: "t", queue_id: 2, committed: None };
         let ext = assert_fields(&header, &[("topic", "t"), ("queueId", "2")]);
-        assert_eq!(
-            MaxOffsetHeader::decode(RequestCode::GetMaxOffset, &ext),
-            Ok(header)
-        );
-        let same = QueueHeader {
-            topic: "t",
-            queue_id: 2,
-        };
-        assert_eq!(
-            QueueHeader::decode(RequestCode::GetMinOffset, &ext),
-            Ok(same)
-        );
+        assert_eq!(MaxOffsetHeader::decode(RequestCode::GetMaxOffset, &ext), Ok(header));
+        let same = QueueHeader { topic: "t", queue_id: 2 };
+        assert_eq!(QueueHeader::decode(RequestCode::GetMinOffset, &ext), Ok(same));
 
         let ext = assert_fields(&OffsetReply { offset: -1 }, &[("offset", "-1")]);
         let reply = OffsetReply::decode(RequestCode::GetMinOffset, &ext);
@@ -197,12 +170,8 @@ mod tests {
             timestamp: 3,
             boundary: Boundary::Upper,
         };
-        let fields = [
-            ("topic", "t"),
-            ("queueId", "2"),
-            ("timestamp", "3"),
-            ("boundaryType", "UPPER"),
-        ];
+        let fields =
+            [("topic", "t"), ("queueId", "2"), ("timestamp", "3"), ("boundaryType", "UPPER")];
         let mut ext = assert_fields(&header, &fields);
         assert_eq!(SearchOffsetHeader::decode(code, &ext), Ok(header));
         for raw in ["lower", "sideways", ""] {

@@ -127,10 +127,7 @@ mod tests {
                 ("requestSource", "-1"),
             ],
         );
-        assert_eq!(
-            PullHeader::decode(RequestCode::PullMessage, &ext),
-            Ok(header)
-        );
+        assert_eq!(PullHeader::decode(RequestCode::PullMessage, &ext), Ok(header));
     }
 
     #[test]
@@ -157,14 +154,8 @@ mod tests {
             ],
         );
         assert_eq!(PullReply::decode(RequestCode::PullMessage, &ext), Ok(reply));
-        let view = ViewMessageHeader {
-            topic: None,
-            offset: 711,
-        };
+        let view = ViewMessageHeader { topic: None, offset: 711 };
         let ext = assert_fields(&view, &[("offset", "711")]);
-        assert_eq!(
-            ViewMessageHeader::decode(RequestCode::ViewMessageById, &ext),
-            Ok(view)
-        );
+        assert_eq!(ViewMessageHeader::decode(RequestCode::ViewMessageById, &ext), Ok(view));
     }
 }

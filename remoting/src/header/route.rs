@@ -214,72 +214,32 @@ mod tests {
                 ("bodyCrc32", "7"),
             ],
         );
-        assert_eq!(
-            RegisterBrokerHeader::decode(RequestCode::RegisterBroker, &ext),
-            Ok(header)
-        );
-        let broker = BrokerHeader {
-            broker_name: "b",
-            broker_addr: "h:1",
-            cluster_name: "c",
-            broker_id: 0,
-        };
-        assert_eq!(
-            BrokerHeader::decode(RequestCode::UnregisterBroker, &ext),
-            Ok(broker)
-        );
+        assert_eq!(RegisterBrokerHeader::decode(RequestCode::RegisterBroker, &ext), Ok(header));
+        let broker =
+            BrokerHeader { broker_name: "b", broker_addr: "h:1", cluster_name: "c", broker_id: 0 };
+        assert_eq!(BrokerHeader::decode(RequestCode::UnregisterBroker, &ext), Ok(broker));
         let heartbeat = BrokerHeartbeatHeader::decode(RequestCode::BrokerHeartbeat, &ext).unwrap();
         assert_eq!((heartbeat.broker_id, heartbeat.epoch), (Some(0), None));
         assert_eq!(heartbeat.heartbeat_timeout_millis, None);
-        let reply = RegisterBrokerReply {
-            ha_server_addr: None,
-            master_addr: Some("h:1"),
-        };
+        let reply = RegisterBrokerReply { ha_server_addr: None, master_addr: Some("h:1") };
         let ext = assert_fields(&reply, &[("masterAddr", "h:1")]);
-        assert_eq!(
-            RegisterBrokerReply::decode(RequestCode::RegisterBroker, &ext),
-            Ok(reply)
-        );
+        assert_eq!(RegisterBrokerReply::decode(RequestCode::RegisterBroker, &ext), Ok(reply));
     }
 
     #[test]
     fn routes_and_topics_round_trip() {
-        let header = RouteHeader {
-            topic: "t",
-            accept_standard_json_only: Some(true),
-        };
-        let ext = assert_fields(
-            &header,
-            &[("topic", "t"), ("acceptStandardJsonOnly", "true")],
-        );
-        assert_eq!(
-            RouteHeader::decode(RequestCode::GetRouteinfoByTopic, &ext),
-            Ok(header)
-        );
-        let header = DropTopicHeader {
-            topic: "t",
-            cluster_name: Some("c"),
-        };
+        let header = RouteHeader { topic: "t", accept_standard_json_only: Some(true) };
+        let ext = assert_fields(&header, &[("topic", "t"), ("acceptStandardJsonOnly", "true")]);
+        assert_eq!(RouteHeader::decode(RequestCode::GetRouteinfoByTopic, &ext), Ok(header));
+        let header = DropTopicHeader { topic: "t", cluster_name: Some("c") };
         let ext = assert_fields(&header, &[("topic", "t"), ("clusterName", "c")]);
-        assert_eq!(
-            DropTopicHeader::decode(RequestCode::DeleteTopicInNamesrv, &ext),
-            Ok(header)
-        );
+        assert_eq!(DropTopicHeader::decode(RequestCode::DeleteTopicInNamesrv, &ext), Ok(header));
         let header = ClusterHeader { cluster: "c" };
         let ext = assert_fields(&header, &[("cluster", "c")]);
-        assert_eq!(
-            ClusterHeader::decode(RequestCode::GetTopicsByCluster, &ext),
-            Ok(header)
-        );
-        let header = MemberGroupHeader {
-            cluster_name: "c",
-            broker_name: "b",
-        };
+        assert_eq!(ClusterHeader::decode(RequestCode::GetTopicsByCluster, &ext), Ok(header));
+        let header = MemberGroupHeader { cluster_name: "c", broker_name: "b" };
         let ext = assert_fields(&header, &[("clusterName", "c"), ("brokerName", "b")]);
-        assert_eq!(
-            MemberGroupHeader::decode(RequestCode::GetBrokerMemberGroup, &ext),
-            Ok(header)
-        );
+        assert_eq!(MemberGroupHeader::decode(RequestCode::GetBrokerMemberGroup, &ext), Ok(header));
         let ext = assert_fields(&DataVersionReply { changed: true }, &[("changed", "true")]);
         let reply = DataVersionReply::decode(RequestCode::QueryDataVersion, &ext);
         assert_eq!(reply, Ok(DataVersionReply { changed: true }));
@@ -287,20 +247,10 @@ mod tests {
 
     #[test]
     fn keys_values_and_permissions_round_trip() {
-        let header = PutKvHeader {
-            namespace: "n",
-            key: "k",
-            value: "v",
-        };
+        let header = PutKvHeader { namespace: "n", key: "k", value: "v" };
         let ext = assert_fields(&header, &[("namespace", "n"), ("key", "k"), ("value", "v")]);
-        assert_eq!(
-            PutKvHeader::decode(RequestCode::PutKvConfig, &ext),
-            Ok(header)
-        );
-        let key = KvKeyHeader {
-            namespace: "n",
-            key: "k",
-        };
+        assert_eq!(PutKvHeader::decode(RequestCode::PutKvConfig, &ext), Ok(header));
+        let key = KvKeyHeader { namespace: "n", key: "k" };
         assert_eq!(KvKeyHeader::decode(RequestCode::GetKvConfig, &ext), Ok(key));
         let reply = KvReply { value: Some("v") };
         assert_eq!(KvReply::decode(RequestCode::GetKvConfig, &ext), Ok(reply));
@@ -311,14 +261,8 @@ mod tests {
         );
         let header = BrokerNameHeader { broker_name: "b" };
         let ext = assert_fields(&header, &[("brokerName", "b")]);
-        assert_eq!(
-            BrokerNameHeader::decode(RequestCode::WipeWritePermOfBroker, &ext),
-            Ok(header)
-        );
-        assert_fields(
-            &WipeWritePermReply { topics: 2 },
-            &[("wipeTopicCount", "2")],
-        );
+        assert_eq!(BrokerNameHeader::decode(RequestCode::WipeWritePermOfBroker, &ext), Ok(header));
+        assert_fields(&WipeWritePermReply { topics: 2 }, &[("wipeTopicCount", "2")]);
         assert_fields(&AddWritePermReply { topics: 3 }, &[("addTopicCount", "3")]);
     }
 }

@@ -26,9 +26,8 @@ const LONG: [&str; FIELDS] = [
 ];
 
 /// Short names, in the same order.
-const SHORT: [&str; FIELDS] = [
-    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n",
-];
+const SHORT: [&str; FIELDS] =
+    ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
 
 /// What comes with a message or a batch of them. It is read from long names (code 10) and from
 /// short ones (310, 320) alike, since clients mix them, and written with short ones.
@@ -205,20 +204,14 @@ mod tests {
     #[test]
     fn short_names_round_trip() {
         let ext = assert_fields(&HEADER, &fields(SHORT));
-        assert_eq!(
-            SendHeader::decode(RequestCode::SendMessageV2, &ext),
-            Ok(HEADER)
-        );
+        assert_eq!(SendHeader::decode(RequestCode::SendMessageV2, &ext), Ok(HEADER));
     }
 
     #[test]
     fn long_names_mean_the_same() {
         let mut ext = ExtFields::new();
         fields(LONG).as_slice().encode_ext(&mut ext);
-        assert_eq!(
-            SendHeader::decode(RequestCode::SendMessage, &ext),
-            Ok(HEADER)
-        );
+        assert_eq!(SendHeader::decode(RequestCode::SendMessage, &ext), Ok(HEADER));
     }
 
     #[test]
@@ -234,10 +227,7 @@ mod tests {
             broker_name: None,
             ..HEADER
         };
-        assert_eq!(
-            SendHeader::decode(RequestCode::SendBatchMessage, &ext),
-            Ok(want)
-        );
+        assert_eq!(SendHeader::decode(RequestCode::SendBatchMessage, &ext), Ok(want));
     }
 
     #[test]
@@ -278,9 +268,6 @@ mod tests {
                 ("TRACE_ON", "true"),
             ],
         );
-        assert_eq!(
-            SendReply::decode(RequestCode::SendMessageV2, &ext),
-            Ok(reply)
-        );
+        assert_eq!(SendReply::decode(RequestCode::SendMessageV2, &ext), Ok(reply));
     }
 }

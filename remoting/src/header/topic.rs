@@ -94,24 +94,14 @@ mod tests {
         let code = RequestCode::UpdateAndCreateTopic;
         assert_eq!(CreateTopicHeader::decode(code, &ext), Ok(header));
         let topic = TopicHeader { topic: "t" };
-        assert_eq!(
-            TopicHeader::decode(RequestCode::DeleteTopicInBroker, &ext),
-            Ok(topic)
-        );
+        assert_eq!(TopicHeader::decode(RequestCode::DeleteTopicInBroker, &ext), Ok(topic));
     }
 
     #[test]
     fn groups_round_trip() {
-        let header = ConsumeStatsHeader {
-            consumer_group: "g",
-            topic: Some("t"),
-            topic_list: None,
-        };
+        let header = ConsumeStatsHeader { consumer_group: "g", topic: Some("t"), topic_list: None };
         let ext = assert_fields(&header, &[("consumerGroup", "g"), ("topic", "t")]);
-        assert_eq!(
-            ConsumeStatsHeader::decode(RequestCode::GetConsumeStats, &ext),
-            Ok(header)
-        );
+        assert_eq!(ConsumeStatsHeader::decode(RequestCode::GetConsumeStats, &ext), Ok(header));
         let header = GroupHeader { group: "g" };
         let ext = assert_fields(&header, &[("group", "g")]);
         let code = RequestCode::GetSubscriptiongroupConfig;

@@ -1,0 +1,41 @@
+//! Reproducible random input for tests.
+
+/// A stream of numbers that its seed fixes (splitmix64).
+pub struct Seeded(u64);
+
+impl Seeded {
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).expect("usize fits u64");
+        usize::try_from(self.next() % bound).expect("smaller than a usize")
+    }
+
+    /// Any 32-bit number.
+    pub fn i32(&mut self) -> i32 {
+        let bytes = self.next().to_le_bytes();
+        i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
+
+    /// Up to `max` characters, many of which mean something to JSON.
+    pub fn text(&mut self, max: usize) -> String {
+        const LETTERS: [char; 16] = [
+            'a', 'Z', '0', '"', '\\', '{', '}', '[', ':', ',', '\n', '\u{1}', '\u{7f}', 'é',
+            '\u{fffd}', '😀',
+        ];
+        (0..self.below(max + 1)).map(|_| LETTERS[self.below(LETTERS.len())]).collect()
+    }
+}
