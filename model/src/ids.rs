@@ -50,10 +50,7 @@ impl PhysicalOffset {
     /// log that long cannot exist.
     #[must_use]
     pub fn plus(self, bytes: u64) -> Self {
-        let sum = self
-            .0
-            .checked_add(bytes)
-            .filter(|sum| i64::try_from(*sum).is_ok());
+        let sum = self.0.checked_add(bytes).filter(|sum| i64::try_from(*sum).is_ok());
         Self(sum.expect("a physical offset stays below 2^63"))
     }
 
@@ -63,9 +60,7 @@ impl PhysicalOffset {
     /// When `earlier` lies behind this offset.
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
-        self.0
-            .checked_sub(earlier.0)
-            .expect("an offset is measured from one before it")
+        self.0.checked_sub(earlier.0).expect("an offset is measured from one before it")
     }
 }
 
@@ -73,11 +68,7 @@ impl QueueOffset {
     /// The offset `messages` further on.
     #[must_use]
     pub fn plus(self, messages: u64) -> Self {
-        Self(
-            self.0
-                .checked_add(messages)
-                .expect("a queue offset stays below 2^64"),
-        )
+        Self(self.0.checked_add(messages).expect("a queue offset stays below 2^64"))
     }
 }
 

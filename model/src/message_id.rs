@@ -36,10 +36,7 @@ mod tests {
     #[test]
     fn is_rocketmqs() {
         let host = "127.0.0.1:30911".parse().expect("an address");
-        assert_eq!(
-            message_id(host, PhysicalOffset(711)),
-            "7F000001000078BF00000000000002C7"
-        );
+        assert_eq!(message_id(host, PhysicalOffset(711)), "7F000001000078BF00000000000002C7");
         let host = "[::1]:1".parse().expect("an address");
         assert_eq!(message_id(host, PhysicalOffset(0)).len(), 56);
     }

@@ -69,10 +69,7 @@ mod tests {
 
     #[test]
     fn reads_with_and_without_the_last_separator() {
-        for text in [
-            &b"TAGS\x01A\x02KEYS\x01k 1\x02"[..],
-            b"TAGS\x01A\x02KEYS\x01k 1",
-        ] {
+        for text in [&b"TAGS\x01A\x02KEYS\x01k 1\x02"[..], b"TAGS\x01A\x02KEYS\x01k 1"] {
             assert_eq!(find(text, "TAGS"), Some("A"));
             assert_eq!(find(text, "KEYS"), Some("k 1"));
             assert_eq!(find(text, "KEY"), None);

@@ -125,10 +125,7 @@ fn host_len(host: SocketAddr) -> usize {
 impl Draft<'_> {
     /// The separator that the client left out before the broker's own pairs.
     fn missing_separator(&self) -> bool {
-        let ends = self
-            .properties
-            .last()
-            .is_none_or(|last| *last == properties::VALUE_END);
+        let ends = self.properties.last().is_none_or(|last| *last == properties::VALUE_END);
         !ends && !self.more_properties.is_empty()
     }
 
@@ -141,11 +138,7 @@ impl Draft<'_> {
     /// Bytes of the record.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let topic_len_bytes = if self.topic.len() > MAX_TOPIC_V1 {
-            2
-        } else {
-            1
-        };
+        let topic_len_bytes = if self.topic.len() > MAX_TOPIC_V1 { 2 } else { 1 };
         let hosts = host_len(self.born_host) + host_len(self.store_host);
         FIXED_V4 - 2 * V4_HOST
             + hosts
@@ -164,11 +157,7 @@ impl Draft<'_> {
     /// holds: the caller checks those limits where it can still answer the client.
     pub fn encode(&self, out: &mut [u8]) {
         let total = self.encoded_len();
-        assert_eq!(
-            out.len(),
-            total,
-            "a record is encoded into exactly its own length"
-        );
+        assert_eq!(out.len(), total, "a record is encoded into exactly its own length");
         assert!(!self.topic.is_empty() && self.topic.len() <= crate::topic::MAX_RETRY_TOPIC);
         assert!(
             self.properties_len() <= properties::MAX_LEN,
@@ -192,11 +181,7 @@ impl Draft<'_> {
         to.u32(u32::try_from(self.body.len()).expect("a body is smaller than 4 GiB"));
         to.put(self.body);
         to.topic(self.topic, v2);
-        to.put(
-            &u16::try_from(self.properties_len())
-                .expect("checked above")
-                .to_be_bytes(),
-        );
+        to.put(&u16::try_from(self.properties_len()).expect("checked above").to_be_bytes());
         to.put(self.properties);
         if self.missing_separator() {
             to.put(&[properties::VALUE_END]);
@@ -257,15 +242,9 @@ impl Cursor<'_> {
 /// # Panics
 /// When `record` is not a record that [`Draft::encode`] laid down.
 pub fn stamp(record: &mut [u8], queue: QueueOffset, physical: PhysicalOffset, stored: UnixMillis) {
-    assert!(
-        record.len() >= MIN_LEN,
-        "a stamped record is a whole record"
-    );
+    assert!(record.len() >= MIN_LEN, "a stamped record is a whole record");
     let magic = u32_at(record, AT_MAGIC);
-    assert!(
-        magic == MAGIC_V1 || magic == MAGIC_V2,
-        "a stamped record has a record's magic"
-    );
+    assert!(magic == MAGIC_V1 || magic == MAGIC_V2, "a stamped record has a record's magic");
     put_u64(record, AT_QUEUE_OFFSET, queue.0);
     put_u64(record, AT_PHYSICAL_OFFSET, physical.0);
     let at = AT_BORN_HOST + born_host_len(record);
@@ -295,10 +274,7 @@ impl<'a> Record<'a> {
     /// [`RecordError`] says which part is wrong.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         if bytes.len() < MIN_LEN {
-            return Err(RecordError::Short {
-                needed: MIN_LEN,
-                available: bytes.len(),
-            });
+            return Err(RecordError::Short { needed: MIN_LEN, available: bytes.len() });
         }
         let magic = u32_at(bytes, AT_MAGIC);
         if magic != MAGIC_V1 && magic != MAGIC_V2 {
@@ -306,10 +282,7 @@ impl<'a> Record<'a> {
         }
         let total = u32_at(bytes, 0) as usize;
         if total < MIN_LEN || total > bytes.len() {
-            return Err(RecordError::Short {
-                needed: total.max(MIN_LEN),
-                available: bytes.len(),
-            });
+            return Err(RecordError::Short { needed: total.max(MIN_LEN), available: bytes.len() });
         }
         Self::parts(&bytes[..total], magic == MAGIC_V2)
     }
@@ -317,32 +290,19 @@ impl<'a> Record<'a> {
     fn parts(bytes: &'a [u8], v2: bool) -> Result<Self, RecordError> {
         let total = bytes.len();
         let sys = i32_at(bytes, AT_SYS_FLAG);
-        let store_host = if sys & sys_flag::STORE_HOST_V6 == 0 {
-            V4_HOST
-        } else {
-            V6_HOST
-        };
+        let store_host = if sys & sys_flag::STORE_HOST_V6 == 0 { V4_HOST } else { V6_HOST };
         let after_born_host = AT_BORN_HOST + born_host_len(bytes);
         let at_body_len = after_born_host + 8 + store_host + 4 + 8;
         let mut at = at_body_len;
         let mut part = |field: &'static str, width: usize| -> Result<(usize, usize), RecordError> {
             let end = at + width;
             if end > total {
-                return Err(RecordError::Short {
-                    needed: end,
-                    available: total,
-                });
+                return Err(RecordError::Short { needed: end, available: total });
             }
-            let len = bytes[at..end]
-                .iter()
-                .fold(0usize, |n, byte| n << 8 | usize::from(*byte));
+            let len = bytes[at..end].iter().fold(0usize, |n, byte| n << 8 | usize::from(*byte));
             if len > total - end {
                 let value = i64::try_from(len).unwrap_or(i64::MAX);
-                return Err(RecordError::Field {
-                    field,
-                    value,
-                    total,
-                });
+                return Err(RecordError::Field { field, value, total });
             }
             at = end + len;
             Ok((end, end + len))
@@ -355,13 +315,7 @@ impl<'a> Record<'a> {
         }
         let topic =
             std::str::from_utf8(&bytes[topic.0..topic.1]).map_err(|_| RecordError::Topic)?;
-        Ok(Self {
-            bytes,
-            topic,
-            after_born_host,
-            body,
-            properties,
-        })
+        Ok(Self { bytes, topic, after_born_host, body, properties })
     }
 
     /// Checks the body against its CRC.
@@ -370,11 +324,7 @@ impl<'a> Record<'a> {
     /// [`RecordError::BodyCrc`] with both values.
     pub fn check_body(&self) -> Result<(), RecordError> {
         let (found, expected) = (body_crc(self.body()), u32_at(self.bytes, AT_BODY_CRC));
-        if found == expected {
-            Ok(())
-        } else {
-            Err(RecordError::BodyCrc { found, expected })
-        }
+        if found == expected { Ok(()) } else { Err(RecordError::BodyCrc { found, expected }) }
     }
 
     /// The record's bytes, and no more.

@@ -33,12 +33,7 @@ fn what_is_written_is_read_back() {
                 draft.store_host = "[2001:db8::2]:8".parse().expect("an address");
             }
             let mut bytes = encoded(&draft);
-            stamp(
-                &mut bytes,
-                QueueOffset(9),
-                PhysicalOffset(711),
-                UnixMillis(42),
-            );
+            stamp(&mut bytes, QueueOffset(9), PhysicalOffset(711), UnixMillis(42));
             bytes.extend_from_slice(b"what comes after is not looked at");
             let record = Record::parse(&bytes).expect("a record");
             record.check_body().expect("the body's CRC");
@@ -79,37 +74,22 @@ fn the_fixed_positions_are_rocketmqs() {
 #[test]
 fn damage_is_named() {
     let good = encoded(&draft("Topic", b"body", b"a\x01b\x02"));
-    assert!(matches!(
-        Record::parse(&good[..50]),
-        Err(RecordError::Short { .. })
-    ));
-    assert!(matches!(
-        Record::parse(&good[..good.len() - 1]),
-        Err(RecordError::Short { .. })
-    ));
+    assert!(matches!(Record::parse(&good[..50]), Err(RecordError::Short { .. })));
+    assert!(matches!(Record::parse(&good[..good.len() - 1]), Err(RecordError::Short { .. })));
     let with = |at: usize, byte: u8| {
         let mut bad = good.clone();
         bad[at] = byte;
         bad
     };
-    assert!(matches!(
-        Record::parse(&with(4, 0)),
-        Err(RecordError::Magic(_))
-    ));
-    assert!(matches!(
-        Record::parse(&with(84, 0x7F)),
-        Err(RecordError::Field { .. })
-    ));
+    assert!(matches!(Record::parse(&with(4, 0)), Err(RecordError::Magic(_))));
+    assert!(matches!(Record::parse(&with(84, 0x7F)), Err(RecordError::Field { .. })));
     assert!(matches!(
         Record::parse(&with(87, 3)),
         Err(RecordError::Sum { .. } | RecordError::Field { .. })
     ));
     let other_body = with(88, b'B');
     let record = Record::parse(&other_body).expect("the lengths still hold");
-    assert!(matches!(
-        record.check_body(),
-        Err(RecordError::BodyCrc { .. })
-    ));
+    assert!(matches!(record.check_body(), Err(RecordError::BodyCrc { .. })));
 }
 
 #[test]
@@ -127,11 +107,7 @@ fn no_bytes_make_it_panic() {
         }
         if let Ok(record) = Record::parse(&bytes) {
             assert_eq!(record.bytes().len() as u32, u32_at(&bytes, 0));
-            let _ = (
-                record.store_host(),
-                record.tag_hash(),
-                record.reconsume_times(),
-            );
+            let _ = (record.store_host(), record.tag_hash(), record.reconsume_times());
         }
     }
 }

@@ -6,9 +6,9 @@
 /// Two tags may share a hash, so a filter by it may let through a message too many, never one too few.
 #[must_use]
 pub fn tag_hash(tags: &str) -> i64 {
-    let hash = tags.encode_utf16().fold(0i32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-    });
+    let hash = tags
+        .encode_utf16()
+        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     i64::from(hash)
 }
 

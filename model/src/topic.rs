@@ -71,11 +71,7 @@ fn check(what: &'static str, name: &str, max: usize) -> Result<(), NameError> {
         return Err(NameError::Character { what });
     }
     if name.len() > max {
-        return Err(NameError::TooLong {
-            what,
-            len: name.len(),
-            max,
-        });
+        return Err(NameError::TooLong { what, len: name.len(), max });
     }
     Ok(())
 }
@@ -86,11 +82,7 @@ fn check(what: &'static str, name: &str, max: usize) -> Result<(), NameError> {
 /// [`NameError`] says which rule the name breaks.
 pub fn check_topic(name: &str) -> Result<(), NameError> {
     let derived = name.starts_with(RETRY_PREFIX) || name.starts_with(DLQ_PREFIX);
-    check(
-        "topic",
-        name,
-        if derived { MAX_RETRY_TOPIC } else { MAX_TOPIC },
-    )
+    check("topic", name, if derived { MAX_RETRY_TOPIC } else { MAX_TOPIC })
 }
 
 /// Checks the name of a producer or consumer group.
@@ -115,10 +107,7 @@ mod tests {
     fn names_are_checked() {
         assert_eq!(check_topic("a_B-9%|"), Ok(()));
         assert_eq!(check_topic(""), Err(NameError::Blank { what: "topic" }));
-        assert_eq!(
-            check_topic("a b"),
-            Err(NameError::Character { what: "topic" })
-        );
+        assert_eq!(check_topic("a b"), Err(NameError::Character { what: "topic" }));
         assert!(check_topic(&"t".repeat(127)).is_ok());
         assert!(check_topic(&"t".repeat(128)).is_err());
         assert!(check_topic(&retry_topic(&"g".repeat(120))).is_ok());

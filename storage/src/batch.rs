@@ -112,30 +112,18 @@ impl Batch {
         self.grow_to(at + entry_len(payload_len));
         self.end = at + entry_len(payload_len);
         self.buf[at + ENTRY_HEADER_LEN + payload_len..self.end].fill(0);
-        self.entries.push(EntryDraft {
-            kind,
-            at,
-            payload_len,
-            records: Vec::new(),
-            topic: None,
-        });
+        self.entries.push(EntryDraft { kind, at, payload_len, records: Vec::new(), topic: None });
         self.entries.last_mut().expect("just pushed")
     }
 
     /// The open message entry, if the last entry is one.
     fn message_entry(&mut self) -> Option<&mut EntryDraft> {
-        self.entries
-            .last_mut()
-            .filter(|entry| entry.kind == Kind::Messages)
+        self.entries.last_mut().filter(|entry| entry.kind == Kind::Messages)
     }
 
     /// Bytes that a record of `len` bytes adds.
     fn record_cost(&self, len: usize) -> usize {
-        match self
-            .entries
-            .last()
-            .filter(|entry| entry.kind == Kind::Messages)
-        {
+        match self.entries.last().filter(|entry| entry.kind == Kind::Messages) {
             Some(entry) => entry.at + entry_len(entry.payload_len + len) - self.end,
             None => entry_len(len),
         }
@@ -149,12 +137,7 @@ impl Batch {
         let entry = self.message_entry().expect("just made");
         let at = entry.at + ENTRY_HEADER_LEN + entry.payload_len;
         entry.payload_len += len;
-        entry.records.push(RecordDraft {
-            at,
-            len,
-            topic,
-            queue: draft.queue_id,
-        });
+        entry.records.push(RecordDraft { at, len, topic, queue: draft.queue_id });
         let end = entry.end();
         self.grow_to(end);
         self.end = end;
@@ -168,10 +151,7 @@ impl Batch {
         if len <= self.buf.len() {
             return;
         }
-        let capacity = len
-            .next_power_of_two()
-            .min(self.segment_end)
-            .next_multiple_of(BLOCK);
+        let capacity = len.next_power_of_two().min(self.segment_end).next_multiple_of(BLOCK);
         let mut larger = runtime::buffer(capacity);
         larger[..self.end].copy_from_slice(&self.buf[..self.end]);
         self.buf = larger;
@@ -194,18 +174,12 @@ fn to_usize(bytes: u64) -> usize {
 /// Where an entry of `len` bytes goes when the log ends at `end`: there, or behind the header of the
 /// next segment if it does not fit any more. A pure function of the log, so every node agrees.
 pub(crate) fn entry_start(end: PhysicalOffset, len: u64, segment_size: u64) -> PhysicalOffset {
-    assert!(
-        len <= segment_size - SEGMENT_HEADER_LEN,
-        "the largest entry fits into a segment"
-    );
+    assert!(len <= segment_size - SEGMENT_HEADER_LEN, "the largest entry fits into a segment");
     let into = end.0 % segment_size;
     if into == 0 {
         return end.plus(SEGMENT_HEADER_LEN);
     }
-    assert!(
-        into >= SEGMENT_HEADER_LEN,
-        "the log never ends within a segment's header"
-    );
+    assert!(into >= SEGMENT_HEADER_LEN, "the log never ends within a segment's header");
     if into + len <= segment_size {
         end
     } else {
@@ -241,17 +215,7 @@ impl Builder {
     ) -> Self {
         let (closed, open, queued) = (VecDeque::new(), None, 0);
         let expected = SMALLEST_BUFFER;
-        Self {
-            segment_size,
-            max_queued,
-            max_request,
-            end,
-            closed,
-            open,
-            queued,
-            expected,
-            topics,
-        }
+        Self { segment_size, max_queued, max_request, end, closed, open, queued, expected, topics }
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -281,15 +245,9 @@ impl Builder {
     }
 
     fn push_record(&mut self, draft: &Draft<'_>) {
-        let topic = self
-            .topics
-            .name(draft.topic)
-            .expect("checked by the caller");
+        let topic = self.topics.name(draft.topic).expect("checked by the caller");
         let len = draft.encoded_len();
-        let cost = self
-            .open
-            .as_ref()
-            .map_or(entry_len(len), |batch| batch.record_cost(len));
+        let cost = self.open.as_ref().map_or(entry_len(len), |batch| batch.record_cost(len));
         let before = self.room_for(cost, entry_len(len)).len();
         let batch = self.open.as_mut().expect("room was made");
         batch.push_record(draft, topic);
@@ -299,10 +257,7 @@ impl Builder {
     pub(crate) fn push_topic(&mut self, command: TopicCommand) -> Result<(), AppendError> {
         match &command {
             TopicCommand::Put { queues, .. } if *queues > MAX_QUEUES => {
-                return Err(AppendError::TooManyQueues {
-                    queues: *queues,
-                    max: MAX_QUEUES,
-                });
+                return Err(AppendError::TooManyQueues { queues: *queues, max: MAX_QUEUES });
             }
             TopicCommand::Delete { name } if self.topics.find(name).is_none() => {
                 return Err(AppendError::NoTopic);
@@ -317,11 +272,7 @@ impl Builder {
             TopicCommand::Delete { name } => drop(self.topics.delete(name)),
         }
         let batch = self.open.as_mut().expect("an entry was just pushed");
-        batch
-            .entries
-            .last_mut()
-            .expect("an entry was just pushed")
-            .topic = Some(command);
+        batch.entries.last_mut().expect("an entry was just pushed").topic = Some(command);
         Ok(())
     }
 
@@ -354,10 +305,7 @@ impl Builder {
     /// Refuses what is too large, and everything while too much waits.
     fn admit(&self, len: usize) -> Result<(), AppendError> {
         if len > self.max_request {
-            return Err(AppendError::TooLarge {
-                len,
-                max: self.max_request,
-            });
+            return Err(AppendError::TooLarge { len, max: self.max_request });
         }
         let (queued, max) = (self.queued, self.max_queued);
         // An empty queue takes whatever one request may have.
@@ -374,8 +322,7 @@ impl Builder {
             self.close_open();
         }
         let (end, size, expected) = (self.end, self.segment_size, self.expected);
-        self.open
-            .get_or_insert_with(|| Batch::open(end, first, size, expected))
+        self.open.get_or_insert_with(|| Batch::open(end, first, size, expected))
     }
 
     fn close_open(&mut self) {
@@ -394,10 +341,7 @@ impl Builder {
             self.close_open();
         }
         let batch = self.closed.pop_front()?;
-        assert!(
-            self.queued >= batch.len(),
-            "what is taken was counted when it was added"
-        );
+        assert!(self.queued >= batch.len(), "what is taken was counted when it was added");
         self.queued -= batch.len();
         Some(batch)
     }
@@ -457,9 +401,7 @@ mod tests {
     fn messages_share_an_entry_until_a_command_comes() {
         let mut builder = builder(4096 + 8);
         builder.push_messages(&[draft(b"a", 0)]).expect("room");
-        builder
-            .push_messages(&[draft(b"bc", 1), draft(b"d", 0)])
-            .expect("room");
+        builder.push_messages(&[draft(b"bc", 1), draft(b"d", 0)]).expect("room");
         builder.push_command(CommandKind(9), b"xyz").expect("room");
         builder.push_messages(&[draft(b"e", 0)]).expect("room");
         let batch = builder.take().expect("a batch");
@@ -475,10 +417,7 @@ mod tests {
         }
         let command = &batch.entries[1];
         let payload = command.at + ENTRY_HEADER_LEN;
-        assert_eq!(
-            &batch.buf[payload..payload + command.payload_len],
-            b"\x09xyz"
-        );
+        assert_eq!(&batch.buf[payload..payload + command.payload_len], b"\x09xyz");
     }
 
     #[test]
@@ -500,30 +439,19 @@ mod tests {
     fn limits_are_told() {
         let mut builder = builder(0);
         let body = [7; 15_000];
-        let unknown = Draft {
-            topic: "U",
-            ..draft(b"", 0)
-        };
+        let unknown = Draft { topic: "U", ..draft(b"", 0) };
         assert_eq!(builder.push_messages(&[unknown]), Err(AppendError::NoTopic));
         assert_eq!(
             builder.push_messages(&[draft(b"", 2)]),
-            Err(AppendError::NoQueue {
-                queue: 2,
-                queues: 2
-            })
+            Err(AppendError::NoQueue { queue: 2, queues: 2 })
         );
         let two = [draft(&body, 0), draft(&body, 0)];
-        assert!(matches!(
-            builder.push_messages(&two),
-            Err(AppendError::TooLarge { .. })
-        ));
+        assert!(matches!(builder.push_messages(&two), Err(AppendError::TooLarge { .. })));
         builder.push_messages(&[draft(&body, 0)]).expect("room");
         builder.push_messages(&[draft(&body, 0)]).expect("room");
         let busy = builder.push_messages(&[draft(&body, 0)]);
         assert!(matches!(busy, Err(AppendError::Busy { max: 40_000, .. })));
         builder.take().expect("a batch");
-        builder
-            .push_messages(&[draft(&body, 0)])
-            .expect("room again");
+        builder.push_messages(&[draft(&body, 0)]).expect("room again");
     }
 }

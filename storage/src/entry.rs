@@ -122,10 +122,7 @@ pub(crate) fn entry_len(payload_len: usize) -> usize {
 /// The chain after an entry: `header` is its replicated part, `payload` its payload without padding.
 fn chain_after(previous: u32, header: &[u8], payload: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&previous.to_le_bytes());
-    let crc = crc32c::crc32c_append(
-        crc,
-        &header[offset_of!(Layout, payload_len)..REPLICATED_LEN],
-    );
+    let crc = crc32c::crc32c_append(crc, &header[offset_of!(Layout, payload_len)..REPLICATED_LEN]);
     crc32c::crc32c_append(crc, payload)
 }
 
@@ -137,33 +134,13 @@ impl Replicated {
         let (header, payload) = entry.split_at_mut(ENTRY_HEADER_LEN);
         header[..REPLICATED_LEN].fill(0);
         put(header, offset_of!(Layout, magic), &MAGIC.to_le_bytes());
-        put(
-            header,
-            offset_of!(Layout, payload_len),
-            &self.payload_len.to_le_bytes(),
-        );
+        put(header, offset_of!(Layout, payload_len), &self.payload_len.to_le_bytes());
         header[offset_of!(Layout, kind)] = self.kind as u8;
-        put(
-            header,
-            offset_of!(Layout, index),
-            &self.index.0.to_le_bytes(),
-        );
+        put(header, offset_of!(Layout, index), &self.index.0.to_le_bytes());
         put(header, offset_of!(Layout, term), &self.term.0.to_le_bytes());
-        put(
-            header,
-            offset_of!(Layout, offset),
-            &self.offset.0.to_le_bytes(),
-        );
-        put(
-            header,
-            offset_of!(Layout, timestamp),
-            &self.timestamp.0.to_le_bytes(),
-        );
-        put(
-            header,
-            offset_of!(Layout, records),
-            &self.records.to_le_bytes(),
-        );
+        put(header, offset_of!(Layout, offset), &self.offset.0.to_le_bytes());
+        put(header, offset_of!(Layout, timestamp), &self.timestamp.0.to_le_bytes());
+        put(header, offset_of!(Layout, records), &self.records.to_le_bytes());
         let chain = chain_after(previous_chain, &header[..REPLICATED_LEN], payload);
         put(header, offset_of!(Layout, chain), &chain.to_le_bytes());
         chain
@@ -200,11 +177,7 @@ impl Replicated {
     ) -> Result<(), BadEntry> {
         let found = chain_after(previous, &header[..REPLICATED_LEN], payload);
         let expected = self.chain;
-        if found == expected {
-            Ok(())
-        } else {
-            Err(BadEntry::Chain { found, expected })
-        }
+        if found == expected { Ok(()) } else { Err(BadEntry::Chain { found, expected }) }
     }
 }
 
@@ -212,31 +185,16 @@ impl Replicated {
 fn local_crc(header: &[u8]) -> u32 {
     let at = offset_of!(Layout, chain);
     let crc = crc32c::crc32c(&header[at..at + 4]);
-    crc32c::crc32c_append(
-        crc,
-        &header[offset_of!(Layout, reserved2)..ENTRY_HEADER_LEN],
-    )
+    crc32c::crc32c_append(crc, &header[offset_of!(Layout, reserved2)..ENTRY_HEADER_LEN])
 }
 
 impl Local {
     /// Writes this part behind a replicated part that is already there.
     pub(crate) fn encode(&self, header: &mut [u8]) {
         header[REPLICATED_LEN..ENTRY_HEADER_LEN].fill(0);
-        put(
-            header,
-            offset_of!(Layout, generation),
-            &self.generation.to_le_bytes(),
-        );
-        put(
-            header,
-            offset_of!(Layout, durable_through),
-            &self.durable_through.0.to_le_bytes(),
-        );
-        put(
-            header,
-            offset_of!(Layout, committed_index),
-            &self.committed.0.to_le_bytes(),
-        );
+        put(header, offset_of!(Layout, generation), &self.generation.to_le_bytes());
+        put(header, offset_of!(Layout, durable_through), &self.durable_through.0.to_le_bytes());
+        put(header, offset_of!(Layout, committed_index), &self.committed.0.to_le_bytes());
         let crc = local_crc(header);
         put(header, offset_of!(Layout, local_crc), &crc.to_le_bytes());
     }
@@ -283,11 +241,8 @@ mod tests {
             timestamp: UnixMillis(99),
             records: 3,
         };
-        let local = Local {
-            generation: 5,
-            durable_through: PhysicalOffset(4000),
-            committed: LogIndex(6),
-        };
+        let local =
+            Local { generation: 5, durable_through: PhysicalOffset(4000), committed: LogIndex(6) };
         let mut entry = vec![0xAA; ENTRY_HEADER_LEN];
         entry.extend_from_slice(payload);
         part.chain = part.encode(17, &mut entry);
@@ -302,10 +257,7 @@ mod tests {
         assert_eq!(Replicated::decode(header), Ok(part));
         assert_eq!(Local::decode(header), Ok(local));
         assert_eq!(part.check_chain(17, header, payload), Ok(()));
-        assert!(matches!(
-            part.check_chain(18, header, payload),
-            Err(BadEntry::Chain { .. })
-        ));
+        assert!(matches!(part.check_chain(18, header, payload), Err(BadEntry::Chain { .. })));
     }
 
     #[test]

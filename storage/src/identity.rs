@@ -53,15 +53,10 @@ const _: () = assert!(LEN <= BLOCK);
 
 /// CRC-32C over every constant that the format depends on and that no field names.
 fn fingerprint() -> u32 {
-    let constants = [
-        BLOCK,
-        ENTRY_HEADER_LEN,
-        ENTRY_ALIGN,
-        usize::from(FORMAT_VERSION),
-    ];
-    constants.iter().fold(0, |crc, constant| {
-        crc32c::crc32c_append(crc, &(*constant as u64).to_le_bytes())
-    })
+    let constants = [BLOCK, ENTRY_HEADER_LEN, ENTRY_ALIGN, usize::from(FORMAT_VERSION)];
+    constants
+        .iter()
+        .fold(0, |crc, constant| crc32c::crc32c_append(crc, &(*constant as u64).to_le_bytes()))
 }
 
 impl Identity {
@@ -106,16 +101,10 @@ impl Identity {
         let u32_at =
             |at: usize| u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"));
         if u32_at(AT_CRC) != crc32c::crc32c(&block[AT_ID..LEN]) {
-            return Err((
-                "its CRC does not match, the file is damaged".into(),
-                REPLACE,
-            ));
+            return Err(("its CRC does not match, the file is damaged".into(), REPLACE));
         }
         if u32_at(AT_FINGERPRINT) != fingerprint() {
-            return Err((
-                "the store was made with other format constants".into(),
-                UPGRADE,
-            ));
+            return Err(("the store was made with other format constants".into(), UPGRADE));
         }
         let size = &block[AT_SEGMENT_SIZE..AT_FINGERPRINT];
         Ok(Self {
@@ -165,26 +154,13 @@ impl Identity {
     pub(crate) fn check(&self, options: &Options) -> Result<(), OpenError> {
         let fixed = [
             ("shards", u64::from(self.shards), u64::from(options.shards)),
-            (
-                "the shard's number",
-                u64::from(self.shard),
-                u64::from(options.shard),
-            ),
-            (
-                "mappedFileSizeCommitLog",
-                self.segment_size,
-                options.segment_size,
-            ),
+            ("the shard's number", u64::from(self.shard), u64::from(options.shard)),
+            ("mappedFileSizeCommitLog", self.segment_size, options.segment_size),
         ];
         for (what, stored, configured) in fixed {
             if stored != configured {
                 let dir: PathBuf = options.dir.clone();
-                return Err(OpenError::Fixed {
-                    dir,
-                    what,
-                    stored,
-                    configured,
-                });
+                return Err(OpenError::Fixed { dir, what, stored, configured });
             }
         }
         Ok(())
@@ -203,23 +179,11 @@ mod tests {
 
     #[test]
     fn is_read_back_and_damage_is_named() {
-        let identity = Identity {
-            id: StoreId(0x1234),
-            shard: 1,
-            shards: 2,
-            segment_size: 1 << 26,
-        };
+        let identity = Identity { id: StoreId(0x1234), shard: 1, shards: 2, segment_size: 1 << 26 };
         let mut block = vec![0; BLOCK];
         identity.encode(&mut block);
         assert_eq!(Identity::decode(&block), Ok(identity));
-        for at in [
-            AT_ID,
-            AT_SHARD,
-            AT_SHARDS,
-            AT_SEGMENT_SIZE,
-            AT_FINGERPRINT,
-            AT_CRC,
-        ] {
+        for at in [AT_ID, AT_SHARD, AT_SHARDS, AT_SEGMENT_SIZE, AT_FINGERPRINT, AT_CRC] {
             let mut bad = block.clone();
             bad[at] ^= 1;
             let (why, _) = Identity::decode(&bad).expect_err("damaged");

@@ -86,12 +86,7 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn new(segment_size: u64) -> Self {
         let (topics, runs, segments) = (Topics::default(), HashMap::new(), BTreeMap::new());
-        Self {
-            segment_size,
-            topics,
-            runs,
-            segments,
-        }
+        Self { segment_size, topics, runs, segments }
     }
 
     pub(crate) fn topics(&self) -> &Topics {
@@ -120,42 +115,25 @@ impl Index {
     pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<Added, String> {
         let (name, queue) = (record.topic(), record.queue_id());
         let Some((incarnation, offset)) = self.topics.count(name, queue) else {
-            return Err(format!(
-                "a message of queue {queue} of `{name}`, which does not exist"
-            ));
+            return Err(format!("a message of queue {queue} of `{name}`, which does not exist"));
         };
         if offset != record.queue_offset() {
             let found = record.queue_offset();
-            return Err(format!(
-                "offset {found} in queue {queue} of `{name}`, {offset} was due"
-            ));
+            return Err(format!("offset {found} in queue {queue} of `{name}`, {offset} was due"));
         }
         let physical = record.physical_offset();
         let base = PhysicalOffset(physical.0 / self.segment_size * self.segment_size);
         let key = (incarnation, queue);
-        let units = self
-            .segments
-            .entry(base)
-            .or_default()
-            .queues
-            .entry(key)
-            .or_default();
+        let units = self.segments.entry(base).or_default().queues.entry(key).or_default();
         if units.is_empty() {
-            self.runs.entry(key).or_default().push(Run {
-                first: offset,
-                segment: base,
-            });
+            self.runs.entry(key).or_default().push(Run { first: offset, segment: base });
         }
         let at = u32::try_from(physical.since(base)).expect("segments are below 4 GiB");
         let size = u32::try_from(record.bytes().len()).expect("a record fits into a segment");
         let tag_hash = record.tag_hash();
         units.push(Packed { at, size, tag_hash });
         let topic = self.topics.name(name).expect("it was just counted");
-        Ok(Added {
-            topic,
-            size,
-            tag_hash,
-        })
+        Ok(Added { topic, size, tag_hash })
     }
 
     fn key(&self, topic: &str, queue: QueueId) -> Option<(QueueKey, QueueOffset)> {
@@ -165,15 +143,8 @@ impl Index {
 
     pub(crate) fn range(&self, topic: &str, queue: QueueId) -> Option<QueueRange> {
         let (key, max) = self.key(topic, queue)?;
-        let min = self
-            .runs
-            .get(&key)
-            .and_then(|runs| runs.first())
-            .map_or(max, |run| run.first);
-        assert!(
-            min <= max,
-            "a queue's oldest message is not beyond its newest"
-        );
+        let min = self.runs.get(&key).and_then(|runs| runs.first()).map_or(max, |run| run.first);
+        assert!(min <= max, "a queue's oldest message is not beyond its newest");
         Some(QueueRange { min, max })
     }
 
@@ -193,9 +164,7 @@ impl Index {
             return;
         };
         let mut at = from.max(runs.first().map_or(end, |run| run.first));
-        let first = runs
-            .partition_point(|run| run.first <= at)
-            .saturating_sub(1);
+        let first = runs.partition_point(|run| run.first <= at).saturating_sub(1);
         let mut left = max;
         for run in &runs[first..] {
             let units = &self.segments[&run.segment].queues[&key];
@@ -280,10 +249,7 @@ mod tests {
         let queue = QueueId(0);
         assert_eq!(
             index.range("T", queue),
-            Some(QueueRange {
-                min: QueueOffset(0),
-                max: QueueOffset(10)
-            })
+            Some(QueueRange { min: QueueOffset(0), max: QueueOffset(10) })
         );
         for from in 0..12 {
             for max in 0..12 {
@@ -294,19 +260,10 @@ mod tests {
                     ControlFlow::Continue(())
                 });
                 let end = 10.min(from + max as u64);
-                assert_eq!(
-                    seen,
-                    (from..end).collect::<Vec<_>>(),
-                    "from {from}, at most {max}"
-                );
+                assert_eq!(seen, (from..end).collect::<Vec<_>>(), "from {from}, at most {max}");
             }
         }
-        assert_eq!(
-            index
-                .unit("T", queue, QueueOffset(4))
-                .map(|unit| unit.offset.0),
-            Some(1207)
-        );
+        assert_eq!(index.unit("T", queue, QueueOffset(4)).map(|unit| unit.offset.0), Some(1207));
         assert_eq!(index.unit("T", queue, QueueOffset(10)), None);
     }
 
@@ -326,17 +283,9 @@ mod tests {
         index.delete_topic("T");
         assert_eq!(index.range("T", QueueId(0)), None);
         index.put_topic("T", 1, LogIndex(3));
-        let empty = QueueRange {
-            min: QueueOffset(0),
-            max: QueueOffset(0),
-        };
+        let empty = QueueRange { min: QueueOffset(0), max: QueueOffset(0) };
         assert_eq!(index.range("T", QueueId(0)), Some(empty));
         assert!(index.runs.is_empty());
-        assert!(
-            index
-                .segments
-                .values()
-                .all(|segment| segment.queues.is_empty())
-        );
+        assert!(index.segments.values().all(|segment| segment.queues.is_empty()));
     }
 }

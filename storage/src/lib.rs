@@ -41,5 +41,4 @@ pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError};
 pub use identity::{FORMAT_VERSION, StoreId};
 pub use index::{Boundary, QueueRange, Unit};
 pub use options::{Flush, MAX_BATCH, Options};
-pub use replicate::Role;
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};

@@ -18,14 +18,8 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(dir: PathBuf, segment_size: u64, segments: Vec<Segment>) -> Self {
-        let by_base = segments
-            .into_iter()
-            .map(|segment| (segment.header.base, Rc::new(segment)));
-        Self {
-            dir,
-            segment_size,
-            segments: RefCell::new(by_base.collect()),
-        }
+        let by_base = segments.into_iter().map(|segment| (segment.header.base, Rc::new(segment)));
+        Self { dir, segment_size, segments: RefCell::new(by_base.collect()) }
     }
 
     /// The segment that holds `offset`.
@@ -61,10 +55,6 @@ impl Log {
     /// The oldest entry's offset.
     pub(crate) fn oldest(&self) -> PhysicalOffset {
         let segments = self.segments.borrow();
-        segments
-            .values()
-            .next()
-            .expect("a log has a segment")
-            .first_entry()
+        segments.values().next().expect("a log has a segment").first_entry()
     }
 }

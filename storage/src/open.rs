@@ -46,13 +46,7 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     let vote = VoteFile::open(&options.dir).await?;
     let spare = provision::has_spare(&options.log_dir, options.segment_size).await?;
     let log = Log::new(options.log_dir.clone(), options.segment_size, segments);
-    Ok(Opened {
-        identity,
-        log,
-        vote,
-        spare,
-        lock,
-    })
+    Ok(Opened { identity, log, vote, spare, lock })
 }
 
 fn check_segment_size(options: &Options) -> Result<(), OpenError> {
@@ -62,11 +56,7 @@ fn check_segment_size(options: &Options) -> Result<(), OpenError> {
     if possible {
         return Ok(());
     }
-    Err(OpenError::SegmentSize {
-        size,
-        request: options.max_request,
-        smallest,
-    })
+    Err(OpenError::SegmentSize { size, request: options.max_request, smallest })
 }
 
 /// A directory without an identity must be empty, or hold only what a creation that did not finish
@@ -100,29 +90,10 @@ async fn refuse_others(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Op
     let Some(other) = entries.iter().find(|entry| !ours(&entry.name)) else {
         return Ok(());
     };
-    let apache = [
-        "abort",
-        "commitlog",
-        "consumequeue",
-        "config",
-        "index",
-        "checkpoint",
-    ];
-    let rocketmq = entries
-        .iter()
-        .filter(|entry| apache.contains(&entry.name.as_str()))
-        .count()
-        > 1;
-    let hint = if rocketmq {
-        ", it looks like a store of Apache RocketMQ"
-    } else {
-        ""
-    };
-    Err(OpenError::Foreign {
-        dir: dir.to_owned(),
-        found: other.name.clone(),
-        hint,
-    })
+    let apache = ["abort", "commitlog", "consumequeue", "config", "index", "checkpoint"];
+    let rocketmq = entries.iter().filter(|entry| apache.contains(&entry.name.as_str())).count() > 1;
+    let hint = if rocketmq { ", it looks like a store of Apache RocketMQ" } else { "" };
+    Err(OpenError::Foreign { dir: dir.to_owned(), found: other.name.clone(), hint })
 }
 
 /// Makes a store. The identity comes last: until it is there the directory counts as empty.

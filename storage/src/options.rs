@@ -54,10 +54,7 @@ pub struct Options {
 impl Options {
     /// Bytes of the largest entry.
     pub(crate) fn largest_entry(&self) -> u64 {
-        let payload = self
-            .max_request
-            .max(MAX_BATCH)
-            .next_multiple_of(ENTRY_ALIGN);
+        let payload = self.max_request.max(MAX_BATCH).next_multiple_of(ENTRY_ALIGN);
         (ENTRY_HEADER_LEN + payload) as u64
     }
 

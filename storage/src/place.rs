@@ -37,10 +37,7 @@ impl LogEnd {
         local: Local,
         now: UnixMillis,
     ) -> Vec<PlacedEntry> {
-        assert!(
-            batch.start >= self.offset,
-            "a batch is placed behind the log"
-        );
+        assert!(batch.start >= self.offset, "a batch is placed behind the log");
         let mut placed = Vec::with_capacity(batch.entries.len());
         self.timestamp = self.timestamp.max(now);
         for entry in &batch.entries {
@@ -69,10 +66,7 @@ impl LogEnd {
             local.encode(&mut bytes[..ENTRY_HEADER_LEN]);
             self.note_topic(entry.topic.as_ref());
             (self.chain, self.index) = (header.chain, self.index.next());
-            placed.push(PlacedEntry {
-                header,
-                at: entry.at,
-            });
+            placed.push(PlacedEntry { header, at: entry.at });
             assert_eq!(entry.kind == Kind::Topic, entry.topic.is_some());
         }
         self.offset = batch.end_offset();

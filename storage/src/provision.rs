@@ -32,24 +32,12 @@ impl Zeroing {
         let step = usize::try_from(STEP.min(size)).expect("a step fits into memory");
         let mut zeros = file.buffer(step);
         zeros.fill(0);
-        Ok(Self {
-            dir: dir.to_owned(),
-            file,
-            zeros: Rc::new(zeros),
-            done: 0,
-            size,
-        })
+        Ok(Self { dir: dir.to_owned(), file, zeros: Rc::new(zeros), done: 0, size })
     }
 
     /// Zeroes a little more. `Ok(None)`: the spare is ready, flushed and under its name.
     pub(crate) async fn step(self) -> Result<Option<Self>, IoError> {
-        let Self {
-            dir,
-            file,
-            zeros,
-            done,
-            size,
-        } = self;
+        let Self { dir, file, zeros, done, size } = self;
         let left = size - done;
         if left == 0 {
             file.sync().await?;
@@ -67,13 +55,7 @@ impl Zeroing {
         };
         file.write_at(&zeros, done).await?;
         let done = done + zeros.len() as u64;
-        Ok(Some(Self {
-            dir,
-            file,
-            zeros,
-            done,
-            size,
-        }))
+        Ok(Some(Self { dir, file, zeros, done, size }))
     }
 }
 

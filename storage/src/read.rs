@@ -34,27 +34,14 @@ impl Store {
             return Ok(found);
         }
         let (min, max) = (self.inner.log.oldest(), self.inner.committed.get());
-        let outside = ReadError::OutOfRange {
-            offset,
-            len: u64::from(len),
-            min,
-            max,
-        };
-        if offset < min
-            || offset
-                .0
-                .checked_add(u64::from(len))
-                .is_none_or(|end| end > max.0)
-        {
+        let outside = ReadError::OutOfRange { offset, len: u64::from(len), min, max };
+        if offset < min || offset.0.checked_add(u64::from(len)).is_none_or(|end| end > max.0) {
             return Err(outside);
         }
         let Some(segment) = self.inner.log.at(offset) else {
             return Err(outside);
         };
-        let bytes = segment
-            .file
-            .read_at(offset.since(segment.header.base), len as usize)
-            .await?;
+        let bytes = segment.file.read_at(offset.since(segment.header.base), len as usize).await?;
         if bytes.len() < len as usize {
             return Err(ReadError::Damaged {
                 offset,
@@ -98,9 +85,7 @@ impl Store {
     pub async fn record_at(&self, offset: PhysicalOffset) -> Result<Slice, ReadError> {
         let max = self.inner.committed.get();
         let left = max.0.saturating_sub(offset.0);
-        let probe = PROBE
-            .min(u32::try_from(left).unwrap_or(PROBE))
-            .max(record::MIN_LEN as u32);
+        let probe = PROBE.min(u32::try_from(left).unwrap_or(PROBE)).max(record::MIN_LEN as u32);
         let segment_end =
             (offset.0 / self.inner.log.segment_size + 1) * self.inner.log.segment_size;
         let in_segment = u32::try_from(segment_end - offset.0).unwrap_or(u32::MAX);
@@ -111,10 +96,7 @@ impl Store {
             Err(why) => return Err(ReadError::NoRecord { offset, why }),
         };
         if len as u64 > u64::from(in_segment) {
-            let why = model::RecordError::Short {
-                needed: len,
-                available: in_segment as usize,
-            };
+            let why = model::RecordError::Short { needed: len, available: in_segment as usize };
             return Err(ReadError::NoRecord { offset, why });
         }
         let len = u32::try_from(len).expect("a record is within its segment");
@@ -201,10 +183,7 @@ impl Store {
         max: usize,
         visit: impl FnMut(QueueOffset, Unit) -> ControlFlow<()>,
     ) {
-        self.inner
-            .index
-            .borrow()
-            .visit(topic, queue, from, max, visit);
+        self.inner.index.borrow().visit(topic, queue, from, max, visit);
     }
 }
 
@@ -224,24 +203,16 @@ fn together(units: &[Unit], segment_size: u64) -> (usize, u32) {
         end = unit_end;
         count += 1;
     }
-    (
-        count,
-        u32::try_from(end.since(first.offset)).expect("one read is below 4 GiB"),
-    )
+    (count, u32::try_from(end.since(first.offset)).expect("one read is below 4 GiB"))
 }
 
 /// Checks that `bytes` are the record that was written at `offset`.
 fn check(bytes: &[u8], offset: PhysicalOffset) -> Result<Record<'_>, ReadError> {
     let damaged = |why: String| ReadError::Damaged { offset, why };
     let record = Record::parse(bytes).map_err(|why| damaged(why.to_string()))?;
-    record
-        .check_body()
-        .map_err(|why| damaged(why.to_string()))?;
+    record.check_body().map_err(|why| damaged(why.to_string()))?;
     if record.physical_offset() != offset {
-        return Err(damaged(format!(
-            "the record says it is at {}",
-            record.physical_offset()
-        )));
+        return Err(damaged(format!("the record says it is at {}", record.physical_offset())));
     }
     Ok(record)
 }
@@ -252,11 +223,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_read_together() {
-        let unit = |offset, size| Unit {
-            offset: PhysicalOffset(offset),
-            size,
-            tag_hash: 0,
-        };
+        let unit = |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0 };
         let near = [unit(100, 50), unit(150, 50), unit(1000, 10)];
         assert_eq!(together(&near, 1 << 20), (3, 910));
         let far = [unit(100, 50), unit(150 + GAP + 1, 50)];

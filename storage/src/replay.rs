@@ -69,19 +69,12 @@ impl Window {
         let left = usize::try_from(segment.end().since(begin)).expect("segments are below 4 GiB");
         let bytes = segment
             .file
-            .read_at(
-                begin.since(segment.header.base),
-                ahead.max(WINDOW).min(left),
-            )
+            .read_at(begin.since(segment.header.base), ahead.max(WINDOW).min(left))
             .await?;
-        *self = Self {
-            at: begin,
-            bytes: Some(bytes),
-        };
+        *self = Self { at: begin, bytes: Some(bytes) };
         let whole = self.bytes.as_ref().expect("just set");
-        let from = usize::try_from(offset.since(begin))
-            .expect("less than a block")
-            .min(whole.len());
+        let from =
+            usize::try_from(offset.since(begin)).expect("less than a block").min(whole.len());
         Ok(whole.slice(from..(from + len).min(whole.len())))
     }
 
@@ -103,11 +96,8 @@ impl Replay {
     pub(crate) fn new(log: Rc<Log>, vote: Vote) -> Self {
         let mut segments = log.all().into_iter();
         let segment = segments.next().expect("a log has a segment");
-        let (offset, index, chain) = (
-            segment.first_entry(),
-            segment.header.index,
-            segment.header.chain,
-        );
+        let (offset, index, chain) =
+            (segment.first_entry(), segment.header.index, segment.header.chain);
         Self {
             log,
             vote,
@@ -142,10 +132,7 @@ impl Replay {
     }
 
     fn advance(&mut self, entry: &Entry) {
-        self.offset = entry
-            .header
-            .offset
-            .plus(entry_len(entry.payload.len()) as u64);
+        self.offset = entry.header.offset.plus(entry_len(entry.payload.len()) as u64);
         self.index = entry.header.index.next();
         self.chain = entry.header.chain;
         self.timestamp = self.timestamp.max(entry.header.timestamp);
@@ -153,10 +140,7 @@ impl Replay {
 
     async fn read(&mut self) -> Result<Found, IoError> {
         let offset = self.offset;
-        let header = self
-            .window
-            .read(&self.segment, offset, ENTRY_HEADER_LEN)
-            .await?;
+        let header = self.window.read(&self.segment, offset, ENTRY_HEADER_LEN).await?;
         let replicated = match self.check_header(&header) {
             Ok(replicated) => replicated,
             Err(bad) => return Ok(Found::Bad(bad)),
@@ -171,10 +155,7 @@ impl Replay {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
-        Ok(Found::Entry(Entry {
-            header: replicated,
-            payload,
-        }))
+        Ok(Found::Entry(Entry { header: replicated, payload }))
     }
 
     fn check_header(&self, header: &[u8]) -> Result<Replicated, BadEntry> {
@@ -182,9 +163,7 @@ impl Replay {
         Local::decode(header)?;
         let (found, expected) = (replicated.index.0, self.index.0);
         if replicated.offset != self.offset {
-            return Err(BadEntry::Offset {
-                found: replicated.offset.0,
-            });
+            return Err(BadEntry::Offset { found: replicated.offset.0 });
         }
         if found != expected {
             return Err(BadEntry::Index { found, expected });
@@ -201,10 +180,7 @@ impl Replay {
     fn enter(&mut self, next: Rc<Segment>, bad: &BadEntry) -> Result<(), StoreError> {
         let header = next.header;
         if (header.index, header.chain) != (self.index, self.chain) {
-            let evidence = format!(
-                "segment {} continues with entry {}",
-                header.base, header.index
-            );
+            let evidence = format!("segment {} continues with entry {}", header.base, header.index);
             return Err(self.damage(bad, evidence).into());
         }
         self.segment = next;
@@ -265,10 +241,7 @@ impl Replay {
     /// Cuts what follows the log: rewrites the block that it ends in and flushes. Durable when it
     /// returns, and so is all that was read.
     pub(crate) async fn cut(&mut self, last_block: &[u8]) -> Result<(), IoError> {
-        assert!(
-            Rc::ptr_eq(&self.segment, &self.log.active()),
-            "the log ends in its last segment"
-        );
+        assert!(Rc::ptr_eq(&self.segment, &self.log.active()), "the log ends in its last segment");
         let begin = PhysicalOffset(self.offset.0 - last_block.len() as u64);
         if begin < self.segment.end() {
             let mut block = self.segment.file.buffer(BLOCK);
@@ -289,16 +262,14 @@ fn find_witness(
     generation: u64,
 ) -> Option<PhysicalOffset> {
     let skip = usize::try_from(at.0.next_multiple_of(ENTRY_ALIGN as u64) - at.0).ok()?;
-    (skip..bytes.len().saturating_sub(ENTRY_HEADER_LEN - 1))
-        .step_by(ENTRY_ALIGN)
-        .find_map(|from| {
-            let header = &bytes[from..from + ENTRY_HEADER_LEN];
-            let replicated = Replicated::decode(header).ok()?;
-            let local = Local::decode(header).ok()?;
-            let here = at.plus(from as u64);
-            let witness = replicated.offset == here
-                && local.generation == generation
-                && local.durable_through > offset;
-            witness.then_some(here)
-        })
+    (skip..bytes.len().saturating_sub(ENTRY_HEADER_LEN - 1)).step_by(ENTRY_ALIGN).find_map(|from| {
+        let header = &bytes[from..from + ENTRY_HEADER_LEN];
+        let replicated = Replicated::decode(header).ok()?;
+        let local = Local::decode(header).ok()?;
+        let here = at.plus(from as u64);
+        let witness = replicated.offset == here
+            && local.generation == generation
+            && local.durable_through > offset;
+        witness.then_some(here)
+    })
 }

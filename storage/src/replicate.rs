@@ -14,15 +14,6 @@ use crate::place::{LogEnd, PlacedEntry};
 use crate::provision;
 use crate::segment::{Segment, SegmentHeader};
 
-/// What a shard is to its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It accepts messages.
-    Leader,
-    /// It holds copies of what another node accepts.
-    Follower,
-}
-
 /// A batch that is committed.
 #[derive(Debug)]
 pub(crate) struct Committed {
@@ -35,8 +26,8 @@ pub(crate) struct Committed {
 
 /// Makes batches durable in the order in which they are proposed.
 pub(crate) trait Replicator {
-    /// What this node may do now.
-    fn role(&self) -> Role;
+    /// Whether batches may be proposed here now, or somewhere else.
+    fn accepts(&self) -> bool;
 
     /// Places the batch, makes it durable and resolves when it is committed. Not to be cancelled:
     /// what a dropped proposal has written is unknown. After an error nothing more may be proposed.
@@ -60,8 +51,8 @@ pub(crate) struct Standalone {
 }
 
 impl Replicator for Standalone {
-    fn role(&self) -> Role {
-        Role::Leader
+    fn accepts(&self) -> bool {
+        true
     }
 
     async fn propose(&mut self, mut batch: Batch) -> Result<Committed, IoError> {
@@ -78,30 +69,19 @@ impl Replicator for Standalone {
             durable_through: self.durable.get(),
             committed: self.end.index,
         };
-        let entries = self.end.place(
-            &mut batch,
-            self.term,
-            local,
-            UnixMillis(runtime::unix_millis()),
-        );
+        let entries =
+            self.end.place(&mut batch, self.term, local, UnixMillis(runtime::unix_millis()));
         let (base, start, end) = (batch.base, batch.start, self.end.offset);
         let begin_of_last = batch.end / runtime::BLOCK * runtime::BLOCK;
         self.last_block.clear();
-        self.last_block
-            .extend_from_slice(&batch.buf[begin_of_last..batch.end]);
+        self.last_block.extend_from_slice(&batch.buf[begin_of_last..batch.end]);
         let buf = Rc::new(batch.buf);
         segment.write(&buf, base).await?;
         if self.flush == Flush::Sync {
             segment.file.sync().await?;
             self.durable.set(end);
         }
-        Ok(Committed {
-            buf,
-            base,
-            start,
-            end,
-            entries,
-        })
+        Ok(Committed { buf, base, start, end, entries })
     }
 }
 

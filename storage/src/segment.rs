@@ -34,9 +34,7 @@ pub(crate) fn name(base: PhysicalOffset) -> String {
 /// The offset that a segment's file name tells; `None` for any other name.
 pub(crate) fn base_of(name: &str) -> Option<PhysicalOffset> {
     let digits = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .then(|| name.parse().ok().map(PhysicalOffset))
-        .flatten()
+    digits.then(|| name.parse().ok().map(PhysicalOffset)).flatten()
 }
 
 /// What the header block of a segment holds.
@@ -140,14 +138,8 @@ impl Segment {
         at: PhysicalOffset,
     ) -> Result<(), IoError> {
         let position = at.since(self.header.base);
-        assert!(
-            position >= SEGMENT_HEADER_LEN,
-            "entries never overwrite the segment's header"
-        );
-        assert!(
-            position + blocks.len() as u64 <= self.header.size,
-            "no entry crosses segments"
-        );
+        assert!(position >= SEGMENT_HEADER_LEN, "entries never overwrite the segment's header");
+        assert!(position + blocks.len() as u64 <= self.header.size, "no entry crosses segments");
         self.file.write_at(blocks, position).await
     }
 }
@@ -159,16 +151,8 @@ mod tests {
     #[test]
     fn names_are_offsets() {
         assert_eq!(name(PhysicalOffset(1 << 30)), "00000000001073741824");
-        assert_eq!(
-            base_of("00000000001073741824"),
-            Some(PhysicalOffset(1 << 30))
-        );
-        for other in [
-            "spare",
-            "1073741824",
-            "0000000000107374182x",
-            "99999999999999999999",
-        ] {
+        assert_eq!(base_of("00000000001073741824"), Some(PhysicalOffset(1 << 30)));
+        for other in ["spare", "1073741824", "0000000000107374182x", "99999999999999999999"] {
             assert_eq!(base_of(other), None, "{other}");
         }
     }

@@ -206,11 +206,8 @@ impl Events {
         if self.over {
             return std::future::pending().await;
         }
-        let event = self
-            .receiver
-            .recv()
-            .await
-            .expect("the writer's last event is Stopped or Failed");
+        let event =
+            self.receiver.recv().await.expect("the writer's last event is Stopped or Failed");
         self.over = matches!(event, Event::Stopped | Event::Failed(_));
         event
     }
@@ -249,20 +246,8 @@ impl Store {
             options,
         });
         let (sender, receiver) = mpsc(MAX_EVENTS);
-        runtime::spawn(writer::run(
-            Rc::clone(&inner),
-            opened.vote,
-            opened.spare,
-            sender,
-        ))
-        .detach();
-        Ok((
-            Self { inner },
-            Events {
-                receiver,
-                over: false,
-            },
-        ))
+        runtime::spawn(writer::run(Rc::clone(&inner), opened.vote, opened.spare, sender)).detach();
+        Ok((Self { inner }, Events { receiver, over: false }))
     }
 
     /// The id drawn when the store was made.
@@ -300,13 +285,7 @@ impl Store {
         payload: &[u8],
     ) -> Result<(), AppendError> {
         let (name, payload) = (name.to_owned(), payload.to_vec());
-        self.append(|builder| {
-            builder.push_topic(TopicCommand::Put {
-                name,
-                queues,
-                payload,
-            })
-        })
+        self.append(|builder| builder.push_topic(TopicCommand::Put { name, queues, payload }))
     }
 
     /// Deletes a topic; a topic of that name that is made later starts clean.

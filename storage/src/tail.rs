@@ -29,11 +29,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn new(budget: usize) -> Self {
-        Self {
-            parts: VecDeque::new(),
-            bytes: 0,
-            budget,
-        }
+        Self { parts: VecDeque::new(), bytes: 0, budget }
     }
 
     /// Adds a written buffer whose entries are `start..end`; the oldest go when the budget is used up.
@@ -45,17 +41,9 @@ impl Tail {
         end: PhysicalOffset,
     ) {
         let in_order = self.parts.back().is_none_or(|last| last.end <= start);
-        assert!(
-            in_order && base <= start && start < end,
-            "the tail grows at its end"
-        );
+        assert!(in_order && base <= start && start < end, "the tail grows at its end");
         self.bytes += buf.len();
-        self.parts.push_back(Part {
-            base,
-            start,
-            end,
-            buf,
-        });
+        self.parts.push_back(Part { base, start, end, buf });
         while self.bytes > self.budget && self.parts.len() > 1 {
             let oldest = self.parts.pop_front().expect("there are two at least");
             self.bytes -= oldest.buf.len();

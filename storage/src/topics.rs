@@ -44,9 +44,7 @@ impl Topics {
 
     /// The name as the table holds it, to be shared.
     pub(crate) fn name(&self, name: &str) -> Option<Rc<str>> {
-        self.by_name
-            .get_key_value(name)
-            .map(|(name, _)| Rc::clone(name))
+        self.by_name.get_key_value(name).map(|(name, _)| Rc::clone(name))
     }
 
     /// Creates a topic, or adds queues to the one that is there. Queues are never taken away: what
@@ -54,10 +52,10 @@ impl Topics {
     pub(crate) fn put(&mut self, name: &str, queues: u32, index: LogIndex) {
         let topic = match self.by_name.get_mut(name) {
             Some(topic) => topic,
-            None => self.by_name.entry(Rc::from(name)).or_insert(Topic {
-                incarnation: Incarnation(index),
-                next: Vec::new(),
-            }),
+            None => self
+                .by_name
+                .entry(Rc::from(name))
+                .or_insert(Topic { incarnation: Incarnation(index), next: Vec::new() }),
         };
         let queues = (queues as usize).max(topic.next.len());
         topic.next.resize(queues, QueueOffset(0));
@@ -90,27 +88,15 @@ mod tests {
     fn a_topic_made_again_starts_clean() {
         let mut topics = Topics::default();
         topics.put("T", 2, LogIndex(1));
-        assert_eq!(
-            topics.count("T", QueueId(1)),
-            Some((Incarnation(LogIndex(1)), QueueOffset(0)))
-        );
-        assert_eq!(
-            topics.count("T", QueueId(1)),
-            Some((Incarnation(LogIndex(1)), QueueOffset(1)))
-        );
+        assert_eq!(topics.count("T", QueueId(1)), Some((Incarnation(LogIndex(1)), QueueOffset(0))));
+        assert_eq!(topics.count("T", QueueId(1)), Some((Incarnation(LogIndex(1)), QueueOffset(1))));
         assert_eq!(topics.count("T", QueueId(2)), None);
         topics.put("T", 1, LogIndex(5));
         let topic = topics.find("T").expect("it is there");
-        assert_eq!(
-            (topic.queues(), topic.next(QueueId(1))),
-            (2, Some(QueueOffset(2)))
-        );
+        assert_eq!((topic.queues(), topic.next(QueueId(1))), (2, Some(QueueOffset(2))));
         topics.delete("T");
         assert_eq!(topics.count("T", QueueId(0)), None);
         topics.put("T", 1, LogIndex(9));
-        assert_eq!(
-            topics.count("T", QueueId(0)),
-            Some((Incarnation(LogIndex(9)), QueueOffset(0)))
-        );
+        assert_eq!(topics.count("T", QueueId(0)), Some((Incarnation(LogIndex(9)), QueueOffset(0))));
     }
 }

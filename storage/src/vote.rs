@@ -101,11 +101,7 @@ impl VoteFile {
         }
         let file = File::open(&path, OpenMode::CreateNew).await?;
         file.allocate(SLOTS * BLOCK as u64).await?;
-        let mut made = Self {
-            file,
-            sequence: 0,
-            vote,
-        };
+        let mut made = Self { file, sequence: 0, vote };
         made.store(vote).await?;
         Ok(made)
     }
@@ -118,17 +114,10 @@ impl VoteFile {
         for slot in 0..SLOTS {
             let bytes = file.read_at(slot * BLOCK as u64, BLOCK).await?;
             let found = Vote::decode(&bytes);
-            newest = found
-                .into_iter()
-                .chain(newest)
-                .max_by_key(|(sequence, _)| *sequence);
+            newest = found.into_iter().chain(newest).max_by_key(|(sequence, _)| *sequence);
         }
         let (sequence, vote) = newest.ok_or(OpenError::Vote { file: path })?;
-        Ok(Self {
-            file,
-            sequence,
-            vote,
-        })
+        Ok(Self { file, sequence, vote })
     }
 
     pub(crate) fn vote(&self) -> Vote {
@@ -137,18 +126,13 @@ impl VoteFile {
 
     /// Makes `vote` durable in the slot that does not hold the present one.
     pub(crate) async fn store(&mut self, vote: Vote) -> Result<(), IoError> {
-        assert!(
-            vote.term >= self.vote.term,
-            "a node never goes back to an older term"
-        );
+        assert!(vote.term >= self.vote.term, "a node never goes back to an older term");
         assert!(vote.generation >= self.vote.generation, "generations rise");
         let sequence = self.sequence + 1;
         let mut block = self.file.buffer(BLOCK);
         block.fill(0);
         vote.encode(sequence, &mut block);
-        self.file
-            .write_at(&Rc::new(block), sequence % SLOTS * BLOCK as u64)
-            .await?;
+        self.file.write_at(&Rc::new(block), sequence % SLOTS * BLOCK as u64).await?;
         self.file.sync().await?;
         (self.sequence, self.vote) = (sequence, vote);
         Ok(())

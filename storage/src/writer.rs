@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LogIndex, Record};
+use model::{LogIndex, PhysicalOffset, Record};
 use runtime::channel::Sender;
 use runtime::{IoError, Slice};
 
@@ -16,8 +16,9 @@ use crate::options::Flush;
 use crate::place::LogEnd;
 use crate::provision::Zeroing;
 use crate::replay::{Entry, Replay};
-use crate::replicate::{Committed, Replicator, Role, Standalone};
+use crate::replicate::{Committed, Replicator, Standalone};
 use crate::store::{Applied, AppliedRecord, Event, Inner, Phase, Recovery, What};
+use crate::topics::Topics;
 use crate::vote::{Vote, VoteFile};
 
 /// Without an append for so long the shard counts as idle, and prepares its next segment.
@@ -57,12 +58,7 @@ async fn work(
     inner.log.active().file.sync().await?;
     inner.durable.set(replicator.end.offset);
     let last = vote.vote();
-    vote.store(Vote {
-        idle_mark: replicator.end.offset,
-        clean: true,
-        ..last
-    })
-    .await?;
+    vote.store(Vote { idle_mark: replicator.end.offset, clean: true, ..last }).await?;
     Ok(())
 }
 
@@ -76,7 +72,39 @@ async fn recover(
     let began = runtime::now();
     let before = vote.vote();
     let mut replay = Replay::new(Rc::clone(&inner.log), before);
-    let (start, mut entries, mut records) = (replay.offset, 0, 0);
+    let start = replay.offset;
+    let (entries, records) = hand_out(inner, &mut replay, events).await?;
+    let last_block = replay.last_block().await?;
+    replay.cut(&last_block).await?;
+    let (generation, end) = (before.generation + 1, replay.offset);
+    vote.store(Vote { generation, idle_mark: end, clean: false, ..before }).await?;
+    let topics = inner.index.borrow().topics().clone();
+    let new = replay.index == LogIndex(0);
+    open_for_appends(inner, end, topics.clone(), new);
+    let (clean, took) = (before.clean, began.elapsed());
+    let recovery = Recovery { clean, new, entries, records, start, end, took };
+    drop(events.send(Event::Recovered(recovery)).await);
+    let (index, chain, timestamp) = (replay.index, replay.chain, replay.timestamp);
+    Ok(Standalone {
+        log: Rc::clone(&inner.log),
+        store: inner.id,
+        flush: inner.options.flush,
+        term: before.term,
+        generation,
+        end: LogEnd { index, offset: end, chain, timestamp, topics },
+        last_block,
+        durable: Rc::clone(&inner.durable),
+        spare,
+    })
+}
+
+/// Enters everything the log holds into the index and tells the owner. Counts entries and messages.
+async fn hand_out(
+    inner: &Inner,
+    replay: &mut Replay,
+    events: &Sender<Event>,
+) -> Result<(u64, u64), StoreError> {
+    let (mut entries, mut records) = (0, 0);
     while let Some(entry) = replay.next().await? {
         let applied = apply(inner, entry, true)?;
         entries += 1;
@@ -85,64 +113,25 @@ async fn recover(
         }
         drop(events.send(Event::Committed(applied)).await);
     }
-    let last_block = replay.last_block().await?;
-    replay.cut(&last_block).await?;
-    let generation = before.generation + 1;
-    let end = replay.offset;
-    vote.store(Vote {
-        generation,
-        idle_mark: end,
-        clean: false,
-        ..before
-    })
-    .await?;
+    Ok((entries, records))
+}
+
+/// From here on appends are taken. A new log begins with the entry that founds its group of one.
+fn open_for_appends(inner: &Inner, end: PhysicalOffset, topics: Topics, new: bool) {
     inner.committed.set(end);
     inner.durable.set(end);
-    let topics = inner.index.borrow().topics().clone();
     let options = &inner.options;
-    let (size, queued, request) = (
-        options.segment_size,
-        options.max_queued,
-        options.max_request,
-    );
-    *inner.builder.borrow_mut() = Builder::new(size, queued, request, end, topics.clone());
-    let new = replay.index == LogIndex(0);
+    let (size, queued, request) = (options.segment_size, options.max_queued, options.max_request);
+    let mut builder = Builder::new(size, queued, request, end, topics);
     if new {
-        let founding = Membership::alone(inner.id).to_bytes();
-        let pushed = inner.builder.borrow_mut().push_membership(&founding);
+        let pushed = builder.push_membership(&Membership::alone(inner.id).to_bytes());
         assert!(pushed.is_ok(), "an empty log has room for its first entry");
         inner.wake.notify_one();
     }
-    inner.phase.set(Phase::Open);
-    let took = began.elapsed();
-    let clean = before.clean;
-    let recovery = Recovery {
-        clean,
-        new,
-        entries,
-        records,
-        start,
-        end,
-        took,
-    };
-    drop(events.send(Event::Recovered(recovery)).await);
-    Ok(Standalone {
-        log: Rc::clone(&inner.log),
-        store: inner.id,
-        flush: options.flush,
-        term: before.term,
-        generation,
-        end: LogEnd {
-            index: replay.index,
-            offset: end,
-            chain: replay.chain,
-            timestamp: replay.timestamp,
-            topics,
-        },
-        last_block,
-        durable: Rc::clone(&inner.durable),
-        spare,
-    })
+    *inner.builder.borrow_mut() = builder;
+    if inner.phase.get() == Phase::Recovering {
+        inner.phase.set(Phase::Open);
+    }
 }
 
 /// Writes batches until the store is stopped and nothing waits any more.
@@ -151,11 +140,7 @@ async fn write(
     replicator: &mut Standalone,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
-    assert_eq!(
-        replicator.role(),
-        Role::Leader,
-        "only a leader's appends are written"
-    );
+    assert!(replicator.accepts(), "appends are taken only where they can be proposed");
     let mut zeroing = None;
     loop {
         if let Some(error) = inner.flush_failure.take() {
@@ -177,20 +162,12 @@ async fn write(
 
 fn count(inner: &Inner, committed: &Committed, took: Duration) {
     let counters = &inner.counters;
-    let records: u64 = committed
-        .entries
-        .iter()
-        .map(|entry| u64::from(entry.header.records))
-        .sum();
+    let records: u64 = committed.entries.iter().map(|entry| u64::from(entry.header.records)).sum();
     counters.batches.set(counters.batches.get() + 1);
-    counters
-        .bytes
-        .set(counters.bytes.get() + committed.end.since(committed.start));
+    counters.bytes.set(counters.bytes.get() + committed.end.since(committed.start));
     counters.records.set(counters.records.get() + records);
     counters.write_time.set(counters.write_time.get() + took);
-    counters
-        .slowest_write
-        .set(counters.slowest_write.get().max(took));
+    counters.slowest_write.set(counters.slowest_write.get().max(took));
 }
 
 /// Makes a committed batch visible: to readers at the tail, in the index, and to the owner.
@@ -199,36 +176,14 @@ async fn publish(
     committed: Committed,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
-    let Committed {
-        buf,
-        base,
-        start,
-        end,
-        entries,
-    } = committed;
-    inner
-        .tail
-        .borrow_mut()
-        .push(Rc::clone(&buf), base, start, end);
-    assert!(
-        inner.committed.get() <= start,
-        "what is committed stays committed"
-    );
+    let Committed { buf, base, start, end, entries } = committed;
+    inner.tail.borrow_mut().push(Rc::clone(&buf), base, start, end);
+    assert!(inner.committed.get() <= start, "what is committed stays committed");
     inner.committed.set(end);
     for placed in entries {
         let from = placed.at + ENTRY_HEADER_LEN;
-        let payload = Slice::new(
-            Rc::clone(&buf),
-            from..from + placed.header.payload_len as usize,
-        );
-        let applied = apply(
-            inner,
-            Entry {
-                header: placed.header,
-                payload,
-            },
-            false,
-        )?;
+        let payload = Slice::new(Rc::clone(&buf), from..from + placed.header.payload_len as usize);
+        let applied = apply(inner, Entry { header: placed.header, payload }, false)?;
         drop(events.send(Event::Committed(applied)).await);
     }
     Ok(())
@@ -243,12 +198,7 @@ fn apply(inner: &Inner, entry: Entry, replayed: bool) -> Result<Applied, StoreEr
         offset: header.offset,
         why,
     })?;
-    Ok(Applied {
-        replayed,
-        index: header.index,
-        timestamp: header.timestamp,
-        what,
-    })
+    Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
 }
 
 fn understand(inner: &Inner, header: &Replicated, payload: Slice) -> Result<What, String> {
@@ -260,17 +210,9 @@ fn understand(inner: &Inner, header: &Replicated, payload: Slice) -> Result<What
         }
         Kind::Messages => What::Messages(messages(&mut index, header, &payload)?),
         Kind::Topic => match TopicCommand::from_bytes(&payload)? {
-            TopicCommand::Put {
-                name,
-                queues,
-                payload,
-            } => {
+            TopicCommand::Put { name, queues, payload } => {
                 index.put_topic(&name, queues, header.index);
-                What::TopicPut {
-                    name,
-                    queues,
-                    payload,
-                }
+                What::TopicPut { name, queues, payload }
             }
             TopicCommand::Delete { name } => {
                 index.delete_topic(&name);
@@ -279,10 +221,7 @@ fn understand(inner: &Inner, header: &Replicated, payload: Slice) -> Result<What
         },
         Kind::Command => {
             let kind = CommandKind(*payload.first().ok_or("a command without a kind")?);
-            What::Command {
-                kind,
-                payload: payload.slice(1..payload.len()),
-            }
+            What::Command { kind, payload: payload.slice(1..payload.len()) }
         }
     })
 }
@@ -317,11 +256,7 @@ fn messages(
         left = &left[record.bytes().len()..];
     }
     if applied.len() != header.records as usize {
-        return Err(format!(
-            "{} records, the header says {}",
-            applied.len(),
-            header.records
-        ));
+        return Err(format!("{} records, the header says {}", applied.len(), header.records));
     }
     Ok(applied)
 }

@@ -26,31 +26,15 @@ async fn send(opened: &mut Opened, from: u64, count: u64) -> Vec<storage::Applie
 
 async fn check_all(opened: &Opened, count: u64) {
     for queue in 0..4 {
-        let range = opened
-            .store
-            .queue("T", QueueId(queue))
-            .expect("the queue is there");
+        let range = opened.store.queue("T", QueueId(queue)).expect("the queue is there");
         let expected = (count + 3 - u64::from(queue)) / 4;
-        assert_eq!(
-            (range.min, range.max),
-            (QueueOffset(0), QueueOffset(expected))
-        );
+        assert_eq!((range.min, range.max), (QueueOffset(0), QueueOffset(expected)));
         let mut units = Vec::new();
-        opened.store.units(
-            "T",
-            QueueId(queue),
-            QueueOffset(0),
-            usize::MAX,
-            |_, unit| {
-                units.push(unit);
-                std::ops::ControlFlow::Continue(())
-            },
-        );
-        let records = opened
-            .store
-            .read_units(&units)
-            .await
-            .expect("all can be read");
+        opened.store.units("T", QueueId(queue), QueueOffset(0), usize::MAX, |_, unit| {
+            units.push(unit);
+            std::ops::ControlFlow::Continue(())
+        });
+        let records = opened.store.read_units(&units).await.expect("all can be read");
         for (at, bytes) in records.iter().enumerate() {
             let record = Record::parse(bytes).expect("a record");
             record.check_body().expect("its body");
@@ -65,20 +49,14 @@ fn what_is_committed_is_there_after_a_clean_stop() {
     everywhere("clean-stop", |dir| async move {
         let mut opened = open(options(&dir)).await;
         assert!(opened.recovery.new && opened.recovery.clean);
-        opened
-            .store
-            .append_create_topic("T", 4, b"config")
-            .expect("room");
+        opened.store.append_create_topic("T", 4, b"config").expect("room");
         let records = send(&mut opened, 0, 500).await;
         assert_eq!(records.len(), 500);
         for (i, record) in records.iter().enumerate() {
             assert_eq!(record.queue_offset, QueueOffset(i as u64 / 4));
         }
         check_all(&opened, 500).await;
-        opened
-            .store
-            .append_command(CommandKind(7), b"hello")
-            .expect("room");
+        opened.store.append_command(CommandKind(7), b"hello").expect("room");
         opened.stop().await;
 
         let opened = open(options(&dir)).await;
@@ -109,22 +87,13 @@ fn segments_follow_each_other_and_large_requests_fit() {
         let count = size / 900_000 * 3;
         let mut seen = Vec::new();
         for _ in 0..count {
-            opened
-                .store
-                .append_message(&draft("T", QueueId(0), &large))
-                .expect("room");
+            opened.store.append_message(&draft("T", QueueId(0), &large)).expect("room");
             seen.extend(opened.collect(1).await);
         }
         let last = seen.last().expect("some were sent").physical;
-        assert!(
-            last.0 > 2 * size,
-            "three segments were needed, the log reached {last}"
-        );
+        assert!(last.0 > 2 * size, "three segments were needed, the log reached {last}");
         for record in &seen {
-            let (begin, end) = (
-                record.physical.0,
-                record.physical.0 + u64::from(record.size),
-            );
+            let (begin, end) = (record.physical.0, record.physical.0 + u64::from(record.size));
             assert_eq!(begin / size, (end - 1) / size, "a record crosses segments");
         }
         opened.stop().await;
@@ -132,11 +101,7 @@ fn segments_follow_each_other_and_large_requests_fit() {
         let opened = open(options(&dir)).await;
         assert_eq!(opened.recovery.records, count);
         for record in &seen {
-            let bytes = opened
-                .store
-                .record_at(record.physical)
-                .await
-                .expect("it is there");
+            let bytes = opened.store.record_at(record.physical).await.expect("it is there");
             assert_eq!(Record::parse(&bytes).expect("a record").body(), large);
         }
         opened.stop().await;
@@ -147,18 +112,13 @@ fn segments_follow_each_other_and_large_requests_fit() {
 fn async_flush_commits_and_flushes_in_the_background() {
     everywhere("async", |dir| async move {
         let mut options = options(&dir);
-        options.flush = Flush::Async {
-            interval: Duration::from_millis(20),
-        };
+        options.flush = Flush::Async { interval: Duration::from_millis(20) };
         let mut opened = open(options.clone()).await;
         opened.store.append_create_topic("T", 4, b"").expect("room");
         send(&mut opened, 0, 100).await;
         let deadline = runtime::now() + Duration::from_secs(5);
         while opened.store.stats().unflushed > 0 {
-            assert!(
-                runtime::now() < deadline,
-                "the background flush does not come"
-            );
+            assert!(runtime::now() < deadline, "the background flush does not come");
             runtime::sleep(Duration::from_millis(5)).await;
         }
         opened.stop().await;
@@ -175,22 +135,12 @@ fn a_deleted_topic_starts_clean() {
         opened.store.append_create_topic("T", 4, b"").expect("room");
         send(&mut opened, 0, 10).await;
         opened.store.append_delete_topic("T").expect("it exists");
-        assert_eq!(
-            opened.store.append_delete_topic("T"),
-            Err(AppendError::NoTopic)
-        );
+        assert_eq!(opened.store.append_delete_topic("T"), Err(AppendError::NoTopic));
         let message = draft("T", QueueId(0), b"x");
-        assert_eq!(
-            opened.store.append_message(&message),
-            Err(AppendError::NoTopic)
-        );
+        assert_eq!(opened.store.append_message(&message), Err(AppendError::NoTopic));
         opened.store.append_create_topic("T", 4, b"").expect("room");
         let records = send(&mut opened, 0, 4).await;
-        assert!(
-            records
-                .iter()
-                .all(|record| record.queue_offset == QueueOffset(0))
-        );
+        assert!(records.iter().all(|record| record.queue_offset == QueueOffset(0)));
         opened.stop().await;
         let opened = open(options(&dir)).await;
         check_all(&opened, 4).await;
@@ -212,22 +162,14 @@ fn times_are_searched() {
         let store = opened.store.clone();
         let search = |time: UnixMillis, boundary| {
             let store = store.clone();
-            async move {
-                store
-                    .offset_by_time("T", QueueId(0), time, boundary)
-                    .await
-                    .expect("readable")
-            }
+            async move { store.offset_by_time("T", QueueId(0), time, boundary).await.expect("readable") }
         };
         for (at, time) in times.iter().enumerate() {
             let lower = search(*time, Boundary::Lower).await.expect("a queue").0 as usize;
             let upper = search(*time, Boundary::Upper).await.expect("a queue").0 as usize;
             assert!(lower <= at && at <= upper && times[lower] == *time && times[upper] == *time);
         }
-        assert_eq!(
-            search(UnixMillis(0), Boundary::Lower).await,
-            Some(QueueOffset(0))
-        );
+        assert_eq!(search(UnixMillis(0), Boundary::Lower).await, Some(QueueOffset(0)));
         let late = UnixMillis(times[19].0 + 1_000_000);
         assert_eq!(search(late, Boundary::Lower).await, Some(QueueOffset(20)));
         assert_eq!(search(late, Boundary::Upper).await, Some(QueueOffset(19)));
@@ -244,17 +186,11 @@ fn reads_outside_of_records_are_refused() {
         let store = &opened.store;
         assert!(store.record_at(record.physical).await.is_ok());
         let inside = store.record_at(record.physical.plus(1)).await;
-        assert!(
-            matches!(inside, Err(ReadError::NoRecord { .. })),
-            "{inside:?}"
-        );
+        assert!(matches!(inside, Err(ReadError::NoRecord { .. })), "{inside:?}");
         for offset in [0, 100, store.stats().max.0, u64::MAX >> 1] {
             let outside = store.record_at(PhysicalOffset(offset)).await;
             assert!(
-                matches!(
-                    outside,
-                    Err(ReadError::OutOfRange { .. } | ReadError::NoRecord { .. })
-                ),
+                matches!(outside, Err(ReadError::OutOfRange { .. } | ReadError::NoRecord { .. })),
                 "{offset}: {outside:?}"
             );
         }
@@ -266,9 +202,7 @@ fn reads_outside_of_records_are_refused() {
 fn a_directory_that_is_not_ours_is_refused_and_left_alone() {
     everywhere("foreign", |dir| async move {
         for name in ["commitlog", "config"] {
-            runtime::fs::create_dir_all(dir.join(name))
-                .await
-                .expect("writable");
+            runtime::fs::create_dir_all(dir.join(name)).await.expect("writable");
         }
         let refused = try_open(options(&dir)).await.err().expect("refused");
         assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
@@ -285,10 +219,7 @@ fn what_was_fixed_at_the_first_start_cannot_change() {
         let mut other = options(&dir);
         other.shards = 2;
         let refused = try_open(other).await.err().expect("refused");
-        assert!(
-            matches!(refused, OpenError::Fixed { what: "shards", .. }),
-            "{refused}"
-        );
+        assert!(matches!(refused, OpenError::Fixed { what: "shards", .. }), "{refused}");
         let mut other = options(&dir);
         other.segment_size *= 2;
         let refused = try_open(other).await.err().expect("refused");
@@ -296,10 +227,7 @@ fn what_was_fixed_at_the_first_start_cannot_change() {
         let mut other = options(&dir);
         other.segment_size = 4096;
         let refused = try_open(other).await.err().expect("refused");
-        assert!(
-            matches!(refused, OpenError::SegmentSize { .. }),
-            "{refused}"
-        );
+        assert!(matches!(refused, OpenError::SegmentSize { .. }), "{refused}");
         open(options(&dir)).await.stop().await;
     });
 }
@@ -311,7 +239,6 @@ fn two_at_once_are_refused() {
         let refused = try_open(options(&dir)).await.err().expect("refused");
         assert!(matches!(refused, OpenError::Locked(_)), "{refused}");
         first.stop().await;
-        drop(first);
         open(options(&dir)).await.stop().await;
     });
 }
@@ -319,17 +246,13 @@ fn two_at_once_are_refused() {
 /// Flips a byte of the log at `offset`, behind the store's back.
 async fn damage(dir: &std::path::Path, offset: u64) {
     let path = dir.join("log").join(format!("{:020}", 0));
-    let file = runtime::File::open(&path, OpenMode::ReadWrite)
-        .await
-        .expect("the first segment");
+    let file = runtime::File::open(&path, OpenMode::ReadWrite).await.expect("the first segment");
     let block = offset / 4096 * 4096;
     let bytes = file.read_at(block, 4096).await.expect("readable");
     let mut copy = file.buffer(4096);
     copy.copy_from_slice(&bytes);
     copy[(offset - block) as usize] ^= 0x40;
-    file.write_at(&std::rc::Rc::new(copy), block)
-        .await
-        .expect("writable");
+    file.write_at(&std::rc::Rc::new(copy), block).await.expect("writable");
     file.sync().await.expect("flushable");
     file.close().await.expect("closable");
 }
@@ -344,9 +267,8 @@ fn damage_is_told_and_nothing_is_cut() {
         let at = records[20].physical.0 + 100;
         damage(&dir, at).await;
         for _ in 0..2 {
-            let (store, mut events) = try_open(options(&dir))
-                .await
-                .expect("the identity is intact");
+            let (store, mut events) =
+                try_open(options(&dir)).await.expect("the identity is intact");
             let error = loop {
                 match events.next().await {
                     Event::Committed(_) => {}
@@ -354,17 +276,9 @@ fn damage_is_told_and_nothing_is_cut() {
                     other => panic!("{other:?}"),
                 }
             };
-            let StoreError::Damage(damage) = &error else {
-                panic!("{error}")
-            };
-            assert!(
-                damage.offset.0 <= at && at < records[21].physical.0 + 4096,
-                "{damage}"
-            );
-            assert_eq!(
-                store.append_create_topic("U", 1, b""),
-                Err(AppendError::Failed)
-            );
+            let StoreError::Damage(damage) = &error else { panic!("{error}") };
+            assert!(damage.offset.0 <= at && at < records[21].physical.0 + 4096, "{damage}");
+            assert_eq!(store.append_create_topic("U", 1, b""), Err(AppendError::Failed));
             store.stop().await;
         }
         damage(&dir, at).await; // flipped back

@@ -22,9 +22,7 @@ where
     let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
     let on_sim = test.clone();
     let executor = node.start("store", move || on_sim(PathBuf::from("/store")));
-    simulation
-        .join(executor, Duration::from_secs(600))
-        .expect("the simulated run ends");
+    simulation.join(executor, Duration::from_secs(600)).expect("the simulated run ends");
 
     let target =
         std::env::var("CARGO_TARGET_TMPDIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").into());
@@ -32,10 +30,7 @@ where
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a writable target directory");
     let inside = dir.join("store");
-    let spec = Spec {
-        name: name.into(),
-        placement: Placement::Any,
-    };
+    let spec = Spec { name: name.into(), placement: Placement::Any };
     let executor = runtime::start(spec, move || test(inside)).expect("an executor");
     executor.join().expect("the run on the disk ends");
     std::fs::remove_dir_all(&dir).expect("the directory is ours");
@@ -81,13 +76,7 @@ pub async fn open(options: Options) -> Opened {
                 replayed.push(applied);
             }
             Event::Recovered(recovery) => {
-                return Opened {
-                    store,
-                    events,
-                    recovery,
-                    replayed,
-                    records: Vec::new(),
-                };
+                return Opened { store, events, recovery, replayed, records: Vec::new() };
             }
             other => panic!("the store does not recover: {other:?}"),
         }
