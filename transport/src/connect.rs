@@ -27,10 +27,7 @@ pub async fn connect(
     let stream = match runtime::timeout(limits.connect, TcpStream::connect(addr)).await {
         Ok(stream) => stream?,
         Err(_) => {
-            return Err(ConnectError::Timeout {
-                addr,
-                limit: limits.connect,
-            });
+            return Err(ConnectError::Timeout { addr, limit: limits.connect });
         }
     };
     stream.set_nodelay(true)?;

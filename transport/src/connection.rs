@@ -99,9 +99,7 @@ impl Connection {
             moved: Cell::new(now),
             taken: Cell::new(now),
         };
-        Connection {
-            inner: Rc::new(inner),
-        }
+        Connection { inner: Rc::new(inner) }
     }
 
     /// The connection's number.
@@ -148,11 +146,7 @@ impl Connection {
             Ok(()) => {
                 let end = outbox.len() + body_len;
                 fill(&mut outbox);
-                assert_eq!(
-                    outbox.len(),
-                    end,
-                    "an answer's body has the length announced"
-                );
+                assert_eq!(outbox.len(), end, "an answer's body has the length announced");
             }
             Err(error) => refuse(&mut outbox, head, error),
         }
@@ -202,56 +196,35 @@ impl Connection {
         let code = command.code;
         match runtime::timeout(limit, self.ask(command)).await {
             Ok(result) => result,
-            Err(_) => Err(RequestError::Timeout {
-                peer: self.peer(),
-                code,
-                limit,
-            }),
+            Err(_) => Err(RequestError::Timeout { peer: self.peer(), code, limit }),
         }
     }
 
     async fn ask(&self, mut command: Command) -> Result<Command, RequestError> {
         self.room().await;
-        let closed = RequestError::Closed {
-            peer: self.peer(),
-            code: command.code,
-        };
+        let closed = RequestError::Closed { peer: self.peer(), code: command.code };
         if !self.is_open() {
             return Err(closed);
         }
         let limit = self.inner.limits.outstanding;
         if self.inner.outstanding.borrow().len() >= limit {
-            return Err(RequestError::TooMany {
-                peer: self.peer(),
-                limit,
-            });
+            return Err(RequestError::TooMany { peer: self.peer(), limit });
         }
         command.opaque = self.inner.next_opaque();
         command
             .encode(&mut *self.inner.outbox.borrow_mut())
             .map_err(|error| self.encode_error(command.code, error))?;
         let (sender, answer) = oneshot();
-        let before = self
-            .inner
-            .outstanding
-            .borrow_mut()
-            .insert(command.opaque, sender);
+        let before = self.inner.outstanding.borrow_mut().insert(command.opaque, sender);
         assert!(before.is_none(), "a number is given to one waiting request");
-        let _forget = Forget {
-            inner: &self.inner,
-            opaque: command.opaque,
-        };
+        let _forget = Forget { inner: &self.inner, opaque: command.opaque };
         self.inner.queued();
         drop(command);
         answer.await.map_err(|_| closed)
     }
 
     fn encode_error(&self, code: i32, error: EncodeError) -> RequestError {
-        RequestError::Encode {
-            peer: self.peer(),
-            code,
-            error,
-        }
+        RequestError::Encode { peer: self.peer(), code, error }
     }
 
     /// Waits until less than `Limits::outbox_high_water` is queued for the peer, or the connection is closed. Cancel-safe.
@@ -367,10 +340,7 @@ impl Inner {
     pub(crate) fn overdue(&self, now: Instant) -> Option<CloseReason> {
         let Limits { stall, idle, .. } = *self.limits;
         if self.writing.get() > 0 && now - self.taken.get() >= stall {
-            return Some(CloseReason::Stalled {
-                queued: self.queued_bytes(),
-                limit: stall,
-            });
+            return Some(CloseReason::Stalled { queued: self.queued_bytes(), limit: stall });
         }
         (now - self.moved.get() >= idle).then_some(CloseReason::Idle(idle))
     }

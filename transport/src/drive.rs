@@ -45,10 +45,7 @@ async fn part(receive: &mut ReadHalf, send: &mut WriteHalf) {
         let mut open = send.shutdown().await.is_ok();
         while open {
             unread.clear();
-            open = receive
-                .read(&mut unread, READ_ROOM_MIN)
-                .await
-                .is_ok_and(|bytes| bytes > 0);
+            open = receive.read(&mut unread, READ_ROOM_MIN).await.is_ok_and(|bytes| bytes > 0);
         }
     };
     if runtime::timeout(PARTING, both).await.is_err() {
@@ -149,10 +146,7 @@ async fn fill(
         buffer.reserve(wanted.max(READ_CHUNK));
     }
     let room = buffer.capacity() - buffer.len();
-    receive
-        .read(buffer, room.min(WRITE_CHUNK))
-        .await
-        .map_err(CloseReason::Receive)
+    receive.read(buffer, room.min(WRITE_CHUNK)).await.map_err(CloseReason::Receive)
 }
 
 /// Takes every whole frame out of `buffer` and hands it over, as far as the limits allow; then waits.
@@ -197,10 +191,7 @@ fn dispatch(
         return Ok(());
     }
     if !command.flag.is_oneway() {
-        inner
-            .in_flight
-            .borrow_mut()
-            .began(command.opaque, bytes.len());
+        inner.in_flight.borrow_mut().began(command.opaque, bytes.len());
     }
     service.on_request(connection, command, body);
     Ok(())

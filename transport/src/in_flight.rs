@@ -51,11 +51,7 @@ impl InFlight {
             self.bytes -= waiting.bytes;
             slot.remove();
         }
-        assert_eq!(
-            self.requests == 0,
-            self.by_opaque.is_empty(),
-            "the sum follows the table"
-        );
+        assert_eq!(self.requests == 0, self.by_opaque.is_empty(), "the sum follows the table");
         assert!(self.requests > 0 || self.bytes == 0, "no request, no bytes");
         true
     }

@@ -16,10 +16,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn add(&self, connection: &Connection) {
-        let before = self
-            .open
-            .borrow_mut()
-            .insert(connection.id(), connection.clone());
+        let before = self.open.borrow_mut().insert(connection.id(), connection.clone());
         assert!(before.is_none(), "numbers are never used twice");
     }
 

@@ -45,9 +45,7 @@ impl Server {
         service: Rc<impl Service>,
     ) -> Result<Server, BindError> {
         limits.assert_sound();
-        let listener = TcpListener::bind(addr)
-            .await
-            .map_err(|error| bind_error(addr, error))?;
+        let listener = TcpListener::bind(addr).await.map_err(|error| bind_error(addr, error))?;
         let shared = Shared {
             limits: Rc::new(limits),
             service,
@@ -88,10 +86,7 @@ impl Server {
         for connection in self.shared.connections.all() {
             connection.finish();
         }
-        if runtime::timeout(drain, self.shared.connections.none_left())
-            .await
-            .is_err()
-        {
+        if runtime::timeout(drain, self.shared.connections.none_left()).await.is_err() {
             let left = self.shared.connections.len();
             tracing::info!(
                 connections = left,
@@ -150,12 +145,10 @@ async fn accept_loop(shared: Rc<Shared>, listener: TcpListener) {
 }
 
 fn admit(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    let configured = stream
-        .set_nodelay(true)
-        .and_then(|()| match shared.limits.reset_on_close {
-            true => stream.set_linger(Some(Duration::ZERO)),
-            false => Ok(()),
-        });
+    let configured = stream.set_nodelay(true).and_then(|()| match shared.limits.reset_on_close {
+        true => stream.set_linger(Some(Duration::ZERO)),
+        false => Ok(()),
+    });
     if let Err(error) = configured {
         // The peer is gone already.
         tracing::debug!(%peer, %error, "connection not taken");
@@ -172,13 +165,7 @@ fn admit(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     shared.connections.add(&connection);
     let shared = shared.clone();
     runtime::spawn(async move {
-        drive(
-            connection.clone(),
-            stream,
-            shared.service.clone(),
-            shared.quiet.clone(),
-        )
-        .await;
+        drive(connection.clone(), stream, shared.service.clone(), shared.quiet.clone()).await;
         shared.connections.remove(&connection);
     })
     .detach();
