@@ -83,9 +83,12 @@ impl Store {
     /// # Errors
     /// [`ReadError::NoRecord`] when none begins there.
     pub async fn record_at(&self, offset: PhysicalOffset) -> Result<Slice, ReadError> {
-        let max = self.inner.committed.get();
-        let left = max.0.saturating_sub(offset.0);
-        let probe = PROBE.min(u32::try_from(left).unwrap_or(PROBE)).max(record::MIN_LEN as u32);
+        let (min, max) = (self.inner.log.oldest(), self.inner.committed.get());
+        let shortest = record::MIN_LEN as u64;
+        if offset < min || offset.0.checked_add(shortest).is_none_or(|end| end > max.0) {
+            return Err(ReadError::OutOfRange { offset, len: shortest, min, max });
+        }
+        let probe = u32::try_from(max.since(offset)).unwrap_or(PROBE).min(PROBE);
         let segment_end =
             (offset.0 / self.inner.log.segment_size + 1) * self.inner.log.segment_size;
         let in_segment = u32::try_from(segment_end - offset.0).unwrap_or(u32::MAX);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
 use runtime::fs::DirLock;
-use runtime::{IoError, Slice};
+use runtime::{IoError, Slice, Task};
 
 use crate::batch::Builder;
 use crate::command::{CommandKind, TopicCommand};
@@ -193,10 +193,12 @@ pub struct AppliedRecord {
 }
 
 /// Where committed entries come back. Must be read until [`Event::Stopped`] or [`Event::Failed`]: the
-/// writer waits for a reader that is too far behind.
+/// writer waits for a reader that is too far behind. Dropping them before that abandons the store as a
+/// crash would: what was not committed may or may not be in the log.
 pub struct Events {
     receiver: Receiver<Event>,
     over: bool,
+    _writer: Task<()>,
 }
 
 impl Events {
@@ -246,8 +248,9 @@ impl Store {
             options,
         });
         let (sender, receiver) = mpsc(MAX_EVENTS);
-        runtime::spawn(writer::run(Rc::clone(&inner), opened.vote, opened.spare, sender)).detach();
-        Ok((Self { inner }, Events { receiver, over: false }))
+        let run = writer::run(Rc::clone(&inner), opened.vote, opened.spare, sender);
+        let writer = runtime::spawn(run);
+        Ok((Self { inner }, Events { receiver, over: false, _writer: writer }))
     }
 
     /// The id drawn when the store was made.

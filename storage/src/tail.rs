@@ -54,7 +54,8 @@ impl Tail {
     pub(crate) fn find(&self, offset: PhysicalOffset, len: usize) -> Option<Slice> {
         let after = self.parts.partition_point(|part| part.start <= offset);
         let part = self.parts.get(after.checked_sub(1)?)?;
-        if offset.plus(len as u64) > part.end {
+        let end = offset.0.checked_add(len as u64)?;
+        if end > part.end.0 {
             return None;
         }
         let at = usize::try_from(offset.since(part.base)).ok()?;

@@ -5,11 +5,10 @@ mod support;
 use std::time::Duration;
 
 use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis};
-use runtime::OpenMode;
 use storage::{
     AppendError, Boundary, CommandKind, Event, Flush, OpenError, ReadError, StoreError, What,
 };
-use support::{Opened, body, draft, everywhere, open, options, try_open};
+use support::{Opened, body, damage, draft, everywhere, open, options, over_a_crash, try_open};
 
 /// Sends `count` messages to queue `i % 4` and waits until all are committed.
 async fn send(opened: &mut Opened, from: u64, count: u64) -> Vec<storage::AppliedRecord> {
@@ -243,20 +242,6 @@ fn two_at_once_are_refused() {
     });
 }
 
-/// Flips a byte of the log at `offset`, behind the store's back.
-async fn damage(dir: &std::path::Path, offset: u64) {
-    let path = dir.join("log").join(format!("{:020}", 0));
-    let file = runtime::File::open(&path, OpenMode::ReadWrite).await.expect("the first segment");
-    let block = offset / 4096 * 4096;
-    let bytes = file.read_at(block, 4096).await.expect("readable");
-    let mut copy = file.buffer(4096);
-    copy.copy_from_slice(&bytes);
-    copy[(offset - block) as usize] ^= 0x40;
-    file.write_at(&std::rc::Rc::new(copy), block).await.expect("writable");
-    file.sync().await.expect("flushable");
-    file.close().await.expect("closable");
-}
-
 #[test]
 fn damage_is_told_and_nothing_is_cut() {
     everywhere("damage", |dir| async move {
@@ -286,4 +271,84 @@ fn damage_is_told_and_nothing_is_cut() {
         check_all(&opened, 50).await;
         opened.stop().await;
     });
+}
+
+/// Sends messages one by one, each in a batch of its own, and dies.
+async fn one_by_one(dir: std::path::PathBuf, count: u64) -> Vec<u64> {
+    let mut opened = open(options(&dir)).await;
+    opened.store.append_create_topic("T", 4, b"").expect("room");
+    let mut offsets = Vec::new();
+    for i in 0..count {
+        offsets.push(send(&mut opened, i, 1).await[0].physical.0);
+    }
+    drop(opened);
+    runtime::yield_now().await;
+    offsets
+}
+
+#[test]
+fn what_is_committed_survives_a_crash() {
+    over_a_crash(
+        "crash",
+        |dir| one_by_one(dir, 40),
+        |dir, _| async move {
+            let opened = open(options(&dir)).await;
+            assert!(!opened.recovery.clean && !opened.recovery.new);
+            assert_eq!(opened.recovery.records, 40);
+            check_all(&opened, 40).await;
+            opened.stop().await;
+            let mut opened = open(options(&dir)).await;
+            assert!(opened.recovery.clean);
+            send(&mut opened, 40, 40).await;
+            check_all(&opened, 80).await;
+            opened.stop().await;
+        },
+    );
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_stays_cut() {
+    over_a_crash(
+        "torn",
+        |dir| one_by_one(dir, 10),
+        |dir, offsets| async move {
+            // Nothing behind the last entry says that it was durable.
+            damage(&dir, offsets[9] + 50).await;
+            let mut opened = open(options(&dir)).await;
+            assert_eq!(opened.recovery.records, 9);
+            check_all(&opened, 9).await;
+            // The same place is written anew; what was cut does not come back behind it.
+            let again = send(&mut opened, 9, 1).await;
+            assert_eq!(again[0].physical.0, offsets[9]);
+            opened.stop().await;
+            let opened = open(options(&dir)).await;
+            assert_eq!(opened.recovery.records, 10);
+            check_all(&opened, 10).await;
+            opened.stop().await;
+        },
+    );
+}
+
+#[test]
+fn a_bad_entry_that_was_durable_is_no_torn_tail() {
+    over_a_crash(
+        "witness",
+        |dir| one_by_one(dir, 10),
+        |dir, offsets| async move {
+            damage(&dir, offsets[5] + 50).await;
+            let (store, mut events) =
+                try_open(options(&dir)).await.expect("the identity is intact");
+            let error = loop {
+                match events.next().await {
+                    Event::Committed(_) => {}
+                    Event::Failed(error) => break error,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let StoreError::Damage(found) = &error else { panic!("{error}") };
+            assert!(found.offset.0 > offsets[4] && found.offset.0 <= offsets[5], "{found}");
+            assert!(found.evidence.contains("intact entry"), "{found}");
+            store.stop().await;
+        },
+    );
 }

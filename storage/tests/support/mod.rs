@@ -1,13 +1,16 @@
 //! A store and what its tests need around it.
 
+#![allow(clippy::disallowed_methods, reason = "a test makes and removes its own directory")]
+
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use model::{Draft, QueueId, UnixMillis};
 use runtime::sim::Simulation;
-use runtime::{Placement, Spec};
+use runtime::{BLOCK, File, OpenMode, Placement, Spec};
 use storage::{
     Applied, AppliedRecord, Event, Events, Flush, OpenError, Options, Recovery, Store, What,
 };
@@ -24,16 +27,64 @@ where
     let executor = node.start("store", move || on_sim(PathBuf::from("/store")));
     simulation.join(executor, Duration::from_secs(600)).expect("the simulated run ends");
 
-    let target =
-        std::env::var("CARGO_TARGET_TMPDIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").into());
-    let dir = Path::new(&target).join(format!("{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).expect("a writable target directory");
+    let dir = fresh_dir(name);
     let inside = dir.join("store");
     let spec = Spec { name: name.into(), placement: Placement::Any };
     let executor = runtime::start(spec, move || test(inside)).expect("an executor");
     executor.join().expect("the run on the disk ends");
     std::fs::remove_dir_all(&dir).expect("the directory is ours");
+}
+
+/// Runs `first`, lets the process die without a stop, and runs `second` on what is left. Simulated and
+/// on a real disk.
+pub fn over_a_crash<F, G, Fut1, Fut2, T>(name: &'static str, first: F, second: G)
+where
+    T: Clone + Send + 'static,
+    F: FnOnce(PathBuf) -> Fut1 + Clone + Send + 'static,
+    G: FnOnce(PathBuf, T) -> Fut2 + Clone + Send + 'static,
+    Fut1: Future<Output = T> + 'static,
+    Fut2: Future<Output = ()> + 'static,
+{
+    let limit = Duration::from_secs(600);
+    let simulation = Simulation::new(0xDEAD);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let (first_on_sim, second_on_sim) = (first.clone(), second.clone());
+    let before = node.start("before", move || first_on_sim(PathBuf::from("/store")));
+    let left = simulation.join(before, limit).expect("the first life ends");
+    node.crash();
+    let after = node.start("after", move || second_on_sim(PathBuf::from("/store"), left));
+    simulation.join(after, limit).expect("the second life ends");
+
+    let dir = fresh_dir(name);
+    let inside = dir.join("store");
+    let again = inside.clone();
+    let spec = |part: &str| Spec { name: format!("{name}-{part}"), placement: Placement::Any };
+    let before = runtime::start(spec("a"), move || first(inside)).expect("an executor");
+    let left = before.join().expect("the first life ends");
+    let after = runtime::start(spec("b"), move || second(again, left)).expect("an executor");
+    after.join().expect("the second life ends");
+    std::fs::remove_dir_all(&dir).expect("the directory is ours");
+}
+
+fn fresh_dir(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(&dir).expect("a writable target directory");
+    dir
+}
+
+/// Changes a byte of the first segment at `offset`, behind the store's back.
+pub async fn damage(dir: &Path, offset: u64) {
+    let path = dir.join("log").join(format!("{:020}", 0));
+    let file = File::open(&path, OpenMode::ReadWrite).await.expect("the first segment");
+    let block = offset / BLOCK as u64 * BLOCK as u64;
+    let bytes = file.read_at(block, BLOCK).await.expect("readable");
+    let mut copy = file.buffer(BLOCK);
+    copy.copy_from_slice(&bytes);
+    copy[(offset - block) as usize] ^= 0x40;
+    file.write_at(&Rc::new(copy), block).await.expect("writable");
+    file.sync().await.expect("flushable");
+    file.close().await.expect("closable");
 }
 
 /// Small segments, so that tests come to their edges.
