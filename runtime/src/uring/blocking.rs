@@ -46,14 +46,12 @@ pub(crate) async fn blocking_detached<R: Send + 'static>(
         ));
     };
     let (done, result) = promise();
-    thread::Builder::new()
-        .name("resolve".to_owned())
-        .spawn(move || {
-            let _running = running;
-            crate::executor::use_allowed_cores();
-            // The caller may have gone: then nobody wants the result.
-            drop(done.fulfil(call()));
-        })?;
+    thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+        let _running = running;
+        crate::executor::use_allowed_cores();
+        // The caller may have gone: then nobody wants the result.
+        drop(done.fulfil(call()));
+    })?;
     match result.await {
         Ok(result) => result,
         Err(_) => Err(io::Error::other("the resolving thread died")),

@@ -31,11 +31,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<Entry>> {
         };
         let is_dir = metadata.is_dir();
         let name = entry.file_name().to_string_lossy().into_owned();
-        entries.push(Entry {
-            name,
-            is_dir,
-            len: if is_dir { 0 } else { metadata.len() },
-        });
+        entries.push(Entry { name, is_dir, len: if is_dir { 0 } else { metadata.len() } });
     }
     entries.sort();
     Ok(entries)
@@ -59,10 +55,7 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     // SAFETY: the call has filled it in.
     let stat = unsafe { stat.assume_init() };
     let unit = stat.f_frsize;
-    Ok(Space {
-        total: stat.f_blocks * unit,
-        available: stat.f_bavail * unit,
-    })
+    Ok(Space { total: stat.f_blocks * unit, available: stat.f_bavail * unit })
 }
 
 /// A lock on an open file description: the kernel releases it when the process dies.
@@ -72,26 +65,18 @@ pub(crate) struct UringLock {
 }
 
 pub(crate) fn lock(path: &Path) -> Result<UringLock, LockFailure> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let mut file = opened.map_err(LockFailure::Io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(LockFailure::Held {
-                pid: holder(&mut file),
-            });
+            return Err(LockFailure::Held { pid: holder(&mut file) });
         }
         Err(TryLockError::Error(error)) => return Err(LockFailure::Io(error)),
     }
     let pid = std::process::id();
     file.set_len(0).map_err(LockFailure::Io)?;
-    file.write_all(format!("{pid}\n").as_bytes())
-        .map_err(LockFailure::Io)?;
+    file.write_all(format!("{pid}\n").as_bytes()).map_err(LockFailure::Io)?;
     Ok(UringLock { _file: file })
 }
 

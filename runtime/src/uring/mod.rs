@@ -4,14 +4,15 @@ mod blocking;
 mod file;
 mod fs;
 mod net;
+mod poll_support;
 mod start;
+mod task;
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use glommio::{GlommioError, TaskQueueHandle};
+use glommio::GlommioError;
 
 use crate::clock::{Instant, real_now};
 
@@ -20,14 +21,7 @@ pub(crate) use file::UringFile;
 pub(crate) use fs::{UringLock, fs_call, list, lock, space, sync_dir};
 pub(crate) use net::{UringListener, UringStream};
 pub(crate) use start::start;
-
-/// Spawned tasks go to the default queue: a queue with a latency bound can lose wake-ups in glommio 0.9.0.
-pub(crate) fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> glommio::Task<T> {
-    // Not `spawn_local`, which polls the new task within the call.
-    glommio::executor()
-        .spawn_local_into(future, TaskQueueHandle::default())
-        .expect("the default queue always exists")
-}
+pub(crate) use task::{UringTask, spawn};
 
 /// How long a loop of yields may keep glommio from looking at its rings and timers.
 const REACTOR_STARVED_MAX: Duration = Duration::from_micros(500);
@@ -46,10 +40,15 @@ pub(crate) async fn yield_now() {
         glommio::executor().yield_task_queue_now().await;
         return;
     }
-    // Glommio turns to its reactor only when no task is runnable or after its 100 ms preemption timer. A timer that
-    // has already expired makes this task not runnable, yet costs one turn of the reactor only.
-    glommio::timer::sleep(Duration::ZERO).await;
+    // Glommio turns to its reactor only when no task is runnable or after its 100 ms preemption timer. While this task
+    // waits for a timer it is not runnable.
+    turn_reactor().await;
     REACTOR_SEEN.set(Some(real_now()));
+}
+
+/// Suspends for one turn of the reactor: long enough that the timer has not expired when it is first looked at.
+pub(super) async fn turn_reactor() {
+    glommio::timer::sleep(Duration::from_micros(2)).await;
 }
 
 /// The system's error inside a glommio error, with its number kept where there is one.

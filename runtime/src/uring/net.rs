@@ -70,10 +70,7 @@ impl UringListener {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted
-    )
+    matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted)
 }
 
 impl Drop for UringListener {
@@ -107,13 +104,7 @@ impl UringStream {
         let local = stream.local_addr().map_err(io_error)?;
         let peer = stream.peer_addr().map_err(io_error)?;
         let stream = RefCell::new(stream);
-        Ok(UringStream {
-            shared: Rc::new(Shared {
-                stream,
-                local,
-                peer,
-            }),
-        })
+        Ok(UringStream { shared: Rc::new(Shared { stream, local, peer }) })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -125,11 +116,7 @@ impl UringStream {
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.shared
-            .stream
-            .borrow()
-            .set_nodelay(on)
-            .map_err(io_error)
+        self.shared.stream.borrow().set_nodelay(on).map_err(io_error)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {

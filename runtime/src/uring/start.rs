@@ -74,10 +74,16 @@ where
     let _entered = context::enter(Backend::Uring);
     let pulse = watchdog::watch(name);
     let output = executor.run(async move {
-        super::spawn(watchdog::tick(pulse)).detach();
-        f().await
+        let tick = super::spawn(watchdog::tick(pulse));
+        let output = f().await;
+        tick.cancel();
+        super::task::end_all();
+        // The kernel hears of the files and sockets that went with them.
+        super::turn_reactor().await;
+        super::turn_reactor().await;
+        output
     });
-    // Its tasks, files and sockets go before anybody learns that it has ended.
+    // All is gone before anybody learns that it has ended.
     drop(executor);
     // Nobody may be waiting for the result.
     drop(done.fulfil(output));
