@@ -9,7 +9,7 @@ use std::rc::Rc;
 use glommio::GlommioError;
 use glommio::io::{DmaFile, OpenOptions, ReadResult};
 
-use super::{io_error, poll_support};
+use super::io_error;
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
 use crate::file::OpenMode;
 
@@ -64,7 +64,7 @@ pub(crate) struct UringFile {
 
 impl UringFile {
     pub(crate) async fn open(path: &Path, mode: OpenMode) -> io::Result<UringFile> {
-        poll_support::settle(path).await?;
+        forbid_polling(path).await;
         let mut options = OpenOptions::new();
         options.read(true);
         match mode {

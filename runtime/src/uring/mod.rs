@@ -4,7 +4,6 @@ mod blocking;
 mod file;
 mod fs;
 mod net;
-mod poll_support;
 mod start;
 mod task;
 
