@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::command::scan::{Scanner, Value};
+use crate::command::scan::{Failed, Scanner, Value};
 use crate::command::{CommandRef, DecodeError, ExtRef, Flags, Language};
 use crate::limits::{MAX_EXT_FIELDS, MAX_QUOTED_VALUE};
 
@@ -24,6 +24,21 @@ struct Partial<'a> {
 pub(super) fn decode_json(header: &[u8]) -> Result<CommandRef<'_>, DecodeError> {
     let text = std::str::from_utf8(header)
         .map_err(|error| DecodeError::NotUtf8 { at: error.valid_up_to() })?;
+    let head = read(text).map_err(|failed| *failed)?;
+    Ok(CommandRef {
+        code: head.code.ok_or(DecodeError::Missing { field: "code" })?,
+        flag: Flags(head.flag),
+        opaque: head.opaque.ok_or(DecodeError::Missing { field: "opaque" })?,
+        version: head.version,
+        // Java's own default when the field is absent.
+        language: head.language.unwrap_or(Language::Java),
+        remark: head.remark,
+        ext: head.ext,
+    })
+}
+
+/// Reads the header's object.
+fn read(text: &str) -> Result<Partial<'_>, Failed> {
     let mut scan = Scanner::new(text);
     let mut head = Partial::default();
     scan.expect(b'{', "`{`")?;
@@ -37,24 +52,11 @@ pub(super) fn decode_json(header: &[u8]) -> Result<CommandRef<'_>, DecodeError> 
         }
     }
     scan.expect_end()?;
-    Ok(CommandRef {
-        code: head.code.ok_or(DecodeError::Missing { field: "code" })?,
-        flag: Flags(head.flag),
-        opaque: head.opaque.ok_or(DecodeError::Missing { field: "opaque" })?,
-        version: head.version,
-        // Java's own default when the field is absent.
-        language: head.language.unwrap_or(Language::Java),
-        remark: head.remark,
-        ext: head.ext,
-    })
+    Ok(head)
 }
 
 /// Reads the value of the header field `name`.
-fn member<'a>(
-    scan: &mut Scanner<'a>,
-    name: &str,
-    head: &mut Partial<'a>,
-) -> Result<(), DecodeError> {
+fn member<'a>(scan: &mut Scanner<'a>, name: &str, head: &mut Partial<'a>) -> Result<(), Failed> {
     if name == "extFields" && scan.take(b'{') {
         return ext_fields(scan, &mut head.ext);
     }
@@ -73,7 +75,7 @@ fn member<'a>(
 
 /// Reads the members of `extFields`, whose brace is taken. Values that are no strings keep their
 /// JSON text; `null` means that the field is absent.
-fn ext_fields<'a>(scan: &mut Scanner<'a>, ext: &mut ExtRef<'a>) -> Result<(), DecodeError> {
+fn ext_fields<'a>(scan: &mut Scanner<'a>, ext: &mut ExtRef<'a>) -> Result<(), Failed> {
     *ext = ExtRef::with_capacity(USUAL_EXT_FIELDS);
     if scan.take(b'}') {
         return Ok(());
@@ -89,7 +91,7 @@ fn ext_fields<'a>(scan: &mut Scanner<'a>, ext: &mut ExtRef<'a>) -> Result<(), De
             return Ok(());
         }
     }
-    Err(DecodeError::TooManyFields)
+    Err(Box::new(DecodeError::TooManyFields))
 }
 
 fn text(value: Value<'_>) -> Option<Cow<'_, str>> {
@@ -101,7 +103,7 @@ fn text(value: Value<'_>) -> Option<Cow<'_, str>> {
 }
 
 /// A 32-bit number, quoted or not.
-fn number(field: &'static str, value: &Value<'_>) -> Result<Option<i32>, DecodeError> {
+fn number(field: &'static str, value: &Value<'_>) -> Result<Option<i32>, Failed> {
     let digits = match value {
         Value::Text(text) => text.as_ref(),
         Value::Raw(raw) => raw,
@@ -111,7 +113,7 @@ fn number(field: &'static str, value: &Value<'_>) -> Result<Option<i32>, DecodeE
         Ok(number) => Ok(Some(number)),
         Err(_) => {
             let value = digits.chars().take(MAX_QUOTED_VALUE).collect();
-            Err(DecodeError::BadNumber { field, value })
+            Err(Box::new(DecodeError::BadNumber { field, value }))
         }
     }
 }

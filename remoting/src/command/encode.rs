@@ -1,7 +1,5 @@
 //! From a command to the bytes of its frame, straight into the send buffer.
 
-use std::fmt::Write;
-
 use bytes::BytesMut;
 
 use crate::command::ext::{EncodeExt, ExtSink};
@@ -9,8 +7,13 @@ use crate::command::{Command, EncodeError, Flags, Language, SerializeType, versi
 use crate::frame::{LENGTH_BYTES, PREFIX_BYTES};
 use crate::limits::{MAX_FRAME, MAX_HEADER};
 
+/// Bytes that the header of an answer rarely exceeds; reserved in one go.
+const USUAL_HEADER: usize = 512;
+
 /// A growable byte buffer that frames can be appended to.
 pub trait FrameBuf: sealed::Sealed {
+    /// Makes room for at least `bytes` more.
+    fn make_room(&mut self, bytes: usize);
     /// Appends bytes.
     fn append(&mut self, bytes: &[u8]);
     /// What is in the buffer.
@@ -26,6 +29,10 @@ mod sealed {
 }
 
 impl FrameBuf for Vec<u8> {
+    fn make_room(&mut self, bytes: usize) {
+        self.reserve(bytes);
+    }
+
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -40,6 +47,10 @@ impl FrameBuf for Vec<u8> {
 }
 
 impl FrameBuf for BytesMut {
+    fn make_room(&mut self, bytes: usize) {
+        self.reserve(bytes);
+    }
+
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -158,6 +169,7 @@ fn encode<B: FrameBuf>(
     body_len: usize,
 ) -> Result<(), EncodeError> {
     let start = out.filled().len();
+    out.make_room(USUAL_HEADER);
     out.append(&[0; PREFIX_BYTES]);
     write_json(out, fields);
     let header = out.filled().len() - start - PREFIX_BYTES;
@@ -216,12 +228,12 @@ fn write_json<B: FrameBuf>(out: &mut B, fields: &Fields<'_>) {
 }
 
 /// Writes extension fields; the object is opened by its first field.
-struct JsonSink<'a> {
-    out: &'a mut dyn FrameBuf,
+struct JsonSink<'a, B> {
+    out: &'a mut B,
     open: bool,
 }
 
-impl JsonSink<'_> {
+impl<B: FrameBuf> JsonSink<'_, B> {
     fn name(&mut self, name: &str) {
         self.out.append(if self.open { b"," } else { b",\"extFields\":{" });
         self.open = true;
@@ -230,7 +242,7 @@ impl JsonSink<'_> {
     }
 }
 
-impl ExtSink for JsonSink<'_> {
+impl<B: FrameBuf> ExtSink for JsonSink<'_, B> {
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         append_string(self.out, value);
@@ -244,42 +256,53 @@ impl ExtSink for JsonSink<'_> {
     }
 }
 
-fn append_number(out: &mut (impl FrameBuf + ?Sized), value: i64) {
-    struct Digits<'a, B: ?Sized>(&'a mut B);
-    impl<B: FrameBuf + ?Sized> Write for Digits<'_, B> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.append(text.as_bytes());
-            Ok(())
+/// Decimal digits, with a sign if negative.
+fn append_number(out: &mut impl FrameBuf, value: i64) {
+    /// Digits of `u64::MAX`.
+    const MOST: usize = 20;
+    let mut digits = [0; MOST];
+    let mut at = MOST;
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).expect("one digit");
+        rest /= 10;
+        if rest == 0 {
+            break;
         }
     }
-    write!(Digits(out), "{value}").expect("the sink never fails");
+    if value < 0 {
+        out.append(b"-");
+    }
+    out.append(&digits[at..]);
 }
 
 /// A quoted string: quotes, backslashes and control characters are escaped, everything else stays.
-fn append_string(out: &mut (impl FrameBuf + ?Sized), text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
-    let mut plain = 0;
+fn append_string(out: &mut impl FrameBuf, text: &str) {
+    let mut rest = text.as_bytes();
     out.append(b"\"");
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.append(&bytes[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' | b'\\' => out.append(&[b'\\', byte]),
-            b'\n' => out.append(b"\\n"),
-            b'\r' => out.append(b"\\r"),
-            b'\t' => out.append(b"\\t"),
-            _ => {
-                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                out.append(&[b'\\', b'u', b'0', b'0', high, low]);
-            }
+    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        out.append(&rest[..at]);
+        append_escape(out, rest[at]);
+        rest = &rest[at + 1..];
+    }
+    out.append(rest);
+    out.append(b"\"");
+}
+
+fn append_escape(out: &mut impl FrameBuf, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' | b'\\' => out.append(&[b'\\', byte]),
+        b'\n' => out.append(b"\\n"),
+        b'\r' => out.append(b"\\r"),
+        b'\t' => out.append(b"\\t"),
+        _ => {
+            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+            out.append(&[b'\\', b'u', b'0', b'0', high, low]);
         }
     }
-    out.append(&bytes[plain..]);
-    out.append(b"\"");
 }
 
 #[cfg(test)]

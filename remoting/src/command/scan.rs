@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use crate::command::DecodeError;
 use crate::limits::MAX_JSON_DEPTH;
 
+/// Boxed, so that a result is no larger than what is read: there are dozens of them a header.
+pub(super) type Failed = Box<DecodeError>;
+
 /// A JSON value as far as a header needs to tell values apart.
 pub(super) enum Value<'a> {
     /// A string, without quotes and escapes.
@@ -27,14 +30,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// The error that `expected` is not what comes next.
-    pub(super) fn fail(&self, expected: &'static str) -> DecodeError {
-        DecodeError::Json { at: self.at, expected }
+    #[cold]
+    pub(super) fn fail(&self, expected: &'static str) -> Failed {
+        Box::new(DecodeError::Json { at: self.at, expected })
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -42,6 +48,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `byte` if it comes next, after white space.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         debug_assert!(byte.is_ascii());
         self.skip_space();
@@ -51,12 +58,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `byte`, which must come next.
-    pub(super) fn expect(&mut self, byte: u8, name: &'static str) -> Result<(), DecodeError> {
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8, name: &'static str) -> Result<(), Failed> {
         if self.take(byte) { Ok(()) } else { Err(self.fail(name)) }
     }
 
     /// After the value of a member: true if another follows, false if the object ends.
-    pub(super) fn more_members(&mut self) -> Result<bool, DecodeError> {
+    #[inline]
+    pub(super) fn more_members(&mut self) -> Result<bool, Failed> {
         if self.take(b',') {
             return Ok(true);
         }
@@ -65,13 +74,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// The end of the text, after white space.
-    pub(super) fn expect_end(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn expect_end(&mut self) -> Result<(), Failed> {
         self.skip_space();
         if self.at == self.text.len() { Ok(()) } else { Err(self.fail("the end of the header")) }
     }
 
     /// A member's name and the colon behind it.
-    pub(super) fn member_name(&mut self) -> Result<Cow<'a, str>, DecodeError> {
+    #[inline]
+    pub(super) fn member_name(&mut self) -> Result<Cow<'a, str>, Failed> {
         self.expect(b'"', "a field name")?;
         let name = self.rest_of_string()?;
         self.expect(b':', "`:`")?;
@@ -79,7 +89,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value.
-    pub(super) fn value(&mut self) -> Result<Value<'a>, DecodeError> {
+    pub(super) fn value(&mut self) -> Result<Value<'a>, Failed> {
         if self.take(b'"') {
             return Ok(Value::Text(self.rest_of_string()?));
         }
@@ -90,12 +100,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// The text between two positions that are known to lie on ASCII characters.
+    #[inline]
     fn slice(&self, start: usize, end: usize) -> &'a str {
         self.text.get(start..end).unwrap_or_default()
     }
 
     /// What follows an opening quote, to the closing one.
-    fn rest_of_string(&mut self) -> Result<Cow<'a, str>, DecodeError> {
+    #[inline]
+    fn rest_of_string(&mut self) -> Result<Cow<'a, str>, Failed> {
         let start = self.at;
         match self.seek_quote_or_escape()? {
             b'"' => {
@@ -107,23 +119,31 @@ impl<'a> Scanner<'a> {
     }
 
     /// Moves to the next quote or backslash and tells which.
-    fn seek_quote_or_escape(&mut self) -> Result<u8, DecodeError> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        match rest.iter().position(|&byte| byte == b'"' || byte == b'\\') {
-            Some(ahead) => {
-                self.at += ahead;
-                Ok(rest[ahead])
-            }
-            None => {
-                self.at = self.text.len();
-                Err(self.fail("the closing quote"))
+    #[inline]
+    fn seek_quote_or_escape(&mut self) -> Result<u8, Failed> {
+        let bytes = self.text.as_bytes();
+        while let Some(eight) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            match first_quote_or_escape(*eight) {
+                Some(ahead) => {
+                    self.at += ahead;
+                    return Ok(eight[ahead]);
+                }
+                None => self.at += eight.len(),
             }
         }
+        while let Some(&byte) = bytes.get(self.at) {
+            if byte == b'"' || byte == b'\\' {
+                return Ok(byte);
+            }
+            self.at += 1;
+        }
+        Err(self.fail("the closing quote"))
     }
 
     /// The string that starts at `start` and has its first escape at the current position.
-    fn unescape(&mut self, start: usize) -> Result<String, DecodeError> {
-        let mut out = String::with_capacity((self.at - start) * 2);
+    fn unescape(&mut self, start: usize) -> Result<String, Failed> {
+        let end = self.end_of_string()?;
+        let mut out = String::with_capacity(end - start);
         let mut plain = start;
         loop {
             let stop = self.seek_quote_or_escape()?;
@@ -137,8 +157,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Where the closing quote of the current string is; the position stays.
+    fn end_of_string(&mut self) -> Result<usize, Failed> {
+        let here = self.at;
+        while self.seek_quote_or_escape()? == b'\\' {
+            self.at = (self.at + 2).min(self.text.len());
+        }
+        Ok(std::mem::replace(&mut self.at, here))
+    }
+
     /// What follows a backslash.
-    fn escape(&mut self) -> Result<char, DecodeError> {
+    fn escape(&mut self) -> Result<char, Failed> {
         let Some(kind) = self.peek() else {
             return Err(self.fail("an escape"));
         };
@@ -161,7 +190,7 @@ impl<'a> Scanner<'a> {
 
     /// What follows `\u`: four hex digits, or eight with another `\u` between for a pair. Half a
     /// pair becomes U+FFFD: Java strings can hold one, UTF-8 cannot.
-    fn unicode_escape(&mut self) -> Result<char, DecodeError> {
+    fn unicode_escape(&mut self) -> Result<char, Failed> {
         let unit = self.hex4()?;
         if !(0xd800..0xdc00).contains(&unit) {
             return Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -179,7 +208,7 @@ impl<'a> Scanner<'a> {
         Ok(char::REPLACEMENT_CHARACTER)
     }
 
-    fn hex4(&mut self) -> Result<u32, DecodeError> {
+    fn hex4(&mut self) -> Result<u32, Failed> {
         let mut unit = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
@@ -194,9 +223,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Moves behind a value of any kind.
-    fn skip_value(&mut self, depth: usize) -> Result<(), DecodeError> {
+    fn skip_value(&mut self, depth: usize) -> Result<(), Failed> {
         if depth > MAX_JSON_DEPTH {
-            return Err(DecodeError::TooDeep { at: self.at });
+            return Err(Box::new(DecodeError::TooDeep { at: self.at }));
         }
         self.skip_space();
         match self.peek() {
@@ -207,7 +236,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn skip_string(&mut self) -> Result<(), DecodeError> {
+    fn skip_string(&mut self) -> Result<(), Failed> {
         self.at += 1;
         while self.seek_quote_or_escape()? == b'\\' {
             self.at = (self.at + 2).min(self.text.len());
@@ -216,7 +245,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn skip_object(&mut self, depth: usize) -> Result<(), DecodeError> {
+    fn skip_object(&mut self, depth: usize) -> Result<(), Failed> {
         self.at += 1;
         if self.take(b'}') {
             return Ok(());
@@ -235,7 +264,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn skip_array(&mut self, depth: usize) -> Result<(), DecodeError> {
+    fn skip_array(&mut self, depth: usize) -> Result<(), Failed> {
         self.at += 1;
         if self.take(b']') {
             return Ok(());
@@ -249,7 +278,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number, `true`, `false`, `null`: letters, digits, signs and points.
-    fn skip_word(&mut self) -> Result<(), DecodeError> {
+    fn skip_word(&mut self) -> Result<(), Failed> {
         let start = self.at;
         while matches!(
             self.peek(),
@@ -259,4 +288,16 @@ impl<'a> Scanner<'a> {
         }
         if self.at == start { Err(self.fail("a value")) } else { Ok(()) }
     }
+}
+
+/// Which of eight bytes is the first quote or backslash.
+fn first_quote_or_escape(eight: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(eight);
+    // Sets the top bit of every byte that is 0, and perhaps of bytes above one: the lowest is right.
+    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & TOPS;
+    let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+    let bits = if hits == 0 { return None } else { hits.trailing_zeros() };
+    Some((bits / 8) as usize)
 }
