@@ -103,10 +103,10 @@ fn no_bytes_make_it_panic() {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let at = (state >> 33) as usize % bytes.len();
-            bytes[at] = (state >> 24) as u8;
+            bytes[at] = state.to_be_bytes()[4];
         }
         if let Ok(record) = Record::parse(&bytes) {
-            assert_eq!(record.bytes().len() as u32, u32_at(&bytes, 0));
+            assert_eq!(record.bytes().len(), u32_at(&bytes, 0) as usize);
             let _ = (record.store_host(), record.tag_hash(), record.reconsume_times());
         }
     }

@@ -1,5 +1,7 @@
 //! The store's contract, on the simulated and on the real disk with the same code.
 
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
 mod support;
 
 use std::time::Duration;

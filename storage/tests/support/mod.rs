@@ -1,6 +1,7 @@
 //! A store and what its tests need around it.
 
 #![allow(clippy::disallowed_methods, reason = "a test makes and removes its own directory")]
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
 use std::future::Future;
 use std::net::Ipv4Addr;
