@@ -31,10 +31,7 @@ pub struct Buffer {
 /// A buffer of `len` zero bytes for this executor. `len` must lie in `1..=BUFFER_MAX`.
 pub fn buffer(len: usize) -> Buffer {
     assert!(len > 0, "a buffer has at least one byte");
-    assert!(
-        len <= BUFFER_MAX,
-        "a buffer of {len} bytes is larger than {BUFFER_MAX}"
-    );
+    assert!(len <= BUFFER_MAX, "a buffer of {len} bytes is larger than {BUFFER_MAX}");
     let mut memory = glommio::allocate_dma_buffer_global(len);
     // glommio leaves the memory as malloc gave it: stale heap must not become readable or reach the disk.
     memory.as_bytes_mut().fill(0);
@@ -106,29 +103,17 @@ impl Slice {
     /// The bytes `range` of `buffer`, which must lie within it.
     pub fn new(buffer: Rc<Buffer>, range: Range<usize>) -> Slice {
         assert!(range.start <= range.end && range.end <= buffer.len());
-        Slice {
-            memory: Memory::Buffer(buffer),
-            start: range.start,
-            end: range.end,
-        }
+        Slice { memory: Memory::Buffer(buffer), start: range.start, end: range.end }
     }
 
     /// No bytes.
     pub fn empty() -> Slice {
-        Slice {
-            memory: Memory::Read(ReadResult::default()),
-            start: 0,
-            end: 0,
-        }
+        Slice { memory: Memory::Read(ReadResult::default()), start: 0, end: 0 }
     }
 
     pub(crate) fn of_read(read: ReadResult, range: Range<usize>) -> Slice {
         assert!(range.start <= range.end && range.end <= read.len());
-        Slice {
-            memory: Memory::Read(read),
-            start: range.start,
-            end: range.end,
-        }
+        Slice { memory: Memory::Read(read), start: range.start, end: range.end }
     }
 
     /// A view of the bytes `range` of this view, which must lie within it.

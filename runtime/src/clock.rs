@@ -37,9 +37,7 @@ impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, by: Duration) -> Instant {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        Instant {
-            nanos: self.nanos.saturating_add(by),
-        }
+        Instant { nanos: self.nanos.saturating_add(by) }
     }
 }
 
@@ -78,8 +76,6 @@ pub fn unix_millis() -> u64 {
     if let Some(seat) = context::sim() {
         return seat.unix_millis();
     }
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

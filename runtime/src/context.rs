@@ -20,9 +20,7 @@ thread_local! {
 
 /// The backend of the running executor. Panics outside one: such a call is a bug of the caller, never bad input.
 pub(crate) fn backend() -> Backend {
-    CURRENT
-        .with_borrow(Clone::clone)
-        .expect("this call works only within an executor")
+    CURRENT.with_borrow(Clone::clone).expect("this call works only within an executor")
 }
 
 /// The simulated executor that is running, if one is.
@@ -36,9 +34,7 @@ pub(crate) fn sim() -> Option<Rc<Seat>> {
 /// Makes `backend` the current one until the guard is dropped.
 pub(crate) fn enter(backend: Backend) -> Entered {
     let before = CURRENT.with_borrow_mut(|current| current.replace(backend));
-    Entered {
-        before: Some(before),
-    }
+    Entered { before: Some(before) }
 }
 
 /// Restores what was current before [`enter`].

@@ -106,29 +106,17 @@ pub struct IoError {
 impl IoError {
     /// A failure of `op` on the file or directory `path`.
     pub fn path(op: IoOp, path: impl AsRef<Path>, source: io::Error) -> IoError {
-        IoError {
-            op,
-            target: IoTarget::Path(path.as_ref().to_path_buf()),
-            source,
-        }
+        IoError { op, target: IoTarget::Path(path.as_ref().to_path_buf()), source }
     }
 
     /// A failure of `op` on the socket address `addr`.
     pub fn addr(op: IoOp, addr: SocketAddr, source: io::Error) -> IoError {
-        IoError {
-            op,
-            target: IoTarget::Addr(addr),
-            source,
-        }
+        IoError { op, target: IoTarget::Addr(addr), source }
     }
 
     /// A failure of `op` on something that has only a name.
     pub fn name(op: IoOp, name: impl Into<String>, source: io::Error) -> IoError {
-        IoError {
-            op,
-            target: IoTarget::Name(name.into()),
-            source,
-        }
+        IoError { op, target: IoTarget::Name(name.into()), source }
     }
 
     /// The kind of the reason; a full disk or an exhausted quota is [`io::ErrorKind::StorageFull`].
@@ -138,9 +126,6 @@ impl IoError {
 
     /// True when the device or the quota is full.
     pub fn is_storage_full(&self) -> bool {
-        matches!(
-            self.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }

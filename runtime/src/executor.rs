@@ -65,6 +65,7 @@ pub enum JoinError {
 }
 
 /// A started executor. Dropping the handle lets it run on.
+#[derive(Debug)]
 pub struct Executor<T> {
     name: String,
     result: PromiseReceiver<T>,
@@ -74,21 +75,13 @@ pub struct Executor<T> {
 
 impl<T: Send + 'static> Executor<T> {
     pub(crate) fn simulated(name: String, result: PromiseReceiver<T>) -> Executor<T> {
-        Executor {
-            name,
-            result,
-            thread: None,
-        }
+        Executor { name, result, thread: None }
     }
 
     /// Blocks this thread until the executor's main future is done and its tasks are gone. Never on an executor: there,
     /// await [`Executor::finished`]. A simulated executor must have ended: run the simulation first.
     pub fn join(self) -> Result<T, JoinError> {
-        let Executor {
-            name,
-            result,
-            thread,
-        } = self;
+        let Executor { name, result, thread } = self;
         assert!(
             thread.is_some() || result.is_ready(),
             "executor {name} is still running in its simulation"
@@ -128,10 +121,7 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    assert!(
-        !spec.name.is_empty() && !spec.name.contains('\0'),
-        "an executor has a name"
-    );
+    assert!(!spec.name.is_empty() && !spec.name.contains('\0'), "an executor has a name");
     if let Some(seat) = context::sim() {
         return Ok(seat.start(&spec.name, f));
     }
@@ -142,15 +132,10 @@ where
         }
     }
     match uring::start(&spec, f) {
-        Ok(started) => Ok(Executor {
-            name: spec.name,
-            result: started.result,
-            thread: Some(started.thread),
-        }),
-        Err(source) => Err(StartError::Refused {
-            name: spec.name,
-            source,
-        }),
+        Ok(started) => {
+            Ok(Executor { name: spec.name, result: started.result, thread: Some(started.thread) })
+        }
+        Err(source) => Err(StartError::Refused { name: spec.name, source }),
     }
 }
 
@@ -174,9 +159,8 @@ pub(crate) fn cores_of(tid: libc::pid_t) -> io::Result<Vec<usize>> {
     let set = unsafe { set.assume_init() };
     let limit = usize::try_from(libc::CPU_SETSIZE).expect("a small positive constant");
     // SAFETY: every index is below CPU_SETSIZE.
-    let cores: Vec<usize> = (0..limit)
-        .filter(|core| unsafe { libc::CPU_ISSET(*core, &set) })
-        .collect();
+    let cores: Vec<usize> =
+        (0..limit).filter(|core| unsafe { libc::CPU_ISSET(*core, &set) }).collect();
     assert!(!cores.is_empty(), "a thread may use at least one core");
     Ok(cores)
 }

@@ -1,5 +1,6 @@
 //! Direct-I/O files.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -30,6 +31,12 @@ pub struct File {
     inner: Inner,
 }
 
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 enum Inner {
     Uring(UringFile),
     Sim(SimFile),
@@ -46,10 +53,7 @@ impl File {
             Backend::Sim(seat) => SimFile::open(&seat, path, mode).await.map(Inner::Sim),
         };
         match opened {
-            Ok(inner) => Ok(File {
-                path: path.to_path_buf(),
-                inner,
-            }),
+            Ok(inner) => Ok(File { path: path.to_path_buf(), inner }),
             Err(error) => Err(IoError::path(IoOp::Open, path, error)),
         }
     }
@@ -65,15 +69,8 @@ impl File {
     /// part of the range may hold old or new bytes; the buffer stays alive until the kernel is done with it. Not
     /// cancellable in that sense: let it complete. Durable only after a following [`File::sync`].
     pub async fn write_at(&self, buf: &Rc<Buffer>, pos: u64) -> Result<(), IoError> {
-        assert!(
-            buf.len().is_multiple_of(BLOCK),
-            "{} bytes are not whole blocks",
-            buf.len()
-        );
-        assert!(
-            pos.is_multiple_of(BLOCK as u64),
-            "position {pos} is inside a block"
-        );
+        assert!(buf.len().is_multiple_of(BLOCK), "{} bytes are not whole blocks", buf.len());
+        assert!(pos.is_multiple_of(BLOCK as u64), "position {pos} is inside a block");
         let written = match &self.inner {
             Inner::Uring(file) => file.write_at(buf, pos).await,
             Inner::Sim(file) => file.write_at(buf, pos).await,
@@ -83,10 +80,7 @@ impl File {
         if written < buf.len() {
             let error = io::Error::new(
                 io::ErrorKind::StorageFull,
-                format!(
-                    "only {written} of {} bytes were written at {pos}",
-                    buf.len()
-                ),
+                format!("only {written} of {} bytes were written at {pos}", buf.len()),
             );
             return Err(self.error(IoOp::Write, error));
         }
@@ -96,10 +90,7 @@ impl File {
     /// Reads `len` bytes (at most [`BUFFER_MAX`]) at `pos`, any alignment; fewer only at the end of the file, none beyond
     /// it. Reads whole blocks around the range. Cancel-safe.
     pub async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
-        assert!(
-            len <= BUFFER_MAX - 2 * BLOCK,
-            "a read of {len} bytes is larger than {BUFFER_MAX}"
-        );
+        assert!(len <= BUFFER_MAX - 2 * BLOCK, "a read of {len} bytes is larger than {BUFFER_MAX}");
         if len == 0 {
             return Ok(Slice::empty());
         }
@@ -142,10 +133,7 @@ impl File {
     }
 
     /// The length in bytes.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a file that is asked is not a collection"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a file that is asked is not a collection")]
     pub async fn len(&self) -> Result<u64, IoError> {
         let len = match &self.inner {
             Inner::Uring(file) => file.len().await,

@@ -158,17 +158,12 @@ pub async fn lock_exclusive(path: impl AsRef<Path>) -> Result<DirLock, LockError
     let inner = match backend() {
         Backend::Uring => {
             let target = path.clone();
-            uring::blocking(move || uring::lock(&target))
-                .await
-                .map(LockInner::Uring)
+            uring::blocking(move || uring::lock(&target)).await.map(LockInner::Uring)
         }
         Backend::Sim(seat) => seat.lock(&path).await.map(LockInner::Sim),
     };
     match inner {
-        Ok(inner) => Ok(DirLock {
-            path,
-            _inner: inner,
-        }),
+        Ok(inner) => Ok(DirLock { path, _inner: inner }),
         Err(LockFailure::Held { pid }) => Err(LockError::Held { path, pid }),
         Err(LockFailure::Io(error)) => Err(IoError::path(IoOp::Lock, path, error).into()),
     }

@@ -18,6 +18,7 @@ pub mod executor;
 pub mod file;
 pub mod fs;
 pub mod net;
+mod outcome;
 pub mod probe;
 pub mod process;
 pub mod rng;

@@ -1,5 +1,6 @@
 //! TCP.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -41,9 +42,9 @@ impl TcpListener {
     /// little and call again. Cancel-safe: no connection is lost. One task at a time.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), IoError> {
         let accepted = match &self.inner {
-            Listener::Uring(listener) => poll_fn(|cx| listener.poll_accept(cx))
-                .await
-                .map(Stream::Uring),
+            Listener::Uring(listener) => {
+                poll_fn(|cx| listener.poll_accept(cx)).await.map(Stream::Uring)
+            }
             Listener::Sim(listener) => Ok(Stream::Sim(listener.accept().await)),
         };
         match accepted {
@@ -66,6 +67,7 @@ impl TcpListener {
 }
 
 /// A connection. Dropping it closes it; with received data left unread, the peer sees a reset.
+#[derive(Debug)]
 pub struct TcpStream {
     inner: Stream,
 }
@@ -143,16 +145,12 @@ impl TcpStream {
 
     /// The two directions, for different tasks. The connection closes when both are dropped.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
-        (
-            ReadHalf {
-                inner: self.inner.clone(),
-            },
-            WriteHalf { inner: self.inner },
-        )
+        (ReadHalf { inner: self.inner.clone() }, WriteHalf { inner: self.inner })
     }
 }
 
 /// The receiving direction.
+#[derive(Debug)]
 pub struct ReadHalf {
     inner: Stream,
 }
@@ -199,6 +197,7 @@ impl ReadHalf {
 }
 
 /// The sending direction.
+#[derive(Debug)]
 pub struct WriteHalf {
     inner: Stream,
 }
@@ -213,9 +212,7 @@ impl WriteHalf {
                 Stream::Uring(stream) => stream.poll_write(cx, rest),
                 Stream::Sim(stream) => stream.poll_write(cx, rest),
             });
-            let written = written
-                .await
-                .map_err(|error| self.inner.error(IoOp::Send, error))?;
+            let written = written.await.map_err(|error| self.inner.error(IoOp::Send, error))?;
             assert!(written > 0 && written <= rest.len());
             rest = &rest[written..];
         }
@@ -264,5 +261,17 @@ pub async fn resolve(host_port: &str) -> Result<Vec<SocketAddr>, IoError> {
         }
         Ok(found) => Ok(found),
         Err(error) => Err(IoError::name(IoOp::Resolve, host_port, error)),
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TcpListener({})", self.local_addr())
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.local_addr(), self.peer_addr())
     }
 }

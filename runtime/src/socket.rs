@@ -9,21 +9,13 @@ use std::time::Duration;
 const BACKLOG: libc::c_int = 1024;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// A socket that listens on `addr`. With SO_REUSEADDR, so that a restart need not wait for old connections to time out;
 /// without SO_REUSEPORT, which would let a second process take half of the connections unnoticed.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if addr.is_ipv4() {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: takes and returns plain integers.
     let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
     // SAFETY: the descriptor is new and nobody else's.
@@ -41,9 +33,7 @@ fn bind(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
             let raw = libc::sockaddr_in {
                 sin_family: family(libc::AF_INET),
                 sin_port: v4.port().to_be(),
-                sin_addr: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(v4.ip().octets()),
-                },
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
                 sin_zero: [0; 8],
             };
             bind_raw(fd, &raw)
@@ -53,9 +43,7 @@ fn bind(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
                 sin6_family: family(libc::AF_INET6),
                 sin6_port: v6.port().to_be(),
                 sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr {
-                    s6_addr: v6.ip().octets(),
-                },
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
             };
             bind_raw(fd, &raw)

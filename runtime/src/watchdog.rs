@@ -27,8 +27,7 @@ pub(crate) struct Pulse {
 
 impl Pulse {
     fn beat(&self) {
-        self.beaten_at
-            .store(real_now().as_nanos(), Ordering::Relaxed);
+        self.beaten_at.store(real_now().as_nanos(), Ordering::Relaxed);
     }
 
     fn silence(&self) -> Duration {
@@ -51,19 +50,10 @@ pub fn stalls() -> u64 {
 
 /// Registers the executor `name`, until the pulse is dropped.
 pub(crate) fn watch(name: &str) -> Arc<Pulse> {
-    let pulse = Arc::new(Pulse {
-        name: name.to_owned(),
-        beaten_at: AtomicU64::new(0),
-    });
+    let pulse = Arc::new(Pulse { name: name.to_owned(), beaten_at: AtomicU64::new(0) });
     pulse.beat();
-    let watched = Watched {
-        pulse: Arc::downgrade(&pulse),
-        stalled: false,
-    };
-    WATCHED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(watched);
+    let watched = Watched { pulse: Arc::downgrade(&pulse), stalled: false };
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
     start_watchdog();
     pulse
 }
@@ -86,10 +76,7 @@ fn start_watchdog() {
                 look();
             }
         };
-        if let Err(error) = thread::Builder::new()
-            .name("watchdog".to_owned())
-            .spawn(body)
-        {
+        if let Err(error) = thread::Builder::new().name("watchdog".to_owned()).spawn(body) {
             tracing::warn!(%error, "no watchdog thread: stalled executors will not be reported");
         }
     });
@@ -106,10 +93,7 @@ fn look() {
         if stalled && !entry.stalled {
             STALLS.fetch_add(1, Ordering::Relaxed);
             let millis = silence.as_millis();
-            tracing::warn!(
-                "executor {} has made no progress for {millis} ms",
-                pulse.name
-            );
+            tracing::warn!("executor {} has made no progress for {millis} ms", pulse.name);
         }
         entry.stalled = stalled;
         true

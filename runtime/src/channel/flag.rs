@@ -41,19 +41,12 @@ impl Flag {
 
     /// Waits until it is up.
     pub async fn raised(&self) {
-        let mut place = Place {
-            shared: &self.shared,
-            ticket: None,
-        };
+        let mut place = Place { shared: &self.shared, ticket: None };
         poll_fn(|cx| {
             if self.is_raised() {
                 return Poll::Ready(());
             }
-            place
-                .shared
-                .waiting
-                .borrow_mut()
-                .wait(&mut place.ticket, cx.waker());
+            place.shared.waiting.borrow_mut().wait(&mut place.ticket, cx.waker());
             Poll::Pending
         })
         .await;

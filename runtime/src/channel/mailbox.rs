@@ -53,24 +53,14 @@ pub fn mailbox<T: Send>(capacity: usize) -> (MailboxSender<T>, MailboxReceiver<T
         receiver: None,
         waiting: WaitList::default(),
     };
-    let shared = Arc::new(Shared {
-        state: Mutex::new(state),
-        changed: Condvar::new(),
-    });
-    (
-        MailboxSender {
-            shared: shared.clone(),
-        },
-        MailboxReceiver { shared },
-    )
+    let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+    (MailboxSender { shared: shared.clone() }, MailboxReceiver { shared })
 }
 
 impl<T> Clone for MailboxSender<T> {
     fn clone(&self) -> Self {
         self.shared.lock().senders += 1;
-        MailboxSender {
-            shared: self.shared.clone(),
-        }
+        MailboxSender { shared: self.shared.clone() }
     }
 }
 
@@ -115,10 +105,7 @@ impl<T: Send> MailboxSender<T> {
 
     /// Queues the value, waiting for room; from within an executor. Cancel-safe.
     pub async fn send(&self, value: T) -> Result<(), SendError<T>> {
-        let mut turn = Turn {
-            shared: &self.shared,
-            ticket: None,
-        };
+        let mut turn = Turn { shared: &self.shared, ticket: None };
         let mut value = Some(value);
         poll_fn(|cx| turn.poll_send(self, &mut value, cx)).await
     }
@@ -143,10 +130,7 @@ impl<T: Send> Turn<'_, T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<T>>> {
         // In the line first, then the attempt: room made in between wakes us.
-        self.shared
-            .lock()
-            .waiting
-            .wait(&mut self.ticket, cx.waker());
+        self.shared.lock().waiting.wait(&mut self.ticket, cx.waker());
         let offered = value.take().expect("polled until ready only");
         match sender.try_send(offered) {
             Ok(()) => {
@@ -172,11 +156,7 @@ impl<T> Drop for Turn<'_, T> {
         }
         let next = {
             let mut state = self.shared.lock();
-            if state.waiting.leave(self.ticket) {
-                None
-            } else {
-                state.waiting.take_first()
-            }
+            if state.waiting.leave(self.ticket) { None } else { state.waiting.take_first() }
         };
         if let Some(waker) = next {
             waker.wake();
@@ -222,11 +202,7 @@ impl<T: Send> MailboxReceiver<T> {
             if state.senders == 0 {
                 return None;
             }
-            state = self
-                .shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Every queue has a capacity and every wait is cancel-safe: a future dropped early has neither sent nor taken anything.
 
+use std::fmt;
+
 mod flag;
 mod mailbox;
 mod mpsc;
@@ -23,7 +25,7 @@ pub use promise::{Promise, PromiseReceiver, promise};
 pub struct Closed;
 
 /// A value that was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TrySendError<T> {
     /// The queue is at its capacity.
     #[error("the channel is full")]
@@ -33,7 +35,48 @@ pub enum TrySendError<T> {
     Closed(T),
 }
 
+impl<T> TrySendError<T> {
+    /// The value that was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            TrySendError::Full(value) | TrySendError::Closed(value) => value,
+        }
+    }
+}
+
 /// A value that was not sent because the receiver is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the receiver of the channel is gone")]
 pub struct SendError<T>(pub T);
+
+// By hand, so that values without `Debug` can be sent and the result unwrapped.
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySendError::Full(_) => "Full(..)",
+            TrySendError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendError(..)")
+    }
+}
+
+macro_rules! opaque_debug {
+    ($($name:ident)*) => {
+        $(
+            impl<T> fmt::Debug for $name<T> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.debug_struct(stringify!($name)).finish_non_exhaustive()
+                }
+            }
+        )*
+    };
+}
+
+opaque_debug! {
+    OneshotSender OneshotReceiver Sender Receiver MailboxSender MailboxReceiver Promise PromiseReceiver
+}

@@ -39,20 +39,13 @@ pub fn mpsc<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         receiver: None,
         waiting: WaitList::default(),
     }));
-    (
-        Sender {
-            shared: shared.clone(),
-        },
-        Receiver { shared },
-    )
+    (Sender { shared: shared.clone() }, Receiver { shared })
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.shared.borrow_mut().senders += 1;
-        Sender {
-            shared: self.shared.clone(),
-        }
+        Sender { shared: self.shared.clone() }
     }
 }
 
@@ -62,11 +55,7 @@ impl<T> Drop for Sender<T> {
             let mut shared = self.shared.borrow_mut();
             assert!(shared.senders > 0);
             shared.senders -= 1;
-            if shared.senders == 0 {
-                shared.receiver.take()
-            } else {
-                None
-            }
+            if shared.senders == 0 { shared.receiver.take() } else { None }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -98,10 +87,7 @@ impl<T> Sender<T> {
     /// Queues the value, waiting for room. Cancel-safe: dropped early, nothing was sent. Values of one task keep their
     /// order; waiting tasks are let in first come first served, though a `try_send` may slip in before them.
     pub async fn send(&self, value: T) -> Result<(), SendError<T>> {
-        let mut turn = Turn {
-            shared: &self.shared,
-            ticket: None,
-        };
+        let mut turn = Turn { shared: &self.shared, ticket: None };
         let mut value = Some(value);
         poll_fn(|cx| turn.poll_send(self, &mut value, cx)).await
     }
@@ -147,10 +133,7 @@ impl<T> Turn<'_, T> {
             }
             Err(TrySendError::Full(back)) => {
                 *value = Some(back);
-                self.shared
-                    .borrow_mut()
-                    .waiting
-                    .wait(&mut self.ticket, cx.waker());
+                self.shared.borrow_mut().waiting.wait(&mut self.ticket, cx.waker());
                 Poll::Pending
             }
         }
@@ -164,11 +147,7 @@ impl<T> Drop for Turn<'_, T> {
         }
         let next = {
             let mut shared = self.shared.borrow_mut();
-            if shared.waiting.leave(self.ticket) {
-                None
-            } else {
-                shared.waiting.take_first()
-            }
+            if shared.waiting.leave(self.ticket) { None } else { shared.waiting.take_first() }
         };
         if let Some(waker) = next {
             waker.wake();

@@ -43,10 +43,7 @@ impl Notify {
     /// Waits for a notification, from the first poll on. Cancel-safe: a notification meant for a future that is
     /// dropped goes to the next.
     pub fn notified(&self) -> Notified<'_> {
-        Notified {
-            notify: self,
-            ticket: None,
-        }
+        Notified { notify: self, ticket: None }
     }
 
     /// True when some task waits.

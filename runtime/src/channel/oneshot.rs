@@ -33,12 +33,7 @@ pub fn oneshot<T>() -> (OneshotSender<T>, OneshotReceiver<T>) {
         sender_gone: false,
         receiver_gone: false,
     }));
-    (
-        OneshotSender {
-            shared: shared.clone(),
-        },
-        OneshotReceiver { shared },
-    )
+    (OneshotSender { shared: shared.clone() }, OneshotReceiver { shared })
 }
 
 impl<T> OneshotSender<T> {

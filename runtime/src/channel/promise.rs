@@ -39,22 +39,9 @@ pub struct PromiseReceiver<T> {
 
 /// A channel for one value between executors and threads.
 pub fn promise<T: Send>() -> (Promise<T>, PromiseReceiver<T>) {
-    let state = State {
-        value: None,
-        waker: None,
-        promise_gone: false,
-        receiver_gone: false,
-    };
-    let shared = Arc::new(Shared {
-        state: Mutex::new(state),
-        changed: Condvar::new(),
-    });
-    (
-        Promise {
-            shared: shared.clone(),
-        },
-        PromiseReceiver { shared },
-    )
+    let state = State { value: None, waker: None, promise_gone: false, receiver_gone: false };
+    let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+    (Promise { shared: shared.clone() }, PromiseReceiver { shared })
 }
 
 impl<T: Send> Promise<T> {
@@ -95,11 +82,7 @@ impl<T: Send> PromiseReceiver<T> {
             if state.promise_gone {
                 return Err(Closed);
             }
-            state = self
-                .shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -36,10 +36,7 @@ impl WaitList {
     pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|(other, _)| Some(*other) != ticket);
-        assert!(
-            before - self.waiting.len() <= 1,
-            "a ticket is in the list once"
-        );
+        assert!(before - self.waiting.len() <= 1, "a ticket is in the list once");
         before > self.waiting.len()
     }
 

@@ -30,11 +30,7 @@ pub fn find_processes(names: &[&str]) -> Vec<Process> {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
             let name = executable(&entry.path())?;
             let is_wanted = pid != own && names.contains(&name.as_str());
-            is_wanted.then(|| Process {
-                pid,
-                name,
-                args: arguments(&entry.path()),
-            })
+            is_wanted.then(|| Process { pid, name, args: arguments(&entry.path()) })
         })
         .collect();
     found.sort_by_key(|process| process.pid);
@@ -51,8 +47,7 @@ fn executable(process: &Path) -> Option<String> {
 fn arguments(process: &Path) -> Vec<String> {
     let line = fs::read(process.join("cmdline")).unwrap_or_default();
     let args = line.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
-    args.map(|arg| String::from_utf8_lossy(arg).into_owned())
-        .collect()
+    args.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
 }
 
 /// Sends SIGTERM to one process. Errors: `NotFound` if it is gone, `PermissionDenied`.

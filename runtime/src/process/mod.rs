@@ -31,10 +31,7 @@ pub fn host_name() -> String {
     let mut name = [0u8; 256];
     // SAFETY: the kernel writes at most `name.len()` bytes into `name`.
     let result = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) };
-    let end = name
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(name.len());
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     if result != 0 || end == 0 {
         return "localhost".to_owned();
     }
@@ -78,9 +75,7 @@ pub fn read_config_file(path: impl AsRef<Path>, limit: usize) -> Result<String, 
     let read = || {
         let mut text = String::new();
         let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        std::fs::File::open(path)?
-            .take(cap)
-            .read_to_string(&mut text)?;
+        std::fs::File::open(path)?.take(cap).read_to_string(&mut text)?;
         if text.len() > limit {
             let reason = format!("it is larger than {limit} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
@@ -103,10 +98,7 @@ pub fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("unnamed");
-        let what = panic
-            .payload_as_str()
-            .unwrap_or("no message")
-            .replace('\n', " ");
+        let what = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
         match panic.location() {
             Some(place) => abort_with(&format!("fatal: thread {name}: {what} ({place})")),
             None => abort_with(&format!("fatal: thread {name}: {what}")),

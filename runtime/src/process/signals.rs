@@ -45,18 +45,11 @@ pub fn stop_signals() -> Result<StopSignals, IoError> {
     let (sender, signals) = mailbox(WAITING_MAX);
     let body = move || {
         for signal in pending.forever() {
-            let stop = if signal == SIGINT {
-                StopSignal::Interrupt
-            } else {
-                StopSignal::Terminate
-            };
+            let stop = if signal == SIGINT { StopSignal::Interrupt } else { StopSignal::Terminate };
             // Full: enough of them are waiting. Closed: nobody wants them any more.
             let (Ok(()) | Err(_)) = sender.try_send(stop);
         }
     };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(body)
-        .map_err(failed)?;
+    thread::Builder::new().name("signals".to_owned()).spawn(body).map_err(failed)?;
     Ok(StopSignals { signals })
 }

@@ -12,11 +12,7 @@ pub fn resident_memory() -> u64 {
     let Ok(statm) = fs::read_to_string("/proc/self/statm") else {
         return 0;
     };
-    let pages: u64 = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .unwrap_or(0);
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     // SAFETY: takes and returns plain integers.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages * u64::try_from(page).unwrap_or(4096)
@@ -59,10 +55,7 @@ pub fn threads() -> Vec<ThreadPlacement> {
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let tid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let name = fs::read_to_string(entry.path().join("comm"))
-                .ok()?
-                .trim_end()
-                .to_owned();
+            let name = fs::read_to_string(entry.path().join("comm")).ok()?.trim_end().to_owned();
             let allowed = cores_of(libc::pid_t::try_from(tid).ok()?).ok()?;
             Some(ThreadPlacement { tid, name, allowed })
         })

@@ -91,9 +91,7 @@ impl Disk {
             unsynced: Vec::new(),
             locks: BTreeMap::new(),
         };
-        Disk {
-            state: RefCell::new(state),
-        }
+        Disk { state: RefCell::new(state) }
     }
 
     pub(super) fn open(&self, path: &Path, create_new: bool) -> io::Result<SharedInode> {
@@ -144,11 +142,7 @@ impl Disk {
                 Node::Dir => (true, 0),
                 Node::File(inode) => (false, inode.borrow().len()),
             };
-            entries.push(Entry {
-                name: name.to_string_lossy().into_owned(),
-                is_dir,
-                len,
-            });
+            entries.push(Entry { name: name.to_string_lossy().into_owned(), is_dir, len });
         }
         entries.sort();
         Ok(entries)
@@ -161,11 +155,7 @@ impl Disk {
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (absolute(from), absolute(to));
         let mut state = self.state.borrow_mut();
-        let moved = state
-            .current
-            .get(&from)
-            .cloned()
-            .ok_or_else(|| os_error(libc::ENOENT))?;
+        let moved = state.current.get(&from).cloned().ok_or_else(|| os_error(libc::ENOENT))?;
         state.require_parent(&to)?;
         if from == to {
             return Ok(());
@@ -188,11 +178,7 @@ impl Disk {
         for (path, node) in below {
             let rest = path.strip_prefix(&from).expect("it starts so");
             // Joining an empty rest would add a slash.
-            let target = if path == from {
-                to.clone()
-            } else {
-                to.join(rest)
-            };
+            let target = if path == from { to.clone() } else { to.join(rest) };
             state.set(&path, None);
             state.set(&target, Some(node));
         }
@@ -217,9 +203,8 @@ impl Disk {
         let mut state = self.state.borrow_mut();
         state.require_dir(&dir)?;
         let changes = std::mem::take(&mut state.unsynced);
-        let (covered, rest): (Vec<_>, Vec<_>) = changes
-            .into_iter()
-            .partition(|(path, _)| path.parent() == Some(&dir));
+        let (covered, rest): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|(path, _)| path.parent() == Some(&dir));
         for (path, node) in covered {
             match node {
                 Some(node) => drop(state.durable.insert(path, node)),
@@ -236,18 +221,11 @@ impl Disk {
             return Err(os_error(libc::ENOENT));
         }
         let used: u64 = state.files().map(|inode| inode.borrow().len()).sum();
-        Ok(Space {
-            total: DISK_SIZE,
-            available: DISK_SIZE.saturating_sub(used),
-        })
+        Ok(Space { total: DISK_SIZE, available: DISK_SIZE.saturating_sub(used) })
     }
 
     pub(super) fn unsynced_bytes(&self) -> u64 {
-        self.state
-            .borrow()
-            .files()
-            .map(|inode| inode.borrow().unsynced_bytes())
-            .sum()
+        self.state.borrow().files().map(|inode| inode.borrow().unsynced_bytes()).sum()
     }
 }
 
@@ -279,10 +257,7 @@ impl SimLock {
             return Err(LockFailure::Held { pid: Some(*holder) });
         }
         state.locks.insert(path.clone(), pid);
-        Ok(SimLock {
-            disk: disk.clone(),
-            path,
-        })
+        Ok(SimLock { disk: disk.clone(), path })
     }
 }
 

@@ -25,11 +25,7 @@ impl SimFile {
         let create_new = mode == OpenMode::CreateNew;
         let inode = seat.disk_call(|disk| disk.open(path, create_new)).await?;
         let writable = mode != OpenMode::ReadOnly;
-        Ok(SimFile {
-            world: seat.world.clone(),
-            inode,
-            writable,
-        })
+        Ok(SimFile { world: seat.world.clone(), inode, writable })
     }
 
     /// Changes the file after `delay`, whether or not anybody still waits for it: the kernel has been told.
@@ -44,17 +40,11 @@ impl SimFile {
             let output = change(&mut inode.borrow_mut(), &world);
             drop(done.send(output)); // nobody may be waiting
         });
-        result
-            .await
-            .expect("the event happens unless the world ends, and then nobody waits")
+        result.await.expect("the event happens unless the world ends, and then nobody waits")
     }
 
     fn require_writable(&self) -> io::Result<()> {
-        if self.writable {
-            Ok(())
-        } else {
-            Err(io::Error::from_raw_os_error(libc::EBADF))
-        }
+        if self.writable { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EBADF)) }
     }
 
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
@@ -116,9 +106,7 @@ impl SimFile {
     }
 
     pub(crate) async fn len(&self) -> io::Result<u64> {
-        Ok(self
-            .change(self.world.delay(2, 10), |inode, _| inode.len())
-            .await)
+        Ok(self.change(self.world.delay(2, 10), |inode, _| inode.len()).await)
     }
 
     pub(crate) async fn close(self) -> io::Result<()> {

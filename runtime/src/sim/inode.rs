@@ -121,19 +121,13 @@ impl Inode {
             self.durable.apply(change);
         }
         if self.unsynced.is_empty() {
-            assert!(
-                self.durable.len == self.current.len,
-                "all is durable, so the length is"
-            );
+            assert!(self.durable.len == self.current.len, "all is durable, so the length is");
         }
     }
 
     /// Bytes written that are not durable.
     pub(super) fn unsynced_bytes(&self) -> u64 {
-        let writes = self
-            .unsynced
-            .values()
-            .filter(|c| matches!(c, Change::Write { .. }));
+        let writes = self.unsynced.values().filter(|c| matches!(c, Change::Write { .. }));
         writes.count() as u64 * BLOCK as u64
     }
 }

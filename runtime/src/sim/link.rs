@@ -19,11 +19,7 @@ impl World {
         let known = self.links.delays.borrow().get(&(from, to)).copied();
         let fixed = known.unwrap_or_else(|| {
             let is_local = from == to || to.is_loopback();
-            let drawn = if is_local {
-                self.delay(5, 30)
-            } else {
-                self.delay(20, 300)
-            };
+            let drawn = if is_local { self.delay(5, 30) } else { self.delay(20, 300) };
             self.links.delays.borrow_mut().insert((from, to), drawn);
             drawn
         });

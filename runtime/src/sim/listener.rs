@@ -25,10 +25,7 @@ pub(super) struct Ports {
 
 impl Default for Ports {
     fn default() -> Ports {
-        Ports {
-            listening: RefCell::default(),
-            next: Cell::new(EPHEMERAL_PORT_MIN),
-        }
+        Ports { listening: RefCell::default(), next: Cell::new(EPHEMERAL_PORT_MIN) }
     }
 }
 
@@ -57,13 +54,8 @@ impl Ports {
         let count = usize::from(u16::MAX - EPHEMERAL_PORT_MIN);
         for _ in 0..count {
             let port = self.next.get();
-            self.next
-                .set(port.checked_add(1).unwrap_or(EPHEMERAL_PORT_MIN));
-            let taken = self
-                .listening
-                .borrow()
-                .iter()
-                .any(|(addr, _)| addr.port() == port);
+            self.next.set(port.checked_add(1).unwrap_or(EPHEMERAL_PORT_MIN));
+            let taken = self.listening.borrow().iter().any(|(addr, _)| addr.port() == port);
             if !taken {
                 return port;
             }
@@ -95,11 +87,7 @@ impl SimListener {
         if !is_ours {
             return Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL));
         }
-        let port = if addr.port() == 0 {
-            node.ports.free_port()
-        } else {
-            addr.port()
-        };
+        let port = if addr.port() == 0 { node.ports.free_port() } else { addr.port() };
         let local = SocketAddr::new(addr.ip(), port);
         let mut listening = node.ports.listening.borrow_mut();
         let clash = listening.iter().any(|(other, _)| {
@@ -133,11 +121,7 @@ impl SimListener {
 
 impl Drop for SimListener {
     fn drop(&mut self) {
-        self.node
-            .ports
-            .listening
-            .borrow_mut()
-            .retain(|(addr, _)| *addr != self.local);
+        self.node.ports.listening.borrow_mut().retain(|(addr, _)| *addr != self.local);
         let waiting = std::mem::take(&mut *self.queue.waiting.borrow_mut());
         for stream in waiting {
             stream.reset_on_close();

@@ -57,17 +57,12 @@ pub struct Simulation {
 impl Simulation {
     /// A world whose task order, delays and random numbers come from `seed`.
     pub fn new(seed: u64) -> Simulation {
-        Simulation {
-            world: World::new(seed),
-        }
+        Simulation { world: World::new(seed) }
     }
 
     /// Adds a node with its own disk and address; both survive restarts. Names and addresses must differ.
     pub fn node(&self, name: &str, ip: Ipv4Addr) -> Node {
-        Node {
-            world: self.world.clone(),
-            state: self.world.add_node(name, ip),
-        }
+        Node { world: self.world.clone(), state: self.world.add_node(name, ip) }
     }
 
     /// Runs until `done` holds, looking after every step; false if nothing is left to happen or `limit` of virtual time
@@ -101,9 +96,7 @@ impl Simulation {
         if self.run_until(limit, || executor.is_finished()) {
             executor.join()
         } else {
-            Err(JoinError::Died {
-                name: executor.name().to_owned(),
-            })
+            Err(JoinError::Died { name: executor.name().to_owned() })
         }
     }
 

@@ -42,10 +42,7 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
-            self.ready
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(self.id);
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
         }
     }
 }
@@ -108,17 +105,9 @@ impl Scheduler {
     fn add(&self, world: &World, id: TaskId, seat: &Rc<Seat>, future: TaskFuture) {
         world.mark(Mark::Spawn, id);
         let ready = self.ready.clone();
-        let waker = Arc::new(TaskWaker {
-            id,
-            queued: AtomicBool::new(false),
-            ready,
-        });
+        let waker = Arc::new(TaskWaker { id, queued: AtomicBool::new(false), ready });
         waker.wake_by_ref();
-        let slot = Slot {
-            seat: seat.clone(),
-            future: Some(future),
-            waker,
-        };
+        let slot = Slot { seat: seat.clone(), future: Some(future), waker };
         let before = self.tasks.borrow_mut().insert(id, slot);
         assert!(before.is_none(), "task ids are used once");
     }
@@ -157,10 +146,7 @@ impl Scheduler {
         );
         let taken = self.tasks.borrow_mut().get_mut(&id).map(|slot| {
             slot.waker.queued.store(false, Ordering::Relaxed);
-            let future = slot
-                .future
-                .take()
-                .expect("tasks are not polled within tasks");
+            let future = slot.future.take().expect("tasks are not polled within tasks");
             (future, slot.seat.clone(), Waker::from(slot.waker.clone()))
         });
         if let Some((future, seat, waker)) = taken {
@@ -193,11 +179,7 @@ impl Scheduler {
         drop(future);
         let finished = self.tasks.borrow_mut().remove(&id);
         drop(entered);
-        let is_main = self
-            .executors
-            .borrow()
-            .get(&seat.executor)
-            .is_some_and(|e| e.main == id);
+        let is_main = self.executors.borrow().get(&seat.executor).is_some_and(|e| e.main == id);
         if finished.is_some() && polled.is_ready() && is_main {
             self.end_executor(world, seat.executor);
         }
@@ -206,9 +188,7 @@ impl Scheduler {
     pub(super) fn end_process(&self, world: &World, process: &Rc<Process>) {
         let ids: Vec<ExecutorId> = {
             let executors = self.executors.borrow();
-            let of_process = executors
-                .iter()
-                .filter(|(_, e)| Rc::ptr_eq(&e.process, process));
+            let of_process = executors.iter().filter(|(_, e)| Rc::ptr_eq(&e.process, process));
             of_process.map(|(id, _)| *id).collect()
         };
         for id in ids {
@@ -222,10 +202,7 @@ impl Scheduler {
         let executor = self.executors.borrow_mut().remove(&id);
         let slots: Vec<Slot> = {
             let mut tasks = self.tasks.borrow_mut();
-            tasks
-                .extract_if(.., |_, slot| slot.seat.executor == id)
-                .map(|(_, slot)| slot)
-                .collect()
+            tasks.extract_if(.., |_, slot| slot.seat.executor == id).map(|(_, slot)| slot).collect()
         };
         for slot in slots {
             drop_slot(slot);
@@ -268,14 +245,10 @@ impl World {
                 }
             })
         };
-        scheduler.executors.borrow_mut().insert(
-            executor,
-            RunningExecutor {
-                main,
-                process,
-                report,
-            },
-        );
+        scheduler
+            .executors
+            .borrow_mut()
+            .insert(executor, RunningExecutor { main, process, report });
         let future = async move { output.set(Some(f().await)) };
         scheduler.add(self, main, &seat, Box::pin(future));
         Executor::simulated(name.to_owned(), result)

@@ -103,9 +103,6 @@ impl Seat {
             "localhost" => Some(Ipv4Addr::LOCALHOST),
             host => self.world.node_named(host).map(|node| node.ip),
         };
-        Ok(ip
-            .map(|ip| SocketAddr::new(IpAddr::V4(ip), port))
-            .into_iter()
-            .collect())
+        Ok(ip.map(|ip| SocketAddr::new(IpAddr::V4(ip), port)).into_iter().collect())
     }
 }

@@ -59,9 +59,7 @@ struct Connection {
 impl Connection {
     /// When a segment that `side` sends now arrives.
     fn arrival(&self, side: usize) -> Instant {
-        let delay = self
-            .world
-            .link_delay(self.addrs[side].ip(), self.addrs[1 - side].ip());
+        let delay = self.world.link_delay(self.addrs[side].ip(), self.addrs[1 - side].ip());
         let mut pipe = self.pipes[side].borrow_mut();
         let soonest = self.world.now() + delay;
         let at = pipe.last_arrival.map_or(soonest, |last| last.max(soonest));
@@ -73,8 +71,7 @@ impl Connection {
         self.world.mark_bytes(Mark::Send, bytes);
         self.pipes[side].borrow_mut().outstanding += bytes.len();
         let (connection, bytes) = (self.clone(), BytesMut::from(bytes));
-        self.world
-            .at(self.arrival(side), move || connection.deliver(side, &bytes));
+        self.world.at(self.arrival(side), move || connection.deliver(side, &bytes));
     }
 
     fn deliver(self: &Rc<Self>, side: usize, bytes: &[u8]) {
@@ -131,8 +128,7 @@ impl Connection {
     /// Tells the other end of `side` that the connection is no more.
     fn send_reset(self: &Rc<Self>, side: usize) {
         let connection = self.clone();
-        self.world
-            .at(self.arrival(side), move || connection.reset(1 - side));
+        self.world.at(self.arrival(side), move || connection.reset(1 - side));
     }
 
     fn reset(&self, side: usize) {
@@ -161,10 +157,7 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let unread = !self.connection.pipes[1 - self.side]
-            .borrow()
-            .arrived
-            .is_empty();
+        let unread = !self.connection.pipes[1 - self.side].borrow().arrived.is_empty();
         self.connection.ends[self.side].borrow_mut().closed = true;
         if self.connection.ends[self.side].borrow().reset {
             return;
@@ -190,16 +183,9 @@ impl SimStream {
     ) -> impl Future<Output = io::Result<SimStream>> + use<> {
         let (world, node, process) = (seat.world.clone(), seat.node.clone(), seat.process.clone());
         async move {
-            let near = if addr.ip().is_loopback() {
-                addr.ip()
-            } else {
-                IpAddr::V4(node.ip)
-            };
-            let far = if addr.ip().is_loopback() {
-                Some(node.clone())
-            } else {
-                world.node_at(addr.ip())
-            };
+            let near = if addr.ip().is_loopback() { addr.ip() } else { IpAddr::V4(node.ip) };
+            let far =
+                if addr.ip().is_loopback() { Some(node.clone()) } else { world.node_at(addr.ip()) };
             let local = SocketAddr::new(near, node.ports.free_port());
             let Some(far) = far else {
                 crate::time::sleep(UNREACHABLE_AFTER).await;

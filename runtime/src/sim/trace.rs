@@ -28,9 +28,7 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn new() -> Trace {
-        Trace {
-            hasher: RefCell::new(DefaultHasher::new()),
-        }
+        Trace { hasher: RefCell::new(DefaultHasher::new()) }
     }
 
     pub(super) fn mark(&self, mark: Mark, at: u64, what: u64) {

@@ -171,20 +171,14 @@ impl World {
 
     /// A delay between `min` and `max` microseconds.
     pub(super) fn delay(&self, min: u64, max: u64) -> Duration {
-        let nanos = self
-            .delay_rng
-            .borrow_mut()
-            .random_range(min * 1000..=max * 1000);
+        let nanos = self.delay_rng.borrow_mut().random_range(min * 1000..=max * 1000);
         Duration::from_nanos(nanos)
     }
 
     // --- nodes
 
     pub(super) fn add_node(&self, name: &str, ip: Ipv4Addr) -> Rc<NodeState> {
-        assert!(
-            !ip.is_loopback() && !ip.is_unspecified(),
-            "{ip} is not the address of a node"
-        );
+        assert!(!ip.is_loopback() && !ip.is_unspecified(), "{ip} is not the address of a node");
         let process = self.new_process();
         let mut nodes = self.nodes.borrow_mut();
         let taken = nodes.iter().any(|node| node.name == name || node.ip == ip);
@@ -204,26 +198,15 @@ impl World {
     fn new_process(&self) -> Rc<Process> {
         let pid = self.next_pid.get();
         self.next_pid.set(pid + 1);
-        Rc::new(Process {
-            pid,
-            crashed: Cell::new(false),
-        })
+        Rc::new(Process { pid, crashed: Cell::new(false) })
     }
 
     pub(super) fn node_at(&self, ip: IpAddr) -> Option<Rc<NodeState>> {
-        self.nodes
-            .borrow()
-            .iter()
-            .find(|node| IpAddr::V4(node.ip) == ip)
-            .cloned()
+        self.nodes.borrow().iter().find(|node| IpAddr::V4(node.ip) == ip).cloned()
     }
 
     pub(super) fn node_named(&self, name: &str) -> Option<Rc<NodeState>> {
-        self.nodes
-            .borrow()
-            .iter()
-            .find(|node| node.name == name)
-            .cloned()
+        self.nodes.borrow().iter().find(|node| node.name == name).cloned()
     }
 
     pub(super) fn crash(&self, node: &NodeState) {

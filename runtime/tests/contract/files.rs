@@ -1,0 +1,222 @@
+//! Files.
+
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::{BLOCK, Buffer, File, IoError, OpenMode, Slice, sleep, timeout};
+
+use crate::harness::Env;
+
+fn filled(len: usize, byte: u8) -> Rc<Buffer> {
+    let mut buffer = runtime::buffer(len);
+    buffer.fill(byte);
+    Rc::new(buffer)
+}
+
+/// `len` bytes of which no two blocks are the same.
+fn pattern(len: usize) -> Rc<Buffer> {
+    let mut buffer = runtime::buffer(len);
+    for (i, chunk) in buffer.chunks_exact_mut(8).enumerate() {
+        chunk.copy_from_slice(&(i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    }
+    Rc::new(buffer)
+}
+
+async fn create(env: &Env, name: &str) -> File {
+    File::open(env.path(name), OpenMode::CreateNew).await.unwrap()
+}
+
+fn kind<T>(result: Result<T, IoError>) -> ErrorKind {
+    result.err().expect("it must fail").kind()
+}
+
+pub async fn open_modes_and_their_errors(env: Env) {
+    let path = env.path("a");
+    assert_eq!(kind(File::open(&path, OpenMode::ReadWrite).await), ErrorKind::NotFound);
+    assert_eq!(kind(File::open(&path, OpenMode::ReadOnly).await), ErrorKind::NotFound);
+    let file = File::open(&path, OpenMode::CreateNew).await.unwrap();
+    assert_eq!(file.path(), path);
+    assert_eq!(file.len().await.unwrap(), 0);
+    file.close().await.unwrap();
+
+    assert_eq!(kind(File::open(&path, OpenMode::CreateNew).await), ErrorKind::AlreadyExists);
+    File::open(&path, OpenMode::ReadWrite).await.unwrap().close().await.unwrap();
+    File::open(&path, OpenMode::ReadOnly).await.unwrap().close().await.unwrap();
+
+    let missing = env.path("no/such/dir");
+    let error = File::open(&missing, OpenMode::CreateNew).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let text = error.to_string();
+    assert!(text.contains("open") && text.contains(missing.to_str().unwrap()), "{text}");
+}
+
+pub async fn written_blocks_are_read_back(env: Env) {
+    let file = create(&env, "a").await;
+    file.write_at(&filled(BLOCK, 1), 0).await.unwrap();
+    file.write_at(&filled(2 * BLOCK, 2), BLOCK as u64).await.unwrap();
+    file.write_at(&filled(BLOCK, 3), BLOCK as u64).await.unwrap();
+    file.sync().await.unwrap();
+    assert_eq!(file.len().await.unwrap(), 3 * BLOCK as u64);
+    file.close().await.unwrap();
+
+    let file = File::open(env.path("a"), OpenMode::ReadOnly).await.unwrap();
+    let read = file.read_at(0, 3 * BLOCK).await.unwrap();
+    assert_eq!(read.len(), 3 * BLOCK);
+    for (block, byte) in [1u8, 3, 2].into_iter().enumerate() {
+        assert!(read[block * BLOCK..(block + 1) * BLOCK].iter().all(|b| *b == byte));
+    }
+}
+
+pub async fn unaligned_reads(env: Env) {
+    let file = create(&env, "a").await;
+    let written = pattern(5 * BLOCK);
+    file.write_at(&written, 0).await.unwrap();
+    let cases = [(0, 1), (1, 1), (4095, 2), (511, 513), (4096, 4096), (4097, 8190), (20479, 1)];
+    for (pos, len) in cases {
+        let read = file.read_at(pos as u64, len).await.unwrap();
+        assert_eq!(&read[..], &written[pos..pos + len], "{len} bytes at {pos}");
+    }
+}
+
+pub async fn reads_at_the_end(env: Env) {
+    let file = create(&env, "a").await;
+    assert_eq!(file.read_at(0, 100).await.unwrap().len(), 0, "an empty file");
+    let written = pattern(2 * BLOCK);
+    file.write_at(&written, 0).await.unwrap();
+    let end = 2 * BLOCK as u64;
+    assert_eq!(&file.read_at(end - 10, 100).await.unwrap()[..], &written[2 * BLOCK - 10..]);
+    assert_eq!(file.read_at(end, 100).await.unwrap().len(), 0);
+    assert_eq!(file.read_at(end + 5000, 100).await.unwrap().len(), 0);
+    assert_eq!(&file.read_at(0, 10 * BLOCK).await.unwrap()[..], &written[..]);
+    assert_eq!(file.read_at(7, 0).await.unwrap().len(), 0, "nothing wanted, nothing read");
+
+    // An end inside a block.
+    file.truncate(5000).await.unwrap();
+    assert_eq!(&file.read_at(4990, 100).await.unwrap()[..], &written[4990..5000]);
+    assert_eq!(file.read_at(5000, 1).await.unwrap().len(), 0);
+    assert_eq!(file.read_at(6000, 100).await.unwrap().len(), 0);
+    assert_eq!(&file.read_at(4096, 904).await.unwrap()[..], &written[4096..5000]);
+}
+
+pub async fn allocate_reads_zero(env: Env) {
+    let file = create(&env, "a").await;
+    file.write_at(&filled(BLOCK, 9), 0).await.unwrap();
+    file.allocate(1 << 20).await.unwrap();
+    assert_eq!(file.len().await.unwrap(), 1 << 20);
+    let read = file.read_at(0, 1 << 20).await.unwrap();
+    assert_eq!(read.len(), 1 << 20);
+    assert!(read[..BLOCK].iter().all(|b| *b == 9), "what was there stays");
+    assert!(read[BLOCK..].iter().all(|b| *b == 0));
+    file.allocate(BLOCK as u64).await.unwrap();
+    assert_eq!(file.len().await.unwrap(), 1 << 20, "allocating less does not cut");
+}
+
+pub async fn truncate_cuts_and_extends(env: Env) {
+    let file = create(&env, "a").await;
+    file.write_at(&filled(3 * BLOCK, 5), 0).await.unwrap();
+    file.truncate(BLOCK as u64 + 100).await.unwrap();
+    assert_eq!(file.len().await.unwrap(), BLOCK as u64 + 100);
+    file.truncate(3 * BLOCK as u64).await.unwrap();
+    let read = file.read_at(0, 3 * BLOCK).await.unwrap();
+    assert_eq!(read.len(), 3 * BLOCK);
+    assert!(read[..BLOCK + 100].iter().all(|b| *b == 5));
+    assert!(read[BLOCK + 100..].iter().all(|b| *b == 0), "what was cut off does not come back");
+}
+
+pub async fn large_write_and_read(env: Env) {
+    // Larger than the memory that is registered with a ring.
+    let file = create(&env, "a").await;
+    let written = pattern(8 << 20);
+    file.write_at(&written, BLOCK as u64).await.unwrap();
+    let read = file.read_at(BLOCK as u64 + 1, (8 << 20) - 2).await.unwrap();
+    assert!(read[..] == written[1..written.len() - 1]);
+    // Many reads held at once: they cannot use up anything.
+    let mut held = Vec::new();
+    for i in 0..64u64 {
+        held.push(file.read_at(BLOCK as u64 + (i << 16), 64 << 10).await.unwrap());
+    }
+    for (i, read) in held.iter().enumerate() {
+        assert!(read[..] == written[i << 16..(i + 1) << 16]);
+    }
+}
+
+pub async fn read_only_refuses_writes(env: Env) {
+    create(&env, "a").await.close().await.unwrap();
+    let file = File::open(env.path("a"), OpenMode::ReadOnly).await.unwrap();
+    let error = file.write_at(&filled(BLOCK, 1), 0).await.err().unwrap();
+    assert_eq!(error.source.raw_os_error(), Some(libc::EBADF));
+    assert!(error.to_string().contains("write"));
+    assert!(file.truncate(0).await.is_err());
+    assert_eq!(file.len().await.unwrap(), 0);
+}
+
+pub async fn writes_overlap_in_any_order(env: Env) {
+    let file = Rc::new(create(&env, "a").await);
+    let tasks: Vec<_> = (0..16u8)
+        .map(|i| {
+            let file = file.clone();
+            runtime::spawn(async move {
+                file.write_at(&filled(BLOCK, i), u64::from(i) * BLOCK as u64).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await;
+    }
+    let read = file.read_at(0, 16 * BLOCK).await.unwrap();
+    for (i, block) in read.chunks_exact(BLOCK).enumerate() {
+        assert!(block.iter().all(|b| usize::from(*b) == i));
+    }
+}
+
+pub async fn buffers_are_aligned_and_zero(env: Env) {
+    let file = create(&env, "a").await;
+    for len in [1, 4095, 4096, 4097, 1 << 20] {
+        let mut buffer = file.buffer(len);
+        assert_eq!(buffer.len(), len);
+        assert_eq!(buffer.as_ptr() as usize % BLOCK, 0);
+        assert!(buffer.iter().all(|b| *b == 0));
+        buffer.fill(0xab); // the next one may get this memory
+        buffer.shrink_to(1);
+        assert_eq!(buffer[..], [0xab]);
+    }
+}
+
+pub async fn slices_share_the_buffer(_env: Env) {
+    let whole = pattern(BLOCK);
+    let slice = Slice::new(whole.clone(), 10..100);
+    let part = slice.slice(5..20);
+    assert_eq!(&part[..], &whole[15..30]);
+    assert_eq!(part.as_ptr(), whole[15..].as_ptr(), "nothing is copied");
+    assert_eq!(part.slice(15..15).len(), 0);
+    drop((whole, slice));
+    assert_eq!(part.len(), 15, "a slice keeps its buffer");
+    assert_eq!(Slice::empty().len(), 0);
+}
+
+pub async fn a_dropped_write_leaves_the_file_usable(env: Env) {
+    let file = create(&env, "a").await;
+    file.write_at(&filled(BLOCK, 1), 0).await.unwrap();
+    let big = filled(4 << 20, 2);
+    // Dropped at once, or when it has just been handed over: either way the buffer stays whole.
+    drop(file.write_at(&big, BLOCK as u64));
+    assert!(timeout(Duration::from_nanos(1), file.write_at(&big, BLOCK as u64)).await.is_err());
+    drop(big);
+    sleep(Duration::from_millis(50)).await;
+    file.write_at(&filled(BLOCK, 3), 0).await.unwrap();
+    file.sync().await.unwrap();
+    let read = file.read_at(0, 5 << 20).await.unwrap();
+    assert!(read[..BLOCK].iter().all(|b| *b == 3));
+    assert!(read[BLOCK..].iter().all(|b| *b == 2 || *b == 0), "old or new, nothing else");
+}
+
+pub async fn removed_files_stay_open(env: Env) {
+    let file = create(&env, "a").await;
+    file.write_at(&filled(BLOCK, 1), 0).await.unwrap();
+    runtime::fs::remove_file(env.path("a")).await.unwrap();
+    assert_eq!(file.read_at(0, 10).await.unwrap()[..], [1; 10]);
+    let other = create(&env, "a").await;
+    assert_eq!(other.len().await.unwrap(), 0);
+    file.close().await.unwrap();
+}

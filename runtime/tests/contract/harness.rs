@@ -1,0 +1,74 @@
+//! Runs one test of the suite on one backend.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::sim::Simulation;
+use runtime::{Placement, Spec};
+
+/// Time that one test may take, real or virtual.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Seeds that each test runs under.
+const SEEDS: std::ops::Range<u64> = 1..9;
+
+/// What a test may use.
+#[derive(Clone)]
+pub struct Env {
+    /// An empty directory.
+    pub dir: PathBuf,
+    /// An address of this host that others could reach.
+    pub ip: IpAddr,
+}
+
+impl Env {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Any free port.
+    pub fn any_port(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, 0)
+    }
+}
+
+pub fn on_uring<F, Fut>(name: &str, test: F)
+where
+    F: FnOnce(Env) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("contract-{name}-{}", std::process::id()));
+    // What a killed run has left.
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(&dir).unwrap();
+    let env = Env { dir: dir.clone(), ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let spec = Spec { name: name.to_owned(), placement: Placement::Any };
+    let executor = runtime::start(spec, move || async move {
+        runtime::timeout(LIMIT, test(env)).await.expect("the test hangs");
+    });
+    let result = executor.unwrap().join();
+    std::fs::remove_dir_all(&dir).unwrap();
+    result.unwrap();
+}
+
+pub fn on_sim<F, Fut>(test: F)
+where
+    F: FnOnce(Env) -> Fut + Send + Copy + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    for seed in SEEDS {
+        let sim = Simulation::new(seed);
+        let ip = Ipv4Addr::new(10, 0, 0, 1);
+        let node = sim.node("n0", ip);
+        let env = Env { dir: PathBuf::from("/data"), ip: IpAddr::V4(ip) };
+        let executor = node.start("test", move || async move {
+            runtime::fs::create_dir_all(&env.dir).await.unwrap();
+            test(env).await;
+        });
+        let result = sim.join(executor, LIMIT);
+        assert!(result.is_ok(), "the test hangs under seed {seed}");
+    }
+}

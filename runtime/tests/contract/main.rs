@@ -1,0 +1,106 @@
+//! What every backend of the runtime must do, run against each: uring on the real machine, sim under several seeds.
+
+mod channels;
+mod directories;
+mod files;
+mod harness;
+mod net;
+mod net_ends;
+mod tasks;
+mod timers;
+
+/// Every test of the suite, once a backend.
+macro_rules! contract {
+    ($($module:ident { $($test:ident)* })*) => {
+        mod uring {
+            $($(
+                #[test]
+                fn $test() {
+                    crate::harness::on_uring(stringify!($test), crate::$module::$test);
+                }
+            )*)*
+        }
+        mod sim {
+            $($(
+                #[test]
+                fn $test() {
+                    crate::harness::on_sim(crate::$module::$test);
+                }
+            )*)*
+        }
+    };
+}
+
+contract! {
+    files {
+        open_modes_and_their_errors
+        written_blocks_are_read_back
+        unaligned_reads
+        reads_at_the_end
+        allocate_reads_zero
+        truncate_cuts_and_extends
+        large_write_and_read
+        read_only_refuses_writes
+        writes_overlap_in_any_order
+        buffers_are_aligned_and_zero
+        slices_share_the_buffer
+        a_dropped_write_leaves_the_file_usable
+        removed_files_stay_open
+    }
+    directories {
+        create_list_and_exists
+        rename_replaces
+        missing_names_are_errors
+        space_is_plausible
+        lock_conflicts_and_is_released
+    }
+    net {
+        echo
+        large_transfer_both_ways
+        back_pressure
+        many_connections
+        port_in_use_names_the_port
+        listener_port_is_free_after_drop
+        resolve_addresses_and_names
+        foreign_address_is_refused
+    }
+    net_ends {
+        half_close
+        refused
+        reset_by_zero_linger
+        end_by_plain_close
+        reset_when_unread
+        write_to_a_closed_peer_fails
+        accept_is_cancel_safe
+        read_is_cancel_safe
+        dropped_listener_resets_the_unaccepted
+    }
+    timers {
+        sleep_takes_at_least_its_time
+        timeouts
+        sleepers_wake_in_order
+        clocks_move_forward
+        yields_let_io_and_timers_through
+    }
+    tasks {
+        spawn_returns_the_output
+        spawned_tasks_start_after_the_caller_suspends
+        dropped_tasks_are_cancelled
+        detached_tasks_run_on
+        an_executor_ends_with_its_tasks
+        a_task_may_cancel_itself
+        random_numbers
+        panics_do_not_give_a_result
+    }
+    channels {
+        oneshot_values_and_closing
+        mpsc_is_bounded_and_ordered
+        mpsc_closing
+        mpsc_waiting_senders_take_turns
+        notify
+        flag
+        mailbox_across_executors
+        mailbox_is_bounded_and_closes
+        promises
+    }
+}
