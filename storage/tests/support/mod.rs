@@ -1,6 +1,7 @@
 //! A store and what its tests need around it.
 
 #![allow(clippy::disallowed_methods, reason = "a test makes and removes its own directory")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
 use std::future::Future;

@@ -1,0 +1,191 @@
+//! Random histories of one store in the simulator: appends, deaths of the process at any moment, and
+//! starts again. Whatever was told to be committed must be there, at the place that was told.
+//!
+//! `SEEDS=n` runs so many fresh seeds beside the fixed ones (from `SEEDS_FROM`, else wherever the process
+//! id leads), `SEED=s` one seed alone. A failure names its seed.
+
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
+mod support;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::{PhysicalOffset, QueueId, QueueOffset, Record};
+use runtime::sim::Simulation;
+use storage::{AppendError, Event, Flush, Options, Store, What};
+use support::{body, draft, open, options};
+
+const FIXED: std::ops::Range<u64> = 0..16;
+const FRESH: u64 = 4;
+const LIVES: u64 = 5;
+const QUEUES: u32 = 3;
+
+/// A message that the store has told to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    number: u64,
+    queue: QueueId,
+    offset: QueueOffset,
+    physical: PhysicalOffset,
+}
+
+/// What outlives the process: the messages that were told, and how many were ever appended.
+#[derive(Debug, Default)]
+struct Witness {
+    told: Vec<Told>,
+    appended: u64,
+}
+
+type Shared = Arc<Mutex<Witness>>;
+
+fn witness<T>(shared: &Shared, change: impl FnOnce(&mut Witness) -> T) -> T {
+    change(&mut shared.lock().expect("no test thread has panicked"))
+}
+
+fn random_options(dir: &Path) -> Options {
+    let mut options = options(dir);
+    if runtime::random_below(2) == 0 {
+        options.flush = Flush::Async { interval: Duration::from_millis(5) };
+    }
+    options.tail_budget = [8 * 1024, 64 * 1024, 1024 * 1024][runtime::random_below(3) as usize];
+    options
+}
+
+/// One life: recovers, checks everything told before, then appends until it is killed.
+async fn live(dir: PathBuf, shared: Shared) {
+    let opened = open(random_options(&dir)).await;
+    check(&opened.store, &shared).await;
+    let (store, mut events) = (opened.store, opened.events);
+    if !store.has_topic("T") {
+        store.append_create_topic("T", QUEUES, b"").expect("room");
+    }
+    let reader = Arc::clone(&shared);
+    // Numbers of appended messages, in the order in which they come back.
+    let (sender, mut appended) = runtime::channel::mpsc::<(u64, QueueId)>(100_000);
+    let apply = runtime::spawn(async move {
+        loop {
+            match events.next().await {
+                Event::Committed(applied) => {
+                    let What::Messages(records) = applied.what else { continue };
+                    for record in records {
+                        let (number, queue) = appended.recv().await.expect("it was appended");
+                        assert_eq!(queue, record.queue);
+                        let (offset, physical) = (record.queue_offset, record.physical);
+                        let told = Told { number, queue, offset, physical };
+                        witness(&reader, |witness| witness.told.push(told));
+                    }
+                }
+                other => panic!("the store stopped working: {other:?}"),
+            }
+        }
+    });
+    loop {
+        for _ in 0..runtime::random_below(8) {
+            append(&store, &shared, &sender);
+        }
+        runtime::sleep(Duration::from_micros(runtime::random_below(2_000))).await;
+        if runtime::random_below(200) == 0 {
+            drop(apply);
+            return; // ends without a stop, which is a death too
+        }
+    }
+}
+
+fn append(store: &Store, shared: &Shared, sender: &runtime::channel::Sender<(u64, QueueId)>) {
+    let number = witness(shared, |witness| witness.appended);
+    let queue = QueueId(runtime::random_below(u64::from(QUEUES)) as u32);
+    let large = runtime::random_below(40) == 0;
+    let text = if large { vec![number as u8; 700_000] } else { body(number) };
+    match store.append_message(&draft("T", queue, &text)) {
+        Ok(()) => {
+            witness(shared, |witness| witness.appended += 1);
+            assert!(
+                sender.try_send((number, queue)).is_ok(),
+                "the test's own queue is long enough"
+            );
+        }
+        Err(AppendError::Busy { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn check(store: &Store, shared: &Shared) {
+    let told = witness(shared, |witness| witness.told.clone());
+    for told in &told {
+        let range = store.queue("T", told.queue).expect("the queue is there");
+        assert!(told.offset < range.max, "{told:?} is lost, the queue ends at {}", range.max);
+        let bytes = store.record_at(told.physical).await.expect("what was told can be read");
+        let record = Record::parse(&bytes).expect("a record");
+        assert_eq!((record.queue_id(), record.queue_offset()), (told.queue, told.offset));
+        let large = record.body().len() == 700_000;
+        let expected = if large { vec![told.number as u8; 700_000] } else { body(told.number) };
+        assert!(record.body() == expected, "{told:?} has another body");
+    }
+    for queue in (0..QUEUES).map(QueueId) {
+        let Some(range) = store.queue("T", queue) else { continue };
+        let mut due = range.min;
+        store.units("T", queue, range.min, usize::MAX, |offset, _| {
+            assert_eq!(offset, due, "queue {queue} has a gap");
+            due = due.plus(1);
+            std::ops::ControlFlow::Continue(())
+        });
+        assert_eq!(due, range.max);
+    }
+}
+
+fn history(seed: u64) -> u64 {
+    let simulation = Simulation::new(seed);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let shared = Shared::default();
+    let mut lengths = seed;
+    for life in 0..LIVES {
+        let mine = Arc::clone(&shared);
+        let executor = node.start("store", move || live(PathBuf::from("/store"), mine));
+        lengths = lengths.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(life);
+        simulation.run_for(Duration::from_micros(50_000 + (lengths >> 40) % 400_000));
+        node.crash();
+        drop(executor);
+    }
+    let mine = Arc::clone(&shared);
+    let last = node.start("last", move || async move {
+        let opened = open(options(Path::new("/store"))).await;
+        check(&opened.store, &mine).await;
+        opened.stop().await;
+    });
+    simulation.join(last, Duration::from_secs(600)).expect("the last life ends");
+    let told = witness(&shared, |witness| witness.told.len());
+    assert!(told > 0, "a history in which nothing was committed shows nothing");
+    simulation.trace_hash()
+}
+
+fn run(seed: u64) -> u64 {
+    let ran = std::panic::catch_unwind(|| history(seed));
+    ran.unwrap_or_else(|_| panic!("seed {seed} fails; run it alone with SEED={seed}"))
+}
+
+#[test]
+fn committed_messages_survive_any_death() {
+    if let Some(seed) = number("SEED") {
+        run(seed);
+        return;
+    }
+    let fresh = number("SEEDS").unwrap_or(FRESH);
+    let start = number("SEEDS_FROM").unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    for seed in FIXED.chain(start..start + fresh) {
+        run(seed);
+    }
+    println!("{} fixed seeds, fresh seeds {start}..{}", FIXED.end, start + fresh);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
