@@ -23,6 +23,11 @@ use crate::limits::Limits;
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
+    /// The number itself.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+
     fn next() -> ConnectionId {
         thread_local!(static LAST: Cell<u64> = const { Cell::new(0) });
         let id = LAST.get() + 1;

@@ -1,0 +1,99 @@
+//! `mqnamesrv`: the NameServer as a process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use namesrv::{Config, KEYS, limits};
+use runtime::{IoError, Placement, Spec};
+use transport::BindError;
+
+/// NameServer of a RocketMQ-compatible cluster: tells clients which broker has which queues.
+#[derive(Parser)]
+#[command(name = "mqnamesrv", version)]
+struct Args {
+    /// Configuration file (Java properties); without it every key has its default
+    #[arg(short = 'c', long = "configFile", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print the configuration and exit
+    #[arg(short = 'p', long = "printConfigItem")]
+    print: bool,
+}
+
+/// Why the process ends with an error. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Unreadable(#[from] IoError),
+    #[error("the configuration is wrong:\n{0}")]
+    Config(#[from] ::config::ConfigErrors),
+    #[error("{0}")]
+    Probe(#[from] runtime::probe::ProbeError),
+    #[error("{0}")]
+    Start(#[from] runtime::executor::StartError),
+    #[error("{0}")]
+    Died(#[from] runtime::executor::JoinError),
+    #[error("{0}; listenPort and bindAddress in the configuration file choose another address")]
+    Bind(#[from] BindError),
+}
+
+fn main() -> ExitCode {
+    let help = format!("Keys of the configuration file that have an effect:\n\n{}", KEYS.help());
+    let matches = Args::command().after_long_help(help).get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    runtime::process::abort_on_panic();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("mqnamesrv: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let file = match &args.config {
+        Some(path) => {
+            let text = runtime::process::read_config_file(path, limits::MAX_CONFIG_FILE)?;
+            Some((path.display().to_string(), text))
+        }
+        None => None,
+    };
+    let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let (config, settings, warnings) = Config::load(file)?;
+    if args.print {
+        for warning in warnings {
+            eprintln!("warning: {warning}");
+        }
+        print!("{}", settings.listing());
+        return Ok(());
+    }
+    log_to_stdout();
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    runtime::probe::probe(None)?;
+    let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
+    runtime::start(spec, move || serve(config))?.join()?
+}
+
+/// Serves until SIGTERM or SIGINT.
+async fn serve(config: Config) -> Result<(), Failure> {
+    let mut signals = runtime::process::stop_signals()?;
+    let server = namesrv::start(config).await?;
+    let signal = signals.next().await;
+    tracing::info!(?signal, "stopping");
+    server.stop().await;
+    Ok(())
+}
+
+/// One line an event; `RUST_LOG` chooses which, `info` and above by default.
+fn log_to_stdout() {
+    use std::io::IsTerminal;
+
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stdout().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_target(false).init();
+}

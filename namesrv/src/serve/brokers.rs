@@ -1,0 +1,155 @@
+//! What brokers ask for.
+
+use std::time::Duration;
+
+use remoting::ResponseCode;
+use remoting::body::{
+    Body, BrokerMemberGroup, DataVersion, KvTable, MemberGroupReply, RegisterBrokerBody,
+    TopicConfig, body_crc,
+};
+use remoting::header::DecodeExt;
+use remoting::header::route::{
+    BrokerHeader, BrokerHeartbeatHeader, DataVersionReply, MemberGroupHeader, RegisterBrokerHeader,
+    RegisterBrokerReply,
+};
+use remoting::route::Perm;
+
+use super::answer::{Answer, Failure};
+use super::{Request, State, link, tell};
+use crate::kv::ORDER_TOPICS;
+use crate::routes::{Gone, Process, Queues, Registration, Topic, Version};
+
+impl State {
+    /// 103. The body is JSON, or compressed, or absent (a broker without topics).
+    pub(super) fn register(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = RegisterBrokerHeader::decode(request.code, &request.command.ext)?;
+        let expected = header.body_crc32.unwrap_or(0);
+        if expected != 0 && expected != body_crc(request.body) {
+            let remark = "crc32 not match: the registration was damaged on its way, send it again";
+            return Err(Failure::new(ResponseCode::SystemError, remark));
+        }
+        let body = if request.body.is_empty() {
+            RegisterBrokerBody::default()
+        } else if header.compressed == Some(true) {
+            RegisterBrokerBody::decode_compressed(request.body, request.command.version)?
+        } else {
+            RegisterBrokerBody::decode(request.body)?
+        };
+        let registration = Registration {
+            process: process(header.cluster_name, header.broker_addr),
+            name: header.broker_name.to_owned(),
+            id: header.broker_id,
+            ha_addr: header.ha_server_addr.to_owned(),
+            timeout: header.heartbeat_timeout_millis.and_then(timeout),
+            acting_master: header.enable_acting_master,
+            version: version(body.topics.data_version),
+            topics: body.topics.topic_config_table.into_values().map(topic).collect(),
+            link: link(request.connection),
+        };
+        let topics = registration.topics.len();
+        let accepted = self.routes.borrow_mut().register(self.moment(), registration)?;
+        self.links.borrow_mut().insert(link(request.connection), request.connection.clone());
+        if accepted.joined {
+            let RegisterBrokerHeader { cluster_name, broker_name, broker_id, broker_addr, .. } =
+                header;
+            tracing::info!(cluster = %cluster_name, broker = %broker_name, id = broker_id, addr = %broker_addr, topics, "broker registered");
+        }
+        if let Some(before) = accepted.replaced {
+            tracing::warn!(
+                "broker {} id {} was at {before} and is now at {}: are two brokers configured with the same name and id?",
+                header.broker_name,
+                header.broker_id,
+                header.broker_addr,
+            );
+        }
+        let (ha, master) = accepted.master.unzip();
+        let reply =
+            RegisterBrokerReply { ha_server_addr: ha.as_deref(), master_addr: master.as_deref() };
+        Ok(self.with_order_topics(Answer::ok().with_ext(&reply)))
+    }
+
+    fn with_order_topics(&self, answer: Answer) -> Answer {
+        match self.kv.borrow().space(ORDER_TOPICS) {
+            Some(table) if self.config.order_to_brokers => {
+                answer.with_body(&KvTable { table: table.clone() })
+            }
+            _ => answer,
+        }
+    }
+
+    /// 104.
+    pub(super) fn unregister(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = BrokerHeader::decode(request.code, &request.command.ext)?;
+        let process = process(header.cluster_name, header.broker_addr);
+        if let Some(left) = self.routes.borrow_mut().unregister(&process) {
+            tell(&left, Gone::Unregistered);
+        }
+        Ok(Answer::ok())
+    }
+
+    /// 904.
+    pub(super) fn heartbeat(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = BrokerHeartbeatHeader::decode(request.code, &request.command.ext)?;
+        let process = process(header.cluster_name, header.broker_addr);
+        if !self.routes.borrow_mut().heard(self.moment(), &process) {
+            tracing::debug!(
+                broker = header.broker_name,
+                addr = header.broker_addr,
+                "heartbeat of a broker that has not registered"
+            );
+        }
+        Ok(Answer::ok())
+    }
+
+    /// 322.
+    pub(super) fn query_data_version(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = BrokerHeader::decode(request.code, &request.command.ext)?;
+        let theirs = version(DataVersion::decode(request.body)?);
+        let process = process(header.cluster_name, header.broker_addr);
+        let (changed, known) = self.routes.borrow_mut().compare(self.moment(), &process, theirs);
+        let answer = Answer::ok().with_ext(&DataVersionReply { changed });
+        Ok(match known {
+            Some(known) => answer.with_body(&DataVersion {
+                counter: known.counter,
+                state_version: known.state,
+                timestamp: known.timestamp,
+            }),
+            None => answer,
+        })
+    }
+
+    /// 901.
+    pub(super) fn member_group(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = MemberGroupHeader::decode(request.code, &request.command.ext)?;
+        let known = self.routes.borrow().broker(header.broker_name);
+        let group = BrokerMemberGroup {
+            broker_addrs: known.map(|broker| broker.addrs).unwrap_or_default(),
+            broker_name: header.broker_name.to_owned(),
+            cluster: header.cluster_name.to_owned(),
+        };
+        Ok(Answer::ok().with_body(&MemberGroupReply { broker_member_group: Some(group) }))
+    }
+}
+
+fn process(cluster: &str, addr: &str) -> Process {
+    Process { cluster: cluster.to_owned(), addr: addr.to_owned() }
+}
+
+fn version(version: DataVersion) -> Version {
+    Version { state: version.state_version, timestamp: version.timestamp, counter: version.counter }
+}
+
+/// A broker that names no sensible time gets the usual one.
+fn timeout(millis: i64) -> Option<Duration> {
+    u64::try_from(millis).ok().filter(|&millis| millis > 0).map(Duration::from_millis)
+}
+
+fn topic(config: TopicConfig) -> Topic {
+    let queues = Queues {
+        read: config.read_queue_nums,
+        write: config.write_queue_nums,
+        perm: Perm(config.perm),
+        sys_flag: config.topic_sys_flag,
+    };
+    Topic { name: config.topic_name, queues }
+}
