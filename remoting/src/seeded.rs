@@ -23,19 +23,4 @@ impl Seeded {
         let bound = u64::try_from(bound).expect("usize fits u64");
         usize::try_from(self.next() % bound).expect("smaller than a usize")
     }
-
-    /// Any 32-bit number.
-    pub fn i32(&mut self) -> i32 {
-        let bytes = self.next().to_le_bytes();
-        i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
-    }
-
-    /// Up to `max` characters, many of which mean something to JSON.
-    pub fn text(&mut self, max: usize) -> String {
-        const LETTERS: [char; 16] = [
-            'a', 'Z', '0', '"', '\\', '{', '}', '[', ':', ',', '\n', '\u{1}', '\u{7f}', 'é',
-            '\u{fffd}', '😀',
-        ];
-        (0..self.below(max + 1)).map(|_| LETTERS[self.below(LETTERS.len())]).collect()
-    }
 }

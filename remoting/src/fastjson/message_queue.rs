@@ -87,6 +87,17 @@ mod tests {
         MessageQueue { topic: topic.to_owned(), broker_name: broker_name.to_owned(), queue_id }
     }
 
+    /// Up to `max` characters, many of which mean something to JSON.
+    fn text(seeded: &mut Seeded, max: usize) -> String {
+        let letters: Vec<char> = "aZ0\"\\{}[]:,\n\u{1}\u{7f}é\u{fffd}😀".chars().collect();
+        (0..seeded.below(max + 1)).map(|_| letters[seeded.below(letters.len())]).collect()
+    }
+
+    fn number(seeded: &mut Seeded) -> i32 {
+        let extremes = [0, 1, -1, i32::MIN, i32::MAX, 1_000_003];
+        extremes[seeded.below(extremes.len())]
+    }
+
     #[test]
     fn maps_are_written_with_objects_as_keys() {
         let map = MqMap::from([(queue("T", "b", 1), 10_i64), (queue("T", "b", 0), 9)]);
@@ -113,14 +124,15 @@ mod tests {
         for _ in 0..500 {
             let mut map = MqMap::new();
             for _ in 0..seeded.below(6) {
-                let queue = queue(&seeded.text(12), &seeded.text(12), seeded.i32());
-                map.insert(queue, (seeded.i32(), seeded.text(5)));
+                let queue =
+                    queue(&text(&mut seeded, 12), &text(&mut seeded, 12), number(&mut seeded));
+                map.insert(queue, (number(&mut seeded), text(&mut seeded, 5)));
             }
-            let text = to_vec(&map).unwrap();
-            assert_eq!(from_slice::<MqMap<(i32, String)>>(&text).unwrap(), map);
+            let json = to_vec(&map).unwrap();
+            assert_eq!(from_slice::<MqMap<(i32, String)>>(&json).unwrap(), map);
             let set: Vec<_> = map.into_keys().collect();
-            let text = to_vec(&set).unwrap();
-            assert_eq!(from_slice::<Vec<MessageQueue>>(&text).unwrap(), set);
+            let json = to_vec(&set).unwrap();
+            assert_eq!(from_slice::<Vec<MessageQueue>>(&json).unwrap(), set);
         }
     }
 }
