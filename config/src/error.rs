@@ -135,7 +135,5 @@ pub enum Warning {
 }
 
 fn hint(nearest: &Option<&'static str>) -> String {
-    nearest
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

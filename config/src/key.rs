@@ -166,13 +166,7 @@ impl Key {
             Kind::OneOf(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
             Kind::Text | Kind::List(_) => true,
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(ValueError {
-                allowed: self.kind.to_string(),
-            })
-        }
+        if fits { Ok(()) } else { Err(ValueError { allowed: self.kind.to_string() }) }
     }
 }
 
@@ -188,17 +182,11 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Bool => write!(f, "true or false"),
-            Kind::Int {
-                min: i64::MIN,
-                max: i64::MAX,
-            } => write!(f, "a whole number"),
+            Kind::Int { min: i64::MIN, max: i64::MAX } => write!(f, "a whole number"),
             Kind::Int { min, max: i64::MAX } => write!(f, "a whole number, {min} or more"),
             Kind::Int { min, max } => write!(f, "a whole number from {min} to {max}"),
             Kind::Size { min, max } => {
-                write!(
-                    f,
-                    "a number of bytes from {min} to {max}, also as 64KiB, 64MiB, 64GiB"
-                )
+                write!(f, "a number of bytes from {min} to {max}, also as 64KiB, 64MiB, 64GiB")
             }
             Kind::OneOf(words) => write!(f, "{}", words.join(" or ")),
             Kind::Text => write!(f, "any text"),
@@ -219,11 +207,7 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
 
 pub(crate) fn parse_size(value: &str) -> Option<u64> {
     let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match value[digits.len()..]
-        .trim_start()
-        .to_ascii_lowercase()
-        .as_str()
-    {
+    let shift = match value[digits.len()..].trim_start().to_ascii_lowercase().as_str() {
         "" => 0,
         "kib" => 10,
         "mib" => 20,
@@ -252,9 +236,7 @@ impl Table {
 
     /// The place in the table of a key, by its name or by Apache's; case counts.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.keys
-            .iter()
-            .position(|k| k.name == name || k.apache_name == Some(name))
+        self.keys.iter().position(|k| k.name == name || k.apache_name == Some(name))
     }
 
     /// The key of that name (ours or Apache's).
@@ -289,11 +271,7 @@ impl Table {
                 key.default,
                 key.name
             );
-            assert!(
-                !key.doc.is_empty(),
-                "key `{}` has no documentation",
-                key.name
-            );
+            assert!(!key.doc.is_empty(), "key `{}` has no documentation", key.name);
         }
     }
 }
@@ -317,18 +295,10 @@ mod tests {
         let port = Key::int("listenPort", "9876", 1, 65535, "port");
         assert!(port.check("65535").is_ok());
         let refused = port.check("65536").unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "allowed: a whole number from 1 to 65535"
-        );
+        assert_eq!(refused.to_string(), "allowed: a whole number from 1 to 65535");
         assert!(port.check("").is_err());
 
-        let role = Key::one_of(
-            "brokerRole",
-            "ASYNC_MASTER",
-            &["ASYNC_MASTER", "SLAVE"],
-            "role",
-        );
+        let role = Key::one_of("brokerRole", "ASYNC_MASTER", &["ASYNC_MASTER", "SLAVE"], "role");
         assert!(role.check("slave").is_ok());
         assert!(role.check("LEADER").is_err());
 
@@ -340,10 +310,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "twice")]
     fn a_name_is_in_the_table_once() {
-        static KEYS: Table = Table::new(&[
-            Key::bool("a", "true", "x"),
-            Key::text("b", "", "x").apache("a"),
-        ]);
+        static KEYS: Table =
+            Table::new(&[Key::bool("a", "true", "x"), Key::text("b", "", "x").apache("a")]);
         KEYS.assert_sound();
     }
 

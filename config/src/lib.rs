@@ -20,6 +20,8 @@
 //! assert!(warnings[0].to_string().contains("did you mean `listenPort`"));
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod key;
 mod nearest;

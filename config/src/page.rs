@@ -24,24 +24,13 @@ impl Table {
     /// The keys that do something, for a terminal: name, default, allowed values, documentation.
     pub fn help(&self) -> String {
         let mut out = String::new();
-        let mut keys: Vec<_> = self
-            .keys()
-            .iter()
-            .filter(|k| k.effect == Effect::Full)
-            .collect();
+        let mut keys: Vec<_> = self.keys().iter().filter(|k| k.effect == Effect::Full).collect();
         keys.sort_by_key(|k| k.name);
         for key in keys {
-            let restart = if key.needs_restart {
-                ", needs a restart"
-            } else {
-                ""
-            };
+            let restart = if key.needs_restart { ", needs a restart" } else { "" };
             writeln!(out, "  {} = {}", key.name, key.default)
                 .expect("writing to a string cannot fail");
-            for line in wrapped(
-                &format!("{} ({}{restart})", key.doc, key.kind),
-                HELP_WIDTH - 6,
-            ) {
+            for line in wrapped(&format!("{} ({}{restart})", key.doc, key.kind), HELP_WIDTH - 6) {
                 writeln!(out, "      {line}").expect("writing to a string cannot fail");
             }
         }
@@ -110,21 +99,11 @@ mod tests {
     #[test]
     fn listing_is_sorted_and_can_be_read_back() {
         let mut settings = Settings::defaults(&KEYS);
-        settings
-            .set(&Source::option("-x"), "path", "c:\\data")
-            .unwrap();
+        settings.set(&Source::option("-x"), "path", "c:\\data").unwrap();
         let listing = settings.listing();
-        assert_eq!(
-            listing,
-            "listenPort=9876\nnew=true\nold=false\npath=c:\\\\data\n"
-        );
+        assert_eq!(listing, "listenPort=9876\nnew=true\nold=false\npath=c:\\\\data\n");
         let mut again = Settings::defaults(&KEYS);
-        assert!(
-            again
-                .load(&Source::file("x"), listing.as_bytes())
-                .unwrap()
-                .is_empty()
-        );
+        assert!(again.load(&Source::file("x"), listing.as_bytes()).unwrap().is_empty());
         assert_eq!(again.text("path"), "c:\\data");
     }
 

@@ -57,10 +57,7 @@ pub enum PropertiesError {
 /// The first line that cannot be read.
 pub fn parse(text: &[u8]) -> Result<Vec<Property>, PropertiesError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut lines = Lines {
-        rest: text,
-        number: 0,
-    };
+    let mut lines = Lines { rest: text, number: 0 };
     let mut found = Vec::new();
     while let Some((number, line)) = lines.next_text()? {
         let line = line.trim_start();
@@ -105,10 +102,7 @@ impl<'a> Lines<'a> {
     fn skip_xml_comment(&mut self, began: u32, first: &str) -> Result<(), PropertiesError> {
         let mut line = first;
         while !line.contains("-->") {
-            line = self
-                .next_text()?
-                .ok_or(PropertiesError::OpenComment { line: began })?
-                .1;
+            line = self.next_text()?.ok_or(PropertiesError::OpenComment { line: began })?.1;
         }
         Ok(())
     }
@@ -200,11 +194,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(u32, String, String)> {
-        parse(text.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|p| (p.line, p.key, p.value))
-            .collect()
+        parse(text.as_bytes()).unwrap().into_iter().map(|p| (p.line, p.key, p.value)).collect()
     }
 
     fn one(text: &str) -> (String, String) {
@@ -215,17 +205,9 @@ mod tests {
 
     #[test]
     fn separators_and_blanks() {
-        for text in [
-            "a=b",
-            "a = b",
-            "a:b",
-            "a b",
-            "  a =b  ",
-            "a\t=\tb",
-            "\u{feff}a=b",
-            "a=b\r\n",
-            "a=b\r",
-        ] {
+        for text in
+            ["a=b", "a = b", "a:b", "a b", "  a =b  ", "a\t=\tb", "\u{feff}a=b", "a=b\r\n", "a=b\r"]
+        {
             assert_eq!(one(text), ("a".into(), "b".into()), "{text:?}");
         }
         assert_eq!(one("a="), ("a".into(), String::new()));
@@ -252,10 +234,7 @@ mod tests {
     fn continuation_lines() {
         let text = "a = one,\\\n    two,\\\r\n  three\nb = c:\\\\\nc=d\\";
         let expected = [(1, "a", "one,two,three"), (4, "b", "c:\\"), (5, "c", "d")];
-        assert_eq!(
-            pairs(text),
-            expected.map(|(l, k, v)| (l, k.to_owned(), v.to_owned()))
-        );
+        assert_eq!(pairs(text), expected.map(|(l, k, v)| (l, k.to_owned(), v.to_owned())));
     }
 
     #[test]
@@ -268,22 +247,10 @@ mod tests {
 
     #[test]
     fn errors_name_the_line() {
-        assert_eq!(
-            parse(b"a=1\nb=\xff\n"),
-            Err(PropertiesError::NotUtf8 { line: 2 })
-        );
-        assert_eq!(
-            parse(b"a=\\u12"),
-            Err(PropertiesError::BadUnicodeEscape { line: 1 })
-        );
-        assert_eq!(
-            parse(b"a=\\ud83d"),
-            Err(PropertiesError::BadUnicodeEscape { line: 1 })
-        );
-        assert_eq!(
-            parse(b"a=1\n<!-- x\nb=2\n"),
-            Err(PropertiesError::OpenComment { line: 2 })
-        );
+        assert_eq!(parse(b"a=1\nb=\xff\n"), Err(PropertiesError::NotUtf8 { line: 2 }));
+        assert_eq!(parse(b"a=\\u12"), Err(PropertiesError::BadUnicodeEscape { line: 1 }));
+        assert_eq!(parse(b"a=\\ud83d"), Err(PropertiesError::BadUnicodeEscape { line: 1 }));
+        assert_eq!(parse(b"a=1\n<!-- x\nb=2\n"), Err(PropertiesError::OpenComment { line: 2 }));
         assert_eq!(parse(b"\n = v"), Err(PropertiesError::NoKey { line: 2 }));
     }
 }

@@ -70,14 +70,8 @@ pub struct Settings {
 impl Settings {
     /// Every key at its default.
     pub fn defaults(table: &'static Table) -> Settings {
-        let value = |key: &Key| Value {
-            text: key.default.to_owned(),
-            place: Place::Default,
-        };
-        Settings {
-            table,
-            values: table.keys().iter().map(value).collect(),
-        }
+        let value = |key: &Key| Value { text: key.default.to_owned(), place: Place::Default };
+        Settings { table, values: table.keys().iter().map(value).collect() }
     }
 
     /// The table these are values of.
@@ -90,10 +84,8 @@ impl Settings {
     /// # Errors
     /// All errors of the file at once; the settings are then unchanged.
     pub fn load(&mut self, source: &Source, text: &[u8]) -> Result<Vec<Warning>, ConfigErrors> {
-        let found = properties::parse(text).map_err(|error| ConfigError::Unreadable {
-            source_name: source.clone(),
-            error,
-        })?;
+        let found = properties::parse(text)
+            .map_err(|error| ConfigError::Unreadable { source_name: source.clone(), error })?;
         let mut errors = Vec::new();
         let mut warnings = Vec::new();
         let mut next = self.clone();
@@ -152,10 +144,7 @@ impl Settings {
             };
             warnings.push(warning);
         }
-        self.values[at] = Value {
-            text: value.clone(),
-            place,
-        };
+        self.values[at] = Value { text: value.clone(), place };
     }
 
     /// Sets one key, from an option, the environment or a request.
@@ -180,30 +169,19 @@ impl Settings {
                 error,
             });
         }
-        self.values[at] = Value {
-            text: value.to_owned(),
-            place,
-        };
+        self.values[at] = Value { text: value.to_owned(), place };
         Ok(())
     }
 
     /// An error for two settings that exclude each other, with where they come from.
     pub fn contradiction(&self, name: &str, other: &str, remedy: &'static str) -> ConfigError {
         let (first, second) = (self.setting(name), self.setting(other));
-        ConfigError::Contradiction(Box::new(Contradiction {
-            first,
-            second,
-            remedy,
-        }))
+        ConfigError::Contradiction(Box::new(Contradiction { first, second, remedy }))
     }
 
     fn setting(&self, name: &str) -> Setting {
         let (key, value) = self.entry(name);
-        Setting {
-            key: key.name,
-            value: value.text.clone(),
-            place: value.place.clone(),
-        }
+        Setting { key: key.name, value: value.text.clone(), place: value.place.clone() }
     }
 
     /// An error for a value that fits its kind but not the place it is used (an address that is none, say).
@@ -213,9 +191,7 @@ impl Settings {
             place: value.place.clone(),
             key: key.name.to_owned(),
             value: value.text.clone(),
-            error: crate::ValueError {
-                allowed: allowed.to_owned(),
-            },
+            error: crate::ValueError { allowed: allowed.to_owned() },
         }
     }
 
@@ -252,32 +228,22 @@ impl Settings {
     /// The value of a [`Kind::Int`] key; its bounds must lie within `T`.
     pub fn int<T: TryFrom<i64>>(&self, name: &str) -> T {
         let (key, value) = self.entry(name);
-        assert!(
-            matches!(key.kind, Kind::Int { .. }),
-            "key `{name}` is not a number"
-        );
+        assert!(matches!(key.kind, Kind::Int { .. }), "key `{name}` is not a number");
         let number: i64 = value.text.parse().expect("checked when it was set");
-        T::try_from(number)
-            .ok()
-            .expect("the bounds in the table lie within the type asked for")
+        T::try_from(number).ok().expect("the bounds in the table lie within the type asked for")
     }
 
     /// The value of a [`Kind::Size`] key, bytes.
     pub fn size(&self, name: &str) -> u64 {
         let (key, value) = self.entry(name);
-        assert!(
-            matches!(key.kind, Kind::Size { .. }),
-            "key `{name}` is not a size"
-        );
+        assert!(matches!(key.kind, Kind::Size { .. }), "key `{name}` is not a size");
         parse_size(&value.text).expect("checked when it was set")
     }
 
     /// The value of a [`Kind::OneOf`] key, spelled as in the table.
     pub fn one_of(&self, name: &str) -> &'static str {
         let (key, value) = self.entry(name);
-        let Kind::OneOf(words) = key.kind else {
-            panic!("key `{name}` is not one of some words")
-        };
+        let Kind::OneOf(words) = key.kind else { panic!("key `{name}` is not one of some words") };
         let found = words.iter().find(|w| w.eq_ignore_ascii_case(&value.text));
         found.expect("checked when it was set")
     }
@@ -285,25 +251,14 @@ impl Settings {
     /// The value of a [`Kind::List`] key, without blanks and empty items.
     pub fn list(&self, name: &str) -> Vec<&str> {
         let (key, value) = self.entry(name);
-        let Kind::List(separator) = key.kind else {
-            panic!("key `{name}` is not a list")
-        };
-        value
-            .text
-            .split(separator)
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .collect()
+        let Kind::List(separator) = key.kind else { panic!("key `{name}` is not a list") };
+        value.text.split(separator).map(str::trim).filter(|item| !item.is_empty()).collect()
     }
 
     /// All keys with their values, sorted by name.
     pub fn sorted(&self) -> Vec<(&'static Key, &str)> {
-        let mut all: Vec<_> = self
-            .table
-            .keys()
-            .iter()
-            .zip(self.values.iter().map(|v| v.text.as_str()))
-            .collect();
+        let mut all: Vec<_> =
+            self.table.keys().iter().zip(self.values.iter().map(|v| v.text.as_str())).collect();
         all.sort_by_key(|(key, _)| key.name);
         all
     }
@@ -316,12 +271,7 @@ mod tests {
     static KEYS: Table = Table::new(&[
         Key::int("listenPort", "9876", 1, 65535, "port"),
         Key::bool("orderMessageEnable", "false", "order"),
-        Key::one_of(
-            "flushDiskType",
-            "ASYNC_FLUSH",
-            &["ASYNC_FLUSH", "SYNC_FLUSH"],
-            "flush",
-        ),
+        Key::one_of("flushDiskType", "ASYNC_FLUSH", &["ASYNC_FLUSH", "SYNC_FLUSH"], "flush"),
         Key::list("namesrvAddr", "", ';', "addresses"),
         Key::size("segmentSize", "1GiB", 4096, 1 << 40, "segment")
             .apache("mappedFileSizeCommitLog"),
@@ -373,20 +323,14 @@ mod tests {
             ]
         );
         assert_eq!(settings.int::<u16>("listenPort"), 2);
-        assert!(
-            loaded("serverWorkerThreads=8").1.is_empty(),
-            "the default asks for nothing"
-        );
+        assert!(loaded("serverWorkerThreads=8").1.is_empty(), "the default asks for nothing");
     }
 
     #[test]
     fn all_errors_at_once_and_nothing_changed() {
         let mut settings = Settings::defaults(&KEYS);
         let errors = settings
-            .load(
-                &file(),
-                b"listenPort = 70000\norderMessageEnable=yes\nflushDiskType=SYNC_FLUSH",
-            )
+            .load(&file(), b"listenPort = 70000\norderMessageEnable=yes\nflushDiskType=SYNC_FLUSH")
             .unwrap_err();
         assert_eq!(
             errors.to_string(),
@@ -396,28 +340,16 @@ mod tests {
         assert_eq!(settings.one_of("flushDiskType"), "ASYNC_FLUSH");
 
         let errors = settings.load(&file(), b"a = 1\n<!-- x").unwrap_err();
-        assert!(
-            errors
-                .to_string()
-                .starts_with("conf/a.conf: line 2: the comment"),
-            "{errors}"
-        );
+        assert!(errors.to_string().starts_with("conf/a.conf: line 2: the comment"), "{errors}");
     }
 
     #[test]
     fn single_settings() {
         let mut settings = Settings::defaults(&KEYS);
-        settings
-            .set(&Source::option("-n"), "namesrvAddr", " a:1 ")
-            .unwrap();
+        settings.set(&Source::option("-n"), "namesrvAddr", " a:1 ").unwrap();
         assert_eq!(settings.list("namesrvAddr"), ["a:1"]);
-        let error = settings
-            .set(&Source::option("--x"), "listenprt", "1")
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "option --x: no key `listenprt`; did you mean `listenPort`?"
-        );
+        let error = settings.set(&Source::option("--x"), "listenprt", "1").unwrap_err();
+        assert_eq!(error.to_string(), "option --x: no key `listenprt`; did you mean `listenPort`?");
         let error = settings.contradiction("namesrvAddr", "listenPort", "remove one");
         assert_eq!(
             error.to_string(),

@@ -5,6 +5,8 @@
 //!
 //! [`routes`] is the table with its rules, without clock and socket. [`start`] puts it behind a port on the executor of the caller.
 
+#![forbid(unsafe_code)]
+
 mod config;
 mod keys;
 mod kv;

@@ -1,5 +1,7 @@
 //! `mqnamesrv`: the NameServer as a process.
 
+#![forbid(unsafe_code)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

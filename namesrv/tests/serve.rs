@@ -20,7 +20,7 @@ use transport::BindError;
 
 fn topics(answer: &Command) -> Vec<String> {
     assert_eq!(answer.code, 0, "{:?}", answer.remark);
-    TopicList::decode(&answer.body).unwrap().topic_list
+    TopicList::decode(&answer.body).expect("a topic list").topic_list
 }
 
 #[test]

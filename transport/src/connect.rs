@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::drive::drive;
 use crate::error::ConnectError;
 use crate::limits::{Limits, SWEEP};
-use crate::service::Service;
+use crate::serve::Serve;
 
 /// Connects to `addr` within `Limits::connect` and serves the connection in a task of its own. `service` gets what the peer
 /// asks of us.
@@ -21,7 +21,7 @@ use crate::service::Service;
 pub async fn connect(
     addr: SocketAddr,
     limits: Limits,
-    service: Rc<impl Service>,
+    service: Rc<impl Serve>,
 ) -> Result<Connection, ConnectError> {
     limits.assert_sound();
     let stream = match runtime::timeout(limits.connect, TcpStream::connect(addr)).await {
@@ -32,7 +32,7 @@ pub async fn connect(
     };
     stream.set_nodelay(true)?;
     let connection = Connection::new(addr, stream.local_addr(), Rc::new(limits));
-    let service: Rc<dyn Service> = service;
+    let service: Rc<dyn Serve> = service;
     runtime::spawn(drive(connection.clone(), stream, service, Rc::default())).detach();
     runtime::spawn(watch(connection.clone())).detach();
     Ok(connection)

@@ -12,7 +12,7 @@ use crate::connection::{Connection, Inner};
 use crate::error::CloseReason;
 use crate::limits::{OUTBOX_KEPT, PARTING, READ_CHUNK, READ_ROOM_MIN, READS_IN_A_ROW, WRITE_CHUNK};
 use crate::quiet::Quiet;
-use crate::service::Service;
+use crate::serve::Serve;
 
 /// The first byte of a TLS handshake record. No frame begins with it: it would be longer than 256 MiB.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -21,7 +21,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(crate) async fn drive(
     connection: Connection,
     stream: TcpStream,
-    service: Rc<dyn Service>,
+    service: Rc<dyn Serve>,
     quiet: Rc<Quiet>,
 ) {
     let inner = &connection.inner;
@@ -58,7 +58,7 @@ async fn exchange(
     connection: &Connection,
     receive: &mut ReadHalf,
     send: &mut WriteHalf,
-    service: &dyn Service,
+    service: &dyn Serve,
 ) -> CloseReason {
     let inner = &*connection.inner;
     let stopped = pin!(inner.stop.raised());
@@ -94,7 +94,7 @@ async fn read_then_flush(
 async fn read_loop(
     connection: &Connection,
     receive: &mut ReadHalf,
-    service: &dyn Service,
+    service: &dyn Serve,
 ) -> CloseReason {
     let inner = &*connection.inner;
     let finish = pin!(inner.finish.raised());
@@ -153,7 +153,7 @@ async fn fill(
 async fn hand_over(
     connection: &Connection,
     buffer: &mut BytesMut,
-    service: &dyn Service,
+    service: &dyn Serve,
 ) -> Result<(), CloseReason> {
     let inner = &*connection.inner;
     let max = inner.limits.max_frame;
@@ -176,7 +176,7 @@ fn dispatch(
     connection: &Connection,
     bytes: &Bytes,
     range: &FrameRange,
-    service: &dyn Service,
+    service: &dyn Serve,
 ) -> Result<(), remoting::DecodeError> {
     let inner = &*connection.inner;
     let command = CommandRef::decode(range.serialize, &bytes[range.header.clone()])?;

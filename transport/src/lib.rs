@@ -2,13 +2,15 @@
 //! of answers to requests.
 //!
 //! A [`Server`] accepts, [`connect`] dials; both give [`Connection`]s that can send requests and answer them, in both directions. What to
-//! do with a peer's request is the business of a [`Service`].
+//! do with a peer's request is the business of a [`Serve`].
 //!
 //! Each connection is one task. It reads what has arrived, hands every whole frame to the service, and then writes all that
 //! has been answered meanwhile in one go: there is no delay and no timer, and a busy connection makes few, large
 //! writes by itself. Memory is bounded by [`Limits`].
 //!
 //! Everything belongs to one executor; nothing is `Send`.
+
+#![forbid(unsafe_code)]
 
 mod connect;
 mod connection;
@@ -18,12 +20,15 @@ mod in_flight;
 mod limits;
 mod quiet;
 mod registry;
+mod serve;
 mod server;
-mod service;
 
 pub use connect::connect;
 pub use connection::{Connection, ConnectionId};
 pub use error::{BindError, CloseReason, ConnectError, RequestError};
 pub use limits::Limits;
+pub use serve::{NoRequests, Serve, not_supported};
 pub use server::Server;
-pub use service::{NoRequests, Service, not_supported};
+
+/// The former name of [`Serve`], until its last user has changed.
+pub use serve::Serve as Service;

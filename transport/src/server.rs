@@ -14,7 +14,7 @@ use crate::error::BindError;
 use crate::limits::{Limits, SWEEP};
 use crate::quiet::Quiet;
 use crate::registry::Registry;
-use crate::service::Service;
+use crate::serve::Serve;
 
 /// A listening socket and its connections.
 ///
@@ -29,7 +29,7 @@ pub struct Server {
 
 struct Shared {
     limits: Rc<Limits>,
-    service: Rc<dyn Service>,
+    service: Rc<dyn Serve>,
     connections: Registry,
     quiet: Rc<Quiet>,
 }
@@ -42,7 +42,7 @@ impl Server {
     pub async fn bind(
         addr: SocketAddr,
         limits: Limits,
-        service: Rc<impl Service>,
+        service: Rc<impl Serve>,
     ) -> Result<Server, BindError> {
         limits.assert_sound();
         let listener = TcpListener::bind(addr).await.map_err(|error| bind_error(addr, error))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use remoting::{Command, CommandRef, ResponseHead};
 use support::{Echo, Raw, encoded, everywhere, in_simulation, next, request, server, until};
-use transport::{Connection, Limits, NoRequests, RequestError, Service, connect};
+use transport::{Connection, Limits, NoRequests, RequestError, Serve, connect};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,7 +97,7 @@ fn many_in_flight_are_matched_by_number() {
 /// Asks back over the connection that a request came over, and answers with what it was told.
 struct AsksBack;
 
-impl Service for AsksBack {
+impl Serve for AsksBack {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
         let (connection, opaque) = (connection.clone(), request.opaque);
         runtime::spawn(async move {
@@ -113,7 +113,7 @@ impl Service for AsksBack {
 /// Answers every request with its own name.
 struct Named(&'static str);
 
-impl Service for Named {
+impl Serve for Named {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
         let head = ResponseHead { code: 0, opaque: request.opaque, remark: None, ext: &() };
         connection.respond(&head, self.0.as_bytes());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use remoting::{CommandRef, RequestCode, ResponseCode};
 use runtime::Instant;
-use transport::{Connection, Service, not_supported};
+use transport::{Connection, Serve, not_supported};
 
 use crate::config::Config;
 use crate::kv::Kv;
@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-impl Service for State {
+impl Serve for State {
     fn on_request(&self, connection: &Connection, command: CommandRef<'_>, body: Bytes) {
         let Some(code) = RequestCode::from_code(command.code) else {
             return not_supported(connection, &command);

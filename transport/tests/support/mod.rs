@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use remoting::{Command, CommandRef, ResponseHead, frame};
 use runtime::sim::Simulation;
 use runtime::{Placement, ReadHalf, Spec, TcpStream, WriteHalf};
-use transport::{Connection, Limits, Server, Service};
+use transport::{Connection, Limits, Serve, Server};
 
 /// Longest time of one test: virtual in the simulation, real on the sockets.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ pub struct Echo {
     pub held: RefCell<Vec<(Connection, i32)>>,
 }
 
-impl Service for Echo {
+impl Serve for Echo {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
         self.requests.set(self.requests.get() + 1);
         let head =

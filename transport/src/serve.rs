@@ -9,7 +9,7 @@ use crate::connection::Connection;
 ///
 /// Calls come from the connection's task, one at a time for each connection, in the order of arrival: first `on_open`, then any
 /// number of `on_request`, last `on_close`. No call may block.
-pub trait Service: 'static {
+pub trait Serve: 'static {
     /// A request (oneway or not) has arrived.
     ///
     /// Answer now with [`Connection::respond`], or keep a clone of the connection and `request.opaque` and answer later, from
@@ -44,7 +44,7 @@ pub fn not_supported(connection: &Connection, request: &CommandRef<'_>) {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRequests;
 
-impl Service for NoRequests {
+impl Serve for NoRequests {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
         not_supported(connection, &request);
     }
