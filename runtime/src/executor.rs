@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::channel::PromiseReceiver;
 use crate::context;
+use crate::probe::{self, ProbeError};
 use crate::uring;
 
 pub use crate::watchdog::stalls;
@@ -43,7 +44,10 @@ pub enum StartError {
         /// Allowed ones.
         allowed: Vec<usize>,
     },
-    /// The system refused the thread or its rings; [`crate::probe::probe`] tells more.
+    /// Executors cannot run on this machine, or not under these limits.
+    #[error(transparent)]
+    Unavailable(#[from] ProbeError),
+    /// The system refused the thread or its rings.
     #[error("cannot start executor {name}: {source}")]
     Refused {
         /// The executor.
@@ -131,6 +135,7 @@ where
             return Err(StartError::CoreNotAllowed { core, allowed });
         }
     }
+    probe::rings_once()?;
     match uring::start(&spec, f) {
         Ok(started) => {
             Ok(Executor { name: spec.name, result: started.result, thread: Some(started.thread) })

@@ -1,4 +1,9 @@
 //! What every backend of the runtime must do, run against each: uring on the real machine, sim under several seeds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test: it panics on errors and looks at the machine directly"
+)]
 
 mod channels;
 mod directories;

@@ -56,7 +56,7 @@ pub async fn large_transfer_both_ways(env: Env) {
     let addr = listener.local_addr();
     let server = echo_once(listener);
     let (mut read, mut write) = TcpStream::connect(addr).await.unwrap().into_split();
-    let sent: Vec<u8> = (0..TOTAL).map(|i| (i * 31 >> 7) as u8).collect();
+    let sent: Vec<u8> = (0..TOTAL).map(|i| ((i * 31) >> 7).to_le_bytes()[0]).collect();
     let to_send = sent.clone();
     let sender = spawn(async move {
         for chunk in to_send.chunks(1_000_003) {

@@ -1,0 +1,173 @@
+//! Looking at the machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use io_uring::{IoUring, Probe, opcode};
+
+use super::decide::{Disk, Observed, Rings};
+use crate::buffer::BLOCK;
+
+/// Entries of the ring that is set up for a look.
+const PROBE_RING_DEPTH: u32 = 4;
+
+/// The operations that glommio refuses to start without.
+const OPERATIONS: [(&str, u8); 23] = [
+    ("NOP", opcode::Nop::CODE),
+    ("READV", opcode::Readv::CODE),
+    ("WRITEV", opcode::Writev::CODE),
+    ("FSYNC", opcode::Fsync::CODE),
+    ("READ_FIXED", opcode::ReadFixed::CODE),
+    ("WRITE_FIXED", opcode::WriteFixed::CODE),
+    ("POLL_ADD", opcode::PollAdd::CODE),
+    ("POLL_REMOVE", opcode::PollRemove::CODE),
+    ("SENDMSG", opcode::SendMsg::CODE),
+    ("RECVMSG", opcode::RecvMsg::CODE),
+    ("TIMEOUT", opcode::Timeout::CODE),
+    ("TIMEOUT_REMOVE", opcode::TimeoutRemove::CODE),
+    ("ACCEPT", opcode::Accept::CODE),
+    ("LINK_TIMEOUT", opcode::LinkTimeout::CODE),
+    ("CONNECT", opcode::Connect::CODE),
+    ("FALLOCATE", opcode::Fallocate::CODE),
+    ("OPENAT", opcode::OpenAt::CODE),
+    ("CLOSE", opcode::Close::CODE),
+    ("STATX", opcode::Statx::CODE),
+    ("READ", opcode::Read::CODE),
+    ("WRITE", opcode::Write::CODE),
+    ("SEND", opcode::Send::CODE),
+    ("RECV", opcode::Recv::CODE),
+];
+
+pub(super) fn rings() -> Observed {
+    let locked_memory = raise(libc::RLIMIT_MEMLOCK);
+    let open_files = raise(libc::RLIMIT_NOFILE);
+    Observed {
+        release: trimmed("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        rings: try_ring(),
+        disabled: trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
+        seccomp: has_seccomp_filter(),
+        locked_memory,
+        open_files,
+    }
+}
+
+fn trimmed(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+fn has_seccomp_filter() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() != "0")
+}
+
+fn try_ring() -> Rings {
+    let fail = |call, error: io::Error| Rings::Fail {
+        call,
+        errno: error.raw_os_error().unwrap_or(libc::EIO),
+    };
+    let mut ring = match IoUring::new(PROBE_RING_DEPTH) {
+        Ok(ring) => ring,
+        Err(error) => return fail("io_uring_setup", error),
+    };
+    let mut probe = Probe::new();
+    if let Err(error) = ring.submitter().register_probe(&mut probe) {
+        return fail("io_uring_register", error);
+    }
+    let nop = opcode::Nop::new().build();
+    // SAFETY: an empty operation refers to no memory.
+    unsafe { ring.submission().push(&nop) }.expect("a new ring has room");
+    if let Err(error) = ring.submit_and_wait(1) {
+        return fail("io_uring_enter", error);
+    }
+    let missing = OPERATIONS.iter().filter(|(_, code)| !probe.is_supported(*code));
+    Rings::Work { missing: missing.map(|(name, _)| *name).collect() }
+}
+
+/// Raises the soft limit to the hard one, and returns what it is then; `None` if unlimited.
+fn raise(resource: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one `rlimit` to `limit`.
+    if unsafe { libc::getrlimit(resource, &mut limit) } != 0 {
+        return None;
+    }
+    if limit.rlim_cur < limit.rlim_max {
+        let raised = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+        // SAFETY: the kernel reads one `rlimit` from `raised`.
+        if unsafe { libc::setrlimit(resource, &raised) } == 0 {
+            limit = raised;
+        }
+    }
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+pub(super) fn disk(dir: &Path) -> Disk {
+    if let Err(error) = fs::create_dir_all(dir) {
+        return Disk::NotWritable { errno: errno(&error) };
+    }
+    // First without direct I/O, to tell the two refusals apart.
+    let (file, name) = match create(dir) {
+        Ok(created) => created,
+        Err(error) => return Disk::NotWritable { errno: errno(&error) },
+    };
+    let result = write_and_read(&file);
+    if let Some(name) = name {
+        // Left behind it would do no harm.
+        drop(fs::remove_file(dir.join(name)));
+    }
+    match result {
+        Ok(()) => Disk::Works,
+        Err(error) if is_no_space(&error) => Disk::NotWritable { errno: errno(&error) },
+        Err(error) => Disk::NoDirectIo { errno: errno(&error) },
+    }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// A file without a name or, where the file system has none, with one.
+fn create(dir: &Path) -> io::Result<(File, Option<String>)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if let Ok(file) = options.clone().custom_flags(libc::O_TMPFILE).open(dir) {
+        return Ok((file, None));
+    }
+    let name = format!(".probe-{}-{:016x}", std::process::id(), crate::rng::random_u64());
+    let file = options.create_new(true).open(dir.join(&name))?;
+    Ok((file, Some(name)))
+}
+
+fn write_and_read(file: &File) -> io::Result<()> {
+    set_direct(file)?;
+    let mut block = crate::buffer::buffer(BLOCK);
+    block.fill(0x5a);
+    file.write_all_at(&block, 0)?;
+    block.fill(0);
+    file.read_exact_at(&mut block, 0)?;
+    if block.iter().any(|byte| *byte != 0x5a) {
+        return Err(io::Error::from_raw_os_error(libc::EIO));
+    }
+    Ok(())
+}
+
+/// Switches direct I/O on, in the way glommio does it.
+fn set_direct(file: &File) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: takes plain integers.
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    if flags < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes plain integers.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags | libc::O_DIRECT) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Executors as threads.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use runtime::channel::mailbox;
+use runtime::executor::{JoinError, StartError, stalls};
+use runtime::{BLOCK, File, OpenMode, Placement, Spec, allowed_cores, now, sleep};
+
+use crate::child;
+
+fn spec(name: &str, placement: Placement) -> Spec {
+    Spec { name: name.to_owned(), placement }
+}
+
+#[test]
+fn executors_are_pinned_and_helpers_are_not() {
+    child::in_child("executors::executors_are_pinned_and_helpers_are_not", || {
+        let allowed = allowed_cores();
+        let executors: Vec<_> = allowed
+            .iter()
+            .map(|core| {
+                let spec = spec(&format!("pinned-{core}"), Placement::Core(*core));
+                let body = || async {
+                    assert!(runtime::fs::exists("/").await.unwrap()); // wakes its helper
+                    drop(runtime::resolve("localhost:1").await);
+                    sleep(Duration::from_millis(300)).await;
+                };
+                runtime::start(spec, body).unwrap()
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(100));
+        let threads = runtime::process::threads();
+        for core in &allowed {
+            let name = format!("pinned-{core}");
+            let own: Vec<_> = threads.iter().filter(|thread| thread.name == name).collect();
+            let pinned = own.iter().filter(|thread| thread.allowed == [*core]).count();
+            assert_eq!(pinned, 1, "{own:?}");
+        }
+        let watchdog = threads.iter().find(|thread| thread.name == "watchdog").unwrap();
+        assert_eq!(watchdog.allowed, allowed);
+        let main = std::process::id();
+        assert_eq!(threads.iter().find(|thread| thread.tid == main).unwrap().allowed, allowed);
+        // A pinned parent must not make others believe that there is one core.
+        assert_eq!(allowed_cores(), allowed);
+        for executor in executors {
+            executor.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_core_that_is_not_allowed_is_an_error() {
+    let result = runtime::start(spec("nowhere", Placement::Core(4095)), || async {});
+    match result {
+        Err(error @ StartError::CoreNotAllowed { core: 4095, .. }) => {
+            let text = error.to_string();
+            assert!(text.contains("4095") && text.contains("taskset"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_panic_ends_only_its_executor_where_panics_unwind() {
+    let doomed = runtime::start::<(), _, _>(spec("doomed", Placement::Any), || async {
+        runtime::yield_now().await;
+        std::panic::resume_unwind(Box::new("on purpose"));
+    });
+    let died = JoinError::Died { name: "doomed".to_owned() };
+    assert_eq!(doomed.unwrap().join(), Err(died));
+    let other = runtime::start(spec("other", Placement::Any), || async { 7 });
+    assert_eq!(other.unwrap().join(), Ok(7));
+}
+
+#[test]
+fn executors_leave_nothing_behind() {
+    child::in_child("executors::executors_leave_nothing_behind", || {
+        let once = || {
+            let executor = runtime::start(spec("short", Placement::Any), || async {
+                let listener = runtime::TcpListener::bind("127.0.0.1:0".parse().unwrap()).await;
+                let listener = listener.unwrap();
+                let addr = listener.local_addr();
+                let stream = runtime::TcpStream::connect(addr).await.unwrap();
+                runtime::spawn(async move {
+                    let _stream = stream;
+                    listener.accept().await.unwrap();
+                    listener.accept().await.unwrap();
+                })
+                .detach();
+                sleep(Duration::from_millis(5)).await;
+                addr
+            });
+            let addr = executor.unwrap().join().unwrap();
+            // Its listener went with it.
+            drop(std::net::TcpListener::bind(addr).unwrap());
+        };
+        let settle = || {
+            std::thread::sleep(Duration::from_millis(100));
+            let files = std::fs::read_dir("/proc/self/fd").unwrap().count();
+            (files, runtime::process::threads().len(), runtime::process::resident_memory())
+        };
+        once();
+        once();
+        let (files, threads, memory) = settle();
+        for _ in 0..20 {
+            once();
+        }
+        let (files_after, threads_after, memory_after) = settle();
+        assert!(files_after <= files, "{files} open files before, {files_after} after");
+        assert!(threads_after <= threads, "{threads} threads before, {threads_after} after");
+        let grown = memory_after.saturating_sub(memory) / 20;
+        assert!(grown < 64 << 10, "{grown} bytes an executor are lost");
+    });
+}
+
+#[test]
+fn a_stalled_executor_is_noticed() {
+    child::in_child("executors::a_stalled_executor_is_noticed", || {
+        let executor = runtime::start(spec("stalling", Placement::Any), || async {
+            sleep(Duration::from_millis(300)).await;
+            let before = stalls();
+            std::thread::sleep(Duration::from_millis(1200)); // on purpose
+            sleep(Duration::from_millis(300)).await;
+            std::thread::sleep(Duration::from_millis(1200));
+            sleep(Duration::from_millis(300)).await;
+            (before, stalls())
+        });
+        assert_eq!(executor.unwrap().join().unwrap(), (0, 2));
+    });
+}
+
+#[test]
+fn messages_from_plain_threads_wake_a_parked_executor() {
+    let (sender, mut receiver) = mailbox::<Instant>(4);
+    let executor = runtime::start(spec("parked", Placement::Any), move || async move {
+        let mut delays = Vec::new();
+        while let Some(sent) = receiver.recv().await {
+            delays.push(sent.elapsed());
+        }
+        delays
+    });
+    for i in 0..60 {
+        // Not in step with the executor's tick of 20 ms, which would wake it too.
+        std::thread::sleep(Duration::from_millis(7 + i % 5));
+        sender.try_send(Instant::now()).unwrap();
+    }
+    drop(sender);
+    let mut delays = executor.unwrap().join().unwrap();
+    delays.sort();
+    assert_eq!(delays.len(), 60);
+    // The tick alone would give a median of about 10 ms.
+    assert!(delays[30] < Duration::from_millis(4), "median {:?}", delays[30]);
+}
+
+/// The hang of facts: glommio 0.9.0 can park with a runnable task when a preemption timer fires in the wrong moment, as it
+/// does under contention for the CPU. With default queues and the tick no write takes longer than the scheduler makes it.
+/// (With a queue of `Latency::Matters(100 us)` for the appender and no tick, this test hangs.)
+#[test]
+fn an_appender_keeps_going_under_contention() {
+    child::in_child("executors::an_appender_keeps_going_under_contention", || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let hogs: Vec<_> = (0..allowed_cores().len())
+            .map(|_| {
+                let stop = stop.clone();
+                std::thread::spawn(move || {
+                    let mut n = 0u64;
+                    while !stop.load(Ordering::Relaxed) {
+                        n = std::hint::black_box(n.wrapping_mul(31) + 7);
+                    }
+                })
+            })
+            .collect();
+        let writes = Arc::new(AtomicU64::new(0));
+        let count = writes.clone();
+        let core = *allowed_cores().last().unwrap();
+        let executor =
+            runtime::start(spec("appender", Placement::Core(core)), move || async move {
+                append_for(Duration::from_secs(4), &count).await
+            });
+        let longest = executor.unwrap().join().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        for hog in hogs {
+            hog.join().unwrap();
+        }
+        let writes = writes.load(Ordering::Relaxed);
+        eprintln!("{writes} durable writes in 4 s, the longest {longest:?}");
+        assert!(longest < Duration::from_millis(1500), "one write took {longest:?}");
+        assert!(writes > 40, "only {writes} writes in 4 s");
+    });
+}
+
+/// Writes and syncs one block after the other; the longest that one took.
+async fn append_for(time: Duration, writes: &AtomicU64) -> Duration {
+    let name = format!("appender-{}", std::process::id());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let file = File::open(&path, OpenMode::CreateNew).await.unwrap();
+    file.allocate(1 << 20).await.unwrap();
+    let end = now() + time;
+    let mut longest = Duration::ZERO;
+    while now() < end {
+        let began = now();
+        let mut block = file.buffer(BLOCK);
+        block.fill(1);
+        let at = (writes.load(Ordering::Relaxed) % 256) * BLOCK as u64;
+        file.write_at(&Rc::new(block), at).await.unwrap();
+        file.sync().await.unwrap();
+        writes.fetch_add(1, Ordering::Relaxed);
+        longest = longest.max(began.elapsed());
+    }
+    file.close().await.unwrap();
+    runtime::fs::remove_file(&path).await.unwrap();
+    longest
+}

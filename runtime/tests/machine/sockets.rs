@@ -1,0 +1,90 @@
+//! Sockets and the limits of the process.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runtime::{Placement, Spec, TcpListener, TcpStream, sleep, timeout};
+
+use crate::child;
+
+fn spec(name: &str) -> Spec {
+    Spec { name: name.to_owned(), placement: Placement::Any }
+}
+
+#[test]
+fn accepting_survives_too_many_open_files() {
+    const TEST: &str = "sockets::accepting_survives_too_many_open_files";
+    if child::is_child(TEST) {
+        let executor = runtime::start(spec("emfile"), || async { run_out_of_files().await });
+        return executor.unwrap().join().unwrap();
+    }
+    let command = child::command(TEST);
+    let limited = child::prepared(command, || child::limit(libc::RLIMIT_NOFILE, 64));
+    let report = child::run(limited);
+    assert!(report.passed, "{}", report.text);
+}
+
+async fn run_out_of_files() {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let addr = listener.local_addr();
+    let mut clients = Vec::new();
+    let mut accepted = Vec::new();
+    // Clients take the descriptors until there are none left for the accepting side.
+    loop {
+        match TcpStream::connect(addr).await {
+            Ok(client) => clients.push(client),
+            Err(error) => {
+                assert_eq!(error.source.raw_os_error(), Some(libc::EMFILE), "{error}");
+                break;
+            }
+        }
+        assert!(clients.len() < 64);
+    }
+    for _ in 0..5 {
+        match timeout(Duration::from_secs(5), listener.accept()).await.unwrap() {
+            Ok(connection) => accepted.push(connection),
+            Err(error) => assert_eq!(error.source.raw_os_error(), Some(libc::EMFILE), "{error}"),
+        }
+    }
+    assert!(accepted.is_empty(), "there was a descriptor left");
+    // With descriptors again, everybody who waited gets in.
+    let waiting = clients.len();
+    for _ in 0..8 {
+        drop(clients.pop());
+    }
+    sleep(Duration::from_millis(50)).await;
+    while let Ok(next) = timeout(Duration::from_millis(300), listener.accept()).await {
+        match next {
+            Ok(connection) => accepted.push(connection),
+            Err(_) => break,
+        }
+    }
+    assert!(accepted.len() >= 7, "{} of {waiting} were accepted", accepted.len());
+}
+
+#[test]
+fn two_processes_do_not_share_a_port() {
+    const TEST: &str = "sockets::two_processes_do_not_share_a_port";
+    const PORT: &str = "RUNTIME_TEST_PORT";
+    if child::is_child(TEST) {
+        let addr: SocketAddr = std::env::var(PORT).unwrap().parse().unwrap();
+        let executor = runtime::start(spec("second"), move || async move {
+            TcpListener::bind(addr).await.err().map(|error| (error.kind(), error.to_string()))
+        });
+        let (kind, text) = executor.unwrap().join().unwrap().expect("the port is taken");
+        assert_eq!(kind, ErrorKind::AddrInUse);
+        return eprintln!("refused: {text}");
+    }
+    let executor = runtime::start(spec("first"), || async {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.local_addr();
+        let mut command = child::command(TEST);
+        command.env(PORT, addr.to_string());
+        // Blocks this executor: it has nothing else to do, and the port stays bound.
+        (addr, child::run(command))
+    });
+    let (addr, report) = executor.unwrap().join().unwrap();
+    assert!(report.passed, "{}", report.text);
+    assert!(report.text.contains(&format!("listen on {addr}")), "{}", report.text);
+}
