@@ -23,6 +23,8 @@ pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_HELD_PULLS: usize = 65_536;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
+/// Bytes that a consumer may leave untaken before its next pulls are put off.
+pub const SLOW_CONSUMER: usize = 8 * 1024 * 1024;
 /// How often held pulls are looked through for those whose time is up.
 pub const HOLD_TICK: Duration = Duration::from_millis(100);
 
@@ -38,8 +40,30 @@ pub const MAX_OFFSETS_A_COMMAND: usize = 4096;
 /// The most consumer offsets (group × topic × queue) that wait for the log; further ones are refused.
 pub const MAX_PENDING_OFFSETS: usize = 262_144;
 
+/// A queue whose first message lies at most this many bytes of log back is young: a group that is new
+/// to it starts from that message.
+pub const YOUNG_QUEUE: u64 = 4 * 1024 * 1024 * 1024;
+
 /// Messages between two shards of a broker that wait in a mailbox.
 pub const MAILBOX: usize = 1024;
+
+/// The most queue locks of a shard.
+pub const MAX_LOCKS: usize = 1_000_000;
+/// The most groups that one client is in, consuming or producing.
+pub const MAX_GROUPS_A_CLIENT: usize = 4096;
+/// The most topics that one client subscribes to in one group.
+pub const MAX_SUBSCRIPTIONS: usize = 4096;
+/// The most memberships of clients in groups of a shard.
+pub const MAX_MEMBERSHIPS: usize = 500_000;
+/// The longest subscription expression, client id or group name that a heartbeat may bring, bytes.
+pub const MAX_HEARTBEAT_TEXT: usize = 64 * 1024;
+/// Changes of a group within this time are told to its members together.
+pub const NOTIFY_EVERY: Duration = Duration::from_millis(100);
+/// How often clients without a heartbeat and locks that have ended are looked for.
+pub const EXPIRY_TICK: Duration = Duration::from_secs(10);
+
+/// Topics that wait to be told to the sibling shards.
+pub const MAX_ANNOUNCEMENTS: usize = 16_384;
 
 /// How long a graceful stop waits for the sends under way.
 pub const DRAIN: Duration = Duration::from_secs(5);

@@ -153,7 +153,9 @@ pub enum GroupCommand {
 }
 
 /// Consumer offsets, coalesced: the last one of each queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct ConsumerOffsets {
     /// Each group and topic once.
     pub updates: Vec<OffsetUpdate>,
@@ -174,7 +176,9 @@ pub struct OffsetUpdate {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
     /// A version this one does not read.
-    #[error("{what} of version {found:?}; this broker reads version {known}: start the version that wrote it, or upgrade")]
+    #[error(
+        "{what} of version {found:?}; this broker reads version {known}: start the version that wrote it, or upgrade"
+    )]
     Version {
         /// The type.
         what: &'static str,
@@ -183,8 +187,13 @@ pub enum CommandError {
         /// What is known.
         known: u8,
     },
+    /// A kind of command that this one does not know.
+    #[error("command of kind {}; this broker does not know it: start the version that wrote it, or upgrade", .0.0)]
+    Kind(CommandKind),
     /// The archive does not validate.
-    #[error("{what} of version {version} does not validate: the entry's checksum holds, so another build wrote it")]
+    #[error(
+        "{what} of version {version} does not validate: the entry's checksum holds, so another build wrote it"
+    )]
     Invalid {
         /// The type.
         what: &'static str,
@@ -244,7 +253,11 @@ mod tests {
         let group = GroupCommand::Put(SubscriptionGroup::new("G"));
         assert_eq!(GroupCommand::from_bytes(&group.to_bytes()), Ok(group));
         let offsets = ConsumerOffsets {
-            updates: vec![OffsetUpdate { group: "G".into(), topic: "T".into(), queues: vec![(3, 7)] }],
+            updates: vec![OffsetUpdate {
+                group: "G".into(),
+                topic: "T".into(),
+                queues: vec![(3, 7)],
+            }],
         };
         assert_eq!(ConsumerOffsets::from_bytes(&offsets.to_bytes()), Ok(offsets));
     }

@@ -1,43 +1,65 @@
 //! One shard: all its state, and how it starts and stops.
 //!
 //! Everything here belongs to one executor. State lies in `RefCell`s that are borrowed for the length
-//! of a call and never across an `await`; each sub-state has one module that changes it.
+//! of a call and never across an `await`; each sub-state has one module that changes it. Modules named
+//! `*_rules` decide and know no state.
 
 pub mod admin;
 pub mod apply;
 pub mod batch;
 pub mod clients;
 pub mod commands;
+pub mod completions;
+pub mod disk_reads;
 pub mod dispatch;
 pub mod groups;
+pub mod held;
 pub mod identity;
 pub mod locks;
 pub mod long_poll;
+pub mod offset_table;
 pub mod offsets;
+pub mod properties;
 pub mod pull;
+pub mod pull_rules;
+pub mod refusals;
 pub mod register;
 pub mod reply;
 pub mod send;
+pub mod send_rules;
 pub mod siblings;
+pub mod start;
 pub mod subscription;
+pub mod topic_rules;
 pub mod topics;
+pub mod unique_key;
 pub mod view;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use storage::Store;
 
 use crate::config::Config;
-use clients::Clients;
+use clients::{Changes, Clients};
+use completions::{Afterwards, Completions};
+use disk_reads::DiskReads;
 use groups::Groups;
 use identity::Identity;
 use locks::Locks;
 use long_poll::LongPolls;
 use offsets::Offsets;
 use register::Register;
+use send::Stamp;
+use siblings::{Mailbox, Siblings};
 use topics::Topics;
+use unique_key::UniqueKeys;
+
+pub use start::{Start, StartError, Started, run};
+
+/// The shape of every handler; see [`dispatch`].
+pub type Handler =
+    fn(&std::rc::Rc<Shard>, &transport::Connection, &remoting::CommandRef<'_>, bytes::Bytes);
 
 /// What a shard accepts at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,23 +84,66 @@ pub struct Shard {
     pub store: Store,
     /// What it accepts.
     pub phase: Cell<Phase>,
+    /// Who waits for the log.
+    pub completions: RefCell<Completions>,
+    /// What every stored message gets from the broker.
+    pub stamp: Stamp,
     /// Topics, applied and appended.
     pub topics: RefCell<Topics>,
+    /// The other shards of the broker.
+    pub siblings: Siblings,
     /// Consumer groups.
     pub groups: RefCell<Groups>,
     /// Connected producers and consumers.
     pub clients: RefCell<Clients>,
+    /// Groups whose members shall be told of a change.
+    pub group_changes: Changes,
     /// Queue locks of orderly consumers.
     pub locks: RefCell<Locks>,
     /// Consumer offsets, applied and pending.
     pub offsets: RefCell<Offsets>,
     /// Pulls that wait for a message.
     pub long_polls: RefCell<LongPolls>,
+    /// Reads from the disk under way.
+    pub disk_reads: DiskReads,
     /// Registration at the NameServers.
     pub register: Register,
     /// Counters for the admin tools.
     pub stats: admin::Stats,
 }
 
-/// The shape of every handler; see [`dispatch`].
-pub type Handler = fn(&Rc<Shard>, &transport::Connection, &remoting::CommandRef<'_>, bytes::Bytes);
+impl Shard {
+    /// A shard over a store whose log has not been replayed yet.
+    #[must_use]
+    pub fn new(config: Arc<Config>, identity: Identity, store: Store, mailbox: Mailbox) -> Self {
+        let salt = u32::try_from(runtime::random_below(1 << 32)).expect("below 2^32");
+        let keys = UniqueKeys::new(identity.address.ip(), runtime::process::pid(), salt);
+        Self {
+            stamp: Stamp::new(&config, keys),
+            register: Register::new(&config),
+            stats: admin::Stats::new(),
+            config,
+            identity,
+            store,
+            phase: Cell::new(Phase::Recovering),
+            completions: RefCell::default(),
+            topics: RefCell::default(),
+            siblings: Siblings::new(mailbox),
+            groups: RefCell::default(),
+            clients: RefCell::default(),
+            group_changes: Changes::default(),
+            locks: RefCell::default(),
+            offsets: RefCell::default(),
+            long_polls: RefCell::default(),
+            disk_reads: DiskReads::default(),
+        }
+    }
+
+    /// Does `then` once everything that was appended so far is committed; now, if nothing is under way.
+    pub fn afterwards(&self, then: Afterwards) {
+        let now = self.completions.borrow_mut().afterwards(then);
+        if let Some(then) = now {
+            then.run(self);
+        }
+    }
+}

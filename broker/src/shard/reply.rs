@@ -1,6 +1,7 @@
 //! Where an answer goes.
 
-use remoting::{CommandRef, EncodeExt, ResponseCode, ResponseHead};
+use remoting::command::EncodeExt;
+use remoting::{CommandRef, ResponseCode, ResponseHead};
 use transport::Connection;
 
 /// The sender of one request, kept until it is answered. Nothing is sent for a oneway request, to a

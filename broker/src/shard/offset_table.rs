@@ -1,0 +1,322 @@
+//! Consumer offsets: committed, under way, and not yet proposed. Plain state, no I/O.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::{QueueId, QueueOffset};
+
+use super::commands::{ConsumerOffsets, OffsetUpdate};
+use crate::limits::{MAX_OFFSETS_A_COMMAND, MAX_PENDING_OFFSETS};
+
+type Queues = BTreeMap<u32, u64>;
+type ByTopic = BTreeMap<String, Queues>;
+/// Sorted, so that the same offsets make the same log on every run.
+type Pending = BTreeMap<String, ByTopic>;
+
+/// The offsets of all groups.
+///
+/// A new offset is *pending* first: the last one of each queue, so that a consumer that commits often
+/// costs one entry a second and not one a commit. [`OffsetTable::take`] makes log commands of them; what
+/// comes back through the log is *applied*, and only that is ever told to a consumer.
+#[derive(Debug, Default)]
+pub struct OffsetTable {
+    applied: HashMap<String, ByTopic>,
+    pending: Pending,
+    pending_len: usize,
+    /// Commands that are in the log but not applied.
+    under_way: usize,
+}
+
+/// More offsets wait for the log than may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyPending;
+
+impl OffsetTable {
+    /// Notes a group's new offset, to be proposed later. A smaller one than before is taken as well:
+    /// that is how consumers and tools go back.
+    ///
+    /// # Errors
+    /// [`TooManyPending`] when the log has not taken any for long.
+    pub fn note(
+        &mut self,
+        group: &str,
+        topic: &str,
+        queue: QueueId,
+        offset: QueueOffset,
+    ) -> Result<(), TooManyPending> {
+        if let Some(waiting) = find_mut(&mut self.pending, group, topic, queue) {
+            *waiting = offset.0;
+            return Ok(());
+        }
+        if self.pending_len >= MAX_PENDING_OFFSETS {
+            return Err(TooManyPending);
+        }
+        pending_mut(&mut self.pending, group, topic).insert(queue.0, offset.0);
+        self.pending_len += 1;
+        Ok(())
+    }
+
+    /// The committed offset of a group in a queue.
+    #[must_use]
+    pub fn find(&self, group: &str, topic: &str, queue: QueueId) -> Option<QueueOffset> {
+        let offset = self.applied.get(group)?.get(topic)?.get(&queue.0)?;
+        Some(QueueOffset(*offset))
+    }
+
+    /// The committed offsets of a group: topic, queue, offset, sorted by topic and queue.
+    pub fn of_group(&self, group: &str) -> impl Iterator<Item = (&str, QueueId, QueueOffset)> {
+        self.applied.get(group).into_iter().flatten().flat_map(|(topic, queues)| {
+            queues
+                .iter()
+                .map(move |(queue, offset)| (topic.as_str(), QueueId(*queue), QueueOffset(*offset)))
+        })
+    }
+
+    /// The groups that have committed offsets in a topic, in no order.
+    pub fn groups_of<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a str> {
+        self.applied
+            .iter()
+            .filter(move |(_, topics)| topics.contains_key(topic))
+            .map(|(group, _)| group.as_str())
+    }
+
+    /// Whether an offset of the group waits to be proposed.
+    #[must_use]
+    pub fn has_pending(&self, group: &str) -> bool {
+        self.pending.contains_key(group)
+    }
+
+    /// Whether offsets are in the log but not applied.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// Takes the pending offsets of one group, or of all, as commands for the log. Each command that is
+    /// appended is told with [`OffsetTable::proposed`]; what is not appended goes back with
+    /// [`OffsetTable::put_back`].
+    pub fn take(&mut self, group: Option<&str>) -> Vec<ConsumerOffsets> {
+        let taken: Vec<(String, ByTopic)> = match group {
+            Some(group) => self.pending.remove_entry(group).into_iter().collect(),
+            None => std::mem::take(&mut self.pending).into_iter().collect(),
+        };
+        let mut commands = Vec::new();
+        let (mut open, mut len) = (ConsumerOffsets::default(), 0);
+        for (group, topics) in taken {
+            for (topic, queues) in topics {
+                self.pending_len -= queues.len();
+                let mut queues = queues.into_iter().peekable();
+                while queues.peek().is_some() {
+                    let room = MAX_OFFSETS_A_COMMAND - len;
+                    let part: Vec<(u32, u64)> = queues.by_ref().take(room).collect();
+                    len += part.len();
+                    let (group, topic) = (group.clone(), topic.clone());
+                    open.updates.push(OffsetUpdate { group, topic, queues: part });
+                    if len == MAX_OFFSETS_A_COMMAND {
+                        commands.push(std::mem::take(&mut open));
+                        len = 0;
+                    }
+                }
+            }
+        }
+        if len > 0 {
+            commands.push(open);
+        }
+        assert!(group.is_some() || self.pending_len == 0, "all were taken");
+        commands
+    }
+
+    /// A command was appended.
+    pub fn proposed(&mut self) {
+        self.under_way += 1;
+    }
+
+    /// A command was not appended: its offsets are pending again, unless newer ones are.
+    pub fn put_back(&mut self, command: ConsumerOffsets) {
+        for update in command.updates {
+            let queues = pending_mut(&mut self.pending, &update.group, &update.topic);
+            for (queue, offset) in update.queues {
+                if let std::collections::btree_map::Entry::Vacant(slot) = queues.entry(queue) {
+                    slot.insert(offset);
+                    self.pending_len += 1;
+                }
+            }
+        }
+    }
+
+    /// A command was committed. Offsets of topics for which `exists` is false are dropped: the topic was
+    /// deleted before.
+    pub fn apply(
+        &mut self,
+        command: ConsumerOffsets,
+        replayed: bool,
+        exists: impl Fn(&str) -> bool,
+    ) {
+        if !replayed {
+            assert!(self.under_way > 0, "the log commits only what was proposed");
+            self.under_way -= 1;
+        }
+        for update in command.updates.into_iter().filter(|update| exists(&update.topic)) {
+            let topics = self.applied.entry(update.group).or_default();
+            topics.entry(update.topic).or_default().extend(update.queues);
+        }
+    }
+
+    /// A topic was deleted: its offsets go, those not proposed too.
+    pub fn topic_deleted(&mut self, topic: &str) {
+        self.applied.retain(|_, topics| {
+            topics.remove(topic);
+            !topics.is_empty()
+        });
+        let mut dropped = 0;
+        self.pending.retain(|_, topics| {
+            dropped += topics.remove(topic).map_or(0, |queues| queues.len());
+            !topics.is_empty()
+        });
+        self.pending_len -= dropped;
+    }
+
+    /// A group was deleted with its offsets.
+    pub fn group_deleted(&mut self, group: &str) {
+        self.applied.remove(group);
+        if let Some(topics) = self.pending.remove(group) {
+            self.pending_len -= topics.values().map(Queues::len).sum::<usize>();
+        }
+    }
+}
+
+fn find_mut<'a>(
+    table: &'a mut Pending,
+    group: &str,
+    topic: &str,
+    queue: QueueId,
+) -> Option<&'a mut u64> {
+    table.get_mut(group)?.get_mut(topic)?.get_mut(&queue.0)
+}
+
+/// Allocates names only for what is new: this runs for every commit.
+fn pending_mut<'a>(table: &'a mut Pending, group: &str, topic: &str) -> &'a mut Queues {
+    if !table.contains_key(group) {
+        table.insert(group.to_owned(), ByTopic::new());
+    }
+    let topics = table.get_mut(group).expect("it was just looked for");
+    if !topics.contains_key(topic) {
+        topics.insert(topic.to_owned(), Queues::new());
+    }
+    topics.get_mut(topic).expect("it was just looked for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const Q: QueueId = QueueId(0);
+
+    fn note(table: &mut OffsetTable, group: &str, queue: u32, offset: u64) {
+        table.note(group, "T", QueueId(queue), QueueOffset(offset)).expect("there is room");
+    }
+
+    fn commit(table: &mut OffsetTable, group: Option<&str>) -> usize {
+        let commands = table.take(group);
+        let count = commands.len();
+        commands.iter().for_each(|_| table.proposed());
+        commands.into_iter().for_each(|command| table.apply(command, false, |_| true));
+        count
+    }
+
+    #[test]
+    fn only_what_is_committed_is_told() {
+        let mut table = OffsetTable::default();
+        note(&mut table, "G", 0, 7);
+        assert_eq!(table.find("G", "T", Q), None);
+        assert!(table.has_pending("G") && !table.has_pending("H"));
+        let commands = table.take(Some("G"));
+        table.proposed();
+        assert!(!table.has_pending("G") && table.is_under_way());
+        assert_eq!(table.find("G", "T", Q), None);
+        for command in commands {
+            table.apply(command, false, |_| true);
+        }
+        assert_eq!(table.find("G", "T", Q), Some(QueueOffset(7)));
+        assert!(!table.is_under_way());
+    }
+
+    #[test]
+    fn many_commits_are_one_command() {
+        let mut table = OffsetTable::default();
+        for offset in 0..1000 {
+            note(&mut table, "G", 0, offset);
+            note(&mut table, "G", 1, offset * 2);
+        }
+        let commands = table.take(None);
+        let want = vec![OffsetUpdate {
+            group: "G".into(),
+            topic: "T".into(),
+            queues: vec![(0, 999), (1, 1998)],
+        }];
+        assert_eq!(commands, [ConsumerOffsets { updates: want }]);
+        assert!(table.take(None).is_empty());
+    }
+
+    #[test]
+    fn a_command_has_a_limit() {
+        let mut table = OffsetTable::default();
+        let many = u32::try_from(2 * MAX_OFFSETS_A_COMMAND + 1).expect("a small number");
+        (0..many).for_each(|queue| note(&mut table, "G", queue, 1));
+        assert_eq!(commit(&mut table, None), 3);
+        assert_eq!(table.of_group("G").count(), many as usize);
+        assert_eq!(table.groups_of("T").collect::<Vec<_>>(), ["G"]);
+    }
+
+    #[test]
+    fn what_was_not_appended_waits_on_behind_newer_ones() {
+        let mut table = OffsetTable::default();
+        note(&mut table, "G", 0, 5);
+        note(&mut table, "G", 1, 6);
+        let mut taken = table.take(None);
+        note(&mut table, "G", 0, 9);
+        table.put_back(taken.remove(0));
+        assert_eq!(commit(&mut table, None), 1);
+        assert_eq!(table.find("G", "T", QueueId(0)), Some(QueueOffset(9)));
+        assert_eq!(table.find("G", "T", QueueId(1)), Some(QueueOffset(6)));
+    }
+
+    #[test]
+    fn a_deleted_topics_offsets_do_not_come_back() {
+        let mut table = OffsetTable::default();
+        note(&mut table, "G", 0, 5);
+        commit(&mut table, None);
+        note(&mut table, "G", 0, 6);
+        let late = ConsumerOffsets {
+            updates: vec![OffsetUpdate {
+                group: "G".into(),
+                topic: "T".into(),
+                queues: vec![(0, 8)],
+            }],
+        };
+        table.topic_deleted("T");
+        assert!(table.take(None).is_empty());
+        table.apply(late, true, |topic| topic != "T");
+        assert_eq!(table.find("G", "T", Q), None);
+        assert_eq!(table.pending_len, 0);
+    }
+
+    #[test]
+    fn a_deleted_group_leaves_nothing() {
+        let mut table = OffsetTable::default();
+        note(&mut table, "G", 0, 5);
+        commit(&mut table, None);
+        note(&mut table, "G", 0, 6);
+        table.group_deleted("G");
+        assert!(table.of_group("G").next().is_none() && table.take(None).is_empty());
+        assert_eq!(table.pending_len, 0);
+    }
+
+    #[test]
+    fn pending_offsets_are_bounded() {
+        let mut table = OffsetTable::default();
+        let many = u32::try_from(MAX_PENDING_OFFSETS).expect("a small number");
+        (0..many).for_each(|queue| note(&mut table, "G", queue, 1));
+        assert_eq!(table.note("G", "T", QueueId(many), QueueOffset(1)), Err(TooManyPending));
+        note(&mut table, "G", 0, 2);
+    }
+}

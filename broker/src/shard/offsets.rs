@@ -1,0 +1,194 @@
+//! QUERY_CONSUMER_OFFSET (14) and UPDATE_CONSUMER_OFFSET (15).
+//!
+//! What was acknowledged or told never goes back: an update that is answered is committed before, and a
+//! query is answered from what is committed, after the group's pending updates are. A oneway update waits
+//! for at most [`OFFSETS_EVERY`] and goes to the log with all others.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use model::{QueueId, QueueOffset};
+use remoting::header::DecodeExt;
+use remoting::header::offset::{OffsetReply, QueryOffsetHeader, UpdateOffsetHeader};
+use remoting::{CommandRef, ResponseCode};
+use transport::Connection;
+
+use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
+use super::completions::{Afterwards, Completion};
+use super::refusals::{check_phase, code_of};
+use super::reply::{Caller, Refusal};
+use super::{Phase, Shard};
+use crate::limits::{OFFSETS_EVERY, YOUNG_QUEUE};
+
+pub use super::offset_table::OffsetTable as Offsets;
+use super::offset_table::TooManyPending;
+
+/// A question for a consumer offset that waits for updates under way.
+pub struct OffsetQuestion {
+    caller: Caller,
+    group: String,
+    topic: String,
+    queue: QueueId,
+    /// Whether a group without an offset may be told 0.
+    set_zero: bool,
+}
+
+impl OffsetQuestion {
+    /// Answers it from what is committed.
+    pub fn answer(&self, shard: &Shard) {
+        let committed = shard.offsets.borrow().find(&self.group, &self.topic, self.queue);
+        let offset = match committed {
+            Some(offset) => Some(offset),
+            None if self.set_zero && is_young(shard, &self.topic, self.queue) => {
+                Some(QueueOffset(0))
+            }
+            None => None,
+        };
+        match offset {
+            Some(offset) => self.caller.ok(&OffsetReply { offset: offset.0.cast_signed() }),
+            None => self.caller.refuse(ResponseCode::QueryNotFound, not_found(self.set_zero)),
+        }
+    }
+}
+
+fn not_found(set_zero: bool) -> &'static str {
+    if set_zero {
+        "Not found, V3_0_6_SNAPSHOT maybe this consumer group boot first"
+    } else {
+        "Not found, do not set to zero, maybe this group boot first"
+    }
+}
+
+/// Whether a queue still has its first message, and that message is recent: a new group then starts from
+/// it, whatever it asks for. (RocketMQ 5.5.0, ConsumerManageProcessor.queryConsumerOffset; there "recent"
+/// is 40 % of the machine's memory.)
+fn is_young(shard: &Shard, topic: &str, queue: QueueId) -> bool {
+    let mut young = false;
+    let end = shard.store.stats().max;
+    shard.store.units(topic, queue, QueueOffset(0), 1, |offset, unit| {
+        young = offset == QueueOffset(0) && end.since(unit.offset) <= YOUNG_QUEUE;
+        ControlFlow::Break(())
+    });
+    young
+}
+
+/// QUERY_CONSUMER_OFFSET (14).
+pub fn query(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let caller = Caller::of(connection, request);
+    let header = match QueryOffsetHeader::decode(code_of(request), &request.ext) {
+        Ok(header) => header,
+        Err(error) => return Refusal::from(error).send(&caller),
+    };
+    let question = OffsetQuestion {
+        caller,
+        group: header.consumer_group.to_owned(),
+        topic: header.topic.to_owned(),
+        queue: QueueId(u32::try_from(header.queue_id).unwrap_or(u32::MAX)),
+        set_zero: header.set_zero_if_not_found != Some(false),
+    };
+    let pending = shard.offsets.borrow().has_pending(&question.group);
+    if pending {
+        propose(shard, Some(&question.group));
+    }
+    if shard.offsets.borrow().is_under_way() {
+        shard.afterwards(Afterwards::Offset(question));
+    } else {
+        question.answer(shard);
+    }
+}
+
+/// UPDATE_CONSUMER_OFFSET (15).
+pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let caller = Caller::of(connection, request);
+    if let Err(refusal) = try_update(shard, &caller, request) {
+        refusal.send(&caller);
+    }
+}
+
+fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
+    let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
+    check_phase(shard)?;
+    let (group, topic) = (header.consumer_group, header.topic);
+    let unknown = || Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!"));
+    shard.topics.borrow().find_applied(topic).ok_or_else(unknown)?;
+    if shard.groups.borrow().find(group).is_none() {
+        let remark = format!("Group {group} not exist!");
+        return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+    }
+    note(shard, group, topic, header.queue_id, header.commit_offset)?;
+    if caller.is_oneway() {
+        return Ok(());
+    }
+    propose(shard, Some(group));
+    if shard.offsets.borrow().has_pending(group) {
+        let remark = "[OVERLOAD]broker busy, the log does not take the offset now; commit it again";
+        return Err(Refusal::new(ResponseCode::SystemBusy, remark));
+    }
+    shard.afterwards(Afterwards::Answer(caller.clone()));
+    Ok(())
+}
+
+/// Notes a group's offset, to be proposed within [`OFFSETS_EVERY`].
+///
+/// # Errors
+/// Code 29 for a queue that is not there and a negative offset, 2 when too many offsets wait.
+pub fn note(
+    shard: &Shard,
+    group: &str,
+    topic: &str,
+    queue: i32,
+    offset: i64,
+) -> Result<(), Refusal> {
+    let parameter =
+        |what: &str, value: i64| Refusal::parameter(format!("{what} is {value}, topic is {topic}"));
+    let queue = u32::try_from(queue)
+        .ok()
+        .map(QueueId)
+        .filter(|queue| shard.store.queue(topic, *queue).is_some())
+        .ok_or_else(|| parameter("QueueId", queue.into()))?;
+    let offset = u64::try_from(offset).map_err(|_| parameter("Offset", offset))?;
+    let noted = shard.offsets.borrow_mut().note(group, topic, queue, QueueOffset(offset));
+    noted.map_err(|TooManyPending| {
+        let remark =
+            "[OVERLOAD]broker busy, too many consumer offsets wait for the log; commit later";
+        Refusal::new(ResponseCode::SystemBusy, remark)
+    })
+}
+
+/// Proposes the pending offsets of a group, or of all. What the log does not take now stays pending.
+pub fn propose(shard: &Shard, group: Option<&str>) {
+    let commands = shard.offsets.borrow_mut().take(group);
+    for command in commands {
+        match shard.store.append_command(CONSUMER_OFFSETS, &command.to_bytes()) {
+            Ok(()) => {
+                shard.completions.borrow_mut().push(Completion::Silent);
+                shard.offsets.borrow_mut().proposed();
+            }
+            Err(error) => {
+                tracing::debug!(shard = %shard.identity.name, %error, "consumer offsets wait");
+                shard.offsets.borrow_mut().put_back(command);
+            }
+        }
+    }
+}
+
+/// Proposes pending offsets every [`OFFSETS_EVERY`], until the shard stops or fails.
+pub async fn propose_regularly(shard: Rc<Shard>) {
+    while shard.phase.get() == Phase::Serving {
+        runtime::sleep(OFFSETS_EVERY).await;
+        propose(&shard, None);
+    }
+}
+
+/// Committed offsets.
+///
+/// # Errors
+/// Another version wrote them.
+pub fn applied(shard: &Shard, payload: &[u8], replayed: bool) -> Result<(), CommandError> {
+    let command = ConsumerOffsets::from_bytes(payload)?;
+    let topics = shard.topics.borrow();
+    let exists = |topic: &str| topics.find_applied(topic).is_some();
+    shard.offsets.borrow_mut().apply(command, replayed, exists);
+    Ok(())
+}

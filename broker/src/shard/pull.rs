@@ -1,0 +1,403 @@
+//! PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
+//!
+//! Records go from the log's buffers into the connection's outgoing bytes with one copy. What is still in
+//! the tail is answered at once; what must be read from the disk runs as a bounded task; what is not there
+//! yet is held (see [`super::long_poll`]).
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::{QueueId, QueueOffset};
+use remoting::body::MessageModel;
+use remoting::header::DecodeExt;
+use remoting::header::pull::{PullHeader, PullReply, pull_flag};
+use remoting::{CommandRef, ResponseCode};
+use runtime::{Instant, Slice};
+use storage::Unit;
+use transport::Connection;
+
+use super::commands::{SubscriptionGroup, TopicConfig, perm};
+use super::disk_reads::TooMany;
+use super::held::Hold;
+use super::pull_rules::{self, Begin, Choice, Status};
+use super::refusals::{code_of, no_topic, too_many_reads, unread};
+use super::reply::{Caller, Refusal};
+use super::subscription::{Filter, Subscription};
+use super::{Phase, Shard, offsets};
+use crate::config::PullLimits;
+use crate::limits::{MAX_PULL_BYTES, MAX_PULL_MESSAGES, MAX_SCANNED, MAX_SUSPEND, SLOW_CONSUMER};
+
+/// A pull, decoded.
+pub struct PullRequest {
+    caller: Caller,
+    group: Box<str>,
+    topic: Box<str>,
+    queue: i32,
+    offset: i64,
+    messages: i32,
+    bytes: Option<i32>,
+    /// How long to wait for a message; `None`: not at all.
+    wait: Option<Duration>,
+    /// The subscription that came with it.
+    given: Option<Rc<Subscription>>,
+    /// The version of the subscription that the consumer works by.
+    version: i64,
+    /// When it arrived, or the message it waited for.
+    since: Instant,
+}
+
+/// Why a pull is not served. `forbids` tells the client who forbids it (`forbiddenType`).
+struct Refused {
+    refusal: Refusal,
+    forbids: Option<i32>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, forbids: None }
+    }
+}
+
+/// Values of `forbiddenType` (RocketMQ 5.5.0, class ForbiddenType).
+mod forbids {
+    pub const BROKER: i32 = 1;
+    pub const GROUP: i32 = 2;
+    pub const TOPIC: i32 = 3;
+    pub const BROADCAST: i32 = 4;
+}
+
+fn forbidden(by: i32, remark: String) -> Refused {
+    Refused { refusal: Refusal::new(ResponseCode::NoPermission, remark), forbids: Some(by) }
+}
+
+/// What a pull may read, and by which filter.
+struct Allowed {
+    group: Rc<SubscriptionGroup>,
+    topic: Rc<TopicConfig>,
+    subscription: Rc<Subscription>,
+    queue: QueueId,
+}
+
+/// PULL_MESSAGE (11), LITE_PULL_MESSAGE (361).
+pub fn pull(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let caller = Caller::of(connection, request);
+    let header = match PullHeader::decode(code_of(request), &request.ext) {
+        Ok(header) => header,
+        Err(error) => return Refusal::from(error).send(&caller),
+    };
+    let pull = match PullRequest::new(shard, caller.clone(), &header) {
+        Ok(pull) => Box::new(pull),
+        Err(refusal) => return refusal.send(&caller),
+    };
+    let commits = header.sys_flag & pull_flag::COMMIT_OFFSET != 0 && header.commit_offset >= 0;
+    if serve(shard, pull, true) && commits {
+        let (queue, offset) = (header.queue_id, header.commit_offset);
+        if let Err(refusal) =
+            offsets::note(shard, header.consumer_group, header.topic, queue, offset)
+        {
+            tracing::debug!(reason = %refusal.remark, "offset of a pull not taken");
+        }
+    }
+}
+
+/// Answers pulls that were held: a message came, time is up, or their topic is gone.
+pub fn resume(shard: &Rc<Shard>, woken: Vec<Box<PullRequest>>) {
+    let now = runtime::now();
+    for mut pull in woken {
+        pull.since = now;
+        serve(shard, pull, false);
+    }
+}
+
+impl PullRequest {
+    fn new(shard: &Shard, caller: Caller, header: &PullHeader<'_>) -> Result<Self, Refusal> {
+        let given = match header.sys_flag & pull_flag::SUBSCRIPTION != 0 {
+            true => {
+                let text = header.subscription.unwrap_or("");
+                let parsed = Subscription::parse(text, header.expression_type, header.sub_version)
+                    .map_err(|error| {
+                        let remark = format!("parse the consumer's subscription failed: {error}");
+                        Refusal::new(ResponseCode::SubscriptionParseFailed, remark)
+                    })?;
+                Some(Rc::new(parsed))
+            }
+            false => None,
+        };
+        let wait = (header.sys_flag & pull_flag::SUSPEND != 0).then(|| {
+            if shard.config.long_polling {
+                let millis = u64::try_from(header.suspend_timeout_millis).unwrap_or(0);
+                Duration::from_millis(millis).min(MAX_SUSPEND)
+            } else {
+                shard.config.short_polling
+            }
+        });
+        Ok(Self {
+            caller,
+            group: header.consumer_group.into(),
+            topic: header.topic.into(),
+            queue: header.queue_id,
+            offset: header.queue_offset,
+            messages: header.max_msg_nums,
+            bytes: header.max_msg_bytes,
+            wait,
+            given,
+            version: header.sub_version,
+            since: runtime::now(),
+        })
+    }
+
+    /// The checks, in RocketMQ's order, with its codes and words.
+    fn check(&self, shard: &Shard) -> Result<Allowed, Refused> {
+        let (group, name) = (&*self.group, &*self.topic);
+        if !perm::readable(shard.config.permission) {
+            let host = shard.identity.address.ip();
+            return Err(forbidden(
+                forbids::BROKER,
+                format!("the broker[{host}] pulling message is forbidden"),
+            ));
+        }
+        let Some(settings) = super::groups::find_or_create(shard, group) else {
+            let remark = format!("subscription group [{group}] does not exist");
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark).into());
+        };
+        if !settings.consume_enable {
+            let remark = format!("subscription group no permission, {group}");
+            return Err(forbidden(forbids::GROUP, remark));
+        }
+        let topic = shard.topics.borrow().find(name).cloned().ok_or_else(|| no_topic(name))?;
+        if !perm::readable(topic.perm) {
+            let remark = format!("the topic[{name}] pulling message is forbidden");
+            return Err(forbidden(forbids::TOPIC, remark));
+        }
+        let queue = u32::try_from(self.queue).ok().filter(|queue| *queue < topic.read_queues);
+        let Some(queue) = queue.map(QueueId) else {
+            let remark = format!(
+                "queueId[{}] is illegal, topic:[{name}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+                self.queue,
+                topic.read_queues,
+                self.caller.connection().peer()
+            );
+            return Err(Refusal::parameter(remark).into());
+        };
+        let subscription = match &self.given {
+            Some(given) => Rc::clone(given),
+            None => self.heartbeat_subscription(shard, &settings)?,
+        };
+        if let Filter::Unsupported(kind) = &subscription.filter {
+            let remark =
+                format!("The broker does not support consumer to filter message by {kind}");
+            return Err(Refusal::new(ResponseCode::SystemError, remark).into());
+        }
+        Ok(Allowed { group: settings, topic, subscription, queue })
+    }
+
+    /// What the group's heartbeats subscribe to.
+    fn heartbeat_subscription(
+        &self,
+        shard: &Shard,
+        settings: &SubscriptionGroup,
+    ) -> Result<Rc<Subscription>, Refused> {
+        let missing = |remark: &str| Refusal::new(ResponseCode::SubscriptionNotExist, remark);
+        let clients = shard.clients.borrow();
+        let group = clients
+            .consumers(&self.group)
+            .ok_or_else(|| missing("the consumer's group info not exist"))?;
+        let broadcasts = group.mode().message_model == MessageModel::Broadcasting;
+        if broadcasts && !settings.consume_broadcast_enable {
+            let remark =
+                format!("the consumer group[{}] can not consume by broadcast way", self.group);
+            return Err(forbidden(forbids::BROADCAST, remark));
+        }
+        let subscription = clients
+            .subscription(&self.group, &self.topic)
+            .ok_or_else(|| missing("the consumer's subscription not exist"))?;
+        if subscription.version < self.version {
+            let remark = "the consumer's subscription not latest";
+            return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, remark).into());
+        }
+        Ok(Rc::clone(subscription))
+    }
+}
+
+/// Answers a pull, or holds it if `may_hold`. False if it was refused.
+fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
+    let allowed = match pull.check(shard) {
+        Ok(allowed) => allowed,
+        Err(refused) => {
+            answer_refused(&pull, &refused);
+            return false;
+        }
+    };
+    let range = shard.store.queue(&pull.topic, allowed.queue);
+    match pull_rules::begin(range, pull.offset) {
+        Begin::Nowhere { status, next } => {
+            let waits = status.code(pull.offset) == ResponseCode::PullNotFound;
+            let pull = if waits && may_hold { hold(shard, pull, &allowed) } else { Some(pull) };
+            if let Some(pull) = pull {
+                answer_empty(shard, &pull, &allowed, status, next);
+            }
+        }
+        Begin::At(offset) => read(shard, pull, allowed, offset),
+    }
+    true
+}
+
+/// Holds the pull; gives it back when it does not want to wait, or too many are held.
+fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed) -> Option<Box<PullRequest>> {
+    let Some(wait) = pull.wait.filter(|_| shard.phase.get() != Phase::Stopping) else {
+        return Some(pull);
+    };
+    let hold = Hold {
+        topic: Rc::from(&*pull.topic),
+        queue: allowed.queue,
+        filter: allowed.subscription.filter.clone(),
+        deadline: runtime::now() + wait,
+        connection: pull.caller.connection().id(),
+        what: pull,
+    };
+    shard.long_polls.borrow_mut().hold(hold).err()
+}
+
+/// Answers with messages from `begin` on, which is there.
+fn read(shard: &Rc<Shard>, pull: Box<PullRequest>, allowed: Allowed, begin: QueueOffset) {
+    if pull.caller.connection().queued_bytes() > SLOW_CONSUMER {
+        // It has not taken what it asked for before: let it ask again, then its requests wait.
+        return answer_empty(shard, &pull, &allowed, Status::NoMatchedMessage, begin);
+    }
+    let (units, next) = choose(shard, &pull, &allowed, begin);
+    if units.is_empty() {
+        return answer_empty(shard, &pull, &allowed, Status::NoMatchedMessage, next);
+    }
+    let tail: Option<Vec<Slice>> =
+        units.iter().map(|unit| shard.store.try_read(unit.offset, unit.size)).collect();
+    match tail {
+        Some(records) => answer_found(shard, &pull, &allowed, &records, next),
+        None => read_disk(shard, pull, allowed, units, next),
+    }
+}
+
+/// Chooses what the pull returns. A pull that begins in the tail has other limits than one that reads the
+/// disk.
+fn choose(
+    shard: &Shard,
+    pull: &PullRequest,
+    allowed: &Allowed,
+    begin: QueueOffset,
+) -> (Vec<Unit>, QueueOffset) {
+    let mut choice = None;
+    shard.store.units(&pull.topic, allowed.queue, begin, MAX_SCANNED, |offset, unit| {
+        choice
+            .get_or_insert_with(|| {
+                let in_tail = shard.store.try_read(unit.offset, unit.size).is_some();
+                let limits = limits(shard, pull, in_tail);
+                Choice::new(&allowed.subscription.filter, limits, begin)
+            })
+            .offer(offset, unit)
+    });
+    match choice {
+        Some(choice) => {
+            let next = choice.next();
+            (choice.into_units(), next)
+        }
+        None => (Vec::new(), begin),
+    }
+}
+
+fn limits(shard: &Shard, pull: &PullRequest, in_tail: bool) -> PullLimits {
+    let config = &shard.config;
+    let broker = if in_tail { config.pull_memory } else { config.pull_disk };
+    let broker = PullLimits {
+        bytes: broker.bytes.min(MAX_PULL_BYTES),
+        messages: broker.messages.min(MAX_PULL_MESSAGES),
+    };
+    pull_rules::limits(broker, pull.messages, pull.bytes)
+}
+
+fn read_disk(
+    shard: &Rc<Shard>,
+    pull: Box<PullRequest>,
+    allowed: Allowed,
+    units: Vec<Unit>,
+    next: QueueOffset,
+) {
+    let caller = pull.caller.clone();
+    let at = Rc::clone(shard);
+    let read = async move {
+        if !pull.caller.connection().is_open() {
+            return;
+        }
+        match at.store.read_units(&units).await {
+            Ok(records) => answer_found(&at, &pull, &allowed, &records, next),
+            Err(error) => {
+                tracing::error!(
+                    shard = %at.identity.name, topic = %pull.topic, queue = %allowed.queue, %error,
+                    "messages cannot be read"
+                );
+                unread(&error).send(&pull.caller);
+            }
+        }
+    };
+    if let Err(TooMany { max }) = shard.disk_reads.run(read) {
+        too_many_reads(max).send(&caller);
+    }
+}
+
+/// The fields of every answer to a pull that was not refused.
+fn reply(shard: &Shard, pull: &PullRequest, allowed: &Allowed, next: QueueOffset) -> PullReply {
+    let range = shard.store.queue(&pull.topic, allowed.queue);
+    PullReply {
+        suggest_which_broker_id: 0,
+        next_begin_offset: next.0.cast_signed(),
+        min_offset: range.map_or(0, |range| range.min.0.cast_signed()),
+        max_offset: range.map_or(0, |range| range.max.0.cast_signed()),
+        offset_delta: None,
+        topic_sys_flag: Some(allowed.topic.sys_flag),
+        group_sys_flag: Some(allowed.group.group_sys_flag),
+        forbidden_type: None,
+    }
+}
+
+fn answer_found(
+    shard: &Shard,
+    pull: &PullRequest,
+    allowed: &Allowed,
+    records: &[Slice],
+    next: QueueOffset,
+) {
+    let len = records.iter().map(|record| record.len()).sum();
+    let reply = reply(shard, pull, allowed, next);
+    let remark = Some(Status::Found.name());
+    pull.caller.answer_with(ResponseCode::Success, remark, &reply, len, |out| {
+        records.iter().for_each(|record| out.extend_from_slice(record));
+    });
+    let took = pull.since.elapsed();
+    shard.stats.pulled(&pull.group, &pull.topic, records.len() as u64, len as u64, took);
+}
+
+fn answer_empty(
+    shard: &Shard,
+    pull: &PullRequest,
+    allowed: &Allowed,
+    status: Status,
+    next: QueueOffset,
+) {
+    let reply = reply(shard, pull, allowed, next);
+    pull.caller.answer(status.code(pull.offset), Some(status.name()), &reply, &[]);
+    shard.stats.missed();
+}
+
+fn answer_refused(pull: &PullRequest, refused: &Refused) {
+    let Refused { refusal, forbids } = refused;
+    let reply = PullReply {
+        suggest_which_broker_id: 0,
+        next_begin_offset: pull.offset,
+        min_offset: 0,
+        max_offset: 0,
+        offset_delta: None,
+        topic_sys_flag: None,
+        group_sys_flag: None,
+        forbidden_type: *forbids,
+    };
+    pull.caller.answer(refusal.code, Some(&refusal.remark), &reply, &[]);
+}

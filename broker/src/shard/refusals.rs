@@ -1,0 +1,79 @@
+//! Refusals that several handlers give, in RocketMQ's codes and, where clients and people know them, in
+//! its words.
+
+use remoting::header::HeaderError;
+use remoting::{CommandRef, RequestCode, ResponseCode};
+use storage::{AppendError, ReadError};
+
+use super::reply::Refusal;
+use super::{Phase, Shard};
+
+/// The code of a request that was dispatched by it.
+pub fn code_of(request: &CommandRef<'_>) -> RequestCode {
+    RequestCode::from_code(request.code).expect("a request was dispatched by its code")
+}
+
+impl From<HeaderError> for Refusal {
+    fn from(error: HeaderError) -> Self {
+        Self::new(ResponseCode::SystemError, error.to_string())
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        let code = match error {
+            AppendError::NoTopic => ResponseCode::TopicNotExist,
+            AppendError::NoQueue { .. } | AppendError::TooManyQueues { .. } => {
+                ResponseCode::InvalidParameter
+            }
+            AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
+            AppendError::Busy { queued, max } => return busy(queued, max),
+            AppendError::Recovering | AppendError::Failed | AppendError::Stopped => {
+                let remark = format!("service not available now. {error}");
+                return Self::new(ResponseCode::ServiceNotAvailable, remark);
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn busy(queued: usize, max: usize) -> Refusal {
+    let remark = format!(
+        "[OVERLOAD]broker busy, start flow control for a while: {queued} bytes wait for the disk, \
+         maxQueuedBytes is {max}"
+    );
+    Refusal::new(ResponseCode::SystemBusy, remark)
+}
+
+/// No such topic on this broker.
+pub fn no_topic(topic: &str) -> Refusal {
+    let remark = format!("topic[{topic}] not exist, apply first please!");
+    Refusal::new(ResponseCode::TopicNotExist, remark)
+}
+
+/// What a failed read is answered with.
+pub fn unread(error: &ReadError) -> Refusal {
+    Refusal::new(ResponseCode::SystemError, error.to_string())
+}
+
+/// More reads from the disk wait than may.
+pub fn too_many_reads(max: usize) -> Refusal {
+    let remark = format!("[OVERLOAD]broker busy, {max} reads already wait for the disk; ask again");
+    Refusal::new(ResponseCode::SystemBusy, remark)
+}
+
+/// Whether the shard takes what goes to the log.
+///
+/// # Errors
+/// Code 14, which sends a producer to another broker.
+pub fn check_phase(shard: &Shard) -> Result<(), Refusal> {
+    let why = match shard.phase.get() {
+        Phase::Serving => return Ok(()),
+        Phase::Recovering => "its log is being recovered",
+        Phase::Failed => "its log has failed, messages can only be read; see its log file",
+        Phase::Stopping => "it is being stopped",
+    };
+    let name = &shard.identity.name;
+    let remark = format!("service not available now. broker {name} takes no messages: {why}");
+    Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
+}

@@ -1,0 +1,197 @@
+//! How a shard starts, runs and stops.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use runtime::channel::{Promise, PromiseReceiver, oneshot};
+use runtime::{Instant, Task};
+use storage::{OpenError, Recovery, Store, StoreError};
+use thiserror::Error;
+use transport::{BindError, Limits, Server};
+
+use super::commands::CommandError;
+use super::completions::{Afterwards, Completion};
+use super::dispatch::Requests;
+use super::identity::Identity;
+use super::siblings::{self, Mailbox};
+use super::{
+    Phase, Shard, admin, apply, clients, long_poll, offsets, register, topic_rules, topics,
+};
+use crate::config::Config;
+use crate::limits::DRAIN;
+
+/// What a shard is started with. It is made on the thread that starts the executor.
+pub struct Start {
+    /// The broker's configuration.
+    pub config: Arc<Config>,
+    /// The shard's number.
+    pub number: u32,
+    /// The address that clients dial, without the port.
+    pub advertised: IpAddr,
+    /// The shard's end of the mailboxes.
+    pub mailbox: Mailbox,
+    /// Told when the shard serves. When it is dropped, [`run`] has an error.
+    pub ready: Promise<Started>,
+    /// Ends the shard in good order.
+    pub stop: PromiseReceiver<()>,
+}
+
+/// A shard that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Who it is.
+    pub identity: Identity,
+    /// Whether the store was stopped in order before, or is new.
+    pub clean: bool,
+}
+
+/// Why a shard does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    /// Metadata in the log.
+    #[error("the log cannot be understood: {0}")]
+    Command(#[from] CommandError),
+    /// The port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system topics.
+    #[error("the system topics cannot be created: {remark}")]
+    Seed {
+        /// Why.
+        remark: String,
+    },
+}
+
+/// Runs a shard on the current executor, until it is told to stop.
+///
+/// # Errors
+/// [`StartError`], before it has served anything.
+pub async fn run(start: Start) -> Result<(), StartError> {
+    let Start { config, number, advertised, mailbox, ready, stop } = start;
+    let identity = Identity::of(&config, number, advertised);
+    let options = config.store_options(identity.dir.clone(), identity.log_dir.clone(), number);
+    let began = runtime::now();
+    let (store, mut events) = Store::open(options).await?;
+    let shard = Rc::new(Shard::new(config, identity, store, mailbox));
+    let recovery = apply::recover(&shard, &mut events).await?;
+    tell_recovery(&shard, &recovery, began);
+    shard.phase.set(Phase::Serving);
+    let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
+    seed(&shard).await?;
+    let server = serve(&shard).await?;
+    let tasks = background(&shard);
+    register::start(&shard);
+    let started =
+        Started { identity: shard.identity.clone(), clean: recovery.clean || recovery.new };
+    // Nobody may be waiting: a shard runs without a spectator too.
+    drop(ready.fulfil(started));
+    // A stop promise that was dropped is a stop as well: whoever could tell has gone.
+    let _ = stop.await.is_ok();
+    halt(&shard, server, tasks).await;
+    applying.await;
+    tracing::info!(shard = %shard.identity.name, "shard stopped");
+    Ok(())
+}
+
+fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {
+    let how = match (recovery.new, recovery.clean) {
+        (true, _) => "store created",
+        (false, true) => "clean start",
+        (false, false) => "unclean start, log recovered",
+    };
+    tracing::info!(
+        shard = %shard.identity.name,
+        store = %shard.identity.dir.display(),
+        entries = recovery.entries,
+        messages = recovery.records,
+        from = recovery.start.0,
+        end = recovery.end.0,
+        recovery = ?recovery.took,
+        took = ?began.elapsed(),
+        "{how}"
+    );
+}
+
+/// Creates the system topics that are missing, and waits until they are committed.
+async fn seed(shard: &Rc<Shard>) -> Result<(), StartError> {
+    let wanted = topic_rules::system_topics(&shard.config, &shard.identity.name);
+    for topic in wanted {
+        let known = shard.topics.borrow().find(&topic.name).cloned();
+        // The template follows the configuration, the others may have been changed by an operator.
+        let keep =
+            known.is_some_and(|known| *known == topic || topic.name != model::topic::AUTO_CREATE);
+        if !keep {
+            topics::put(shard, topic, Completion::Silent)
+                .map_err(|refusal| StartError::Seed { remark: refusal.remark })?;
+        }
+    }
+    let (done, wait) = oneshot();
+    shard.afterwards(Afterwards::Wake(done));
+    wait.await.map_err(|_| StartError::Seed { remark: "the log has failed, see above".into() })
+}
+
+async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
+    let limits = Limits { idle: shard.config.idle_timeout, ..Limits::default() };
+    let service = Rc::new(Requests(Rc::clone(shard)));
+    let server = Server::bind(shard.identity.listen, limits, service).await?;
+    server.serve();
+    Ok(server)
+}
+
+/// The tasks that a shard has for its whole life. Dropping them ends them.
+fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
+    vec![
+        runtime::spawn(offsets::propose_regularly(Rc::clone(shard))),
+        runtime::spawn(long_poll::expire_regularly(Rc::clone(shard))),
+        runtime::spawn(siblings::run(Rc::clone(shard))),
+        runtime::spawn(clients::run(Rc::clone(shard))),
+        runtime::spawn(admin::sample(Rc::clone(shard))),
+    ]
+}
+
+/// The graceful stop: no new sends, what is under way is answered, consumer offsets and the log are
+/// flushed.
+async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>) {
+    tracing::info!(shard = %shard.identity.name, "shard stops");
+    if shard.phase.get() != Phase::Failed {
+        shard.phase.set(Phase::Stopping);
+    }
+    long_poll::release(shard);
+    register::unregister(shard).await;
+    server.shutdown(DRAIN).await;
+    drop(tasks);
+    offsets::propose(shard, None);
+    shard.store.stop().await;
+}
+
+impl Identity {
+    /// Who shard `number` of a broker is, that clients reach at `advertised`.
+    #[must_use]
+    pub fn of(config: &Config, number: u32, advertised: IpAddr) -> Self {
+        use super::identity::{shard_dir, shard_name, shard_port};
+        let dir = shard_dir(&config.store_dir, number, config.shards);
+        let log_dir = match &config.log_dir {
+            Some(log) => shard_dir(log, number, config.shards),
+            None => dir.join("log"),
+        };
+        let port = shard_port(config.listen_port, config.shard_port_stride, number)
+            .expect("the configuration checks the ports of all shards");
+        Self {
+            number,
+            shards: config.shards,
+            name: shard_name(&config.broker_name, number),
+            cluster: config.cluster.clone(),
+            listen: SocketAddr::new(config.bind_address.into(), port),
+            address: SocketAddr::new(advertised, port),
+            dir,
+            log_dir,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The topics of a shard: what the log says there is, and what has been appended to it.
+//!
+//! Two views. *Applied* is what is committed: consumers, tools and NameServers see it. *Appended* is
+//! ahead of it by what is still under way: a send is checked against it, so that it can follow the
+//! creation of its topic in the same batch without waiting. In a single replica nothing that was
+//! appended is ever undone, short of the failure of the log, after which nothing is appended any more.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use remoting::header::DecodeExt;
+use remoting::header::topic::{CreateTopicHeader, TopicHeader};
+use remoting::{CommandRef, ResponseCode};
+use transport::Connection;
+
+use super::commands::TopicConfig;
+use super::completions::{Afterwards, Completion};
+use super::refusals::{check_phase, code_of};
+use super::reply::{Caller, Refusal};
+use super::topic_rules;
+use super::{Shard, register};
+use crate::limits::MAX_TOPICS;
+
+/// Which state of the table this is, for NameServers and slaves (RocketMQ 5.5.0, class DataVersion).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// When it last changed, milliseconds since 1970.
+    pub timestamp: u64,
+    /// How often it has changed.
+    pub counter: u64,
+}
+
+/// The table of topics, in both views.
+#[derive(Debug, Default)]
+pub struct Topics {
+    appended: HashMap<Rc<str>, Rc<TopicConfig>>,
+    applied: HashMap<Rc<str>, Rc<TopicConfig>>,
+    version: Version,
+}
+
+impl Topics {
+    /// The topic as sends see it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Rc<TopicConfig>> {
+        self.appended.get(name)
+    }
+
+    /// The topic as consumers and tools see it.
+    #[must_use]
+    pub fn find_applied(&self, name: &str) -> Option<&Rc<TopicConfig>> {
+        self.applied.get(name)
+    }
+
+    /// All topics as consumers and tools see them, in no order.
+    pub fn applied(&self) -> impl Iterator<Item = &Rc<TopicConfig>> {
+        self.applied.values()
+    }
+
+    /// Which state of the applied table this is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Topics there are, with those under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.appended.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.appended.is_empty()
+    }
+
+    fn append(&mut self, topic: Rc<TopicConfig>) {
+        self.appended.insert(Rc::from(topic.name.as_str()), topic);
+    }
+
+    fn append_delete(&mut self, name: &str) {
+        self.appended.remove(name);
+    }
+
+    /// A committed creation or change; `now` in milliseconds since 1970. One from before the start was
+    /// never in the appended view.
+    pub fn apply(&mut self, topic: TopicConfig, replayed: bool, now: u64) {
+        let (name, topic) = (Rc::<str>::from(topic.name.as_str()), Rc::new(topic));
+        if replayed {
+            self.appended.insert(Rc::clone(&name), Rc::clone(&topic));
+        }
+        self.applied.insert(name, topic);
+        self.changed(now);
+    }
+
+    /// A committed deletion.
+    pub fn apply_delete(&mut self, name: &str, replayed: bool, now: u64) {
+        if replayed {
+            self.appended.remove(name);
+        }
+        self.applied.remove(name);
+        self.changed(now);
+    }
+
+    fn changed(&mut self, now: u64) {
+        self.version.timestamp = now;
+        self.version.counter += 1;
+    }
+}
+
+/// Appends the creation or change of a topic.
+///
+/// # Errors
+/// The log takes nothing at the moment, or there are too many topics.
+pub fn put(
+    shard: &Shard,
+    topic: TopicConfig,
+    then: Completion,
+) -> Result<Rc<TopicConfig>, Refusal> {
+    let mut topics = shard.topics.borrow_mut();
+    if topics.find(&topic.name).is_none() && topics.len() >= MAX_TOPICS {
+        let remark = format!("there are {MAX_TOPICS} topics already, more are not possible");
+        return Err(Refusal::new(ResponseCode::SystemError, remark));
+    }
+    shard.store.append_create_topic(&topic.name, topic.queues(), &topic.to_bytes())?;
+    shard.completions.borrow_mut().push(then);
+    let topic = Rc::new(topic);
+    topics.append(Rc::clone(&topic));
+    tracing::info!(
+        shard = %shard.identity.name,
+        topic = %topic.name,
+        read_queues = topic.read_queues,
+        write_queues = topic.write_queues,
+        perm = topic.perm,
+        "topic created or changed"
+    );
+    Ok(topic)
+}
+
+/// Creates the topic unless it is there.
+///
+/// # Errors
+/// As [`put`].
+pub fn ensure(shard: &Shard, topic: TopicConfig, then: Completion) -> Result<(), Refusal> {
+    if shard.topics.borrow().find(&topic.name).is_some() {
+        return Ok(());
+    }
+    put(shard, topic, then).map(drop)
+}
+
+/// The topic that a send names; created if it is unknown and may be. The creation goes to the log
+/// before the message, in the same batch if there is room.
+///
+/// # Errors
+/// Code 17 when it is not there and may not be created.
+pub fn find_or_create(
+    shard: &Shard,
+    name: &str,
+    template: &str,
+    wanted_queues: i32,
+) -> Result<Rc<TopicConfig>, Refusal> {
+    let made = {
+        let topics = shard.topics.borrow();
+        if let Some(topic) = topics.find(name) {
+            return Ok(Rc::clone(topic));
+        }
+        let auto_create = shard.config.auto_create_topics;
+        topics
+            .find(template)
+            .and_then(|template| {
+                topic_rules::from_template(name, template, wanted_queues, auto_create)
+            })
+            .or_else(|| {
+                let retry = name.starts_with(model::topic::RETRY_PREFIX);
+                retry.then(|| topic_rules::retry_topic(name, 1))
+            })
+    };
+    let made = made.ok_or_else(|| super::refusals::no_topic(name))?;
+    let announced = Completion::Announce(Rc::new(made.clone()));
+    put(shard, made, announced)
+}
+
+/// UPDATE_AND_CREATE_TOPIC (17). Answered when the change is committed.
+pub fn create(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let caller = Caller::of(connection, request);
+    if let Err(refusal) = try_create(shard, &caller, request) {
+        refusal.send(&caller);
+    }
+}
+
+fn try_create(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
+    let header = CreateTopicHeader::decode(code_of(request), &request.ext)?;
+    check_phase(shard)?;
+    let before = shard.topics.borrow().find(header.topic).cloned();
+    let identity = &shard.identity;
+    let topic =
+        topic_rules::requested(&header, before.as_deref(), &identity.cluster, &identity.name)
+            .map_err(|error| Refusal::parameter(error.to_string()))?;
+    if before.as_deref() == Some(&topic) {
+        shard.afterwards(Afterwards::Answer(caller.clone()));
+        return Ok(());
+    }
+    put(shard, topic, Completion::Answer(caller.clone())).map(drop)
+}
+
+/// DELETE_TOPIC_IN_BROKER (215). The topic's messages and consumer offsets go with it; one of the same
+/// name that is created later starts clean. Answered when the deletion is committed; deleting what is not
+/// there succeeds, as with RocketMQ.
+pub fn delete(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let caller = Caller::of(connection, request);
+    if let Err(refusal) = try_delete(shard, &caller, request) {
+        refusal.send(&caller);
+    }
+}
+
+fn try_delete(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
+    let header = TopicHeader::decode(code_of(request), &request.ext)?;
+    check_phase(shard)?;
+    let name = header.topic.trim();
+    if name.is_empty() {
+        return Err(Refusal::parameter("The specified topic is blank."));
+    }
+    if topic_rules::is_system(name, &shard.identity.cluster, &shard.identity.name) {
+        let error = topic_rules::TopicError::System(name.to_owned());
+        return Err(Refusal::parameter(error.to_string()));
+    }
+    if shard.topics.borrow().find(name).is_none() {
+        shard.afterwards(Afterwards::Answer(caller.clone()));
+        return Ok(());
+    }
+    shard.store.append_delete_topic(name)?;
+    shard.completions.borrow_mut().push(Completion::Answer(caller.clone()));
+    shard.topics.borrow_mut().append_delete(name);
+    tracing::info!(shard = %shard.identity.name, topic = name, "topic deleted");
+    Ok(())
+}
+
+/// A committed creation or change of a topic.
+///
+/// # Errors
+/// The payload was written by another version.
+pub fn applied(
+    shard: &Rc<Shard>,
+    payload: &[u8],
+    replayed: bool,
+) -> Result<(), super::commands::CommandError> {
+    let topic = TopicConfig::from_bytes(payload)?;
+    let name = topic.name.clone();
+    shard.topics.borrow_mut().apply(topic, replayed, runtime::unix_millis());
+    if !replayed {
+        register::topic_changed(shard, &name);
+    }
+    Ok(())
+}
+
+/// A committed deletion of a topic.
+pub fn applied_delete(shard: &Rc<Shard>, name: &str, replayed: bool) {
+    shard.topics.borrow_mut().apply_delete(name, replayed, runtime::unix_millis());
+    shard.offsets.borrow_mut().topic_deleted(name);
+    if !replayed {
+        super::long_poll::topic_gone(shard, name);
+        register::topic_changed(shard, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(queues: u32) -> TopicConfig {
+        TopicConfig::new("T", queues, 6)
+    }
+
+    #[test]
+    fn sends_see_what_is_under_way_and_others_do_not() {
+        let mut topics = Topics::default();
+        topics.append(Rc::new(topic(4)));
+        assert!(topics.find("T").is_some() && topics.find_applied("T").is_none());
+        topics.apply(topic(4), false, 10);
+        assert_eq!(topics.find_applied("T").map(|topic| topic.write_queues), Some(4));
+        assert_eq!(topics.version(), Version { timestamp: 10, counter: 1 });
+        topics.append_delete("T");
+        assert!(topics.find("T").is_none() && topics.find_applied("T").is_some());
+        topics.append(Rc::new(topic(2)));
+        topics.apply_delete("T", false, 11);
+        assert!(topics.find("T").is_some(), "it was created again after the deletion");
+        assert!(topics.find_applied("T").is_none());
+    }
+
+    #[test]
+    fn the_log_of_the_last_run_fills_both_views() {
+        let mut topics = Topics::default();
+        topics.apply(topic(4), true, 1);
+        assert!(topics.find("T").is_some() && topics.find_applied("T").is_some());
+        topics.apply_delete("T", true, 2);
+        assert!(topics.is_empty() && topics.applied().next().is_none());
+    }
+}
