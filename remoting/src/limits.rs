@@ -17,6 +17,11 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// Largest body that a compressed one may inflate to, in bytes: about half a million topics.
 pub const MAX_INFLATED: usize = 64 * 1024 * 1024;
 
+/// Largest JSON body of a request that any client may send, in bytes. A short text can become a large
+/// value (`{}` a whole subscription), so that the limit of a frame is not enough. A heartbeat with
+/// 8,000 subscriptions fits.
+pub const MAX_CLIENT_BODY: usize = 2 * 1024 * 1024;
+
 /// Longest piece of a wrong value that an error message repeats, in characters.
 pub const MAX_QUOTED_VALUE: usize = 64;
 
@@ -24,3 +29,4 @@ const _: () = assert!(MAX_HEADER < 1 << 24, "the header length has 24 bits");
 const _: () = assert!(MAX_HEADER < MAX_FRAME, "a header must fit a frame");
 const _: () = assert!(MAX_FRAME <= i32::MAX as usize, "the frame length is an i32");
 const _: () = assert!(MAX_FRAME <= MAX_INFLATED, "compression must not shrink what is allowed");
+const _: () = assert!(MAX_CLIENT_BODY < MAX_FRAME, "a tighter limit than the frame's");

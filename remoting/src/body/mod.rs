@@ -31,6 +31,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fastjson::{self, JsonError};
+use crate::limits::{MAX_CLIENT_BODY, MAX_INFLATED};
 
 /// A body that cannot be read. Answer with code 1 and this text.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +48,21 @@ pub struct BodyError {
 pub trait Body: Serialize + DeserializeOwned {
     /// RocketMQ's name of it.
     const NAME: &'static str;
+    /// Bytes that it may have: [`MAX_CLIENT_BODY`] if any client may send it to a server,
+    /// [`MAX_INFLATED`] if only servers send it.
+    const MAX_BYTES: usize;
 
     /// Reads the body.
     ///
     /// # Errors
-    /// [`BodyError`] if it is no JSON or does not have the shape.
+    /// [`BodyError`] if it is too long, no JSON, or does not have the shape.
     fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        fastjson::from_slice(bytes).map_err(|problem| BodyError { body: Self::NAME, problem })
+        let read = if bytes.len() > Self::MAX_BYTES {
+            Err(JsonError::TooLong { bytes: bytes.len(), max: Self::MAX_BYTES })
+        } else {
+            fastjson::from_slice(bytes)
+        };
+        read.map_err(|problem| BodyError { body: Self::NAME, problem })
     }
 
     /// Writes the body.
@@ -65,34 +74,37 @@ pub trait Body: Serialize + DeserializeOwned {
     }
 }
 
-/// Names the bodies.
+/// Names the bodies and says how long they may be.
 macro_rules! bodies {
-    ($( $body:ident = $name:literal; )*) => {
-        $( impl Body for $body { const NAME: &'static str = $name; } )*
+    ($( $body:ident = $name:literal, $max:ident; )*) => {
+        $( impl Body for $body {
+            const NAME: &'static str = $name;
+            const MAX_BYTES: usize = $max;
+        } )*
     };
 }
 
 bodies! {
-    BrokerMemberGroup = "BrokerMemberGroup";
-    CheckClientConfig = "CheckClientRequestBody";
-    ClusterInfo = "ClusterInfo";
-    ConsumeStats = "ConsumeStats";
-    ConsumerConnection = "ConsumerConnection";
-    ConsumerIds = "GetConsumerListByGroupResponseBody";
-    DataVersion = "DataVersion";
-    GroupList = "GroupList";
-    HeartbeatData = "HeartbeatData";
-    KvTable = "KVTable";
-    LockReply = "LockBatchResponseBody";
-    LockRequest = "LockBatchRequestBody";
-    MemberGroupReply = "GetBrokerMemberGroupResponseBody";
-    RegisterBrokerBody = "RegisterBrokerBody";
-    SubscriptionGroupConfig = "SubscriptionGroupConfig";
-    TopicConfig = "TopicConfig";
-    TopicConfigs = "TopicConfigSerializeWrapper";
-    TopicList = "TopicList";
-    TopicRouteData = "TopicRouteData";
-    TopicStatsTable = "TopicStatsTable";
+    BrokerMemberGroup = "BrokerMemberGroup", MAX_INFLATED;
+    CheckClientConfig = "CheckClientRequestBody", MAX_CLIENT_BODY;
+    ClusterInfo = "ClusterInfo", MAX_INFLATED;
+    ConsumeStats = "ConsumeStats", MAX_INFLATED;
+    ConsumerConnection = "ConsumerConnection", MAX_INFLATED;
+    ConsumerIds = "GetConsumerListByGroupResponseBody", MAX_INFLATED;
+    DataVersion = "DataVersion", MAX_CLIENT_BODY;
+    GroupList = "GroupList", MAX_INFLATED;
+    HeartbeatData = "HeartbeatData", MAX_CLIENT_BODY;
+    KvTable = "KVTable", MAX_INFLATED;
+    LockReply = "LockBatchResponseBody", MAX_INFLATED;
+    LockRequest = "LockBatchRequestBody", MAX_CLIENT_BODY;
+    MemberGroupReply = "GetBrokerMemberGroupResponseBody", MAX_INFLATED;
+    RegisterBrokerBody = "RegisterBrokerBody", MAX_INFLATED;
+    SubscriptionGroupConfig = "SubscriptionGroupConfig", MAX_CLIENT_BODY;
+    TopicConfig = "TopicConfig", MAX_CLIENT_BODY;
+    TopicConfigs = "TopicConfigSerializeWrapper", MAX_INFLATED;
+    TopicList = "TopicList", MAX_INFLATED;
+    TopicRouteData = "TopicRouteData", MAX_INFLATED;
+    TopicStatsTable = "TopicStatsTable", MAX_INFLATED;
 }
 
 /// Reads `text`, expects `body`, and that writing it gives `text` again.
@@ -113,6 +125,17 @@ mod tests {
         let error = TopicList::decode(br#"{"topicList":7}"#).unwrap_err();
         assert!(matches!(error.problem, JsonError::Shape { .. }));
         assert!(error.to_string().starts_with("TopicList body: JSON does not have the shape"));
+    }
+
+    #[test]
+    fn what_clients_send_is_limited_before_it_grows() {
+        let mut text = b"{\"consumerDataSet\":[{}".to_vec();
+        while text.len() <= MAX_CLIENT_BODY {
+            text.extend_from_slice(b",{}");
+        }
+        let error = HeartbeatData::decode(&text).unwrap_err();
+        let max = MAX_CLIENT_BODY;
+        assert!(matches!(error.problem, JsonError::TooLong { max: got, .. } if got == max));
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! What can be wrong with a text of the dialect.
 
-use crate::limits::{MAX_INFLATED, MAX_JSON_DEPTH};
+use crate::limits::MAX_JSON_DEPTH;
 
 /// A text that cannot be read. Positions count bytes of the text as it came.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// Longer than anything that a frame can hold, compressed or not.
-    #[error("JSON of {bytes} bytes exceeds the limit of {MAX_INFLATED}: send less at a time")]
+    /// Longer than a text of its kind may be.
+    #[error("JSON of {bytes} bytes exceeds the limit of {max}: send less at a time")]
     TooLong {
         /// Bytes of the text.
         bytes: usize,
+        /// The limit for a text of its kind.
+        max: usize,
     },
     /// Not UTF-8.
     #[error("JSON is not UTF-8 from byte {at} on: encode it as UTF-8")]

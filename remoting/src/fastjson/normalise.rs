@@ -14,7 +14,7 @@ use crate::limits::{MAX_INFLATED, MAX_JSON_DEPTH};
 /// [`JsonError`] with the position in `text`.
 pub fn normalise(text: &[u8]) -> Result<String, JsonError> {
     if text.len() > MAX_INFLATED {
-        return Err(JsonError::TooLong { bytes: text.len() });
+        return Err(JsonError::TooLong { bytes: text.len(), max: MAX_INFLATED });
     }
     let text = std::str::from_utf8(text)
         .map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;

@@ -92,7 +92,9 @@ pub fn reply(code: RequestCode, command: &Command) -> Result<Typed, Finding> {
         Q::PullMessage | Q::LitePullMessage | Q::ViewMessageById => Ok(Typed::Yes),
         Q::GetRouteinfoByTopic => check::<TopicRouteData>(body),
         Q::GetBrokerClusterInfo => check::<ClusterInfo>(body),
-        Q::GetAllTopicListFromNameserver | Q::GetTopicsByCluster => check::<TopicList>(body),
+        Q::GetAllTopicListFromNameserver | Q::GetTopicsByCluster | Q::GetSystemTopicListFromNs => {
+            check::<TopicList>(body)
+        }
         Q::GetBrokerRuntimeInfo | Q::GetKvlistByNamespace => check::<KvTable>(body),
         Q::RegisterBroker if !body.is_empty() => check::<KvTable>(body),
         Q::GetConsumerListByGroup => check::<ConsumerIds>(body),

@@ -83,6 +83,7 @@ pub fn request(code: RequestCode, ext: &ExtFields) -> Result<Typed, Finding> {
         | Q::GetBrokerRuntimeInfo
         | Q::UpdateAndCreateSubscriptiongroup
         | Q::GetBrokerClusterInfo
+        | Q::GetSystemTopicListFromNs
         | Q::GetAllTopicListFromNameserver => nothing(ext),
         _ => Ok(Typed::No),
     }
