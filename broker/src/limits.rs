@@ -47,6 +47,9 @@ pub const YOUNG_QUEUE: u64 = 4 * 1024 * 1024 * 1024;
 /// Messages between two shards of a broker that wait in a mailbox.
 pub const MAILBOX: usize = 1024;
 
+/// The longest configuration file, bytes.
+pub const MAX_CONFIG_FILE: usize = 1024 * 1024;
+
 /// The most queue locks of a shard.
 pub const MAX_LOCKS: usize = 1_000_000;
 /// The most groups that one client is in, consuming or producing.

@@ -22,13 +22,7 @@ pub struct Demand {
 
 impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Demand {
-            place,
-            key,
-            value,
-            why,
-            remedy,
-        } = self;
+        let Demand { place, key, value, why, remedy } = self;
         write!(f, "{place}: `{key} = {value}` is refused: {why}; {remedy}")
     }
 }

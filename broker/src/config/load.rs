@@ -148,9 +148,9 @@ fn bytes(settings: &Settings, key: &str) -> usize {
 fn flush(settings: &Settings) -> Flush {
     match settings.one_of("flushDiskType") {
         "SYNC_FLUSH" => Flush::Sync,
-        _ => Flush::Async {
-            interval: Duration::from_millis(settings.int("flushIntervalCommitLog")),
-        },
+        _ => {
+            Flush::Async { interval: Duration::from_millis(settings.int("flushIntervalCommitLog")) }
+        }
     }
 }
 
@@ -172,11 +172,7 @@ fn name(settings: &Settings, key: &str, otherwise: &str) -> Result<String, LoadE
 
 fn bind_address(settings: &Settings) -> Result<Ipv4Addr, LoadError> {
     let parsed = settings.text("bindAddress").parse();
-    parsed.map_err(|_| {
-        settings
-            .bad_value("bindAddress", "an IPv4 address such as 0.0.0.0")
-            .into()
-    })
+    parsed.map_err(|_| settings.bad_value("bindAddress", "an IPv4 address such as 0.0.0.0").into())
 }
 
 /// The address for clients: as configured, or the one address that is listened on.
@@ -248,9 +244,7 @@ fn check_ports(settings: &Settings, config: &Config) -> Result<(), LoadError> {
     let last = config.shards - 1;
     if shard_port(config.listen_port, config.shard_port_stride, last).is_none() {
         let remedy = "the port of the last shard, listenPort + (shards - 1) × shardPortStride, must be at most 65535";
-        return Err(settings
-            .contradiction("shards", "listenPort", remedy)
-            .into());
+        return Err(settings.contradiction("shards", "listenPort", remedy).into());
     }
     if shard_name(&config.broker_name, last).len() > MAX_NAME {
         let allowed = "a shorter name, because `-1`, `-2` … is put behind it for the other shards";
@@ -262,9 +256,7 @@ fn check_ports(settings: &Settings, config: &Config) -> Result<(), LoadError> {
 fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
     if !config.segment_size.is_multiple_of(4096) {
         let allowed = "a multiple of 4096 bytes";
-        return Err(settings
-            .bad_value("mappedFileSizeCommitLog", allowed)
-            .into());
+        return Err(settings.bad_value("mappedFileSizeCommitLog", allowed).into());
     }
     let options = config.store_options(PathBuf::new(), PathBuf::new(), 0);
     if config.segment_size < options.smallest_segment() {
@@ -277,9 +269,7 @@ fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
     if config.max_queued < 2 * config.max_request {
         let remedy =
             "two of the largest requests must be able to wait: raise it or lower the other";
-        return Err(settings
-            .contradiction("maxQueuedBytes", "maxMessageSize", remedy)
-            .into());
+        return Err(settings.contradiction("maxQueuedBytes", "maxMessageSize", remedy).into());
     }
     Ok(())
 }

@@ -48,16 +48,9 @@ fn page() -> String {
     page.push_str("| key | Apache's default | why it has no effect |\n|---|---|---|\n");
     for key in &KEYS.keys()[IMPORTANT.keys().len()..] {
         let Effect::Nothing(why) = key.effect else {
-            panic!(
-                "{} does something and is not among the important keys",
-                key.name
-            )
+            panic!("{} does something and is not among the important keys", key.name)
         };
-        let default = if key.default.is_empty() {
-            "–"
-        } else {
-            key.default
-        };
+        let default = if key.default.is_empty() { "–" } else { key.default };
         writeln!(page, "| `{}` | {default} | {why} |", key.name)
             .expect("writing to a string cannot fail");
     }
@@ -65,10 +58,7 @@ fn page() -> String {
 }
 
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "writes the page into the source tree when asked to"
-)]
+#[allow(clippy::disallowed_methods, reason = "writes the page into the source tree when asked to")]
 fn the_configuration_page_is_in_step_with_the_table() {
     let page = page();
     if std::env::var_os("BLESS").is_some() {
@@ -76,20 +66,13 @@ fn the_configuration_page_is_in_step_with_the_table() {
         std::fs::write(path, &page).expect("the source tree can be written");
         return;
     }
-    assert!(
-        page == PAGE,
-        "run `BLESS=1 cargo test -p broker the_configuration_page`"
-    );
+    assert!(page == PAGE, "run `BLESS=1 cargo test -p broker the_configuration_page`");
 }
 
 #[test]
 fn every_important_key_is_on_the_page() {
     let keys: &Table = &IMPORTANT;
     for key in keys.keys() {
-        assert!(
-            PAGE.contains(&format!("| `{}` |", key.name)),
-            "{}",
-            key.name
-        );
+        assert!(PAGE.contains(&format!("| `{}` |", key.name)), "{}", key.name);
     }
 }

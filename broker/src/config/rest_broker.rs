@@ -293,10 +293,7 @@ const NO_SLAVES_KEYS: [Key; 3] = without_effect(
 
 const NO_TIMERS_KEYS: [Key; 2] = without_effect(
     NO_TIMERS,
-    [
-        ("allowRecallWhenBrokerNotWriteable", "true"),
-        ("delayOffsetUpdateVersionStep", "200"),
-    ],
+    [("allowRecallWhenBrokerNotWriteable", "true"), ("delayOffsetUpdateVersionStep", "200")],
 );
 
 const NO_TRANSACTIONS_KEYS: [Key; 6] = without_effect(

@@ -18,10 +18,8 @@ const ALWAYS_CHECKED_KEYS: [Key; 3] = without_effect(
     ],
 );
 
-const FLUSH_DECIDES_KEYS: [Key; 2] = without_effect(
-    FLUSH_DECIDES,
-    [("putMessageTimeout", "8000"), ("syncFlushTimeout", "5000")],
-);
+const FLUSH_DECIDES_KEYS: [Key; 2] =
+    without_effect(FLUSH_DECIDES, [("putMessageTimeout", "8000"), ("syncFlushTimeout", "5000")]);
 
 const INTERNAL_KEYS: [Key; 9] = without_effect(
     INTERNAL,
@@ -261,10 +259,7 @@ const NO_TIMERS_KEYS: [Key; 34] = without_effect(
 
 const NO_TRANSACTIONS_KEYS: [Key; 2] = without_effect(
     NO_TRANSACTIONS,
-    [
-        ("transRocksDBEnable", "false"),
-        ("transWriteOriginTransHalfEnable", "true"),
-    ],
+    [("transRocksDBEnable", "false"), ("transWriteOriginTransHalfEnable", "true")],
 );
 
 /// All of them.

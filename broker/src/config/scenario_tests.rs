@@ -9,10 +9,7 @@ use storage::Flush;
 use super::{Config, KEYS, Surroundings, quiet_keys};
 
 fn around() -> Surroundings {
-    Surroundings {
-        home: Some(PathBuf::from("/home/op")),
-        host_name: "host-1".to_owned(),
-    }
+    Surroundings { home: Some(PathBuf::from("/home/op")), host_name: "host-1".to_owned() }
 }
 
 /// Settings of a file, and its warnings.
@@ -33,10 +30,7 @@ fn config(text: &str) -> (Config, Vec<String>) {
 fn refusal(text: &str) -> (Vec<String>, Vec<String>) {
     let (settings, warnings) = settings(text);
     let error = Config::from_settings(&settings, &around()).expect_err("the start is refused");
-    (
-        error.to_string().lines().map(str::to_owned).collect(),
-        warnings,
-    )
+    (error.to_string().lines().map(str::to_owned).collect(), warnings)
 }
 
 #[test]
@@ -47,25 +41,14 @@ fn an_empty_file_is_apaches_broker() {
         (config.cluster.as_str(), config.broker_name.as_str()),
         ("DefaultCluster", "host-1")
     );
-    assert_eq!(
-        (config.listen_port, config.shards, config.permission),
-        (10911, 1, 6)
-    );
+    assert_eq!((config.listen_port, config.shards, config.permission), (10911, 1, 6));
     assert_eq!(config.store_dir, Path::new("/home/op/store"));
     assert_eq!(config.log_dir, None);
-    assert_eq!(
-        config.flush,
-        Flush::Async {
-            interval: Duration::from_millis(500)
-        }
-    );
+    assert_eq!(config.flush, Flush::Async { interval: Duration::from_millis(500) });
     assert_eq!(config.segment_size, 1 << 30);
     assert_eq!(config.advertised_host, None);
     assert_eq!(config.register_every, Duration::from_secs(30));
-    assert_eq!(
-        (config.pull_memory.messages, config.pull_disk.messages),
-        (32, 8)
-    );
+    assert_eq!((config.pull_memory.messages, config.pull_disk.messages), (32, 8));
 }
 
 const RAFT_NODE: &str = "\
@@ -110,10 +93,7 @@ fn scenario_1_without_raft_is_one_broker() {
     assert_eq!(config.broker_name, "suzhou@broker");
     assert_eq!(config.namesrv_addrs, ["a:9876", "b:9876"]);
     assert_eq!(config.store_dir, Path::new("/tmp/rmqstore/node00"));
-    assert_eq!(
-        config.log_dir.as_deref(),
-        Some(Path::new("/tmp/rmqstore/node00/commitlog"))
-    );
+    assert_eq!(config.log_dir.as_deref(), Some(Path::new("/tmp/rmqstore/node00/commitlog")));
     assert_eq!(config.advertised_host.as_deref(), Some("192.168.65.237"));
 }
 
@@ -172,12 +152,7 @@ const RETENTION: &str = "broker.conf:5: `fileReservedTime = 48` has no effect: t
 #[test]
 fn scenario_4_masters_without_slaves() {
     for (flush, expected) in [
-        (
-            "ASYNC_FLUSH",
-            Flush::Async {
-                interval: Duration::from_millis(500),
-            },
-        ),
+        ("ASYNC_FLUSH", Flush::Async { interval: Duration::from_millis(500) }),
         ("SYNC_FLUSH", Flush::Sync),
     ] {
         let (config, warnings) = config(&classic("0", "ASYNC_MASTER", flush));
@@ -267,10 +242,7 @@ fn directories_below_home_and_names_of_shards() {
     assert_eq!(config.advertised_host.as_deref(), Some("127.0.0.1"));
 
     let (settings, _) = settings("");
-    let homeless = Surroundings {
-        home: None,
-        host_name: "h".to_owned(),
-    };
+    let homeless = Surroundings { home: None, host_name: "h".to_owned() };
     let error = Config::from_settings(&settings, &homeless).expect_err("there is no home");
     assert_eq!(
         error.to_string(),

@@ -71,11 +71,7 @@ mod tests {
     fn keys_without_effect_are_all_of_apaches() {
         for key in KEYS.keys() {
             if matches!(key.effect, Effect::Nothing(_)) {
-                assert!(
-                    key.apache_name.is_some(),
-                    "{} is ours and does nothing",
-                    key.name
-                );
+                assert!(key.apache_name.is_some(), "{} is ours and does nothing", key.name);
             }
         }
     }

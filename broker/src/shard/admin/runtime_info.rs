@@ -1,0 +1,207 @@
+//! GET_BROKER_RUNTIME_INFO (28): what `mqadmin clusterList` and `brokerStatus`, the dashboard and the exporter show.
+//!
+//! Every key of RocketMQ 5.5.0 is there. Those of parts that this broker does not have (thread pool queues,
+//! page cache, transient buffers, timers) carry the value of an idle one: zero.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting::body::{Body, KvTable};
+use remoting::command::version;
+use remoting::{CommandRef, ResponseCode};
+use runtime::fs::Space;
+use transport::Connection;
+
+use super::super::reply::{Caller, Refusal};
+use super::super::{Phase, Shard};
+use super::answer;
+
+/// The release whose behaviour this broker shows, as the tools print it.
+const VERSION_NAME: &str = "V5_5_0";
+const _: () = assert!(version::OURS == version::V5_5_0);
+
+/// Thread pools of RocketMQ, as the keys name them. Requests do not wait in queues here.
+const POOLS: [&str; 5] = ["pull", "litePull", "query", "ack", "send"];
+
+/// Keys of parts that are not here, with the value of an idle one.
+const IDLE: [(&str, &str); 12] = [
+    ("EndTransactionQueueSize", "0"),
+    ("EndTransactionThreadPoolQueueCapacity", "0"),
+    ("dispatchBehindBytes", "0"),
+    ("dispatchMaxBuffer", "0"),
+    ("pageCacheLockTimeMills", "0"),
+    ("remainTransientStoreBufferNumbs", "0"),
+    ("startAcceptSendRequestTimeStamp", "0"),
+    ("timerCongestNum", "0"),
+    ("timerDequeueTps", "0.0"),
+    ("timerEnqueueTps", "0.0"),
+    ("timerOffsetBehind", "0"),
+    ("timerReadBehind", "0"),
+];
+
+type Table = BTreeMap<String, String>;
+
+/// Answers when the file system has said how much room there is.
+pub fn runtime_info(
+    shard: &Rc<Shard>,
+    connection: &Connection,
+    request: &CommandRef<'_>,
+    _: Bytes,
+) {
+    let caller = Caller::of(connection, request);
+    let shard = Rc::clone(shard);
+    runtime::spawn(async move {
+        let info = match runtime::fs::space(&shard.identity.log_dir).await {
+            Ok(space) => Ok(KvTable { table: table(&shard, space) }.encode()),
+            Err(error) => Err(Refusal::new(ResponseCode::SystemError, error.to_string())),
+        };
+        answer(&caller, info);
+    })
+    .detach();
+}
+
+fn table(shard: &Shard, space: Space) -> Table {
+    let mut table = Table::new();
+    for (key, value) in IDLE {
+        table.insert(key.to_owned(), value.to_owned());
+    }
+    for pool in POOLS {
+        for what in ["Size", "Capacity", "HeadWaitTimeMills"] {
+            table.insert(format!("{pool}ThreadPoolQueue{what}"), "0".to_owned());
+        }
+    }
+    put_identity(shard, &mut table);
+    put_disk(shard, space, &mut table);
+    put_sends(shard, &mut table);
+    put_pulls(shard, &mut table);
+    put_days(shard, &mut table);
+    table
+}
+
+fn put_identity(shard: &Shard, table: &mut Table) {
+    let started = shard.stats.started_at;
+    let running = Duration::from_millis(runtime::unix_millis().saturating_sub(started));
+    put(table, "bootTimestamp", started);
+    put(table, "runtime", running_text(running));
+    put(table, "brokerActive", shard.phase.get() == Phase::Serving);
+    put(table, "brokerVersion", version::OURS);
+    put(table, "brokerVersionDesc", VERSION_NAME);
+    put(table, "turbopumpVersion", env!("CARGO_PKG_VERSION"));
+    put(table, "brokerName", &shard.identity.name);
+}
+
+fn put_disk(shard: &Shard, space: Space, table: &mut Table) {
+    let log = shard.store.stats();
+    let ratio = used_share(space);
+    put(table, "commitLogMinOffset", log.min);
+    put(table, "commitLogMaxOffset", log.max);
+    put(table, "remainHowManyDataToFlush", format!("{} B", log.unflushed));
+    put(table, "commitLogDiskRatio", ratio);
+    put(table, &format!("commitLogDiskRatio_{}", shard.identity.log_dir.display()), ratio);
+    put(table, "consumeQueueDiskRatio", ratio);
+    let (total, free) = (size_text(space.total), size_text(space.available));
+    put(table, "commitLogDirCapacity", format!("Total : {total}, Free : {free}."));
+    let earliest = shard.stats.earliest();
+    put(
+        table,
+        "earliestMessageTimeStamp",
+        earliest.map_or("-1".to_owned(), |time| time.to_string()),
+    );
+}
+
+fn put_sends(shard: &Shard, table: &mut Table) {
+    let stats = &shard.stats;
+    let (times, bytes) = (stats.stored.total(), stats.stored_bytes.total());
+    put(table, "sendThreadPoolQueueSize", shard.completions.borrow().len());
+    put(table, "putTps", stats.stored.rates());
+    put(table, "putMessageTimesTotal", times);
+    put(table, "putMessageFailedTimes", stats.refusals.total());
+    put(table, "putMessageSizeTotal", bytes);
+    #[allow(clippy::cast_precision_loss, reason = "an average for people to look at")]
+    let average = if times == 0 { 0.0 } else { bytes as f64 / times as f64 };
+    put(table, "putMessageAverageSize", average);
+    put(table, "putMessageEntireTimeMax", stats.put_time.max().as_millis());
+    put(table, "putMessageDistributeTime", stats.put_time.spread());
+    put(table, "putLatency99", millis_text(stats.put_time.percentile(0.99)));
+    put(table, "putLatency999", millis_text(stats.put_time.percentile(0.999)));
+}
+
+fn put_pulls(shard: &Shard, table: &mut Table) {
+    let stats = &shard.stats;
+    put(table, "getFoundTps", stats.hits.rates());
+    put(table, "getMissTps", stats.misses.rates());
+    let total = super::window::sum_of_rates(&stats.hits, &stats.misses);
+    put(table, "getTotalTps", total);
+    // Older tools read the second spelling.
+    put(table, "getTransferredTps", stats.pulled.rates());
+    put(table, "getTransferedTps", stats.pulled.rates());
+    put(table, "getMessageEntireTimeMax", stats.pull_time.max().as_millis());
+}
+
+fn put_days(shard: &Shard, table: &mut Table) {
+    let days = shard.stats.days();
+    let now = (shard.stats.stored.total(), shard.stats.pulled.total());
+    for (when, (stored, pulled)) in
+        [("YesterdayMorning", days.yesterday), ("TodayMorning", days.today), ("TodayNow", now)]
+    {
+        put(table, &format!("msgPutTotal{when}"), stored);
+        put(table, &format!("msgGetTotal{when}"), pulled);
+    }
+}
+
+fn put(table: &mut Table, key: &str, value: impl ToString) {
+    table.insert(key.to_owned(), value.to_string());
+}
+
+/// Which part of the disk is used, from 0 to 1.
+fn used_share(space: Space) -> f64 {
+    let used = space.total.saturating_sub(space.available);
+    #[allow(clippy::cast_precision_loss, reason = "a share for people to look at")]
+    let share = if space.total == 0 { 0.0 } else { used as f64 / space.total as f64 };
+    share
+}
+
+/// As RocketMQ prints it: `[ 0 days, 0 hours, 5 minutes, 47 seconds ]`.
+fn running_text(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    format!("[ {days} days, {hours} hours, {minutes} minutes, {seconds} seconds ]")
+}
+
+fn millis_text(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64() * 1000.0)
+}
+
+/// Bytes for people: `252.0 GiB`.
+fn size_text(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "a size for people to look at")]
+    let mut size = bytes as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if size < 1024.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_those_that_tools_know() {
+        let time = Duration::from_secs(86_400 + 3 * 3_600 + 5 * 60 + 47);
+        assert_eq!(running_text(time), "[ 1 days, 3 hours, 5 minutes, 47 seconds ]");
+        assert_eq!(size_text(0), "0.0 B");
+        assert_eq!(size_text(252 << 30), "252.0 GiB");
+        assert_eq!(size_text(1536), "1.5 KiB");
+        assert_eq!(millis_text(Duration::from_micros(1234)), "1.234");
+        assert_eq!(used_share(Space { total: 0, available: 0 }), 0.0);
+        assert_eq!(used_share(Space { total: 4, available: 1 }), 0.75);
+    }
+}

@@ -1,0 +1,78 @@
+//! Registration at the NameServers: in full at start and every `registerNameServerPeriod`, changed topics at once,
+//! and good-bye at a graceful stop.
+//!
+//! Each NameServer has a task and a connection of its own, so that one that is down delays nobody. A change of its
+//! state is one log line; while it is down it is dialled every few seconds, and the broker is registered there
+//! as soon as it answers. Nothing here makes a client wait.
+
+mod body;
+mod target;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::Task;
+use runtime::channel::Flag;
+
+pub use body::to_body;
+use target::Target;
+
+use super::Shard;
+use crate::config::Config;
+
+/// How long a graceful stop waits for the good-byes.
+const GOOD_BYE: Duration = Duration::from_secs(2);
+
+/// The NameServers of a shard.
+pub struct Register {
+    targets: Vec<Rc<Target>>,
+    stop: Flag,
+    tasks: std::cell::RefCell<Vec<Task<()>>>,
+}
+
+impl Register {
+    /// The NameServers of the configuration; nothing is dialled yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let targets = config.namesrv_addrs.iter().map(|addr| Rc::new(Target::new(addr)));
+        Self { targets: targets.collect(), stop: Flag::new(), tasks: Default::default() }
+    }
+
+    /// NameServers at which the shard is registered now.
+    #[must_use]
+    pub fn registered(&self) -> usize {
+        self.targets.iter().filter(|target| target.is_registered()).count()
+    }
+}
+
+/// Begins to register, in tasks. The shard must be listening.
+pub fn start(shard: &Rc<Shard>) {
+    if shard.register.targets.is_empty() {
+        tracing::warn!(
+            shard = %shard.identity.name,
+            "no NameServer is configured (namesrvAddr, -n or NAMESRV_ADDR): clients cannot find this broker"
+        );
+    }
+    let tasks = shard.register.targets.iter().map(|target| {
+        let stop = shard.register.stop.clone();
+        runtime::spawn(target::keep_registered(Rc::clone(shard), Rc::clone(target), stop))
+    });
+    shard.register.tasks.borrow_mut().extend(tasks);
+}
+
+/// Tells every NameServer that is up that the shard goes away. Returns within two seconds.
+pub async fn unregister(shard: &Rc<Shard>) {
+    shard.register.stop.raise();
+    let tasks = std::mem::take(&mut *shard.register.tasks.borrow_mut());
+    let all = futures::future::join_all(tasks);
+    if runtime::timeout(GOOD_BYE, all).await.is_err() {
+        tracing::info!(shard = %shard.identity.name, "a NameServer did not take the good-bye in time");
+    }
+}
+
+/// A topic was created, changed or deleted, and that is committed: the NameServers shall know at once.
+pub fn topic_changed(shard: &Shard, topic: &str) {
+    for target in &shard.register.targets {
+        target.topic_changed(topic);
+    }
+}

@@ -1,0 +1,227 @@
+//! One NameServer: its connection, and what it has not heard yet.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::{FutureExt, select_biased};
+use remoting::header::route::BrokerHeader;
+use remoting::{Command, RequestCode, ResponseCode};
+use runtime::channel::{Flag, Notify};
+use runtime::{Instant, IoError};
+use thiserror::Error;
+use transport::{ConnectError, Connection, Limits, NoRequests, RequestError};
+
+use super::super::Shard;
+use super::body::{register_command, registration};
+
+/// Pauses between two attempts to reach a NameServer that is down; the last one stays.
+const RETRY: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+/// How long a NameServer may take for the good-bye.
+const GOOD_BYE: Duration = Duration::from_secs(1);
+/// Changes beyond this number are told by a registration in full.
+const MAX_CHANGED: usize = 4096;
+
+/// A NameServer.
+pub struct Target {
+    /// `host:port` as configured; looked up at each attempt.
+    addr: String,
+    /// Topics that it does not know in their present state.
+    changed: RefCell<BTreeSet<String>>,
+    wake: Notify,
+    registered: Cell<bool>,
+}
+
+/// Why the shard is not registered.
+#[derive(Debug, Error)]
+enum Trouble {
+    #[error(transparent)]
+    Name(#[from] IoError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("it answers code {code}: {remark}")]
+    Refused { code: i32, remark: String },
+    #[error("it closed the connection")]
+    Closed,
+}
+
+impl Target {
+    pub(super) fn new(addr: &str) -> Self {
+        Self {
+            addr: addr.to_owned(),
+            changed: RefCell::default(),
+            wake: Notify::new(),
+            registered: Cell::new(false),
+        }
+    }
+
+    pub(super) fn is_registered(&self) -> bool {
+        self.registered.get()
+    }
+
+    pub(super) fn topic_changed(&self, topic: &str) {
+        let mut changed = self.changed.borrow_mut();
+        if changed.len() < MAX_CHANGED {
+            changed.insert(topic.to_owned());
+        }
+        self.wake.notify_one();
+    }
+
+    /// One log line for each change of state.
+    fn is_now(&self, shard: &Shard, registered: bool, why: Option<&Trouble>, first: bool) {
+        let before = self.registered.replace(registered);
+        let (shard, namesrv) = (&shard.identity.name, &self.addr);
+        match (registered, why) {
+            (true, _) if !before => tracing::info!(%shard, %namesrv, "registered"),
+            (false, Some(why)) if before || first => {
+                tracing::warn!(%shard, %namesrv, "not registered: {why}; it is tried again every few seconds");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps the shard registered at `target` until `stop` is raised; then says good-bye.
+pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: Flag) {
+    let mut attempt = 0;
+    let mut first = true;
+    while !stop.is_raised() {
+        match session(&shard, &target, &stop).await {
+            Ok(()) => return,
+            Err(trouble) => {
+                if target.is_registered() {
+                    attempt = 0;
+                }
+                target.is_now(&shard, false, Some(&trouble), first);
+            }
+        }
+        first = false;
+        let pause = RETRY[attempt.min(RETRY.len() - 1)];
+        attempt += 1;
+        // The pauses of several brokers shall not fall together.
+        let pause = pause + Duration::from_millis(runtime::random_below(200));
+        select_biased! {
+            () = stop.raised().fuse() => {}
+            () = runtime::sleep(pause).fuse() => {}
+        }
+    }
+}
+
+/// One connection, from dialling to its end. Ok at a graceful stop.
+async fn session(shard: &Rc<Shard>, target: &Target, stop: &Flag) -> Result<(), Trouble> {
+    let dialled = select_biased! {
+        () = stop.raised().fuse() => return Ok(()),
+        dialled = dial(&target.addr).fuse() => dialled?,
+    };
+    let open = Closing(dialled);
+    let connection = &open.0;
+    let mut due = runtime::now();
+    loop {
+        let full = runtime::now() >= due;
+        select_biased! {
+            () = stop.raised().fuse() => break,
+            sent = register(shard, target, connection, full).fuse() => sent?,
+        }
+        target.is_now(shard, true, None, false);
+        if full {
+            due = runtime::now() + shard.config.register_every;
+        }
+        if !wait(target, connection, stop, due).await? {
+            break;
+        }
+    }
+    good_bye(shard, connection).await;
+    Ok(())
+}
+
+/// Closes the connection when the session ends, however it ends.
+struct Closing(Connection);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+async fn dial(addr: &str) -> Result<Connection, Trouble> {
+    let mut last: Option<ConnectError> = None;
+    for addr in runtime::resolve(addr).await?.into_iter().filter(SocketAddr::is_ipv4) {
+        match transport::connect(addr, Limits::default(), Rc::new(NoRequests)).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or(Trouble::Closed, Trouble::Connect))
+}
+
+/// Waits for the next reason to register; false at a graceful stop.
+async fn wait(
+    target: &Target,
+    connection: &Connection,
+    stop: &Flag,
+    due: Instant,
+) -> Result<bool, Trouble> {
+    if !target.changed.borrow().is_empty() {
+        return Ok(true);
+    }
+    select_biased! {
+        () = stop.raised().fuse() => Ok(false),
+        () = connection.closed().fuse() => Err(Trouble::Closed),
+        () = target.wake.notified().fuse() => Ok(true),
+        () = runtime::sleep_until(due).fuse() => Ok(true),
+    }
+}
+
+/// Registers everything, or what has changed. A deletion has no message of its own: it takes everything, too.
+async fn register(
+    shard: &Shard,
+    target: &Target,
+    connection: &Connection,
+    full: bool,
+) -> Result<(), Trouble> {
+    let changed = std::mem::take(&mut *target.changed.borrow_mut());
+    let body = {
+        let topics = shard.topics.borrow();
+        let deleted = changed.iter().any(|name| topics.find_applied(name).is_none());
+        let all = full || deleted || changed.len() >= MAX_CHANGED;
+        if !all && changed.is_empty() {
+            return Ok(());
+        }
+        registration(&topics, (!all).then_some(&changed), shard.config.permission)
+    };
+    let command = register_command(&shard.identity, &body);
+    drop(body);
+    let answer = connection.request(command, shard.config.register_timeout).await;
+    let outcome = answer.map_err(Trouble::from).and_then(accepted);
+    if outcome.is_err() {
+        target.changed.borrow_mut().extend(changed);
+    }
+    outcome
+}
+
+fn accepted(answer: Command) -> Result<(), Trouble> {
+    if answer.code == ResponseCode::Success.code() {
+        return Ok(());
+    }
+    Err(Trouble::Refused { code: answer.code, remark: answer.remark.unwrap_or_default() })
+}
+
+async fn good_bye(shard: &Shard, connection: &Connection) {
+    let identity = &shard.identity;
+    let addr = identity.address.to_string();
+    let header = BrokerHeader {
+        broker_name: &identity.name,
+        broker_addr: &addr,
+        cluster_name: &identity.cluster,
+        broker_id: 0,
+    };
+    let command = Command::request(RequestCode::UnregisterBroker).with_ext(&header);
+    if let Err(error) = connection.request(command, GOOD_BYE).await {
+        tracing::debug!(%error, "a NameServer did not take the good-bye");
+    }
+}
