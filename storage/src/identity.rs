@@ -17,7 +17,7 @@ use crate::options::Options;
 pub const FORMAT_VERSION: u8 = 0;
 
 /// The name of the identity file.
-pub(crate) const FILE: &str = "store";
+pub const FILE: &str = "store";
 const TEMPORARY: &str = "store.tmp";
 const MAGIC: [u8; 8] = *b"TPSTORE\0";
 
