@@ -1,0 +1,218 @@
+//! From a configuration to running shards, and back: what `mqbroker` and the standalone process share.
+//!
+//! Everything here runs on the main thread and blocks it. Each shard is an executor of its own, pinned to a core of
+//! its own; the main thread only starts them, waits for a signal, and stops them.
+
+mod address;
+mod layout;
+mod load;
+mod log;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use runtime::channel::{Promise, PromiseReceiver, promise};
+use runtime::{Executor, Placement, Spec};
+use thiserror::Error;
+
+pub use address::{AddressError, check_reachable};
+pub use layout::LayoutError;
+pub use load::{ConfigFile, FileError, Loaded, load};
+pub use log::log_to_stdout;
+
+use crate::config::Config;
+use crate::shard::siblings::{Mailbox, mailboxes};
+use crate::shard::{self, Start, Started};
+
+/// Why the broker does not start or does not stop in good order. Each message says what to do.
+#[derive(Debug, Error)]
+pub enum BootError {
+    /// This machine, or its limits.
+    #[error(transparent)]
+    Probe(#[from] runtime::probe::ProbeError),
+    /// The executors.
+    #[error(transparent)]
+    Executor(#[from] runtime::executor::StartError),
+    /// A thread that ended without saying why.
+    #[error(transparent)]
+    Died(#[from] runtime::executor::JoinError),
+    /// The address for clients.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The directories.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A shard.
+    #[error("shard {number}: {source}")]
+    Shard {
+        /// Which one.
+        number: u32,
+        /// Why.
+        #[source]
+        source: shard::StartError,
+    },
+}
+
+/// A broker whose shards all serve.
+pub struct Broker {
+    config: Arc<Config>,
+    shards: Vec<Running>,
+}
+
+/// A shard from outside.
+struct Running {
+    started: Started,
+    stop: Promise<()>,
+    executor: Executor<Result<(), shard::StartError>>,
+}
+
+/// A shard that may not serve yet.
+struct Starting {
+    number: u32,
+    ready: PromiseReceiver<Started>,
+    stop: Promise<()>,
+    executor: Executor<Result<(), shard::StartError>>,
+}
+
+/// Starts the shards and returns when all serve.
+///
+/// # Errors
+/// [`BootError`] of the first shard that does not start; those that did are stopped again.
+pub fn start(config: Config) -> Result<Broker, BootError> {
+    for dir in directories(&config) {
+        runtime::probe::probe(Some(&dir))?;
+    }
+    let count = usize::try_from(config.shards).expect("a small number");
+    let cores = runtime::probe::cores_for(count)?;
+    let config = Arc::new(config);
+    let advertised = prepare(&config)?;
+    tell(&config, advertised, &cores);
+    let mut starting = Vec::with_capacity(count);
+    let mut failure = None;
+    for ((number, core), mailbox) in (0..).zip(cores).zip(mailboxes(config.shards)) {
+        match start_shard(&config, number, core, advertised, mailbox) {
+            Ok(shard) => starting.push(shard),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    let mut shards = Vec::with_capacity(count);
+    for shard in starting {
+        match ready(shard) {
+            Ok(running) => shards.push(running),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let broker = Broker { config, shards };
+    match failure {
+        None => Ok(broker),
+        Some(error) => {
+            if let Err(second) = broker.stop() {
+                tracing::error!("{second}");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn directories(config: &Config) -> Vec<PathBuf> {
+    let mut dirs = vec![config.store_dir.clone()];
+    dirs.extend(config.log_dir.clone());
+    dirs
+}
+
+/// What needs an executor before there is a shard: looking at directories, looking up a name.
+fn prepare(config: &Arc<Config>) -> Result<Ipv4Addr, BootError> {
+    let config = Arc::clone(config);
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    let prepared = runtime::start(spec, move || async move {
+        layout::check(&config).await?;
+        Ok::<_, BootError>(address::advertised(&config).await?)
+    })?;
+    prepared.join()?
+}
+
+fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
+    let flush = match config.flush {
+        storage::Flush::Sync => "SYNC_FLUSH".to_owned(),
+        storage::Flush::Async { interval } => format!("ASYNC_FLUSH every {interval:?}"),
+    };
+    tracing::info!(
+        broker = %config.broker_name, cluster = %config.cluster, shards = config.shards, ?cores,
+        clients_dial = %advertised, store = %config.store_dir.display(), %flush,
+        "broker starts; nothing is deleted by this build, the log grows until the disk is full"
+    );
+}
+
+fn start_shard(
+    config: &Arc<Config>,
+    number: u32,
+    core: usize,
+    advertised: Ipv4Addr,
+    mailbox: Mailbox,
+) -> Result<Starting, BootError> {
+    let (promise_ready, ready) = promise();
+    let (stop, told_to_stop) = promise();
+    let start = Start {
+        config: Arc::clone(config),
+        number,
+        advertised: advertised.into(),
+        mailbox,
+        ready: promise_ready,
+        stop: told_to_stop,
+    };
+    let spec = Spec { name: format!("shard-{number}"), placement: Placement::Core(core) };
+    let executor = runtime::start(spec, move || shard::run(start))?;
+    Ok(Starting { number, ready, stop, executor })
+}
+
+fn ready(starting: Starting) -> Result<Running, BootError> {
+    let Starting { number, ready, stop, executor } = starting;
+    match ready.wait() {
+        Ok(started) => Ok(Running { started, stop, executor }),
+        Err(_) => {
+            let source = executor.join()?;
+            Err(BootError::Shard { number, source: source.expect_err("it did not become ready") })
+        }
+    }
+}
+
+impl Broker {
+    /// The shards that serve, in order.
+    pub fn started(&self) -> impl Iterator<Item = &Started> {
+        self.shards.iter().map(|shard| &shard.started)
+    }
+
+    /// The configuration it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stops all shards in good order: no new sends, what is under way is answered, everything is flushed, the
+    /// NameServers are told. Takes some seconds at most.
+    ///
+    /// # Errors
+    /// A shard that did not end in good order; the others are stopped all the same.
+    pub fn stop(self) -> Result<(), BootError> {
+        let mut stopping = Vec::with_capacity(self.shards.len());
+        for shard in self.shards {
+            // A shard that is gone already has nobody to tell.
+            let _ = shard.stop.fulfil(()).is_ok();
+            stopping.push((shard.started.identity.number, shard.executor));
+        }
+        let mut failure = None;
+        for (number, executor) in stopping {
+            let ended = match executor.join() {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(source)) => Err(BootError::Shard { number, source }),
+                Err(error) => Err(error.into()),
+            };
+            failure = failure.or(ended.err());
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
