@@ -1,1 +1,178 @@
-fn main(){}
+//! `turbopump`: NameServer and broker in one process, for trying things out and for one machine.
+//!
+//! Without options everything listens on loopback, the store lies in `./data`, and a send is answered when the message
+//! is durable.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use broker::boot::{self, BootError, Broker};
+use broker::config::LoadError;
+use clap::Parser;
+use runtime::channel::{Promise, promise};
+use runtime::executor::{JoinError, StartError};
+use runtime::{Executor, IoError, Placement, Spec};
+
+/// Size of a segment of the log: small, because a quick start shall not take much of the disk.
+const SEGMENT: &str = "64MiB";
+/// Memory for the end of the log.
+const TAIL_BUDGET: &str = "32MiB";
+
+/// NameServer and broker of a RocketMQ-compatible cluster in one process
+#[derive(Parser)]
+#[command(name = "turbopump", version)]
+struct Args {
+    /// Directory of the store; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+
+    /// Number of shards: each has a core, a port and a broker name of its own; fixed at the first start
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    shards: u32,
+
+    /// Address to listen on and to tell clients; 0.0.0.0 listens on all and tells the first that is not loopback
+    #[arg(long, value_name = "IPV4", default_value_t = Ipv4Addr::LOCALHOST)]
+    host: Ipv4Addr,
+
+    /// TCP port of the broker; shard k listens on this plus 100 × k
+    #[arg(long, value_name = "PORT", default_value_t = 10911)]
+    listen_port: u16,
+
+    /// TCP port of the NameServer
+    #[arg(long, value_name = "PORT", default_value_t = 9876)]
+    namesrv_port: u16,
+}
+
+/// Why the process ends with an error. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Config(#[from] LoadError),
+    #[error(transparent)]
+    Probe(#[from] runtime::probe::ProbeError),
+    #[error("NameServer: {0} (--namesrv-port)")]
+    NameServer(#[from] namesrv::BindError),
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    #[error(transparent)]
+    Executor(#[from] StartError),
+    #[error(transparent)]
+    Died(#[from] JoinError),
+    #[error(transparent)]
+    Signals(#[from] IoError),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    runtime::process::abort_on_panic();
+    boot::log_to_stdout();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("turbopump: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let loaded = boot::load(&[], None, &settings(args))?;
+    let config = loaded.config()?;
+    runtime::probe::probe(None)?;
+    let mut signals = runtime::process::stop_signals()?;
+    let namesrv = NameServer::start(SocketAddr::from((args.host, args.namesrv_port)))?;
+    let served = boot::start(config).map_err(Failure::from).and_then(|broker| {
+        boot::check_reachable(broker.started());
+        greet(args, &broker);
+        let signal = signals.wait();
+        tracing::info!(?signal, "stopping");
+        broker.stop().map_err(Failure::from)
+    });
+    let stopped = namesrv.stop();
+    served?;
+    stopped?;
+    println!("stopped in good order");
+    Ok(())
+}
+
+/// The broker's keys, as if they stood in a file.
+fn settings(args: &Args) -> Vec<(&'static str, &'static str, String)> {
+    let local = if args.host.is_unspecified() { Ipv4Addr::LOCALHOST } else { args.host };
+    vec![
+        ("--data", "storePathRootDir", args.data.display().to_string()),
+        ("--shards", "shards", args.shards.to_string()),
+        ("--host", "bindAddress", args.host.to_string()),
+        ("--listen-port", "listenPort", args.listen_port.to_string()),
+        ("--namesrv-port", "namesrvAddr", format!("{local}:{}", args.namesrv_port)),
+        ("turbopump", "brokerName", "broker-a".to_owned()),
+        ("turbopump", "flushDiskType", "SYNC_FLUSH".to_owned()),
+        ("turbopump", "mappedFileSizeCommitLog", SEGMENT.to_owned()),
+        ("turbopump", "tailBudget", TAIL_BUDGET.to_owned()),
+    ]
+}
+
+/// A NameServer on an executor of its own.
+struct NameServer {
+    stop: Promise<()>,
+    executor: Executor<Result<(), namesrv::BindError>>,
+}
+
+impl NameServer {
+    /// Starts it and returns when it listens.
+    fn start(listen: SocketAddr) -> Result<Self, Failure> {
+        let config = namesrv::Config { listen, ..namesrv::Config::default() };
+        let (ready, is_ready) = promise();
+        let (stop, told_to_stop) = promise();
+        let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
+        let executor = runtime::start(spec, move || async move {
+            let server = namesrv::start(config).await?;
+            // The main thread waits for it, or has ended.
+            let _ = ready.fulfil(()).is_ok();
+            let _ = told_to_stop.await.is_ok();
+            server.stop().await;
+            Ok(())
+        })?;
+        match is_ready.wait() {
+            Ok(()) => Ok(Self { stop, executor }),
+            Err(_) => Err(executor.join()?.expect_err("it did not become ready").into()),
+        }
+    }
+
+    fn stop(self) -> Result<(), Failure> {
+        // One that is gone already has nobody to tell.
+        let _ = self.stop.fulfil(()).is_ok();
+        Ok(self.executor.join()??)
+    }
+}
+
+/// What there is, where it is, and what to try.
+fn greet(args: &Args, broker: &Broker) {
+    let shards: Vec<_> = broker.started().map(|shard| shard.identity.clone()).collect();
+    let namesrv = format!("{}:{}", reachable(args, &shards), args.namesrv_port);
+    println!();
+    println!("  NameServer   {namesrv}");
+    for shard in &shards {
+        println!("  broker       {} at {}", shard.name, shard.address);
+    }
+    println!("  data         {}", args.data.display());
+    println!("  durability   SYNC_FLUSH: a send is answered when the message is on the disk");
+    if args.host.is_loopback() {
+        println!("  reachable    from this machine only; --host 0.0.0.0 opens it to others");
+    }
+    println!();
+    println!("  Try it from another terminal:");
+    println!("    cargo run --release -p bench -- produce -n {namesrv} -t quickstart --duration 10");
+    println!("    cargo run --release -p bench -- consume -n {namesrv} -t quickstart --duration 10");
+    println!();
+    println!("  Ctrl-C stops it.");
+    println!();
+}
+
+/// The address of this machine that the lines to try name.
+fn reachable(args: &Args, shards: &[broker::shard::identity::Identity]) -> String {
+    match (args.host.is_unspecified(), shards.first()) {
+        (true, Some(shard)) => shard.address.ip().to_string(),
+        _ => args.host.to_string(),
+    }
+}

@@ -18,3 +18,4 @@ mod start;
 pub use config::Config;
 pub use keys::KEYS;
 pub use start::{NameServer, start};
+pub use transport::BindError;
