@@ -298,7 +298,7 @@ pub(super) const KEYS: [Key; 68] = [
     Key::bool("forceRegister", "true", "Every registration carries the whole topic table")
         .no_effect("the whole table is sent every time"),
     Key::bool("compressedRegister", "false", "Registrations are compressed")
-        .no_effect("registrations are sent as plain JSON, which every NameServer reads"),
+        .no_effect("registrations are compressed when they are larger than 4 MiB, and plain otherwise"),
     Key::bool("enableSingleTopicRegister", "false", "A changed topic is registered by code 217")
         .no_effect("a changed topic is registered by an incremental code 103"),
     Key::text("rocketmqHome", "", "Directory of Apache's scripts")

@@ -15,7 +15,8 @@ This page is generated from the table of keys in `broker/src/config`; change it 
 `BLESS=1 cargo test -p broker the_configuration_page`.
 
 `mqbroker -c broker.conf` reads a file in Java's properties format, as Apache RocketMQ's files are. Sizes are bytes, or a
-number with `KiB`, `MiB` or `GiB` behind it. Options win over the environment (`NAMESRV_ADDR`), and both win over the file.
+number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment variable `NAMESRV_ADDR` is the default of
+`namesrvAddr`, the file wins over it, and the option `-n` over both.
 
 - A key that nobody knows gives a warning with file, line and the nearest known key.
 - A key that Apache knows and that does nothing here gives a warning that says why, if it is set to something other than
