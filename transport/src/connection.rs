@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use remoting::command::EncodeExt;
 use remoting::{
     Command, EncodeError, RequestHead, ResponseCode, ResponseHead, encode_request, encode_response,
 };
@@ -191,7 +192,7 @@ impl Connection {
     /// [`RequestError`]; an answer with an error code is no error here.
     pub async fn request(
         &self,
-        command: Command,
+        mut command: Command,
         limit: Duration,
     ) -> Result<Command, RequestError> {
         assert!(
@@ -199,33 +200,63 @@ impl Connection {
             "a request that is answered"
         );
         let code = command.code;
-        match runtime::timeout(limit, self.ask(command)).await {
+        let encode = |out: &mut Vec<u8>, opaque| {
+            command.opaque = opaque;
+            command.encode(out)
+        };
+        self.ask(code, limit, encode).await
+    }
+
+    /// As [`request`](Self::request), written straight from its parts.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn request_parts(
+        &self,
+        code: i32,
+        ext: &dyn EncodeExt,
+        body: &[u8],
+        limit: Duration,
+    ) -> Result<Command, RequestError> {
+        let encode = |out: &mut Vec<u8>, opaque| {
+            let head = RequestHead { code, opaque, oneway: false, ext };
+            encode_request(out, &head, body.len())?;
+            out.extend_from_slice(body);
+            Ok(())
+        };
+        self.ask(code, limit, encode).await
+    }
+
+    async fn ask(
+        &self,
+        code: i32,
+        limit: Duration,
+        encode: impl FnOnce(&mut Vec<u8>, i32) -> Result<(), EncodeError>,
+    ) -> Result<Command, RequestError> {
+        let closed = RequestError::Closed { peer: self.peer(), code };
+        let asked = async {
+            self.room().await;
+            if !self.is_open() {
+                return Err(closed.clone());
+            }
+            let max = self.inner.limits.outstanding;
+            if self.inner.outstanding.borrow().len() >= max {
+                return Err(RequestError::TooMany { peer: self.peer(), limit: max });
+            }
+            let opaque = self.inner.next_opaque();
+            encode(&mut self.inner.outbox.borrow_mut(), opaque)
+                .map_err(|error| self.encode_error(code, error))?;
+            let (sender, answer) = oneshot();
+            let before = self.inner.outstanding.borrow_mut().insert(opaque, sender);
+            assert!(before.is_none(), "a number is given to one waiting request");
+            let _forget = Forget { inner: &self.inner, opaque };
+            self.inner.queued();
+            answer.await.map_err(|_| closed.clone())
+        };
+        match runtime::timeout(limit, asked).await {
             Ok(result) => result,
             Err(_) => Err(RequestError::Timeout { peer: self.peer(), code, limit }),
         }
-    }
-
-    async fn ask(&self, mut command: Command) -> Result<Command, RequestError> {
-        self.room().await;
-        let closed = RequestError::Closed { peer: self.peer(), code: command.code };
-        if !self.is_open() {
-            return Err(closed);
-        }
-        let limit = self.inner.limits.outstanding;
-        if self.inner.outstanding.borrow().len() >= limit {
-            return Err(RequestError::TooMany { peer: self.peer(), limit });
-        }
-        command.opaque = self.inner.next_opaque();
-        command
-            .encode(&mut *self.inner.outbox.borrow_mut())
-            .map_err(|error| self.encode_error(command.code, error))?;
-        let (sender, answer) = oneshot();
-        let before = self.inner.outstanding.borrow_mut().insert(command.opaque, sender);
-        assert!(before.is_none(), "a number is given to one waiting request");
-        let _forget = Forget { inner: &self.inner, opaque: command.opaque };
-        self.inner.queued();
-        drop(command);
-        answer.await.map_err(|_| closed)
     }
 
     fn encode_error(&self, code: i32, error: EncodeError) -> RequestError {

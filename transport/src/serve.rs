@@ -28,6 +28,20 @@ pub trait Serve: 'static {
     }
 }
 
+impl<S: Serve + ?Sized> Serve for std::rc::Rc<S> {
+    fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
+        (**self).on_request(connection, request, body);
+    }
+
+    fn on_open(&self, connection: &Connection) {
+        (**self).on_open(connection);
+    }
+
+    fn on_close(&self, connection: &Connection) {
+        (**self).on_close(connection);
+    }
+}
+
 /// Answers as Apache does to a request that nobody here serves. Nothing happens for a oneway request.
 pub fn not_supported(connection: &Connection, request: &CommandRef<'_>) {
     let remark = format!(" request type {} not supported", request.code);
