@@ -47,6 +47,15 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    /// That long before; at the earliest the beginning of the clock.
+    fn sub(self, by: Duration) -> Instant {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        Instant { nanos: self.nanos.saturating_sub(by) }
+    }
+}
+
 impl Sub for Instant {
     type Output = Duration;
     /// [`Instant::saturating_since`].

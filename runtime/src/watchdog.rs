@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::{Instant, real_now};
 
 /// Longest time an executor sleeps.
-pub(crate) const TICK: Duration = Duration::from_millis(20);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// An executor whose tick is later than this is reported.
 const STALL_MIN: Duration = Duration::from_millis(500);
@@ -83,19 +83,23 @@ fn start_watchdog() {
 }
 
 fn look() {
-    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    watched.retain_mut(|entry| {
-        let Some(pulse) = entry.pulse.upgrade() else {
-            return false;
-        };
-        let silence = pulse.silence();
-        let stalled = silence > STALL_MIN;
-        if stalled && !entry.stalled {
-            STALLS.fetch_add(1, Ordering::Relaxed);
-            let millis = silence.as_millis();
-            tracing::warn!("executor {} has made no progress for {millis} ms", pulse.name);
-        }
-        entry.stalled = stalled;
-        true
-    });
+    let mut news = Vec::new();
+    {
+        let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain_mut(|entry| {
+            let Some(pulse) = entry.pulse.upgrade() else { return false };
+            let silence = pulse.silence();
+            let stalled = silence > STALL_MIN;
+            if stalled && !entry.stalled {
+                news.push((pulse.name.clone(), silence.as_millis()));
+            }
+            entry.stalled = stalled;
+            true
+        });
+    }
+    // After the lock: a slow log must not hold up the start of an executor.
+    for (name, millis) in news {
+        STALLS.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("executor {name} has made no progress for {millis} ms");
+    }
 }

@@ -1,7 +1,6 @@
 //! Simulated connections: two one-way pipes with delay, bounded buffers, ends and resets.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -176,32 +175,26 @@ pub(crate) struct SimStream {
 }
 
 impl SimStream {
-    /// Connects. Not a plain `async fn`: the future of the caller stays small.
-    pub(crate) fn connect(
-        seat: &Seat,
-        addr: SocketAddr,
-    ) -> impl Future<Output = io::Result<SimStream>> + use<> {
-        let (world, node, process) = (seat.world.clone(), seat.node.clone(), seat.process.clone());
-        async move {
-            let near = if addr.ip().is_loopback() { addr.ip() } else { IpAddr::V4(node.ip) };
-            let far =
-                if addr.ip().is_loopback() { Some(node.clone()) } else { world.node_at(addr.ip()) };
-            let local = SocketAddr::new(near, node.ports.free_port());
-            let Some(far) = far else {
-                crate::time::sleep(UNREACHABLE_AFTER).await;
-                return Err(io::Error::from_raw_os_error(libc::EHOSTUNREACH));
-            };
-            for _ in 0..RETRIES_MAX {
-                crate::time::sleep(world.link_delay(near, addr.ip())).await;
-                let attempt = arrive(&world, &far, [local, addr], &process);
-                crate::time::sleep(world.link_delay(addr.ip(), near)).await;
-                match attempt? {
-                    Some(stream) => return Ok(stream),
-                    None => crate::time::sleep(RETRY_AFTER).await,
-                }
+    pub(crate) async fn connect(seat: &Seat, addr: SocketAddr) -> io::Result<SimStream> {
+        let (world, node) = (&seat.world, &seat.node);
+        let is_own = addr.ip().is_loopback();
+        let near = if is_own { addr.ip() } else { IpAddr::V4(node.ip) };
+        let far = if is_own { Some(node.clone()) } else { world.node_at(addr.ip()) };
+        let Some(far) = far else {
+            crate::time::sleep(UNREACHABLE_AFTER).await;
+            return Err(io::Error::from_raw_os_error(libc::EHOSTUNREACH));
+        };
+        let local = SocketAddr::new(near, node.ports.free_port());
+        for _ in 0..RETRIES_MAX {
+            crate::time::sleep(world.link_delay(near, addr.ip())).await;
+            let attempt = arrive(world, &far, [local, addr], &seat.process);
+            crate::time::sleep(world.link_delay(addr.ip(), near)).await;
+            match attempt? {
+                Some(stream) => return Ok(stream),
+                None => crate::time::sleep(RETRY_AFTER).await,
             }
-            Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
         }
+        Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {

@@ -155,7 +155,7 @@ pub async fn port_in_use_names_the_port(env: Env) {
     let addr = listener.local_addr();
     let any: SocketAddr = format!("0.0.0.0:{}", addr.port()).parse().unwrap();
     for clash in [addr, any] {
-        let error = TcpListener::bind(clash).await.err().expect("the port is taken");
+        let error = TcpListener::bind(clash).await.expect_err("the port is taken");
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&clash.to_string()), "{error}");
     }

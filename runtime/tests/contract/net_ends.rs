@@ -31,7 +31,7 @@ pub async fn refused(env: Env) {
     let listener = TcpListener::bind(env.any_port()).await.unwrap();
     let addr = listener.local_addr();
     drop(listener);
-    let error = TcpStream::connect(addr).await.err().expect("nobody listens");
+    let error = TcpStream::connect(addr).await.expect_err("nobody listens");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
 }

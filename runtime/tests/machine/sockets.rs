@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use runtime::{Placement, Spec, TcpListener, TcpStream, sleep, timeout};
@@ -87,4 +88,27 @@ fn two_processes_do_not_share_a_port() {
     let (addr, report) = executor.unwrap().join().unwrap();
     assert!(report.passed, "{}", report.text);
     assert!(report.text.contains(&format!("listen on {addr}")), "{}", report.text);
+}
+
+#[test]
+fn a_connection_attempt_that_hangs_can_be_given_up() {
+    // A full backlog that nobody takes from: the kernel drops further attempts silently.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: plain integers; listening again only changes the backlog.
+    child::check(unsafe { libc::listen(listener.as_raw_fd(), 0) }).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let executor = runtime::start(spec("hanging"), move || async move {
+        let mut held = Vec::new();
+        let mut given_up = 0;
+        for _ in 0..10 {
+            match timeout(Duration::from_millis(50), TcpStream::connect(addr)).await {
+                Ok(connected) => held.push(connected.unwrap()),
+                Err(_) => given_up += 1,
+            }
+        }
+        given_up
+    });
+    let given_up = executor.unwrap().join().unwrap();
+    assert!(given_up >= 5, "only {given_up} attempts hung");
+    drop(listener);
 }
