@@ -36,7 +36,7 @@ enum Failure {
     Start(#[from] runtime::executor::StartError),
     #[error("{0}")]
     Died(#[from] runtime::executor::JoinError),
-    #[error("{0}; listenPort and bindAddress in the configuration file choose another address")]
+    #[error("{0} (listenPort and bindAddress in the configuration file)")]
     Bind(#[from] BindError),
 }
 

@@ -144,8 +144,15 @@ fn compressed_and_damaged_registrations() {
         let unchecked = Command::request(RequestCode::RegisterBroker).with_ext(&unchecked);
         assert_eq!(peer.ask(unchecked.with_body(damaged)).await.code, 1);
         assert!(peer.addrs("T").await.is_empty());
-        assert_eq!(peer.ask(whole.with_body(body)).await.code, 0);
+        assert_eq!(peer.ask(whole.with_body(body.clone())).await.code, 0);
         assert_eq!(peer.addrs("T").await, [BROKER.addr]);
+
+        // As a broker of RocketMQ 5.5.0 with compressedRegister=true does it.
+        let other = Broker { addr: "10.1.1.7:10911", name: "c", ..BROKER };
+        let denied = RegisterBrokerHeader { compressed: Some(false), ..other.header() };
+        let denied = Command::request(RequestCode::RegisterBroker).with_ext(&denied);
+        assert_eq!(peer.ask(denied.with_body(body)).await.code, 0);
+        assert_eq!(peer.addrs("T").await, [BROKER.addr, other.addr]);
     });
 }
 

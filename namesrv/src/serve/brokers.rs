@@ -19,6 +19,10 @@ use super::{Request, State, link, tell};
 use crate::kv::ORDER_TOPICS;
 use crate::routes::{Gone, Process, Queues, Registration, Topic, Version};
 
+/// The first byte of a zlib stream, which no JSON begins with. RocketMQ 5.5.0's broker says `compressed=false` of a body that
+/// `compressedRegister=true` made it compress, so the body itself is asked.
+const ZLIB: u8 = 0x78;
+
 impl State {
     /// 103. The body is JSON, or compressed, or absent (a broker without topics).
     pub(super) fn register(&self, request: &Request<'_>) -> Result<Answer, Failure> {
@@ -30,7 +34,7 @@ impl State {
         }
         let body = if request.body.is_empty() {
             RegisterBrokerBody::default()
-        } else if header.compressed == Some(true) {
+        } else if header.compressed == Some(true) || request.body[0] == ZLIB {
             RegisterBrokerBody::decode_compressed(request.body, request.command.version)?
         } else {
             RegisterBrokerBody::decode(request.body)?
