@@ -27,13 +27,21 @@ impl Span {
 }
 
 /// A number that only grows, with its history. Counting is one addition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counter {
     total: Cell<u64>,
     history: RefCell<History>,
 }
 
-#[derive(Debug, Default)]
+impl Default for Counter {
+    /// Zero, and that is the first sample.
+    fn default() -> Self {
+        let history = History { samples: vec![0], next: 0 };
+        Self { total: Cell::new(0), history: RefCell::new(history) }
+    }
+}
+
+#[derive(Debug)]
 struct History {
     /// Totals, a second apart; the oldest is overwritten.
     samples: Vec<u64>,
@@ -100,7 +108,7 @@ pub fn sum_of_rates(one: &Counter, other: &Counter) -> String {
 }
 
 /// A counter of which there are many: the last minute only, in steps of ten seconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SmallCounter {
     total: u64,
     /// Totals, ten seconds apart, the newest last.
@@ -109,6 +117,13 @@ pub struct SmallCounter {
 }
 
 const SMALL_SAMPLES: usize = 7;
+
+impl Default for SmallCounter {
+    /// Zero, and that is the first sample.
+    fn default() -> Self {
+        Self { total: 0, samples: [0; SMALL_SAMPLES], have: 1 }
+    }
+}
 
 impl SmallCounter {
     /// Adds to it.
@@ -153,8 +168,6 @@ mod tests {
     fn rates_look_back_as_far_as_there_is_history() {
         let counter = Counter::default();
         assert_eq!(counter.rates(), "0 0 0");
-        counter.sample();
-        assert_eq!(counter.rate(Span::Short), 0.0);
         counter.add(10);
         counter.sample();
         assert_eq!(counter.rates(), "10 10 10");
@@ -182,7 +195,6 @@ mod tests {
     #[test]
     fn a_small_counter_knows_a_minute_and_when_it_is_idle() {
         let mut counter = SmallCounter::default();
-        assert!(!counter.sample());
         counter.add(60);
         assert!(!counter.sample());
         assert_eq!(counter.rate(), 6.0);

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use remoting::body::{Body, ConsumerData, HeartbeatData, MessageModel, SubscriptionData};
 use remoting::header::client::HeartbeatReply;
 use remoting::{CommandRef, ResponseCode};
+use runtime::channel::oneshot;
 use transport::Connection;
 
-use super::super::completions::Completion;
+use super::super::completions::{Afterwards, Completion};
 use super::super::reply::{Caller, Refusal};
 use super::super::subscription::Subscription;
 use super::super::{Shard, groups, topic_rules, topics};
@@ -20,7 +21,8 @@ use crate::limits::{MAX_GROUPS_A_CLIENT, MAX_HEARTBEAT_TEXT, MAX_SUBSCRIPTIONS};
 const REPLY: HeartbeatReply =
     HeartbeatReply { supports_v2: Some(false), subscription_changed: None };
 
-/// Handles the request. Consumer groups that are unknown are created, with their retry topics.
+/// Handles the request. Consumer groups that are unknown are created, with their retry topics; the answer then
+/// waits until they are committed, so that whoever asks for them next finds them.
 pub fn heartbeat(
     shard: &Rc<Shard>,
     connection: &Connection,
@@ -29,17 +31,31 @@ pub fn heartbeat(
 ) {
     let caller = Caller::of(connection, request);
     match beat(shard, connection, request, &body) {
-        Ok(()) => caller.ok(&REPLY),
+        Ok(Created(false)) => caller.ok(&REPLY),
+        Ok(Created(true)) => {
+            let (done, committed) = oneshot();
+            shard.afterwards(Afterwards::Wake(done));
+            runtime::spawn(async move {
+                // When the log fails the client is a member all the same.
+                let _ = committed.await.is_ok();
+                caller.ok(&REPLY);
+            })
+            .detach();
+        }
         Err(refusal) => refusal.send(&caller),
     }
 }
+
+/// Whether a heartbeat has created something.
+#[derive(Clone, Copy)]
+struct Created(bool);
 
 fn beat(
     shard: &Rc<Shard>,
     connection: &Connection,
     request: &CommandRef<'_>,
     body: &[u8],
-) -> Result<(), Refusal> {
+) -> Result<Created, Refusal> {
     let data = HeartbeatData::decode(body)
         .map_err(|error| Refusal::new(ResponseCode::SystemError, error.to_string()))?;
     check_sizes(&data)?;
@@ -51,14 +67,15 @@ fn beat(
         seen: runtime::now(),
         seen_at: runtime::unix_millis(),
     };
+    let mut created = false;
     for consumer in data.consumer_data_set {
-        consumer_beat(shard, &client, consumer, data.without_sub)?;
+        created |= consumer_beat(shard, &client, consumer, data.without_sub)?.0;
     }
     for producer in data.producer_data_set {
         let mut clients = shard.clients.borrow_mut();
         clients.producer_seen(&producer.group_name, client.clone()).map_err(full)?;
     }
-    Ok(())
+    Ok(Created(created))
 }
 
 fn full(error: super::Full) -> Refusal {
@@ -70,14 +87,16 @@ fn consumer_beat(
     client: &Client,
     consumer: ConsumerData,
     without_subscriptions: bool,
-) -> Result<(), Refusal> {
+) -> Result<Created, Refusal> {
     let group = consumer.group_name.as_str();
+    let retry = model::topic::retry_topic(group);
+    let known = shard.groups.borrow().find_applied(group).is_some()
+        && shard.topics.borrow().find_applied(&retry).is_some();
     let Some(settings) = groups::find_or_create(shard, group) else {
         // The pulls of the group say what is wrong: code 26.
         tracing::debug!(group, "heartbeat of a group that does not exist and may not be created");
-        return Ok(());
+        return Ok(Created(false));
     };
-    let retry = model::topic::retry_topic(group);
     let retry = topic_rules::retry_topic(&retry, settings.retry_queue_nums);
     if let Err(refusal) = topics::ensure(shard, retry, Completion::Silent) {
         tracing::debug!(group, reason = %refusal.remark, "retry topic not created");
@@ -99,7 +118,7 @@ fn consumer_beat(
     if changed && told {
         shard.group_changes.note(group);
     }
-    Ok(())
+    Ok(Created(!known))
 }
 
 fn subscribed(list: Vec<SubscriptionData>) -> Subscriptions {

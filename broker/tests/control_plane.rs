@@ -1,0 +1,572 @@
+//! Clients, groups, locks and the requests of the tools, over connections, on both backends.
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting::body::{
+    Body, CheckClientConfig, ConsumeStats, ConsumerConnection, ConsumerData, ConsumerIds,
+    GroupList, HeartbeatData, KvTable, LockReply, LockRequest, MessageModel, ProducerData,
+    SubscriptionData, SubscriptionGroupConfig, TopicConfig, TopicConfigs, TopicList,
+    TopicStatsTable,
+};
+use remoting::fastjson::MessageQueue;
+use remoting::{Command, CommandRef, RequestCode, ResponseCode};
+use support::{Client, LIMIT, Running, config, everywhere, in_simulation};
+use transport::{Connection, Limits, Service, connect};
+
+/// A client that notes which groups it was told of.
+struct Member {
+    connection: Connection,
+    told: Rc<Told>,
+}
+
+#[derive(Default)]
+struct Told(RefCell<Vec<String>>);
+
+impl Service for Told {
+    fn on_request(&self, _: &Connection, request: CommandRef<'_>, _: Bytes) {
+        assert_eq!(request.code, RequestCode::NotifyConsumerIdsChanged.code());
+        assert!(request.flag.is_oneway());
+        let group = request.ext.get("consumerGroup").expect("a group").to_owned();
+        self.0.borrow_mut().push(group);
+    }
+}
+
+impl Member {
+    async fn connect(addr: SocketAddr) -> Self {
+        let told = Rc::new(Told::default());
+        let connection = connect(addr, Limits::default(), Rc::clone(&told)).await;
+        Self { connection: connection.expect("the shard listens"), told }
+    }
+
+    async fn ask(&self, code: RequestCode, ext: &[(&str, &str)], body: Vec<u8>) -> Command {
+        let command = Command::request(code).with_ext(&Fields(ext)).with_body(body);
+        self.connection.request(command, LIMIT).await.expect("an answer")
+    }
+
+    async fn beat(&self, id: &str, group: &str, subscriptions: &[(&str, &str, i64)]) -> Command {
+        self.beat_as(id, group, MessageModel::Clustering, subscriptions).await
+    }
+
+    async fn beat_as(
+        &self,
+        id: &str,
+        group: &str,
+        message_model: MessageModel,
+        subscriptions: &[(&str, &str, i64)],
+    ) -> Command {
+        let one = |(topic, text, version): &(&str, &str, i64)| SubscriptionData {
+            topic: (*topic).to_owned(),
+            sub_string: (*text).to_owned(),
+            sub_version: *version,
+            ..SubscriptionData::default()
+        };
+        let consumer = ConsumerData {
+            group_name: group.to_owned(),
+            message_model,
+            subscription_data_set: subscriptions.iter().map(one).collect(),
+            ..ConsumerData::default()
+        };
+        let heartbeat = HeartbeatData {
+            client_id: id.to_owned(),
+            consumer_data_set: vec![consumer],
+            producer_data_set: vec![ProducerData { group_name: "PG".to_owned() }],
+            ..HeartbeatData::default()
+        };
+        let answer = self.ask(RequestCode::HeartBeat, &[], heartbeat.encode()).await;
+        assert_eq!(answer.code, 0, "{:?}", answer.remark);
+        answer
+    }
+
+    /// The members of a group as the broker lists them.
+    async fn members(&self, group: &str) -> Vec<String> {
+        let fields = [("consumerGroup", group)];
+        let answer = self.ask(RequestCode::GetConsumerListByGroup, &fields, Vec::new()).await;
+        match answer.code {
+            0 => ConsumerIds::decode(&answer.body).expect("a list").consumer_id_list,
+            code => {
+                assert_eq!(code, 1);
+                Vec::new()
+            }
+        }
+    }
+
+    /// How often the client was told of a change since the last call, once all is quiet.
+    async fn told(&self) -> usize {
+        runtime::sleep(Duration::from_millis(400)).await;
+        std::mem::take(&mut *self.told.0.borrow_mut()).len()
+    }
+}
+
+struct Fields<'a>(&'a [(&'a str, &'a str)]);
+
+impl remoting::command::EncodeExt for Fields<'_> {
+    fn encode_ext(&self, sink: &mut dyn remoting::command::ExtSink) {
+        self.0.encode_ext(sink);
+    }
+}
+
+#[test]
+fn members_of_a_group_see_each_other_come_and_go() {
+    everywhere("members", |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let (one, two) = (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        assert!(one.members("G").await.is_empty());
+        let answer = one.beat("b-client", "G", &[("T", "*", 1)]).await;
+        assert_eq!(answer.ext.get("IS_SUPPORT_HEART_BEAT_V2"), Some("false"));
+        assert_eq!(one.told().await, 1, "the first member starts by itself being told");
+        two.beat("a-client", "G", &[("T", "*", 1)]).await;
+        assert_eq!((one.told().await, two.told.0.borrow_mut().drain(..).count()), (1, 1));
+        assert_eq!(one.members("G").await, ["a-client", "b-client"]);
+
+        // The same again changes nothing; a further topic does.
+        two.beat("a-client", "G", &[("T", "*", 1)]).await;
+        assert_eq!(one.told().await, 0);
+        two.beat("a-client", "G", &[("T", "*", 1), ("U", "*", 1)]).await;
+        assert_eq!(one.told().await, 1);
+
+        let fields = [("clientID", "a-client"), ("consumerGroup", "G"), ("producerGroup", "PG")];
+        let answer = two.ask(RequestCode::UnregisterClient, &fields, Vec::new()).await;
+        assert_eq!(answer.code, 0);
+        assert_eq!(one.told().await, 1);
+        assert_eq!(one.members("G").await, ["b-client"]);
+        two.beat("a-client", "G", &[("T", "*", 1)]).await;
+        assert_eq!(one.told().await, 1);
+        two.connection.close();
+        assert_eq!(one.told().await, 1, "a closed connection is news at once");
+        assert_eq!(one.members("G").await, ["b-client"]);
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn many_changes_are_told_together_and_members_that_disagree_make_no_storm() {
+    in_simulation(11, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let one = Member::connect(place.addr()).await;
+        one.beat("one", "G", &[("T", "*", 1)]).await;
+        one.told().await;
+        let mut crowd = Vec::new();
+        for n in 0..50 {
+            let member = Member::connect(place.addr()).await;
+            member.beat(&format!("m{n:02}"), "G", &[("T", "*", 1)]).await;
+            crowd.push(member);
+        }
+        let told = one.told().await;
+        assert!((1..=25).contains(&told), "{told}");
+        assert_eq!(one.members("G").await.len(), 51);
+        crowd.iter().for_each(|member| member.connection.close());
+        let told = one.told().await;
+        assert!((1..=3).contains(&told), "{told}");
+        assert_eq!(one.members("G").await, ["one"]);
+
+        let two = Member::connect(place.addr()).await;
+        two.beat("two", "G", &[("U", "*", 1)]).await;
+        one.told().await;
+        for _ in 0..5 {
+            one.beat("one", "G", &[("T", "*", 1)]).await;
+            two.beat("two", "G", &[("U", "*", 1)]).await;
+        }
+        assert_eq!(one.told().await, 0, "nothing changes while both stay what they are");
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn broadcasting_members_are_not_told() {
+    in_simulation(12, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let (one, two) = (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        one.beat_as("one", "G", MessageModel::Broadcasting, &[("T", "*", 1)]).await;
+        two.beat_as("two", "G", MessageModel::Broadcasting, &[("T", "*", 1)]).await;
+        assert_eq!(one.told().await, 0);
+        assert_eq!(one.members("G").await, ["one", "two"]);
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_falls_silent_is_forgotten() {
+    in_simulation(13, |place| async move {
+        let keys = [("channelExpiredTimeout", "60000")];
+        let shard = Running::start(&config(&place, &keys), &place).await;
+        let (quiet, lively) =
+            (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        quiet.beat("quiet", "G", &[("T", "*", 1)]).await;
+        for _ in 0..4 {
+            lively.beat("lively", "G", &[("T", "*", 1)]).await;
+            // It talks, and still sends no heartbeat.
+            assert_eq!(quiet.members("G").await, ["lively", "quiet"]);
+            runtime::sleep(Duration::from_secs(14)).await;
+        }
+        lively.beat("lively", "G", &[("T", "*", 1)]).await;
+        lively.told().await;
+        runtime::sleep(Duration::from_secs(15)).await;
+        assert_eq!(lively.members("G").await, ["lively"]);
+        assert_eq!(lively.told().await, 1);
+        assert!(!quiet.connection.is_open());
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn a_later_version_of_a_subscription_counts() {
+    in_simulation(14, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let (one, two) = (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        let text = async || {
+            let fields = [("consumerGroup", "G")];
+            let answer = one.ask(RequestCode::GetConsumerConnectionList, &fields, vec![]).await;
+            let body = ConsumerConnection::decode(&answer.body).expect("connections");
+            body.subscription_table["T"].sub_string.clone()
+        };
+        one.beat("one", "G", &[("T", "TagA", 5)]).await;
+        two.beat("two", "G", &[("T", "TagB", 7)]).await;
+        assert_eq!(text().await, "TagB");
+        one.beat("one", "G", &[("T", "TagA", 5)]).await;
+        assert_eq!(text().await, "TagB", "an older version does not replace it");
+        one.beat("one", "G", &[("T", "TagC", 9)]).await;
+        assert_eq!(text().await, "TagC");
+        one.beat("one", "G", &[("T", "TagA", 5)]).await;
+        assert_eq!(text().await, "TagC", "a heartbeat that was overtaken changes nothing");
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn heartbeats_create_groups_and_their_retry_topics_for_good() {
+    everywhere("groups", |place| async move {
+        let broker = config(&place, &[]);
+        let shard = Running::start(&broker, &place).await;
+        let member = Member::connect(place.addr()).await;
+        member.beat("one", "G", &[("T", "*", 1)]).await;
+        let fields = [("topic", "%RETRY%G")];
+        let answer = member.ask(RequestCode::GetTopicConfig, &fields, Vec::new()).await;
+        let retry = TopicConfig::decode(&answer.body).expect("a topic");
+        assert_eq!((retry.write_queue_nums, retry.perm), (1, 6));
+        let wanted = SubscriptionGroupConfig {
+            group_name: "H".to_owned(),
+            retry_max_times: 3,
+            consume_enable: false,
+            ..SubscriptionGroupConfig::default()
+        };
+        let update = RequestCode::UpdateAndCreateSubscriptiongroup;
+        assert_eq!(member.ask(update, &[], wanted.encode()).await.code, 0);
+        shard.stop().await;
+
+        let shard = Running::start(&broker, &place).await;
+        let member = Member::connect(place.addr()).await;
+        for (group, times) in [("G", 16), ("H", 3)] {
+            let fields = [("group", group)];
+            let get = RequestCode::GetSubscriptiongroupConfig;
+            let answer = member.ask(get, &fields, Vec::new()).await;
+            let found = SubscriptionGroupConfig::decode(&answer.body).expect("settings");
+            assert_eq!((found.group_name.as_str(), found.retry_max_times), (group, times));
+            assert_eq!(found.consume_enable, group == "G");
+        }
+        let delete = RequestCode::DeleteSubscriptiongroup;
+        let answer = member.ask(delete, &[("groupName", "H")], Vec::new()).await;
+        assert_eq!(answer.code, 0);
+        let all = RequestCode::GetAllSubscriptiongroupConfig;
+        let answer = member.ask(all, &[], Vec::new()).await;
+        let text = String::from_utf8(answer.body.to_vec()).expect("text");
+        assert!(text.contains("\"G\"") && text.contains("\"TOOLS_CONSUMER\""), "{text}");
+        assert!(!text.contains("\"H\""), "{text}");
+        assert_eq!(answer.ext.get("totalGroupNum"), Some("9"));
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn without_automatic_groups_an_unknown_one_is_not_created() {
+    in_simulation(15, |place| async move {
+        let keys = [("autoCreateSubscriptionGroup", "false")];
+        let shard = Running::start(&config(&place, &keys), &place).await;
+        let member = Member::connect(place.addr()).await;
+        member.beat("one", "G", &[("T", "*", 1)]).await;
+        assert!(member.members("G").await.is_empty());
+        let get = RequestCode::GetSubscriptiongroupConfig;
+        let answer = member.ask(get, &[("group", "G")], Vec::new()).await;
+        assert_eq!(answer.code, ResponseCode::SubscriptionGroupNotExist.code());
+        member.beat("one", "TOOLS_CONSUMER", &[("T", "*", 1)]).await;
+        assert_eq!(member.members("TOOLS_CONSUMER").await, ["one"]);
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn heartbeats_that_make_no_sense_are_refused() {
+    in_simulation(16, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let member = Member::connect(place.addr()).await;
+        for body in ["", "{", "[]", r#"{"clientID":""}"#, r#"{"consumerDataSet":3}"#] {
+            let answer = member.ask(RequestCode::HeartBeat, &[], body.into()).await;
+            assert_ne!(answer.code, 0, "{body}");
+        }
+        let groups = (0..5000).map(|n| ProducerData { group_name: format!("g{n}") });
+        let crowd = HeartbeatData {
+            client_id: "one".to_owned(),
+            producer_data_set: groups.collect(),
+            ..HeartbeatData::default()
+        };
+        let answer = member.ask(RequestCode::HeartBeat, &[], crowd.encode()).await;
+        assert_eq!(answer.code, ResponseCode::InvalidParameter.code());
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn subscriptions_are_checked_before_they_are_used() {
+    in_simulation(17, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let member = Member::connect(place.addr()).await;
+        let check = async |kind: &str, text: &str| {
+            let body = CheckClientConfig {
+                subscription_data: SubscriptionData {
+                    expression_type: kind.to_owned(),
+                    sub_string: text.to_owned(),
+                    ..SubscriptionData::default()
+                },
+                ..CheckClientConfig::default()
+            };
+            member.ask(RequestCode::CheckClientConfig, &[], body.encode()).await.code
+        };
+        assert_eq!(check("TAG", "TagA || TagB").await, 0);
+        assert_eq!(check("SQL92", "a > 1").await, ResponseCode::SystemError.code());
+        assert_eq!(check("TAG", "||").await, ResponseCode::SubscriptionParseFailed.code());
+        shard.stop().await;
+    });
+}
+
+fn queue(topic: &str, broker_name: &str, queue_id: i32) -> MessageQueue {
+    MessageQueue { topic: topic.to_owned(), broker_name: broker_name.to_owned(), queue_id }
+}
+
+async fn lock(member: &Member, code: RequestCode, client: &str, set: &[MessageQueue]) -> Vec<i32> {
+    let request = LockRequest {
+        client_id: client.to_owned(),
+        consumer_group: "G".to_owned(),
+        mq_set: set.to_vec(),
+        only_this_broker: false,
+    };
+    let answer = member.ask(code, &[], request.encode()).await;
+    assert_eq!(answer.code, 0, "{:?}", answer.remark);
+    if code == RequestCode::UnlockBatchMq {
+        return Vec::new();
+    }
+    let locked = LockReply::decode(&answer.body).expect("a set").locked;
+    locked.into_iter().map(|queue| queue.queue_id).collect()
+}
+
+#[test]
+fn queues_are_locked_for_one_client_until_it_lets_go_or_falls_silent() {
+    in_simulation(18, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let client = Client::connect(place.addr()).await;
+        client.create_topic("T", 4).await;
+        let member = Member::connect(place.addr()).await;
+        let set = [
+            queue("T", "broker-a", 0),
+            queue("T", "broker-a", 1),
+            queue("T", "broker-a", 4),
+            queue("T", "another", 2),
+            queue("unknown", "broker-a", 0),
+        ];
+        let (take, give) = (RequestCode::LockBatchMq, RequestCode::UnlockBatchMq);
+        assert_eq!(lock(&member, take, "a", &set).await, [0, 1]);
+        assert_eq!(lock(&member, take, "b", &set).await, Vec::<i32>::new());
+        lock(&member, give, "b", &set).await;
+        assert_eq!(lock(&member, take, "b", &set).await, Vec::<i32>::new());
+        lock(&member, give, "a", &set[..1]).await;
+        assert_eq!(lock(&member, take, "b", &set).await, [0]);
+        for _ in 0..3 {
+            runtime::sleep(Duration::from_secs(19)).await;
+            assert_eq!(lock(&member, take, "a", &set).await, [1]);
+        }
+        runtime::sleep(Duration::from_secs(4)).await;
+        assert_eq!(lock(&member, take, "a", &set).await, [0, 1], "b did not renew");
+        shard.stop().await;
+    });
+}
+
+/// Every key of RocketMQ 5.5.0's runtime information, as far as its names do not depend on the broker.
+const RUNTIME_KEYS: [&str; 50] = [
+    "EndTransactionQueueSize",
+    "EndTransactionThreadPoolQueueCapacity",
+    "ackThreadPoolQueueCapacity",
+    "ackThreadPoolQueueHeadWaitTimeMills",
+    "ackThreadPoolQueueSize",
+    "bootTimestamp",
+    "brokerActive",
+    "brokerVersion",
+    "brokerVersionDesc",
+    "commitLogDirCapacity",
+    "commitLogDiskRatio",
+    "commitLogMaxOffset",
+    "commitLogMinOffset",
+    "consumeQueueDiskRatio",
+    "dispatchBehindBytes",
+    "dispatchMaxBuffer",
+    "earliestMessageTimeStamp",
+    "getFoundTps",
+    "getMessageEntireTimeMax",
+    "getMissTps",
+    "getTotalTps",
+    "getTransferredTps",
+    "litePullThreadPoolQueueSize",
+    "msgGetTotalTodayMorning",
+    "msgGetTotalTodayNow",
+    "msgGetTotalYesterdayMorning",
+    "msgPutTotalTodayMorning",
+    "msgPutTotalTodayNow",
+    "msgPutTotalYesterdayMorning",
+    "pageCacheLockTimeMills",
+    "pullThreadPoolQueueSize",
+    "putLatency99",
+    "putLatency999",
+    "putMessageAverageSize",
+    "putMessageDistributeTime",
+    "putMessageEntireTimeMax",
+    "putMessageFailedTimes",
+    "putMessageSizeTotal",
+    "putMessageTimesTotal",
+    "putTps",
+    "queryThreadPoolQueueSize",
+    "remainHowManyDataToFlush",
+    "remainTransientStoreBufferNumbs",
+    "runtime",
+    "sendThreadPoolQueueSize",
+    "startAcceptSendRequestTimeStamp",
+    "timerCongestNum",
+    "timerEnqueueTps",
+    "timerOffsetBehind",
+    "timerReadBehind",
+];
+
+async fn runtime_info(member: &Member) -> BTreeMap<String, String> {
+    let answer = member.ask(RequestCode::GetBrokerRuntimeInfo, &[], Vec::new()).await;
+    assert_eq!(answer.code, 0, "{:?}", answer.remark);
+    KvTable::decode(&answer.body).expect("a table").table
+}
+
+#[test]
+fn runtime_information_is_measured() {
+    everywhere("runtime-info", |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let member = Member::connect(place.addr()).await;
+        let client = Client::connect(place.addr()).await;
+        let before = runtime_info(&member).await;
+        for key in RUNTIME_KEYS {
+            assert!(before.contains_key(key), "{key} is missing");
+        }
+        assert_eq!(before["brokerVersionDesc"], "V5_5_0");
+        assert_eq!(before["brokerActive"], "true");
+        assert_eq!(before["earliestMessageTimeStamp"], "-1");
+        assert_eq!(before["msgPutTotalTodayNow"], "0");
+        for n in 0..20 {
+            client.send("T", n % 4, b"body").await;
+        }
+        client.pull("T", 0, 0).await;
+        client.pull("T", 0, 5).await;
+        runtime::sleep(Duration::from_millis(2500)).await;
+        let after = runtime_info(&member).await;
+        assert_eq!(after["msgPutTotalTodayNow"], "20");
+        assert_eq!(after["msgGetTotalTodayNow"], "5");
+        assert_eq!(after["putMessageTimesTotal"], "20");
+        let tps: Vec<f64> = after["putTps"].split(' ').map(|tps| tps.parse().unwrap()).collect();
+        assert_eq!(tps.len(), 3);
+        assert!(tps[0] > 0.0, "{tps:?}");
+        assert!(after["earliestMessageTimeStamp"].parse::<i64>().unwrap() > 1_000_000);
+        let number = |key: &str| after[key].parse::<f64>().unwrap_or_else(|_| panic!("{key}"));
+        assert!(number("putMessageAverageSize") > 91.0);
+        assert!(number("commitLogMaxOffset") > number("commitLogMinOffset"));
+        assert!((0.0..=1.0).contains(&number("commitLogDiskRatio")));
+        assert!(number("putLatency99") >= 0.0);
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn progress_of_topics_and_groups() {
+    everywhere("progress", |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let member = Member::connect(place.addr()).await;
+        let client = Client::connect(place.addr()).await;
+        client.create_topic("T", 2).await;
+        member.beat("one", "G", &[("T", "*", 1)]).await;
+        for n in 0..7 {
+            client.send("T", n % 2, b"body").await;
+        }
+        assert_eq!(client.commit("G", "T", 0, 3).await.code, 0);
+        let fields = [("topic", "T")];
+        let answer = member.ask(RequestCode::GetTopicStatsInfo, &fields, Vec::new()).await;
+        let stats = TopicStatsTable::decode(&answer.body).expect("stats").offset_table;
+        let first = stats[&queue("T", "broker-a", 0)];
+        assert_eq!((stats.len(), first.min_offset, first.max_offset), (2, 0, 4));
+        assert!(first.last_update_timestamp > 0);
+
+        let fields = [("consumerGroup", "G")];
+        let answer = member.ask(RequestCode::GetConsumeStats, &fields, Vec::new()).await;
+        let stats = ConsumeStats::decode(&answer.body).expect("stats").offset_table;
+        let (first, second) =
+            (stats[&queue("T", "broker-a", 0)], stats[&queue("T", "broker-a", 1)]);
+        assert_eq!((first.broker_offset, first.consumer_offset), (4, 3));
+        assert!(first.last_timestamp > 0);
+        assert_eq!(
+            (second.broker_offset, second.consumer_offset, second.last_timestamp),
+            (3, 0, 0)
+        );
+
+        let fields = [("topic", "T")];
+        let answer = member.ask(RequestCode::QueryTopicConsumeByWho, &fields, Vec::new()).await;
+        assert_eq!(GroupList::decode(&answer.body).expect("groups").group_list, ["G"]);
+        let answer = member.ask(RequestCode::GetTopicStatsInfo, &[("topic", "?")], vec![]).await;
+        assert_eq!(answer.code, ResponseCode::TopicNotExist.code());
+        shard.stop().await;
+    });
+}
+
+#[test]
+fn connections_topics_and_what_nobody_serves() {
+    in_simulation(19, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let member = Member::connect(place.addr()).await;
+        member.beat("one", "G", &[("T", "TagA||TagB", 4)]).await;
+        let fields = [("consumerGroup", "G")];
+        let answer = member.ask(RequestCode::GetConsumerConnectionList, &fields, vec![]).await;
+        let body = ConsumerConnection::decode(&answer.body).expect("connections");
+        assert_eq!(body.connection_set[0].client_id, "one");
+        assert_eq!(body.connection_set[0].client_addr, member.connection.local().to_string());
+        assert_eq!(body.subscription_table["T"].sub_string, "TagA||TagB");
+        let fields = [("consumerGroup", "nobody")];
+        let answer = member.ask(RequestCode::GetConsumerConnectionList, &fields, vec![]).await;
+        assert_eq!(answer.code, ResponseCode::ConsumerNotOnline.code());
+
+        let fields = [("producerGroup", "PG")];
+        let answer = member.ask(RequestCode::GetProducerConnectionList, &fields, vec![]).await;
+        assert!(String::from_utf8_lossy(&answer.body).contains(r#""clientId":"one""#));
+
+        let answer = member.ask(RequestCode::GetAllTopicConfig, &[], vec![]).await;
+        let all = TopicConfigs::decode(&answer.body).expect("topics");
+        assert!(all.topic_config_table.contains_key("TBW102"));
+        assert!(all.topic_config_table.contains_key("%RETRY%G"));
+        assert_eq!(
+            answer.ext.get("totalTopicNum"),
+            Some(&*all.topic_config_table.len().to_string())
+        );
+        let answer = member.ask(RequestCode::GetSystemTopicListFromBroker, &[], vec![]).await;
+        let system = TopicList::decode(&answer.body).expect("topics").topic_list;
+        assert!(system.contains(&"TBW102".to_owned()) && !system.contains(&"%RETRY%G".to_owned()));
+
+        let answer = member.ask(RequestCode::QueryMessage, &[], vec![]).await;
+        assert_eq!(answer.code, ResponseCode::RequestCodeNotSupported.code());
+        assert_eq!(answer.remark.as_deref(), Some(" request type 12 not supported"));
+        shard.stop().await;
+    });
+}
