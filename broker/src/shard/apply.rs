@@ -182,3 +182,7 @@ fn refuse_command(caller: &Caller) {
     let remark = "service not available now. The log failed before the change was stored";
     Refusal::new(ResponseCode::ServiceNotAvailable, remark).send(caller);
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

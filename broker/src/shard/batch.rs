@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use model::{Draft, QueueOffset, message_id};
+use model::{Draft, QueueId, QueueOffset, message_id};
 use remoting::ResponseCode;
 use remoting::batch::{BatchMessage, messages};
 use remoting::header::send::SendHeader;
 use runtime::Instant;
 use storage::AppliedRecord;
 
+use super::commands::TopicConfig;
 use super::completions::Completion;
 use super::properties;
 use super::reply::{Caller, Refusal};
@@ -57,9 +58,10 @@ fn illegal(remark: String) -> Refusal {
     Refusal::new(ResponseCode::MessageIllegal, remark)
 }
 
-/// A message's property text as it will be stored.
-struct Text {
-    own: Vec<u8>,
+/// A message of the batch, with its property text as it will be stored.
+struct Part<'a> {
+    message: BatchMessage<'a>,
+    properties: Vec<u8>,
     added: Vec<u8>,
 }
 
@@ -84,34 +86,9 @@ pub fn place(
     let own = properties::look(header.properties.unwrap_or("").as_bytes(), now);
     send_rules::check_wishes(&own, header.sys_flag, shard.identity.address)?;
     send_rules::check_lengths(body.len(), shard.config.max_message, 0)?;
-    let parts = parse(body)?;
-    let mut texts = Vec::with_capacity(parts.len());
-    for part in &parts {
-        let wishes = properties::look(part.properties, now);
-        send_rules::check_wishes(&wishes, 0, shard.identity.address)?;
-        texts.push(with_properties(shard, part.properties, &wishes, now, |own, added, _| Text {
-            own: own.to_vec(),
-            added: added.to_vec(),
-        }));
-    }
-    let drafts: Vec<Draft<'_>> = parts
-        .iter()
-        .zip(&texts)
-        .map(|(part, text)| Draft {
-            topic: header.topic,
-            queue_id,
-            flag: part.flag,
-            sys_flag: sys_flag(header, &topic),
-            born_time: born_time(header),
-            born_host: caller.connection().peer(),
-            store_host: shard.identity.address,
-            reconsume_times: header.reconsume_times,
-            prepared_offset: 0,
-            body: part.body,
-            properties: &text.own,
-            more_properties: &text.added,
-        })
-        .collect();
+    let parts = parts(shard, body, now)?;
+    let draft = |part| draft(shard, caller, header, &topic, queue_id, part);
+    let drafts: Vec<Draft<'_>> = parts.iter().map(draft).collect();
     for draft in &drafts {
         let properties = draft.properties_len();
         send_rules::check_lengths(draft.body.len(), shard.config.max_message, properties)?;
@@ -121,15 +98,45 @@ pub fn place(
     Ok(())
 }
 
-fn parse(body: &[u8]) -> Result<Vec<BatchMessage<'_>>, Refusal> {
+fn draft<'a>(
+    shard: &Shard,
+    caller: &Caller,
+    header: &SendHeader<'a>,
+    topic: &TopicConfig,
+    queue_id: QueueId,
+    part: &'a Part<'_>,
+) -> Draft<'a> {
+    Draft {
+        topic: header.topic,
+        queue_id,
+        flag: part.message.flag,
+        sys_flag: sys_flag(header, topic),
+        born_time: born_time(header),
+        born_host: caller.connection().peer(),
+        store_host: shard.identity.address,
+        reconsume_times: header.reconsume_times,
+        prepared_offset: 0,
+        body: part.message.body,
+        properties: &part.properties,
+        more_properties: &part.added,
+    }
+}
+
+/// The messages of the batch; what a message asks for is checked.
+fn parts<'a>(shard: &Shard, body: &'a [u8], now: u64) -> Result<Vec<Part<'a>>, Refusal> {
     let mut parts = Vec::new();
-    for part in messages(body) {
+    for message in messages(body) {
         if parts.len() == MAX_BATCH_MESSAGES {
-            let remark =
-                format!("a batch has at most {MAX_BATCH_MESSAGES} messages, send smaller ones");
-            return Err(illegal(remark));
+            let most = MAX_BATCH_MESSAGES;
+            return Err(illegal(format!("a batch has at most {most} messages, send smaller ones")));
         }
-        parts.push(part.map_err(|error| illegal(error.to_string()))?);
+        let message = message.map_err(|error| illegal(error.to_string()))?;
+        let wishes = properties::look(message.properties, now);
+        send_rules::check_wishes(&wishes, 0, shard.identity.address)?;
+        let part = with_properties(shard, message.properties, &wishes, now, |text, added, _| {
+            Part { message, properties: text.to_vec(), added: added.to_vec() }
+        });
+        parts.push(part);
     }
     assert!(!parts.is_empty(), "a body that is not empty has a message");
     Ok(parts)

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use model::QueueId;
 use runtime::Instant;
 
-use super::subscription::Filter;
+use super::subscription::Subscription;
 use crate::limits::MAX_HELD_PULLS;
 
 type Id = u64;
@@ -19,7 +19,7 @@ pub struct Hold<C, T> {
     /// The queue.
     pub queue: QueueId,
     /// Which messages end the wait.
-    pub filter: Filter,
+    pub subscription: Rc<Subscription>,
     /// When it ends without one.
     pub deadline: Instant,
     /// Whose it is.
@@ -86,7 +86,7 @@ impl<C: Copy + Ord, T> Held<C, T> {
         let Some(ids) = self.by_queue.get(topic).and_then(|queues| queues.get(&queue)) else {
             return;
         };
-        let wanted = |id: &&Id| self.holds[*id].filter.matches(hash);
+        let wanted = |id: &&Id| self.holds[*id].subscription.filter.matches(hash);
         let ids: Vec<Id> = ids.iter().filter(wanted).copied().collect();
         woken.extend(ids.into_iter().map(|id| self.take(id)));
     }
@@ -143,6 +143,7 @@ impl<C: Copy + Ord, T> Held<C, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subscription::Filter;
     use super::*;
     use std::collections::HashSet;
     use std::time::Duration;
@@ -159,7 +160,7 @@ mod tests {
         Hold {
             topic: Rc::from("T"),
             queue: QueueId(queue),
-            filter,
+            subscription: Rc::new(Subscription { text: String::new(), version: 0, filter }),
             deadline: runtime::now() + Duration::from_millis(millis),
             connection,
             what,

@@ -108,7 +108,10 @@ pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    check_phase(shard)?;
+    if shard.phase.get() != Phase::Stopping {
+        // During a graceful stop consumers bring their last offsets: they are still taken.
+        check_phase(shard)?;
+    }
     let (group, topic) = (header.consumer_group, header.topic);
     let unknown = || Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!"));
     shard.topics.borrow().find_applied(topic).ok_or_else(unknown)?;

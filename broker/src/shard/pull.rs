@@ -251,7 +251,7 @@ fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed) -> Option<Box<
     let hold = Hold {
         topic: Rc::from(&*pull.topic),
         queue: allowed.queue,
-        filter: allowed.subscription.filter.clone(),
+        subscription: Rc::clone(&allowed.subscription),
         deadline: runtime::now() + wait,
         connection: pull.caller.connection().id(),
         what: pull,

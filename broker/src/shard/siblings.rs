@@ -91,7 +91,7 @@ pub async fn run(shard: Rc<Shard>) {
         while let Some(topic) = announced.recv().await {
             for other in &others {
                 // A sibling that is gone is being stopped, and this shard with it.
-                let _ = other.send(Note::TopicCreated((*topic).clone())).await.is_err();
+                drop(other.send(Note::TopicCreated((*topic).clone())).await);
             }
         }
     };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use runtime::channel::{Promise, PromiseReceiver, oneshot};
+use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
 use storage::{OpenError, Recovery, Store, StoreError};
 use thiserror::Error;
@@ -92,8 +92,10 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         Started { identity: shard.identity.clone(), clean: recovery.clean || recovery.new };
     // Nobody may be waiting: a shard runs without a spectator too.
     drop(ready.fulfil(started));
-    // A stop promise that was dropped is a stop as well: whoever could tell has gone.
-    let _ = stop.await.is_ok();
+    // A promise that was dropped is a stop as well: whoever could tell has gone.
+    match stop.await {
+        Ok(()) | Err(Closed) => {}
+    }
     halt(&shard, server, tasks).await;
     applying.await;
     tracing::info!(shard = %shard.identity.name, "shard stopped");

@@ -121,7 +121,8 @@ pub fn config(place: &Place, keys: &[(&str, &str)]) -> Arc<Config> {
         ("listenPort", &port),
         ("storePathRootDir", &dir),
         ("flushDiskType", "SYNC_FLUSH"),
-        ("mappedFileSizeCommitLog", "64MiB"),
+        ("maxMessageSize", "1MiB"),
+        ("mappedFileSizeCommitLog", "16MiB"),
     ];
     let mut settings = Settings::defaults(&KEYS);
     let source = Source::option("test");
@@ -154,6 +155,19 @@ impl Running {
         number: u32,
         mailbox: Mailbox,
     ) -> Self {
+        match Self::try_start(config, place, number, mailbox).await {
+            Ok(running) => running,
+            Err(error) => panic!("the shard did not start: {error}"),
+        }
+    }
+
+    /// Starts one of several shards, or says why not.
+    pub async fn try_start(
+        config: &Arc<Config>,
+        place: &Place,
+        number: u32,
+        mailbox: Mailbox,
+    ) -> Result<Self, StartError> {
         let (ready, is_ready) = promise();
         let (stop, stopped) = promise();
         let start = Start {
@@ -165,11 +179,10 @@ impl Running {
             stop: stopped,
         };
         let task = runtime::spawn(broker::shard::run(start));
-        let Ok(started) = is_ready.await else {
-            let error = task.await.expect_err("a shard that is not ready has an error");
-            panic!("the shard did not start: {error}");
-        };
-        Self { stop, task, started }
+        match is_ready.await {
+            Ok(started) => Ok(Self { stop, task, started }),
+            Err(_) => Err(task.await.expect_err("a shard that is not ready has an error")),
+        }
     }
 
     /// Stops it in good order.

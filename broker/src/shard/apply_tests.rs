@@ -1,0 +1,175 @@
+//! The failure of the log, as its clients see it.
+
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use config::{Settings, Source};
+use remoting::command::EncodeExt;
+use remoting::header::pull::{PullHeader, pull_flag};
+use remoting::header::send::SendHeader;
+use remoting::{Command, RequestCode};
+use runtime::sim::Simulation;
+use runtime::{IoError, IoOp, Task};
+use storage::Store;
+use transport::{Connection, Limits, NoRequests, Server, connect};
+
+use super::*;
+use crate::config::{Config, KEYS, Surroundings};
+use crate::shard::commands::TopicConfig;
+use crate::shard::dispatch::Requests;
+use crate::shard::identity::Identity;
+use crate::shard::siblings::mailboxes;
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+/// A shard whose apply loop the test plays itself.
+struct Stalled {
+    shard: Rc<Shard>,
+    events: RefCell<Events>,
+    client: Connection,
+    _server: Server,
+}
+
+impl Stalled {
+    async fn start() -> Self {
+        let mut settings = Settings::defaults(&KEYS);
+        let source = Source::option("test");
+        for (key, value) in [
+            ("brokerName", "b"),
+            ("storePathRootDir", "/store"),
+            ("maxMessageSize", "1MiB"),
+            ("mappedFileSizeCommitLog", "16MiB"),
+        ] {
+            settings.set(&source, key, value).expect("a key and its value");
+        }
+        let around = Surroundings { home: None, host_name: "test".into() };
+        let config = Arc::new(Config::from_settings(&settings, &around).expect("a configuration"));
+        let identity = Identity::of(&config, 0, IP.into());
+        let options = config.store_options(PathBuf::from("/store"), PathBuf::from("/store/log"), 0);
+        let (store, mut events) = Store::open(options).await.expect("a new store");
+        let shard = Rc::new(Shard::new(config, identity, store, mailboxes(1).remove(0)));
+        recover(&shard, &mut events).await.expect("nothing to recover");
+        shard.phase.set(Phase::Serving);
+        topics::put(&shard, TopicConfig::new("T", 1, 6), Completion::Silent).expect("room");
+        let service = Rc::new(Requests(Rc::clone(&shard)));
+        let server = Server::bind(shard.identity.listen, Limits::default(), service).await;
+        let server = server.expect("a free port");
+        server.serve();
+        let client = connect(shard.identity.address, Limits::default(), Rc::new(NoRequests)).await;
+        let stalled = Self {
+            shard,
+            events: RefCell::new(events),
+            client: client.expect("it listens"),
+            _server: server,
+        };
+        stalled.apply_one().await;
+        stalled
+    }
+
+    /// Applies the next entry that somebody appended; the one that founds the store is nobody's.
+    #[allow(
+        clippy::await_holding_refcell_ref,
+        reason = "the test is the only one that reads events"
+    )]
+    async fn apply_one(&self) {
+        loop {
+            let Event::Committed(applied) = self.events.borrow_mut().next().await else {
+                panic!("the log works")
+            };
+            let founding = matches!(applied.what, What::Membership);
+            committed(&self.shard, applied).expect("a command of this version");
+            if !founding {
+                return;
+            }
+        }
+    }
+
+    fn ask(&self, code: RequestCode, header: &dyn EncodeExt, body: &'static [u8]) -> Task<Command> {
+        let client = self.client.clone();
+        let command = Command::request(code).with_ext(header).with_body(Bytes::from_static(body));
+        runtime::spawn(async move {
+            client.request(command, Duration::from_secs(60)).await.expect("an answer")
+        })
+    }
+
+    fn send(&self) -> Task<Command> {
+        let header = SendHeader {
+            producer_group: "PG",
+            topic: "T",
+            default_topic: "TBW102",
+            default_topic_queue_nums: 4,
+            queue_id: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            flag: 0,
+            properties: None,
+            reconsume_times: 0,
+            unit_mode: false,
+            max_reconsume_times: None,
+            batch: false,
+            broker_name: None,
+        };
+        self.ask(RequestCode::SendMessageV2, &header, b"x")
+    }
+
+    fn pull(&self) -> Task<Command> {
+        let header = PullHeader {
+            consumer_group: "G",
+            topic: "T",
+            lite_topic: None,
+            queue_id: 0,
+            queue_offset: 0,
+            max_msg_nums: 32,
+            sys_flag: pull_flag::SUBSCRIPTION,
+            commit_offset: 0,
+            suspend_timeout_millis: 0,
+            subscription: Some("*"),
+            sub_version: 0,
+            expression_type: None,
+            max_msg_bytes: None,
+            request_source: None,
+            proxy_forward_client_id: None,
+        };
+        self.ask(RequestCode::PullMessage, &header, b"")
+    }
+}
+
+fn in_simulation<F: Future<Output = ()> + 'static>(test: fn() -> F) {
+    let simulation = Simulation::new(3);
+    let node = simulation.node("node", IP);
+    let executor = node.start("test", test);
+    simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
+}
+
+#[test]
+fn a_failed_log_is_told_and_reads_go_on() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let stored = stalled.send();
+        stalled.apply_one().await;
+        assert_eq!(stored.await.code, 0);
+        stalled.pull().await; // makes the group, which is not applied
+        let lost = [stalled.send(), stalled.send()];
+        runtime::sleep(Duration::from_millis(50)).await;
+        assert_eq!(stalled.shard.completions.borrow().len(), 3);
+
+        let error = IoError::path(IoOp::Write, "/store/log/0", std::io::Error::other("test"));
+        failed(&stalled.shard, &error.into());
+        for lost in lost {
+            let answer = lost.await;
+            assert_eq!(answer.code, ResponseCode::ServiceNotAvailable.code());
+            let remark = answer.remark.expect("a reason");
+            assert!(remark.contains("whether it was stored is unknown"), "{remark}");
+        }
+        let answer = stalled.send().await;
+        assert_eq!(answer.code, ResponseCode::ServiceNotAvailable.code());
+        let remark = answer.remark.expect("a reason");
+        assert!(remark.contains("its log has failed, messages can only be read"), "{remark}");
+        let answer = stalled.pull().await;
+        assert_eq!((answer.code, answer.remark.as_deref()), (0, Some("FOUND")));
+    });
+}
