@@ -8,8 +8,9 @@ use futures::future::{Either, select};
 use remoting::{Command, CommandRef, FrameRange, frame};
 use runtime::{ReadHalf, TcpStream, WriteHalf};
 
-use crate::connection::{Connection, Inner};
+use crate::connection::Connection;
 use crate::error::CloseReason;
+use crate::inner::Inner;
 use crate::limits::{OUTBOX_KEPT, PARTING, READ_CHUNK, READ_ROOM_MIN, READS_IN_A_ROW, WRITE_CHUNK};
 use crate::quiet::Quiet;
 use crate::serve::Serve;

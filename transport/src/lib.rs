@@ -17,6 +17,7 @@ mod connection;
 mod drive;
 mod error;
 mod in_flight;
+mod inner;
 mod limits;
 mod quiet;
 mod registry;

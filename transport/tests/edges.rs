@@ -145,6 +145,46 @@ fn what_is_no_frame_closes_the_connection_and_nobody_else_notices() {
     });
 }
 
+/// Good frames with bytes changed, cut or put in, from a fixed seed.
+#[test]
+fn damaged_frames_are_answered_or_close_the_connection() {
+    everywhere(|addr| async move {
+        let (server, echo) =
+            server(addr, Limits { max_connections: 100, ..Limits::default() }).await;
+        let good =
+            connect(server.local_addr(), Limits::default(), Rc::new(NoRequests)).await.unwrap();
+        let mut seed = 0x9e37_79b9_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed % below as u64).unwrap()
+        };
+        for round in 0..1000 {
+            let mut bytes = encoded(&request(1, round, b"some body"));
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                match random(3) {
+                    0 => bytes[at] ^= 1 << random(8),
+                    1 => bytes.truncate(at + 1),
+                    _ => bytes.insert(at, u8::try_from(random(256)).unwrap()),
+                }
+            }
+            let mut raw = Raw::connect(server.local_addr()).await;
+            // The server may close before it has taken everything.
+            if raw.send.write_all(&bytes).await.is_ok() && raw.send.shutdown().await.is_ok() {
+                while raw.next().await.is_some() {}
+            }
+            if round % 100 == 0 {
+                good.request(Command::request(1), SECOND).await.unwrap();
+            }
+        }
+        until("all are closed", || server.connections() == 1).await;
+        assert_eq!(echo.closed.get(), 1000);
+        assert!(good.is_open());
+    });
+}
+
 #[test]
 fn connections_beyond_the_limit_are_refused() {
     everywhere(|addr| async move {
