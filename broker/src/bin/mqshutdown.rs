@@ -18,6 +18,10 @@ const LOOK: Duration = Duration::from_millis(100);
 struct Args {
     /// What to stop
     what: What,
+
+    /// Only the process of this id
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -40,9 +44,11 @@ impl What {
 fn main() -> ExitCode {
     let args = Args::parse();
     let programs = args.what.programs();
-    let found = find_processes(programs);
+    let mut found = find_processes(programs);
+    found.retain(|process| args.pid.is_none_or(|pid| process.pid == pid));
     if found.is_empty() {
-        println!("no {} is running on this host as this user", programs.join(" or "));
+        let which = args.pid.map(|pid| format!(" of process id {pid}")).unwrap_or_default();
+        println!("no {}{which} is running on this host as this user", programs.join(" or "));
         return ExitCode::FAILURE;
     }
     let told: Vec<bool> = found.iter().map(tell).collect();

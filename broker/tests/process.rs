@@ -1,0 +1,276 @@
+//! `mqbroker` and `mqshutdown` as processes: options, signals, locks, threads.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test starts processes, makes its own directories and finds its own ports"
+)]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const MQBROKER: &str = env!("CARGO_BIN_EXE_mqbroker");
+const MQSHUTDOWN: &str = env!("CARGO_BIN_EXE_mqshutdown");
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A directory that goes with the test, and what is in it.
+struct Place {
+    dir: PathBuf,
+    port: u16,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let name = format!("process-{name}-{}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir_all(&dir).expect("a writable target directory");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("it is bound").port();
+        Self { dir, port }
+    }
+
+    /// A configuration file with these lines on top of the usual ones.
+    fn conf(&self, lines: &str) -> PathBuf {
+        let text = format!(
+            "brokerName = broker-a\nlistenPort = {}\nbindAddress = 127.0.0.1\nstorePathRootDir = {}\n\
+             mappedFileSizeCommitLog = 64MiB\nflushDiskType = SYNC_FLUSH\n{lines}",
+            self.port,
+            self.dir.join("store").display()
+        );
+        let path = self.dir.join("broker.conf");
+        fs::write(&path, text).expect("our directory");
+        path
+    }
+
+    fn start(&self, conf: &Path) -> Running {
+        let log = self.dir.join("broker.log");
+        let out = fs::File::create(&log).expect("our directory");
+        let child = mqbroker(&["-c", &conf.display().to_string()])
+            .stdout(out.try_clone().expect("a file"))
+            .stderr(out)
+            .spawn()
+            .expect("mqbroker starts");
+        let running = Running { child, log };
+        running.wait_for("the broker serves");
+        running
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+fn mqbroker(args: &[&str]) -> Command {
+    let mut command = Command::new(MQBROKER);
+    command.args(args).env_remove("NAMESRV_ADDR").env("RUST_LOG", "info").stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = mqbroker(args).output().expect("mqbroker runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.success(), text(stdout), text(stderr))
+}
+
+/// A broker process; killed when dropped.
+struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("our file")
+    }
+
+    fn wait_for(&self, line: &str) {
+        let end = Instant::now() + LIMIT;
+        while !self.log().contains(line) {
+            assert!(Instant::now() < end, "`{line}` is not in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn ended(&mut self) -> bool {
+        let end = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status.success();
+            }
+            assert!(Instant::now() < end, "it does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGTERM; true when it ended with code 0.
+    fn terminate(mut self) -> bool {
+        runtime::process::terminate(self.child.id()).expect("our child");
+        self.ended()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn options_print_and_refuse() {
+    let place = Place::new("options");
+    let conf = place.conf("sendMessageThreadPoolNums = 3\nbrokerNmae = x\n");
+    let conf = conf.display().to_string();
+    let (ok, all, warnings) = output(&["-c", &conf, "-n", "a:1;b:2;", "-p"]);
+    assert!(ok);
+    assert!(all.contains("\nnamesrvAddr=a:1;b:2;\n") && all.contains("\nshards=1\n"), "{all}");
+    assert!(all.contains("\npopCkStayBufferTime=10000\n"));
+    assert!(warnings.contains("broker.conf:8: unknown key `brokerNmae`"), "{warnings}");
+    let (ok, important, _) = output(&["-c", &conf, "-m"]);
+    assert!(ok && important.contains("\nflushDiskType=SYNC_FLUSH\n"), "{important}");
+    assert!(!important.contains("popCk") && important.len() < all.len() / 4);
+
+    let (ok, _, error) = output(&["-c", "/nowhere/broker.conf"]);
+    assert!(!ok && error.contains("/nowhere/broker.conf"), "{error}");
+    let (ok, _, error) = output(&["--colour"]);
+    assert!(!ok && error.contains("--colour"), "{error}");
+    let (ok, _, error) = output(&["-c", &conf, "--enable-proxy"]);
+    assert!(!ok && error.contains("the gRPC proxy is not in this build"), "{error}");
+    let (ok, _, _) = output(&["-c", &conf, "--enable-proxy=false", "-pc", "proxy.json", "-p"]);
+    assert!(ok);
+    let (ok, help, _) = output(&["--help"]);
+    assert!(ok && help.contains("flushDiskType = ASYNC_FLUSH"), "{help}");
+}
+
+#[test]
+fn a_configuration_that_asks_for_more_does_not_start() {
+    let place = Place::new("refused");
+    let conf = place.conf("enableDLegerCommitLog = true\ndLegerGroup = broker-a\n");
+    let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
+    assert!(!ok);
+    assert!(error.contains("broker.conf:7: `enableDLegerCommitLog = true` is refused"), "{error}");
+    assert!(!place.dir.join("store").exists(), "nothing was made");
+
+    let conf = place.conf("shards = 64\n");
+    let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
+    assert!(!ok && error.contains("64 shards need a core each"), "{error}");
+}
+
+#[test]
+fn it_stops_in_good_order_and_says_how_it_starts() {
+    let place = Place::new("signals");
+    let conf = place.conf("");
+    let running = place.start(&conf);
+    let log = running.log();
+    assert!(log.contains("store created"), "{log}");
+    assert!(!log.contains("this host cannot do it"), "it reaches itself: {log}");
+    assert!(running.terminate());
+
+    let running = place.start(&conf);
+    assert_eq!(running.log().matches("clean start").count(), 1, "{}", running.log());
+    assert!(!running.log().contains("unclean start"));
+    drop(running);
+    let running = place.start(&conf);
+    assert_eq!(running.log().matches("unclean start").count(), 1, "{}", running.log());
+    assert!(running.terminate());
+}
+
+#[test]
+fn a_store_and_a_port_belong_to_one_process() {
+    let place = Place::new("locks");
+    let conf = place.conf("");
+    let running = place.start(&conf);
+    let id = running.child.id().to_string();
+    let other = Place::new("locks-other");
+    let same_store = other.conf("").display().to_string();
+    let text = fs::read_to_string(&same_store).expect("our file");
+    let store = |place: &Place| place.dir.join("store").display().to_string();
+    fs::write(&same_store, text.replace(&store(&other), &store(&place))).expect("our directory");
+    let (ok, _, error) = output(&["-c", &same_store]);
+    assert!(!ok && error.contains("is in use by process") && error.contains(&id), "{error}");
+
+    let same_port = other.conf("").display().to_string();
+    let text = fs::read_to_string(&same_port).expect("our file");
+    let port = |place: &Place| format!("listenPort = {}", place.port);
+    fs::write(&same_port, text.replace(&port(&other), &port(&place))).expect("our directory");
+    let (ok, _, error) = output(&["-c", &same_port]);
+    let expected = format!("port {} of 127.0.0.1 is in use by another process", place.port);
+    assert!(!ok && error.contains(&expected), "{error}");
+    assert!(running.terminate(), "the first one goes on meanwhile");
+}
+
+#[test]
+fn an_address_that_clients_cannot_dial_is_told() {
+    let place = Place::new("address");
+    // An address that is nobody's (RFC 5737), and a port on which somebody else listens.
+    let conf = place.conf("brokerIP1 = 127.0.0.2\n");
+    let running = place.start(&conf);
+    running.wait_for("this host cannot do it");
+    assert!(running.log().contains("Set brokerIP1"), "{}", running.log());
+    assert!(running.terminate());
+}
+
+#[test]
+fn each_shard_has_a_core_a_port_and_a_store() {
+    let cores = runtime::allowed_cores();
+    if cores.len() < 2 {
+        println!("skipped: this machine has one core only");
+        return;
+    }
+    let place = Place::new("shards");
+    let conf = place.conf("shards = 2\nshardPortStride = 7\n");
+    let running = place.start(&conf);
+    let mut pinned = Vec::new();
+    for task in fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("our child") {
+        let task = task.expect("a thread").path();
+        let name = fs::read_to_string(task.join("comm")).expect("a name");
+        let status = fs::read_to_string(task.join("status")).expect("a status");
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let allowed = allowed.expect("a list").trim();
+        if let (true, Ok(core)) = (name.starts_with("shard-"), allowed.parse::<usize>()) {
+            pinned.push((name.trim().to_owned(), core));
+        }
+    }
+    pinned.sort();
+    let expected = [("shard-0".to_owned(), cores[0]), ("shard-1".to_owned(), cores[1])];
+    assert_eq!(pinned, expected, "one pinned thread for each shard");
+    for port in [place.port, place.port + 7] {
+        TcpStream::connect(("127.0.0.1", port)).expect("a shard listens");
+    }
+    for shard in ["shard-0", "shard-1"] {
+        assert!(place.dir.join("store").join(shard).join("log").is_dir());
+    }
+    assert!(running.terminate());
+
+    let one = place.conf("shards = 1\n").display().to_string();
+    let (ok, _, error) = output(&["-c", &one]);
+    assert!(!ok && error.contains("the stores of a broker with several shards"), "{error}");
+}
+
+#[test]
+fn mqshutdown_stops_what_it_finds() {
+    let place = Place::new("shutdown");
+    let conf = place.conf("");
+    let mut running = place.start(&conf);
+    let id = running.child.id().to_string();
+    let shutdown = |args: &[&str]| {
+        let output = Command::new(MQSHUTDOWN).args(args).output().expect("mqshutdown runs");
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    };
+    // Our child stays in the process table until we have asked for its end.
+    let waiting = std::thread::spawn(move || running.ended());
+    let (ok, out) = shutdown(&["broker", "--pid", &id]);
+    assert!(ok, "{out}");
+    assert!(out.contains(&format!("mqbroker (process {id}) is told to stop")), "{out}");
+    assert!(out.contains(&format!("mqbroker (process {id}) has stopped")), "{out}");
+    assert!(waiting.join().expect("a thread"), "it ended with code 0");
+    let (ok, out) = shutdown(&["broker", "--pid", &id]);
+    assert!(!ok && out.contains("is running on this host"), "{out}");
+    let (ok, _) = shutdown(&["kitchen"]);
+    assert!(!ok);
+}
