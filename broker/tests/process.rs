@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a test starts processes, makes its own directories and finds its own ports"
 )]
 
