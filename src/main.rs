@@ -127,9 +127,10 @@ impl NameServer {
         let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
         let executor = runtime::start(spec, move || async move {
             let server = namesrv::start(config).await?;
-            // The main thread waits for it, or has ended.
-            let _ = ready.fulfil(()).is_ok();
-            let _ = told_to_stop.await.is_ok();
+            if ready.fulfil(()).is_ok() {
+                // An error means that the promise was dropped, which is a stop as well.
+                told_to_stop.await.unwrap_or(());
+            }
             server.stop().await;
             Ok(())
         })?;
@@ -140,8 +141,9 @@ impl NameServer {
     }
 
     fn stop(self) -> Result<(), Failure> {
-        // One that is gone already has nobody to tell.
-        let _ = self.stop.fulfil(()).is_ok();
+        if self.stop.fulfil(()).is_err() {
+            tracing::debug!("the NameServer had ended before");
+        }
         Ok(self.executor.join()??)
     }
 }
@@ -162,8 +164,12 @@ fn greet(args: &Args, broker: &Broker) {
     }
     println!();
     println!("  Try it from another terminal:");
-    println!("    cargo run --release -p bench -- produce -n {namesrv} -t quickstart --duration 10");
-    println!("    cargo run --release -p bench -- consume -n {namesrv} -t quickstart --duration 10");
+    println!(
+        "    cargo run --release -p bench -- produce -n {namesrv} -t quickstart --duration 10"
+    );
+    println!(
+        "    cargo run --release -p bench -- consume -n {namesrv} -t quickstart --duration 10"
+    );
     println!();
     println!("  Ctrl-C stops it.");
     println!();

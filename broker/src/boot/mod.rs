@@ -200,8 +200,9 @@ impl Broker {
     pub fn stop(self) -> Result<(), BootError> {
         let mut stopping = Vec::with_capacity(self.shards.len());
         for shard in self.shards {
-            // A shard that is gone already has nobody to tell.
-            let _ = shard.stop.fulfil(()).is_ok();
+            if shard.stop.fulfil(()).is_err() {
+                tracing::debug!(shard = %shard.started.identity.name, "the shard had ended before");
+            }
             stopping.push((shard.started.identity.number, shard.executor));
         }
         let mut failure = None;

@@ -309,7 +309,7 @@ const NO_TRANSACTIONS_KEYS: [Key; 6] = without_effect(
 );
 
 /// All of them.
-pub(super) const KEYS: [Key; 208] = joined([
+pub(super) static KEYS: [Key; 208] = joined([
     &INTERNAL_KEYS,
     &NO_AUTH_KEYS,
     &NO_COLD_DATA_KEYS,

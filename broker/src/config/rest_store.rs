@@ -263,7 +263,7 @@ const NO_TRANSACTIONS_KEYS: [Key; 2] = without_effect(
 );
 
 /// All of them.
-pub(super) const KEYS: [Key; 170] = joined([
+pub(super) static KEYS: [Key; 170] = joined([
     &ALWAYS_CHECKED_KEYS,
     &FLUSH_DECIDES_KEYS,
     &INTERNAL_KEYS,

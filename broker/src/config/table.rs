@@ -4,15 +4,13 @@ use ::config::{Key, Table};
 
 use super::{keys_broker, keys_store, rest_broker, rest_store};
 
-/// Keys that do something, or that Apache's documentation and sample files show.
-const MAIN: [Key; keys_broker::KEYS.len() + keys_store::KEYS.len()] =
-    joined([&keys_broker::KEYS, &keys_store::KEYS]);
+/// Number of keys that do something, or that Apache's documentation and sample files show.
+const MAIN: usize = keys_broker::KEYS.len() + keys_store::KEYS.len();
+/// Number of the others that Apache knows.
+const REST: usize = rest_broker::KEYS.len() + rest_store::KEYS.len();
 
-const ALL: [Key; MAIN.len() + rest_broker::KEYS.len() + rest_store::KEYS.len()] =
-    joined([&MAIN, &rest_broker::KEYS, &rest_store::KEYS]);
-
-static ALL_KEYS: [Key; ALL.len()] = ALL;
-static MAIN_KEYS: [Key; MAIN.len()] = MAIN;
+static MAIN_KEYS: [Key; MAIN] = joined([&keys_broker::KEYS, &keys_store::KEYS]);
+static ALL_KEYS: [Key; MAIN + REST] = joined([&MAIN_KEYS, &rest_broker::KEYS, &rest_store::KEYS]);
 
 /// Every key that `mqbroker` knows.
 pub static KEYS: Table = Table::new(&ALL_KEYS);
