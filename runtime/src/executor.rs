@@ -15,7 +15,8 @@ pub use crate::watchdog::stalls;
 /// Where the thread of an executor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// On this CPU only; it must be one of [`allowed_cores`].
+    /// On this CPU only; it must be one of [`allowed_cores`]. So do the kernel's io_uring workers that make its flushes:
+    /// since Linux 6.2 they inherit the thread's CPU, even against IORING_REGISTER_IOWQ_AFF (tried on 6.18).
     Core(usize),
     /// On any allowed CPU.
     Any,

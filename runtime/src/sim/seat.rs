@@ -20,7 +20,7 @@ use crate::executor::Executor;
 use crate::fs::LockFailure;
 
 /// Virtual time that a yield takes, so that a loop of yields lets time pass.
-const YIELD: Duration = Duration::from_nanos(100);
+const YIELD: Duration = Duration::from_micros(1);
 
 /// One executor of one process of one node.
 pub(crate) struct Seat {

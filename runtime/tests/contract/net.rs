@@ -51,7 +51,7 @@ pub async fn echo(env: Env) {
 }
 
 pub async fn large_transfer_both_ways(env: Env) {
-    const TOTAL: usize = 16 << 20;
+    const TOTAL: usize = 6 << 20;
     let listener = TcpListener::bind(env.any_port()).await.unwrap();
     let addr = listener.local_addr();
     let server = echo_once(listener);

@@ -195,7 +195,7 @@ fn an_appender_keeps_going_under_contention() {
 
 /// Writes and syncs one block after the other; the longest that one took.
 async fn append_for(time: Duration, writes: &AtomicU64) -> Duration {
-    let name = format!("appender-{}", std::process::id());
+    let name = format!("appender-{}-{:x}", std::process::id(), runtime::random_u64());
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let file = File::open(&path, OpenMode::CreateNew).await.unwrap();
     file.allocate(1 << 20).await.unwrap();
