@@ -13,6 +13,27 @@ final class ClientVersion {
     static {
         CHECKS.put("order", Order::check);
         CHECKS.put("tags", Tags::check);
+        CHECKS.put("batch", Batch::check);
+        CHECKS.put("oneway", Oneway::check);
+        CHECKS.put("async", Async::check);
+        CHECKS.put("bigbody", BigBody::check);
+        CHECKS.put("orderly", Orderly::check);
+        CHECKS.put("broadcast", Broadcast::check);
+        CHECKS.put("fromfirst", StartFrom::first);
+        CHECKS.put("fromlast", StartFrom::last);
+        CHECKS.put("fromtimestamp", StartFrom::timestamp);
+        CHECKS.put("pull", Pull::check);
+        CHECKS.put("offsets1", Offsets::first);
+        CHECKS.put("offsets2", Offsets::second);
+        CHECKS.put("viewbyid", ViewById::check);
+        CHECKS.put("autocreate", Autocreate::check);
+        CHECKS.put("createtopic", CreateTopic::check);
+        CHECKS.put("longpoll", LongPoll::check);
+        CHECKS.put("topicdelete", TopicDelete::check);
+        CHECKS.put("sendloop", SendLoop::check);
+        CHECKS.put("verify", Verify::check);
+        CHECKS.put("twonames", TwoNames::check);
+        CHECKS.put("swap", Swap::check);
     }
 
     private ClientVersion() {
