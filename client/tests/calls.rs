@@ -100,6 +100,7 @@ fn route() -> TopicRouteData {
 fn the_next_name_server_is_asked_and_then_first() {
     everywhere(|addr| async move {
         let (dead, dead_at, _) = serve(addr, |_| reply(0, &[])).await;
+        let dead_addr = dead.local_addr();
         drop(dead);
         let (_live, live_at, script) = serve(addr, |ask| match ask.ext.get("topic") {
             Some("T") => reply(0, &[]).with_body(route().encode()),
@@ -116,6 +117,9 @@ fn the_next_name_server_is_asked_and_then_first() {
             "{said}"
         );
         assert_eq!(*script.opened.borrow(), 1, "the connection is kept");
+        let (_risen, _, risen) = serve(dead_addr, |_| reply(0, &[])).await;
+        assert_eq!(client.route("T").await.unwrap(), route());
+        assert!(risen.asked.borrow().is_empty(), "who answers stays first");
 
         let nobody = Client::new(Options::new(&dead_at));
         let said = nobody.route("T").await.unwrap_err().to_string();

@@ -120,6 +120,7 @@ fn a_broker_that_names_a_short_time_goes_sooner() {
         assert_eq!(client.addrs("T").await.len(), 1);
         runtime::sleep(Duration::from_secs(7)).await;
         assert!(client.addrs("T").await.is_empty());
+        assert!(!broker.0.is_open(), "what is behind the connection is not there any more");
     });
 }
 

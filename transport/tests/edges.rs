@@ -49,7 +49,8 @@ fn a_peer_that_does_not_read_is_not_read_from_and_gets_everything_later() {
 #[test]
 fn a_peer_that_never_reads_is_given_up() {
     everywhere(|addr| async move {
-        let (server, echo) = server(addr, Limits::test_min()).await;
+        let limits = Limits { idle: Duration::from_secs(60), ..Limits::test_min() };
+        let (server, echo) = server(addr, limits).await;
         let mut stuck = Raw::connect(server.local_addr()).await;
         let all: Vec<u8> = (0..600).flat_map(|n| ask_for(n, 32 * 1024)).collect();
         stuck.send(&all).await;
