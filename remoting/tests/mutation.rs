@@ -1,6 +1,8 @@
 //! Damaged frames: whatever arrives, the answer is a value or a typed error, never a panic.
 #![allow(clippy::unwrap_used)] // in tests, also in the functions that they share
+#![allow(clippy::disallowed_methods)] // tests read their fixtures from the disk themselves
 
+mod recorded;
 #[path = "../src/seeded.rs"]
 mod seeded;
 mod typed;
@@ -110,7 +112,7 @@ fn register() -> Command {
     Command::request(RequestCode::RegisterBroker).with_ext(&header).with_body(body)
 }
 
-/// Whole frames of many kinds, with the request that they are or answer.
+/// Whole frames of many kinds, made here and recorded, with the request that they are or answer.
 fn originals() -> Vec<(RequestCode, Vec<u8>)> {
     let json = |code: RequestCode, text: &str| Command::request(code).with_body(text.to_owned());
     let lock = r#"{"clientId":"c","consumerGroup":"g","mqSet":[{"brokerName":"b","queueId":1,"topic":"T"}]}"#;
@@ -135,7 +137,11 @@ fn originals() -> Vec<(RequestCode, Vec<u8>)> {
         command.encode(&mut out).unwrap();
         out
     };
-    all.into_iter().map(|(code, command)| (code, bytes(command))).collect()
+    let made = all.into_iter().map(|(code, command)| (code, bytes(command)));
+    let recorded = recorded::index()
+        .into_iter()
+        .map(|recorded| (recorded.subject().expect("a code of the table"), recorded.frame()));
+    made.chain(recorded).collect()
 }
 
 /// Changes some bytes.

@@ -12,9 +12,6 @@ use serde_json::Value;
 
 use super::{Finding, Typed};
 
-/// Members that Java computes from others, or that only static topics have. They are not kept.
-const DROPPED_MEMBERS: &[&str] = &[];
-
 /// Reads a body, writes it, and compares: nothing may be lost.
 fn check<B: Body + PartialEq>(bytes: &[u8]) -> Result<Typed, Finding> {
     let body = B::decode(bytes).map_err(|error| error.to_string())?;
@@ -31,9 +28,6 @@ fn lost(left: &Value, right: &Value, path: &str) -> Result<(), Finding> {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
             for (name, value) in left {
-                if DROPPED_MEMBERS.contains(&name.as_str()) {
-                    continue;
-                }
                 let path = format!("{path}.{name}");
                 match right.get(&same_key(name)).or_else(|| right.get(name)) {
                     Some(other) => lost(value, other, &path)?,
