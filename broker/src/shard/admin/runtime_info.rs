@@ -103,12 +103,9 @@ fn put_disk(shard: &Shard, space: Space, table: &mut Table) {
     put(table, "consumeQueueDiskRatio", ratio);
     let (total, free) = (size_text(space.total), size_text(space.available));
     put(table, "commitLogDirCapacity", format!("Total : {total}, Free : {free}."));
-    let earliest = shard.stats.earliest();
-    put(
-        table,
-        "earliestMessageTimeStamp",
-        earliest.map_or("-1".to_owned(), |time| time.to_string()),
-    );
+    // Tools show the age of this in hours. Where there is no message, nothing is older than now.
+    let earliest = shard.stats.earliest().unwrap_or_else(runtime::unix_millis);
+    put(table, "earliestMessageTimeStamp", earliest);
 }
 
 fn put_sends(shard: &Shard, table: &mut Table) {
