@@ -164,12 +164,8 @@ fn greet(args: &Args, broker: &Broker) {
     }
     println!();
     println!("  Try it from another terminal:");
-    println!(
-        "    cargo run --release -p bench -- produce -n {namesrv} -t quickstart --duration 10"
-    );
-    println!(
-        "    cargo run --release -p bench -- consume -n {namesrv} -t quickstart --duration 10"
-    );
+    println!("    cargo run --release -p bench -- produce -n {namesrv} -t quickstart -d 10s");
+    println!("    cargo run --release -p bench -- consume -n {namesrv} -t quickstart -d 10s");
     println!();
     println!("  Ctrl-C stops it.");
     println!();
