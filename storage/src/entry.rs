@@ -119,6 +119,11 @@ pub(crate) fn entry_len(payload_len: usize) -> usize {
     ENTRY_HEADER_LEN + payload_len.next_multiple_of(ENTRY_ALIGN)
 }
 
+/// Whether these bytes begin as an entry does.
+pub(crate) fn begins_entry(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC.to_le_bytes())
+}
+
 /// The chain after an entry: `header` is its replicated part, `payload` its payload without padding.
 fn chain_after(previous: u32, header: &[u8], payload: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&previous.to_le_bytes());

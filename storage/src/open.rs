@@ -116,14 +116,10 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
         chain: first_chain(identity.id),
     };
     let segment = Segment::adopt(&options.log_dir, file, &name, header).await?;
+    let idle_mark = segment.first_entry();
     segment.file.close().await?;
-    let vote = Vote {
-        term: Term(1),
-        voted_for: identity.id,
-        generation: 0,
-        idle_mark: PhysicalOffset(0),
-        clean: true,
-    };
+    let vote =
+        Vote { term: Term(1), voted_for: identity.id, generation: 0, idle_mark, clean: true };
     VoteFile::create(&options.dir, vote).await?;
     identity.create(&options.dir).await?;
     Ok(identity)

@@ -11,7 +11,9 @@ use std::rc::Rc;
 use model::{LogIndex, PhysicalOffset, UnixMillis};
 use runtime::{BLOCK, IoError, Slice};
 
-use crate::entry::{BadEntry, ENTRY_ALIGN, ENTRY_HEADER_LEN, Local, Replicated, entry_len};
+use crate::entry::{
+    BadEntry, ENTRY_ALIGN, ENTRY_HEADER_LEN, Local, Replicated, begins_entry, entry_len,
+};
 use crate::error::{DamageError, StoreError};
 use crate::log::Log;
 use crate::segment::Segment;
@@ -197,6 +199,9 @@ impl Replay {
                 format!("the log was intact up to offset {mark} when the mark was written");
             return Err(self.damage(bad, evidence).into());
         }
+        if self.vote.clean && self.vote.idle_mark == self.offset {
+            return Ok(()); // stopped in order right here: what follows is of an older life
+        }
         let mut at = self.offset;
         while at < self.segment.end() {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;
@@ -262,8 +267,11 @@ fn find_witness(
     generation: u64,
 ) -> Option<PhysicalOffset> {
     let skip = usize::try_from(at.0.next_multiple_of(ENTRY_ALIGN as u64) - at.0).ok()?;
-    (skip..bytes.len().saturating_sub(ENTRY_HEADER_LEN - 1)).step_by(ENTRY_ALIGN).find_map(|from| {
-        let header = &bytes[from..from + ENTRY_HEADER_LEN];
+    let places = bytes.get(skip..)?.chunks_exact(ENTRY_ALIGN).enumerate();
+    // Most of what is searched is zeros: a place is looked at closely only if the magic is there.
+    places.filter(|(_, place)| begins_entry(place)).find_map(|(place, _)| {
+        let from = skip + place * ENTRY_ALIGN;
+        let header = bytes.get(from..from + ENTRY_HEADER_LEN)?;
         let replicated = Replicated::decode(header).ok()?;
         let local = Local::decode(header).ok()?;
         let here = at.plus(from as u64);
