@@ -117,9 +117,10 @@ fn the_next_name_server_is_asked_and_then_first() {
             "{said}"
         );
         assert_eq!(*script.opened.borrow(), 1, "the connection is kept");
-        let (_risen, _, risen) = serve(dead_addr, |_| reply(0, &[])).await;
+        let (server, _, risen) = serve(dead_addr, |_| reply(0, &[])).await;
         assert_eq!(client.route("T").await.unwrap(), route());
         assert!(risen.asked.borrow().is_empty(), "who answers stays first");
+        drop(server);
 
         let nobody = Client::new(Options::new(&dead_at));
         let said = nobody.route("T").await.unwrap_err().to_string();
