@@ -97,15 +97,15 @@ pub(super) const KEYS: [Key; 62] = [
     .restart(),
     Key::size(
         "maxTransferBytesOnMessageInDisk",
-        "65536",
+        "262144",
         1024,
         128 << 20,
-        "Bytes of messages in an answer to a pull that reads the disk",
+        "Bytes of messages in an answer to a pull that reads the disk. Apache's default is 65536, for what lies further back than 40 % of the memory; here it is all that lies beyond `tailBudget`",
     )
     .restart(),
     Key::int(
         "maxTransferCountOnMessageInDisk",
-        "8",
+        "32",
         1,
         100_000,
         "Messages in such an answer",

@@ -48,7 +48,7 @@ fn an_empty_file_is_apaches_broker() {
     assert_eq!(config.segment_size, 1 << 30);
     assert_eq!(config.advertised_host, None);
     assert_eq!(config.register_every, Duration::from_secs(30));
-    assert_eq!((config.pull_memory.messages, config.pull_disk.messages), (32, 8));
+    assert_eq!((config.pull_memory.messages, config.pull_disk.messages), (32, 32));
 }
 
 const RAFT_NODE: &str = "\
