@@ -2,12 +2,14 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use model::Record;
 use remoting::RequestCode;
 use remoting::header::pull::ViewMessageHeader;
+use runtime::channel::{MailboxSender, mailbox};
 use runtime::sim::Simulation;
 use support::{Client, IP, LIMIT, Running, Sent, config, send_header, simulated};
 
@@ -15,18 +17,11 @@ const LIVES: u64 = 5;
 const SENDERS: u64 = 8;
 const QUEUES: u64 = 4;
 
-/// What outlives the process: the messages that were acknowledged, with their numbers.
-#[derive(Default)]
-struct Witness {
-    acknowledged: Vec<(u64, Sent)>,
-    sent: u64,
-}
+/// A message that was acknowledged, by its number. This is what outlives the process.
+type Acknowledged = (u64, Sent);
 
-type Shared = Arc<Mutex<Witness>>;
-
-fn witness<T>(shared: &Shared, change: impl FnOnce(&mut Witness) -> T) -> T {
-    change(&mut shared.lock().expect("no test thread has panicked"))
-}
+/// Acknowledgements of one life that may wait for the test to look at them.
+const MAX_ACKNOWLEDGED: usize = 100_000;
 
 fn body(number: u64) -> Vec<u8> {
     let mut body = number.to_be_bytes().to_vec();
@@ -34,9 +29,8 @@ fn body(number: u64) -> Vec<u8> {
     body
 }
 
-async fn check(client: &Client, shared: &Shared) {
-    let acknowledged = witness(shared, |witness| witness.acknowledged.clone());
-    for (number, sent) in &acknowledged {
+async fn check(client: &Client, acknowledged: &[Acknowledged]) {
+    for (number, sent) in acknowledged {
         let offset = i64::from_str_radix(&sent.id[16..], 16).expect("hex");
         let header = ViewMessageHeader { topic: None, offset };
         let answer = client.request(RequestCode::ViewMessageById, &header).await;
@@ -48,24 +42,23 @@ async fn check(client: &Client, shared: &Shared) {
     }
 }
 
-/// Checks what earlier lives acknowledged, then sends until it is killed.
-async fn live(shared: Shared) {
+/// Checks what earlier lives acknowledged, then sends messages from number `first` on until it is killed.
+async fn live(earlier: Vec<Acknowledged>, first: u64, told: MailboxSender<Acknowledged>) {
     let place = simulated();
     let shard = Running::start(&config(&place, &[]), &place).await;
-    let client = std::rc::Rc::new(Client::connect(place.addr()).await);
-    check(&client, &shared).await;
+    let client = Rc::new(Client::connect(place.addr()).await);
+    check(&client, &earlier).await;
+    let next = Rc::new(Cell::new(first));
     for _ in 0..SENDERS {
-        let (client, shared) = (std::rc::Rc::clone(&client), Arc::clone(&shared));
+        let (client, next, told) = (Rc::clone(&client), Rc::clone(&next), told.clone());
         let sender = async move {
             loop {
-                let number = witness(&shared, |witness| {
-                    witness.sent += 1;
-                    witness.sent
-                });
+                let number = next.get();
+                next.set(number + 1);
                 let queue = i32::try_from(number % QUEUES).expect("small");
                 let sent = client.send_with(&send_header("T", queue), &body(number)).await;
                 let sent = sent.expect("nothing is refused");
-                witness(&shared, |witness| witness.acknowledged.push((number, sent)));
+                told.try_send((number, sent)).expect("the test's own queue is long enough");
             }
         };
         runtime::spawn(sender).detach();
@@ -78,22 +71,24 @@ async fn live(shared: Shared) {
 fn lives(seed: u64) -> (usize, u64) {
     let simulation = Simulation::new(seed);
     let node = simulation.node("node", IP);
-    let shared = Shared::default();
+    let mut acknowledged: Vec<Acknowledged> = Vec::new();
     for life in 0..LIVES {
-        let (mine, before) = (Arc::clone(&shared), witness(&shared, |w| w.acknowledged.len()));
-        let executor = node.start("broker", move || live(mine));
+        let (sender, mut told) = mailbox(MAX_ACKNOWLEDGED);
+        let (earlier, first) = (acknowledged.clone(), life * 1_000_000);
+        let executor = node.start("broker", move || live(earlier, first, sender));
         // Not at once: it shall have acknowledged something.
-        let grown = || witness(&shared, |w| w.acknowledged.len()) > before + 20;
-        assert!(
-            simulation.run_until(LIMIT, grown),
-            "seed {seed}, life {life}: nothing is acknowledged"
-        );
+        let enough = acknowledged.len() + 20;
+        let grown = simulation.run_until(LIMIT, || {
+            acknowledged.extend(std::iter::from_fn(|| told.try_recv()));
+            acknowledged.len() > enough
+        });
+        assert!(grown, "seed {seed}, life {life}: nothing is acknowledged");
         simulation.run_for(Duration::from_micros(137 * (seed + 1) * (life + 1)));
         node.crash();
+        acknowledged.extend(std::iter::from_fn(|| told.try_recv()));
         assert!(simulation.join(executor, LIMIT).is_err(), "it was killed");
     }
-    let acknowledged = witness(&shared, |witness| witness.acknowledged.len());
-    (acknowledged, simulation.trace_hash())
+    (acknowledged.len(), simulation.trace_hash())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
 use storage::{OpenError, Recovery, Store, StoreError};
 use thiserror::Error;
-use transport::{BindError, Limits, Server};
+use transport::{BindError, Limits, NoRequests, Server};
 
 use super::commands::CommandError;
 use super::completions::{Afterwards, Completion};
@@ -76,6 +76,7 @@ pub enum StartError {
 pub async fn run(start: Start) -> Result<(), StartError> {
     let Start { config, number, advertised, mailbox, ready, stop } = start;
     let identity = Identity::of(&config, number, advertised);
+    check_port(&identity).await?;
     let options = config.store_options(identity.dir.clone(), identity.log_dir.clone(), number);
     let began = runtime::now();
     let (store, mut events) = Store::open(options).await?;
@@ -100,6 +101,12 @@ pub async fn run(start: Start) -> Result<(), StartError> {
     applying.await;
     tracing::info!(shard = %shard.identity.name, "shard stopped");
     Ok(())
+}
+
+/// Tries the port before the store is touched: a clash is told at once, and leaves nothing behind.
+async fn check_port(identity: &Identity) -> Result<(), BindError> {
+    let tried = Server::bind(identity.listen, Limits::default(), Rc::new(NoRequests)).await;
+    tried.map(drop)
 }
 
 fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {

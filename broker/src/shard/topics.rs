@@ -124,17 +124,18 @@ pub fn put(
         return Err(Refusal::new(ResponseCode::SystemError, remark));
     }
     shard.store.append_create_topic(&topic.name, topic.queues(), &topic.to_bytes())?;
+    let for_someone = !matches!(then, Completion::Silent);
     shard.completions.borrow_mut().push(then);
     let topic = Rc::new(topic);
     topics.append(Rc::clone(&topic));
-    tracing::info!(
-        shard = %shard.identity.name,
-        topic = %topic.name,
-        read_queues = topic.read_queues,
-        write_queues = topic.write_queues,
-        perm = topic.perm,
-        "topic created or changed"
-    );
+    let (read_queues, write_queues) = (topic.read_queues, topic.write_queues);
+    let (shard, perm) = (&shard.identity.name, topic.perm);
+    let what = "topic created or changed";
+    if for_someone {
+        tracing::info!(%shard, topic = %topic.name, read_queues, write_queues, perm, "{what}");
+    } else {
+        tracing::debug!(%shard, topic = %topic.name, read_queues, write_queues, perm, "{what}");
+    }
     Ok(topic)
 }
 
