@@ -3,6 +3,8 @@
 //! Without options everything listens on loopback, the store lies in `./data`, and a send is answered when the message
 //! is durable.
 
+#![forbid(unsafe_code)]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! `mqbroker`: the broker as a process.
 
+#![forbid(unsafe_code)]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! `mqshutdown broker|namesrv`: stops the processes of this host in good order.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 use std::time::Duration;
 

@@ -6,6 +6,8 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod member;
+
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
