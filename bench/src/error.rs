@@ -1,0 +1,101 @@
+//! Why a run could not take place.
+
+use std::net::SocketAddr;
+
+use client::ClientError;
+use runtime::IoError;
+use runtime::executor::{JoinError, StartError};
+
+/// A run could not begin, or has no result. Each is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// No NameServer of the list answers, or one answers nonsense.
+    #[error("NameServer {namesrv} (-n): {}", one_line(.source))]
+    NameServer {
+        /// As given.
+        namesrv: String,
+        /// What is wrong.
+        source: Box<ClientError>,
+    },
+    /// The NameServer knows no broker that could take a topic.
+    #[error("NameServer {namesrv} knows no broker; start one and let it register there")]
+    NoBroker {
+        /// The NameServer.
+        namesrv: String,
+    },
+    /// There is no such topic.
+    #[error(
+        "topic {topic} does not exist; create it (mqadmin updateTopic, or mqbench produce -t {topic})"
+    )]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic has no queue that may be used for this.
+    #[error(
+        "topic {topic} has no {what} queue with a master that is up; see mqadmin topicRoute -t {topic}"
+    )]
+    NoQueue {
+        /// The topic.
+        topic: String,
+        /// "writable" or "readable".
+        what: &'static str,
+    },
+    /// A topic was created and did not appear.
+    #[error(
+        "topic {topic} was created but has no route yet; do the brokers reach the NameServer {namesrv}?"
+    )]
+    NoRouteYet {
+        /// The topic.
+        topic: String,
+        /// The NameServer.
+        namesrv: String,
+    },
+    /// The topic is not there, brokers refuse to create it, and they create none on demand.
+    #[error("topic {topic} does not exist and broker {broker} does not create it: {}", one_line(.source))]
+    TopicRefused {
+        /// The topic.
+        topic: String,
+        /// The broker that said so.
+        broker: String,
+        /// What it said.
+        source: Box<ClientError>,
+    },
+    /// A broker of the route cannot be used.
+    #[error("broker {broker} at {addr}: {}", one_line(.source))]
+    Broker {
+        /// Its name.
+        broker: String,
+        /// Its address in the route.
+        addr: String,
+        /// What is wrong.
+        source: Box<ClientError>,
+    },
+    /// A connection for the load could not be made.
+    #[error("no connection to broker {addr}: {reason}")]
+    Lane {
+        /// The broker's address.
+        addr: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An executor did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// An executor ended early.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// Somebody stopped it before there was anything to report.
+    #[error("interrupted before the run began")]
+    Interrupted,
+    /// Stop signals cannot be taken over.
+    #[error(transparent)]
+    Signals(IoError),
+}
+
+/// The client lists what each NameServer said in lines of their own.
+fn one_line(error: &ClientError) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
+}

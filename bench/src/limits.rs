@@ -1,0 +1,61 @@
+//! Every limit of the load generator, by name.
+
+use std::time::Duration;
+
+/// Largest body, in bytes: what brokers accept by default (`maxMessageSize`).
+pub const BODY_MAX: u64 = 4 * 1024 * 1024;
+/// Most connections of one run.
+pub const CONNECTIONS_MAX: i64 = 1024;
+/// Most requests that wait for an answer on one connection.
+pub const IN_FLIGHT_MAX: i64 = 65_536;
+/// Most queues of a topic that is created.
+pub const QUEUES_MAX: i64 = 16_384;
+/// Most messages asked for in one pull.
+pub const BATCH_MAX: i64 = 1024;
+/// Longest run, and longest warm-up.
+pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Shortest run: below that, percentiles say nothing.
+pub const DURATION_MIN: Duration = Duration::from_millis(100);
+
+/// Bytes that wait to be written on one connection, from which on no more are queued. It bounds memory with
+/// large bodies; a single message may go beyond it.
+pub const OUTBOX_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes asked from the kernel at a time.
+pub const READ_CHUNK: usize = 256 * 1024;
+
+/// Time to connect.
+pub const CONNECT: Duration = Duration::from_secs(3);
+/// Time for an answer to a send; after it the connection is given up.
+pub const ANSWER: Duration = Duration::from_secs(30);
+/// Time that what is in flight at the end of a run has to be answered.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// Pause before a lost connection is dialled again.
+pub const RECONNECT: Duration = Duration::from_millis(500);
+/// How often a lane looks after what no answer reminds it of: commits, overdue answers.
+pub const TICK: Duration = Duration::from_millis(500);
+/// How long a created topic has to become known to the NameServer.
+pub const TOPIC_WAIT: Duration = Duration::from_secs(10);
+/// How often its route is asked for meanwhile.
+pub const TOPIC_POLL: Duration = Duration::from_millis(100);
+
+/// How long a broker may hold a pull, as Java's push consumer asks it to.
+pub const SUSPEND: Duration = Duration::from_secs(15);
+/// How long it may where queues take turns because there are more of them than pulls in flight.
+pub const SUSPEND_SHORT: Duration = Duration::from_millis(200);
+/// How often progress is stored for the group.
+pub const COMMIT_EVERY: Duration = Duration::from_secs(5);
+/// How long a queue rests after a pull that failed.
+pub const PULL_REST: Duration = Duration::from_secs(1);
+
+/// Kinds of failures told apart; what comes after them is counted together.
+pub const FAILURE_KINDS: usize = 64;
+/// Characters of a remark that are kept.
+pub const REMARK_CHARS: usize = 160;
+/// Events that wait for the coordinator.
+pub const EVENTS: usize = 1024;
+/// Latencies above this count as this.
+pub const LATENCY_MAX: Duration = Duration::from_secs(3600);
+
+const _: () = assert!(SUSPEND.as_nanos() < ANSWER.as_nanos(), "a held pull is not overdue");
+const _: () = assert!(SUSPEND_SHORT.as_nanos() < SUSPEND.as_nanos());
+const _: () = assert!(DURATION_MIN.as_nanos() < DURATION_MAX.as_nanos());

@@ -1,0 +1,280 @@
+//! What a run counts: latencies as histograms, messages, bytes, failures, broken promises.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use runtime::Instant;
+use serde::Serialize;
+
+use crate::failures::Failures;
+use crate::limits::LATENCY_MAX;
+use crate::schedule::Schedule;
+
+/// Latencies in nanoseconds, to three digits.
+pub type Latencies = Histogram<u64>;
+
+/// An empty histogram.
+#[must_use]
+pub fn latencies() -> Latencies {
+    Histogram::new_with_bounds(1, nanos(LATENCY_MAX), 3).expect("constant bounds that fit")
+}
+
+/// Whole nanoseconds.
+#[must_use]
+pub fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a broker promised and did not keep. Any of these above zero means that the broker under test is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// An acknowledged send got an offset that is not above one acknowledged in its queue before it was sent.
+    pub offsets_not_rising: u64,
+    /// An acknowledgement named another queue than the one asked for.
+    pub wrong_queue: u64,
+    /// Messages missing between two that were pulled.
+    pub missing: u64,
+    /// Messages that came again.
+    pub duplicates: u64,
+    /// Bodies that do not have their checksum.
+    pub bad_checksum: u64,
+    /// Bodies of another size than `--size`.
+    pub wrong_size: u64,
+    /// Answers that make no sense: a stored record or an answer that cannot be read.
+    pub unreadable: u64,
+}
+
+impl Broken {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Broken {
+            offsets_not_rising,
+            wrong_queue,
+            missing,
+            duplicates,
+            bad_checksum,
+            wrong_size,
+            unreadable,
+        } = *self;
+        [offsets_not_rising, wrong_queue, missing, duplicates, bad_checksum, wrong_size, unreadable]
+            .iter()
+            .sum()
+    }
+
+    fn merge(&mut self, other: &Broken) {
+        self.offsets_not_rising += other.offsets_not_rising;
+        self.wrong_queue += other.wrong_queue;
+        self.missing += other.missing;
+        self.duplicates += other.duplicates;
+        self.bad_checksum += other.bad_checksum;
+        self.wrong_size += other.wrong_size;
+        self.unreadable += other.unreadable;
+    }
+}
+
+/// Sums of a run, or of a part of it.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Measured latencies.
+    pub latencies: Latencies,
+    /// Messages sent, warm-up included.
+    pub sent: u64,
+    /// Messages acknowledged, or received; warm-up included.
+    pub done: u64,
+    /// Those that were done within the measured time.
+    pub measured: u64,
+    /// Bytes of their bodies.
+    pub measured_bytes: u64,
+    /// When the last message was done.
+    pub last: Option<Instant>,
+    /// What was refused or lost.
+    pub failures: Failures,
+    /// What must not be.
+    pub broken: Broken,
+    /// How often a broker said that a consumer's position is gone (code 21), as retention makes it.
+    pub moved: u64,
+    /// Messages without an answer when the run ended.
+    pub unanswered: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            latencies: latencies(),
+            sent: 0,
+            done: 0,
+            measured: 0,
+            measured_bytes: 0,
+            last: None,
+            failures: Failures::default(),
+            broken: Broken::default(),
+            moved: 0,
+            unanswered: 0,
+        }
+    }
+}
+
+impl Tally {
+    /// Adds another part of the same run.
+    pub fn merge(&mut self, other: Tally) {
+        self.latencies.add(&other.latencies).expect("all histograms have the same bounds");
+        self.sent += other.sent;
+        self.done += other.done;
+        self.measured += other.measured;
+        self.measured_bytes += other.measured_bytes;
+        self.last = self.last.max(other.last);
+        self.failures.merge(other.failures);
+        self.broken.merge(&other.broken);
+        self.moved += other.moved;
+        self.unanswered += other.unanswered;
+    }
+}
+
+/// What happened since the last look, warm-up included: for the progress line.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Latencies.
+    pub latencies: Latencies,
+    /// Messages done.
+    pub done: u64,
+    /// Failures, and broken promises.
+    pub errors: u64,
+}
+
+/// Counts for all lanes of one executor.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// Everything, except measured latencies since the last look.
+    pub tally: Tally,
+    /// Measured latencies since the last look. A latency is put down once, here or in `warm`.
+    fresh: Option<Latencies>,
+    warm: Option<Latencies>,
+    looked: (u64, u64),
+}
+
+impl Recorder {
+    /// A send was acknowledged: `bytes` of body, enqueued and acknowledged when. The latency counts if the send
+    /// was enqueued in the measured time, the message if it was acknowledged then.
+    pub fn acknowledged(
+        &mut self,
+        schedule: &Schedule,
+        enqueued: Instant,
+        at: Instant,
+        bytes: u64,
+    ) {
+        let latency = nanos(at.saturating_since(enqueued));
+        self.latency(schedule.is_measured(enqueued), latency);
+        self.done(schedule.is_measured(at), at, bytes);
+    }
+
+    /// A message was received: `bytes` of body, at `at`, and how old it was.
+    pub fn received(&mut self, schedule: &Schedule, at: Instant, bytes: u64, age: Duration) {
+        let measured = schedule.is_measured(at);
+        self.latency(measured, nanos(age));
+        self.done(measured, at, bytes);
+    }
+
+    fn latency(&mut self, measured: bool, nanos: u64) {
+        let place = if measured { &mut self.fresh } else { &mut self.warm };
+        place.get_or_insert_with(latencies).saturating_record(nanos);
+    }
+
+    fn done(&mut self, measured: bool, at: Instant, bytes: u64) {
+        self.tally.done += 1;
+        self.tally.last = Some(at);
+        if measured {
+            self.tally.measured += 1;
+            self.tally.measured_bytes += bytes;
+        }
+    }
+
+    /// What happened since the last call.
+    pub fn window(&mut self) -> Window {
+        let mut latencies = latencies();
+        for (part, measured) in [(&mut self.fresh, true), (&mut self.warm, false)] {
+            let Some(part) = part else { continue };
+            latencies.add(&*part).expect("all histograms have the same bounds");
+            if measured {
+                self.tally.latencies.add(&*part).expect("all histograms have the same bounds");
+            }
+            part.reset();
+        }
+        let errors = self.tally.failures.total() + self.tally.broken.total();
+        let (done_before, errors_before) = self.looked;
+        self.looked = (self.tally.done, errors);
+        Window { latencies, done: self.tally.done - done_before, errors: errors - errors_before }
+    }
+
+    /// The sums, with everything in them.
+    #[must_use]
+    pub fn into_tally(mut self) -> Tally {
+        self.window();
+        self.tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_warm_up_shows_in_windows_and_not_in_the_sums() {
+        let begin = runtime::now();
+        let schedule = Schedule::new(begin, 10 * SECOND, Some(10 * SECOND));
+        let mut recorder = Recorder::default();
+        let early = begin + SECOND;
+        recorder.acknowledged(&schedule, early, early + 500 * MILLI, 100);
+        // Enqueued in the warm-up, acknowledged after it: a measured message without a measured latency.
+        let edge = begin + 10 * SECOND - MILLI;
+        recorder.acknowledged(&schedule, edge, edge + 2 * MILLI, 100);
+        let window = recorder.window();
+        assert_eq!((window.done, window.latencies.len(), window.errors), (2, 2, 0));
+
+        let late = begin + 15 * SECOND;
+        recorder.acknowledged(&schedule, late, late + 3 * MILLI, 100);
+        // Enqueued in time, acknowledged in the drain: its latency must not get lost.
+        let end = begin + 20 * SECOND;
+        recorder.acknowledged(&schedule, end - MILLI, end + SECOND, 100);
+        recorder.tally.failures.note(Some(2), "busy", 3);
+        let window = recorder.window();
+        assert_eq!((window.done, window.latencies.len(), window.errors), (2, 2, 3));
+        assert_eq!(recorder.window().done, 0);
+
+        let tally = recorder.into_tally();
+        assert_eq!((tally.done, tally.measured, tally.measured_bytes), (4, 2, 200));
+        assert_eq!(tally.latencies.len(), 2);
+        let within = |value: u64, want: Duration| {
+            let want = nanos(want);
+            value.abs_diff(want) <= want / 500
+        };
+        assert!(within(tally.latencies.min(), 3 * MILLI), "{}", tally.latencies.min());
+        assert!(within(tally.latencies.max(), SECOND + MILLI), "{}", tally.latencies.max());
+        assert_eq!(tally.last, Some(end + SECOND));
+    }
+
+    #[test]
+    fn parts_add_up() {
+        let begin = runtime::now();
+        let schedule = Schedule::new(begin, Duration::ZERO, None);
+        let part = |age: Duration, at: Instant| {
+            let mut recorder = Recorder::default();
+            recorder.received(&schedule, at, 10, age);
+            recorder.tally.broken.missing = 2;
+            recorder.tally.sent = 1;
+            recorder.into_tally()
+        };
+        let mut all = Tally::default();
+        all.merge(part(MILLI, begin + SECOND));
+        all.merge(part(10_000 * SECOND, begin));
+        assert_eq!((all.done, all.sent, all.measured_bytes, all.broken.total()), (2, 2, 20, 4));
+        assert_eq!(all.last, Some(begin + SECOND));
+        assert!(
+            all.latencies.max() >= nanos(LATENCY_MAX),
+            "what is beyond the scale counts as its end"
+        );
+    }
+}

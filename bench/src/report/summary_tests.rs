@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use clap::Parser;
+use runtime::Instant;
+
+use super::*;
+use crate::args::CommandLine;
+use crate::recorder::Recorder;
+use crate::run::Layout;
+use crate::schedule::Schedule;
+
+fn mode(line: &str) -> Mode {
+    CommandLine::try_parse_from(line.split(' ')).unwrap().mode
+}
+
+fn outcome(tally: Tally) -> Outcome {
+    let layout = Layout {
+        lanes: Vec::new(),
+        brokers: vec!["b".to_owned()],
+        queues: 8,
+        notes: vec!["a note".to_owned()],
+    };
+    let (measured, cpu) = (Duration::from_secs(2), Duration::from_millis(3));
+    Outcome { layout, executors: 1, tally, measured, cpu, interrupted: false }
+}
+
+/// A thousand messages of 100 bytes, acknowledged after 1 to 1000 microseconds.
+fn thousand() -> Tally {
+    let begin: Instant = runtime::now();
+    let schedule = Schedule::new(begin, Duration::ZERO, None);
+    let mut recorder = Recorder::default();
+    for micros in 1..=1000 {
+        recorder.acknowledged(&schedule, begin, begin + Duration::from_micros(micros), 100);
+    }
+    recorder.tally.sent = 1003;
+    recorder.tally.failures.note(Some(2), "[REJECTREQUEST]busy", 3);
+    recorder.into_tally()
+}
+
+#[test]
+fn the_object_has_its_names_and_units() {
+    let summary = Summary::new(&mode("mqbench produce -t T"), outcome(thousand()));
+    assert_eq!(summary.verdict(), None);
+    let json: Value = serde_json::from_str(&summary.json()).unwrap();
+    assert_eq!((&json["mode"], &json["rate"]), (&"produce".into(), &500.0.into()));
+    assert_eq!(json["bytes_per_s"], 50_000.0);
+    for (name, want) in [
+        ("p50_us", 500.0),
+        ("p99_us", 990.0),
+        ("p999_us", 999.0),
+        ("max_us", 1000.0),
+        ("min_us", 1.0),
+        ("mean_us", 500.5),
+    ] {
+        let got = json[name].as_f64().unwrap();
+        assert!((got - want).abs() <= want / 500.0, "{name}: {got}");
+    }
+    assert_eq!((&json["sent"], &json["acked"]), (&1003.into(), &1000.into()));
+    assert_eq!((&json["errors"], &json["duration_s"]), (&3.into(), &2.0.into()));
+    assert_eq!(json["own_cpu_us_per_msg"], 3.0);
+    let kind = &json["errors_by_code"][0];
+    assert_eq!((&kind["code"], &kind["name"]), (&2.into(), &"SYSTEM_BUSY".into()));
+    assert_eq!((&kind["remark"], &kind["count"]), (&"[REJECTREQUEST]busy".into(), &3.into()));
+    assert_eq!(json["parameters"]["topic"], "T");
+    assert_eq!(json["parameters"]["in_flight"], 64);
+    assert_eq!(json["broken"]["missing"], 0);
+    assert!(!summary.json().contains('\n'), "one object, one line");
+}
+
+#[test]
+fn a_run_without_a_message_has_no_percentiles_and_fails() {
+    let line = "mqbench produce -t T";
+    let summary = Summary::new(&mode(line), outcome(Tally::default()));
+    let json: Value = serde_json::from_str(&summary.json()).unwrap();
+    assert!(json["p50_us"].is_null() && json["own_cpu_us_per_msg"].is_null());
+    assert_eq!((&json["rate"], &json["sent"]), (&0.0.into(), &0.into()));
+    assert!(summary.verdict().unwrap().contains("not one message"));
+    // A consumer of an empty topic has nothing to complain about.
+    let summary = Summary::new(&mode("mqbench consume -t T"), outcome(Tally::default()));
+    assert_eq!((summary.verdict(), summary.latency), (None, "born to receive"));
+}
+
+#[test]
+fn a_broken_promise_fails_the_run() {
+    let mut tally = thousand();
+    tally.broken.duplicates = 1;
+    let summary = Summary::new(&mode("mqbench consume -t T"), outcome(tally));
+    assert!(summary.verdict().unwrap().contains("duplicates: 1"));
+    assert_eq!((summary.received, summary.acked), (1000, 0));
+    assert!(summary.to_string().contains("duplicates 1"), "{summary}");
+}
+
+#[test]
+fn people_read_units_and_errors() {
+    let summary = Summary::new(&mode("mqbench produce -t T"), outcome(thousand()));
+    let text = summary.to_string();
+    for part in
+        ["500 msg/s", "48.8 KiB/s", "p50 500", "p99.9", "sent 1003", "SYSTEM_BUSY", "note: a note"]
+    {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+}
