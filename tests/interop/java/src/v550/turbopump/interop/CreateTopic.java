@@ -61,6 +61,7 @@ final class CreateTopic {
             "queues to read from with fewer to write to");
     }
 
+    /** A topic without the permission to write has no queues for producers; a broker refuses a pull itself. */
     private void checkPermissions() throws Exception {
         String topic = run.name("perm");
         DefaultMQPullConsumer consumer = run.pullConsumer(run.name("p"));
@@ -68,8 +69,9 @@ final class CreateTopic {
         MessageQueue queue = run.awaitQueues(producer, topic, broker.addresses(topic).size()).get(0);
         Post.send(run, producer, queue, 0, 1);
         create(topic, 1, 1, READ);
-        Refused.with(run, Refused.NO_PERMISSION, "a send to a topic that can only be read",
-            () -> producer.send(new Message(topic, new byte[] {1}), queue));
+        DefaultMQProducer other = run.producer();
+        Refused.with(run, Refused.NO_QUEUE_TO_SEND_TO, "a send to a topic that can only be read",
+            () -> other.send(new Message(topic, new byte[] {1})));
         run.same(1, consumer.pull(queue, "*", 0, 32).getMsgFoundList().size(), "messages in a topic that can be read");
         create(topic, 1, 1, WRITE);
         Refused.with(run, Refused.NO_PERMISSION, "a pull from a topic that can only be written",

@@ -49,11 +49,20 @@ final class InOrder {
             if (offset % PUT_OFF_EVERY == PUT_OFF_EVERY - 1 && putOff.add(queue.toString() + offset)) {
                 return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
             }
+            messages.forEach(message -> checkTimes(queue, message));
             messages.forEach(together::add);
             messages.forEach(own::add);
             return ConsumeOrderlyStatus.SUCCESS;
         } finally {
             inside.remove(queue, name);
         }
+    }
+
+    /** The client counts how often it gave out a message; the count is taken back so that it is as it was stored. */
+    private void checkTimes(MessageQueue queue, MessageExt message) {
+        boolean wasPutOff = putOff.contains(queue.toString() + message.getQueueOffset());
+        run.same(wasPutOff ? 1 : 0, message.getReconsumeTimes(),
+            "reconsume times of message " + message.getQueueOffset() + " of " + queue);
+        message.setReconsumeTimes(0);
     }
 }

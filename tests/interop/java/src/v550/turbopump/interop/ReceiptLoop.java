@@ -17,7 +17,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * for each acknowledged message, flushed. A failed send is no failure of the check: the sender waits a moment and
  * goes on with a new message, so that brokers may die and come back. Set `deadline` to more than the run takes.
  */
-final class SendLoop {
+final class ReceiptLoop {
     private static final int MAX_BODY = 2_000;
     private static final int SEND_TIMEOUT_MILLIS = 2_000;
     private static final int PAUSE_MILLIS = 20;
@@ -30,7 +30,7 @@ final class SendLoop {
     private final AtomicLong failed = new AtomicLong();
     private volatile boolean stopping;
 
-    private SendLoop(Run run) throws Exception {
+    private ReceiptLoop(Run run) throws Exception {
         this.run = run;
         producer = run.producer();
         producer.setSendMsgTimeout(SEND_TIMEOUT_MILLIS);
@@ -38,7 +38,7 @@ final class SendLoop {
     }
 
     static void check(Run run) throws Exception {
-        SendLoop loop = new SendLoop(run);
+        ReceiptLoop loop = new ReceiptLoop(run);
         Thread input = new Thread(loop::awaitEndOfInput, "stdin");
         input.setDaemon(true);
         input.start();

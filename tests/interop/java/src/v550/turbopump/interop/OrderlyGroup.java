@@ -12,10 +12,10 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * Nobody else gets the locks meanwhile. When one leaves, the other takes over its queues where it stopped; when
  * both are gone, the locks are free.
  */
-final class Orderly {
+final class OrderlyGroup {
     private static final int EACH = 100;
 
-    private Orderly() {
+    private OrderlyGroup() {
     }
 
     static void check(Run run) throws Exception {

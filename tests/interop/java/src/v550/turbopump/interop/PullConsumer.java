@@ -16,13 +16,13 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * pull can have.
  */
 @SuppressWarnings("deprecation")
-final class Pull {
+final class PullConsumer {
     private static final int COUNT = 70;
     private final Run run;
     private final DefaultMQPullConsumer consumer;
     private final MessageQueue queue;
 
-    private Pull(Run run, DefaultMQPullConsumer consumer, MessageQueue queue) {
+    private PullConsumer(Run run, DefaultMQPullConsumer consumer, MessageQueue queue) {
         this.run = run;
         this.consumer = consumer;
         this.queue = queue;
@@ -36,7 +36,7 @@ final class Pull {
         run.same(new TreeSet<>(queues), new TreeSet<>(consumer.fetchSubscribeMessageQueues(topic)),
             "queues to subscribe to");
         MessageQueue queue = queues.get(queues.size() - 1);
-        Pull pull = new Pull(run, consumer, queue);
+        PullConsumer pull = new PullConsumer(run, consumer, queue);
         pull.checkBounds(0, 0);
         pull.checkNothing(0, PullStatus.NO_NEW_MSG, 0);
         pull.checkNothing(5, PullStatus.OFFSET_ILLEGAL, 0);

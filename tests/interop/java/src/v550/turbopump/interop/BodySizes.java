@@ -12,7 +12,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * A body of 4 MiB arrives, one byte more is refused and leaves no trace; bodies that the client compresses are
  * stored small and arrive as they were.
  */
-final class BigBody {
+final class BodySizes {
     private static final int LIMIT = 4 << 20;
     /** The client compresses bodies of this size and above. */
     private static final int COMPRESSED_FROM = 4_096;
@@ -20,7 +20,7 @@ final class BigBody {
         COMPRESSED_FROM - 1, COMPRESSED_FROM, COMPRESSED_FROM + 1, 64 << 10, 1 << 20,
     };
 
-    private BigBody() {
+    private BodySizes() {
     }
 
     static void check(Run run) throws Exception {

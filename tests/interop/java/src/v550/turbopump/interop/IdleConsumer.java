@@ -12,11 +12,11 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * A message that is sent while consumers idle arrives within 2 s, also after their pulls were held to the end once
  * (15 s), and also for a consumer whose pull was woken by messages with other tags.
  */
-final class LongPoll {
+final class IdleConsumer {
     private static final int LIMIT_MILLIS = 2_000;
     private static final int[] IDLE_MILLIS = {1_500, 100, 700, 16_500, 1_000};
 
-    private LongPoll() {
+    private IdleConsumer() {
     }
 
     static void check(Run run) throws Exception {

@@ -13,17 +13,17 @@ import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
- * Offsets outlive their consumers and the broker, in two phases with the same run id. `offsets1` sends everything;
+ * KeptOffsets outlive their consumers and the broker, in two phases with the same run id. `offsets1` sends everything;
  * a push group and a pull group consume the first half of it and commit. `offsets2`, after a restart of the broker,
  * expects for both groups the second half and nothing else.
  */
 @SuppressWarnings("deprecation")
-final class Offsets {
+final class KeptOffsets {
     /** Messages in each queue: the push group stops once in the middle of the first half. */
     private static final int QUARTER = 25;
     private static final int HALF = 2 * QUARTER;
 
-    private Offsets() {
+    private KeptOffsets() {
     }
 
     static void first(Run run) throws Exception {
