@@ -157,7 +157,7 @@ fn a_configuration_that_asks_for_more_does_not_start() {
     assert!(error.contains("broker.conf:7: `enableDLegerCommitLog = true` is refused"), "{error}");
     assert!(!place.dir.join("store").exists(), "nothing was made");
 
-    let conf = place.conf("shards = 64\n");
+    let conf = place.conf("shards = 64\nshardPortStride = 1\n");
     let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
     assert!(!ok && error.contains("64 shards need a core each"), "{error}");
 }
