@@ -48,17 +48,11 @@ pub fn parse<'a>(args: &[&'a str]) -> Result<Vec<&'a str>, String> {
 /// Runs the steps named by `only`, or all, and prints a table of what came of each. A failed step
 /// does not keep later ones from running, except when what they run could not be built.
 pub fn run(root: &Path, only: &[&str]) -> ExitCode {
-    let chosen = STEPS
-        .iter()
-        .filter(|step| only.is_empty() || only.contains(&step.name));
+    let chosen = STEPS.iter().filter(|step| only.is_empty() || only.contains(&step.name));
     let mut lines: Vec<Line> = Vec::new();
     let mut stopped = false;
     for step in chosen {
-        let line = if stopped {
-            Line::not_run(step.name)
-        } else {
-            run_step(root, step)
-        };
+        let line = if stopped { Line::not_run(step.name) } else { run_step(root, step) };
         stopped |= step.is_build && line.outcome != Outcome::Passed;
         lines.push(line);
     }
@@ -76,22 +70,10 @@ fn run_step(root: &Path, step: &Step) -> Line {
     drop(std::io::stdout().flush());
     let started = Instant::now();
     let mut command = Command::new(cargo());
-    command
-        .args(step.args.split(' '))
-        .envs(step.env.iter().copied())
-        .current_dir(root);
+    command.args(step.args.split(' ')).envs(step.env.iter().copied()).current_dir(root);
     let outcome = process::run(&mut command, Duration::from_secs(step.limit_minutes * 60));
-    let line = Line {
-        name: step.name,
-        outcome,
-        took: started.elapsed(),
-    };
-    println!(
-        "=== {}: {}, {:.1} s",
-        step.name,
-        line.outcome,
-        line.took.as_secs_f64()
-    );
+    let line = Line { name: step.name, outcome, took: started.elapsed() };
+    println!("=== {}: {}, {:.1} s", step.name, line.outcome, line.took.as_secs_f64());
     line
 }
 
@@ -102,16 +84,8 @@ mod tests {
     #[test]
     fn steps_are_chosen_by_name() {
         assert_eq!(parse(&[]), Ok(vec![]));
-        assert_eq!(
-            parse(&["--only", "fmt", "--only", "tidy"]),
-            Ok(vec!["fmt", "tidy"])
-        );
-        for bad in [
-            &["--only"][..],
-            &["--only", "no-such"],
-            &["fmt"],
-            &["--all", "fmt"],
-        ] {
+        assert_eq!(parse(&["--only", "fmt", "--only", "tidy"]), Ok(vec!["fmt", "tidy"]));
+        for bad in [&["--only"][..], &["--only", "no-such"], &["fmt"], &["--all", "fmt"]] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -119,11 +93,7 @@ mod tests {
     #[test]
     fn step_names_are_unique_and_each_reads_only() {
         for (index, step) in STEPS.iter().enumerate() {
-            assert!(
-                STEPS[..index].iter().all(|other| other.name != step.name),
-                "{}",
-                step.name
-            );
+            assert!(STEPS[..index].iter().all(|other| other.name != step.name), "{}", step.name);
             assert!(!step.args.contains("--fix"), "{} must not write", step.name);
         }
         assert_eq!(step_names().split(", ").count(), STEPS.len());

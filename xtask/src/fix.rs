@@ -9,14 +9,7 @@ use crate::ci::cargo;
 /// even when clippy found what it cannot fix, so the tree is never left half done.
 pub fn run(root: &Path) -> ExitCode {
     let fixes: [&[&str]; 2] = [
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--fix",
-            "--allow-dirty",
-            "--allow-staged",
-        ],
+        &["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"],
         &["fmt", "--all"],
     ];
     let mut code = ExitCode::SUCCESS;

@@ -47,10 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn usage_error(message: &str) -> ExitCode {
-    eprintln!(
-        "xtask: {message}\n\n{USAGE}\nsteps of ci: {}",
-        ci::step_names()
-    );
+    eprintln!("xtask: {message}\n\n{USAGE}\nsteps of ci: {}", ci::step_names());
     ExitCode::from(2)
 }
 

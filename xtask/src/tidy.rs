@@ -45,20 +45,10 @@ pub fn run(root: &Path) -> ExitCode {
     for finding in &findings {
         println!("{finding}");
     }
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.weight == Weight::Error)
-        .count();
+    let errors = findings.iter().filter(|finding| finding.weight == Weight::Error).count();
     let warnings = findings.len() - errors;
-    println!(
-        "tidy: {} files, {errors} errors, {warnings} warnings",
-        files.len()
-    );
-    if errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    println!("tidy: {} files, {errors} errors, {warnings} warnings", files.len());
+    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn check(crates: &[Crate], files: &[File]) -> Vec<Finding> {
@@ -92,18 +82,13 @@ mod tests {
     /// Each rule has its own tests; this one shows that each is asked.
     #[test]
     fn every_rule_is_asked() {
-        let crates = [
-            sample("storage", &["broker"], &[("glommio", "^0.9")]),
-            sample("misc", &[], &[]),
-        ];
+        let crates =
+            [sample("storage", &["broker"], &[("glommio", "^0.9")]), sample("misc", &[], &[])];
         let mut storage = String::from("struct LogManager; enum RaftRole {} fn f() { todo!() }\n");
         storage.push_str("use glommio::Task;\n");
         storage.push_str(&"// long\n".repeat(800));
         let files = [
-            File::new(
-                "docs/adr/one.md",
-                concat!("[gone](gone.md) shared", "/facts"),
-            ),
+            File::new("docs/adr/one.md", concat!("[gone](gone.md) shared", "/facts")),
             File::new("storage/Cargo.toml", "[dependencies]\nglommio = \"0.9\"\n"),
             File::new("storage/src/lib.rs", &storage),
         ];

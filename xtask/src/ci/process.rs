@@ -67,22 +67,14 @@ fn parents() -> Vec<(u32, u32)> {
     entries
         .filter_map(|entry| {
             let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            Some((
-                pid,
-                parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?,
-            ))
+            Some((pid, parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))
         })
         .collect()
 }
 
 /// The parent in `pid (name) state ppid …`; the name may hold spaces and parentheses.
 fn parent(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -104,10 +96,7 @@ mod tests {
         let limit = Duration::from_secs(30);
         assert_eq!(shell("exit 0", limit), Outcome::Passed);
         assert_eq!(shell("exit 3", limit), Outcome::Failed);
-        assert_eq!(
-            run(&mut Command::new("/no/such/program"), limit),
-            Outcome::Failed
-        );
+        assert_eq!(run(&mut Command::new("/no/such/program"), limit), Outcome::Failed);
     }
 
     #[test]
@@ -115,23 +104,14 @@ mod tests {
         let note = std::env::temp_dir().join(format!("xtask-deadline-{}", std::process::id()));
         let started = Instant::now();
         let script = format!("sleep 60 & echo $! > {}; wait", note.display());
-        assert_eq!(
-            shell(&script, Duration::from_millis(500)),
-            Outcome::TimedOut
-        );
-        assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "the limit was not kept"
-        );
+        assert_eq!(shell(&script, Duration::from_millis(500)), Outcome::TimedOut);
+        assert!(started.elapsed() < Duration::from_secs(20), "the limit was not kept");
 
         let pid = fs::read_to_string(&note).expect("the script wrote its child's pid");
         fs::remove_file(&note).expect("the note is ours");
         // A kill is delivered in its own time; a zombie that nobody has reaped is dead as well.
         while is_alive(pid.trim()) {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "the child still runs"
-            );
+            assert!(started.elapsed() < Duration::from_secs(20), "the child still runs");
             thread::sleep(super::POLL);
         }
     }

@@ -20,10 +20,7 @@ pub struct Step {
 pub const STEPS: [Step; 8] = [
     check("fmt", "fmt --all --check"),
     check("tidy", "xtask tidy"),
-    check(
-        "clippy",
-        "clippy --locked --workspace --all-targets -- -D warnings",
-    ),
+    check("clippy", "clippy --locked --workspace --all-targets -- -D warnings"),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..check("doc", "doc --locked --workspace --no-deps")
@@ -33,27 +30,14 @@ pub const STEPS: [Step; 8] = [
     build("build", "build --locked --release --workspace"),
     Step {
         limit_minutes: 30,
-        ..check(
-            "interop",
-            "run --locked --release --package tests --bin interop",
-        )
+        ..check("interop", "run --locked --release --package tests --bin interop")
     },
 ];
 
 const fn check(name: &'static str, args: &'static str) -> Step {
-    Step {
-        name,
-        args,
-        env: &[],
-        is_build: false,
-        limit_minutes: 15,
-    }
+    Step { name, args, env: &[], is_build: false, limit_minutes: 15 }
 }
 
 const fn build(name: &'static str, args: &'static str) -> Step {
-    Step {
-        is_build: true,
-        limit_minutes: 20,
-        ..check(name, args)
-    }
+    Step { is_build: true, limit_minutes: 20, ..check(name, args) }
 }

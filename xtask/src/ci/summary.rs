@@ -34,11 +34,7 @@ pub struct Line {
 impl Line {
     /// The row of a step that never started.
     pub fn not_run(name: &'static str) -> Self {
-        Self {
-            name,
-            outcome: Outcome::NotRun,
-            took: Duration::ZERO,
-        }
+        Self { name, outcome: Outcome::NotRun, took: Duration::ZERO }
     }
 }
 
@@ -46,12 +42,7 @@ impl Line {
 pub fn table(lines: &[Line]) -> String {
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for Line {
-        name,
-        outcome,
-        took,
-    } in lines
-    {
+    for Line { name, outcome, took } in lines {
         let seconds = took.as_secs_f64();
         writeln!(out, "{name:width$}  {outcome:9}  {seconds:7.1} s").expect("a String takes all");
     }
@@ -76,11 +67,7 @@ mod tests {
 
     #[test]
     fn the_table_counts_every_row_once() {
-        let line = |name, outcome| Line {
-            name,
-            outcome,
-            took: Duration::from_millis(1500),
-        };
+        let line = |name, outcome| Line { name, outcome, took: Duration::from_millis(1500) };
         let table = table(&[
             line("fmt", Outcome::Passed),
             line("clippy", Outcome::Failed),

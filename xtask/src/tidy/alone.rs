@@ -67,8 +67,7 @@ fn host(rest: &str) -> &str {
 
 fn is_public(host: &str) -> bool {
     let below = |public: &&str| {
-        host.strip_suffix(*public)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        host.strip_suffix(*public).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     host.is_empty() || host.starts_with("127.") || PUBLIC_HOSTS.iter().any(below)
 }
@@ -92,10 +91,7 @@ mod tests {
 
     #[test]
     fn hosts_that_not_everyone_can_reach_are_found() {
-        assert_eq!(
-            count(concat!("ask http", "://registry.corp:8081/simple")),
-            1
-        );
+        assert_eq!(count(concat!("ask http", "://registry.corp:8081/simple")), 1);
         assert_eq!(count(concat!("ask https", "://notgithub.com/a")), 1);
         assert_eq!(
             count("https://github.com/apache/rocketmq http://127.0.0.1:9876 http://{host}"),

@@ -12,10 +12,7 @@ const LISTED: [&str; 2] = [RECORDS, "docs/format/"];
 
 /// Checks all Markdown files together.
 pub fn check(files: &[File]) -> Vec<Finding> {
-    let pages: Vec<&File> = files
-        .iter()
-        .filter(|file| file.extension() == "md")
-        .collect();
+    let pages: Vec<&File> = files.iter().filter(|file| file.extension() == "md").collect();
     let mut findings = records(&pages);
     for folder in LISTED {
         findings.extend(unlisted(&pages, folder));
@@ -39,20 +36,12 @@ fn records(pages: &[&File]) -> Vec<Finding> {
         }
         let heading = format!("# ADR {number}: ");
         let first = page.text.lines().next().unwrap_or_default();
-        if first
-            .strip_prefix(&heading)
-            .is_none_or(|title| title.trim().is_empty())
-        {
-            findings.push(Finding::of(
-                &page.path,
-                format!("the first line must be `{heading}title`"),
-            ));
+        if first.strip_prefix(&heading).is_none_or(|title| title.trim().is_empty()) {
+            findings
+                .push(Finding::of(&page.path, format!("the first line must be `{heading}title`")));
         }
         if let Some(other) = taken.insert(number, &page.path) {
-            findings.push(Finding::of(
-                &page.path,
-                format!("number {number} is taken by {other}"),
-            ));
+            findings.push(Finding::of(&page.path, format!("number {number} is taken by {other}")));
         }
     }
     findings
@@ -66,9 +55,8 @@ fn is_record(page: &File) -> bool {
 fn unlisted(pages: &[&File], folder: &str) -> Vec<Finding> {
     let list_path = format!("{folder}README.md");
     let list = pages.iter().find(|page| page.path == list_path);
-    let linked: Vec<&str> = list.map_or_else(Vec::new, |list| {
-        links(&list.text).map(|(_, to)| to).collect()
-    });
+    let linked: Vec<&str> =
+        list.map_or_else(Vec::new, |list| links(&list.text).map(|(_, to)| to).collect());
     pages
         .iter()
         .filter_map(|page| Some((page, page.path.strip_prefix(folder)?)))
@@ -87,10 +75,7 @@ fn dead_links(page: &File, files: &[File]) -> Vec<Finding> {
         }
         let target = resolve(&page.path, target);
         let folder = format!("{target}/");
-        if !files
-            .iter()
-            .any(|file| file.path == target || file.path.starts_with(&folder))
-        {
+        if !files.iter().any(|file| file.path == target || file.path.starts_with(&folder)) {
             findings.push(Finding::at(page, at, format!("`{link}` leads nowhere")));
         }
     }
@@ -128,10 +113,7 @@ mod tests {
     use super::check;
 
     fn messages(pages: &[(&str, &str)]) -> Vec<String> {
-        let files: Vec<_> = pages
-            .iter()
-            .map(|(path, text)| File::new(path, text))
-            .collect();
+        let files: Vec<_> = pages.iter().map(|(path, text)| File::new(path, text)).collect();
         check(&files).iter().map(ToString::to_string).collect()
     }
 
@@ -140,51 +122,32 @@ mod tests {
         let list = ("docs/adr/README.md", "- [one](0001-one.md)");
         assert!(messages(&[list, ("docs/adr/0001-one.md", "# ADR 0001: One\n")]).is_empty());
         for bad in ["# One", "# ADR 0002: One", "# ADR 0001: ", ""] {
-            assert_eq!(
-                messages(&[list, ("docs/adr/0001-one.md", bad)]).len(),
-                1,
-                "{bad}"
-            );
+            assert_eq!(messages(&[list, ("docs/adr/0001-one.md", bad)]).len(), 1, "{bad}");
         }
         let good = ("docs/adr/0001-one.md", "# ADR 0001: One\n");
         // Not in the list, and the number is taken.
-        assert_eq!(
-            messages(&[list, good, ("docs/adr/0001-two.md", "# ADR 0001: Two\n")]).len(),
-            2
-        );
+        assert_eq!(messages(&[list, good, ("docs/adr/0001-two.md", "# ADR 0001: Two\n")]).len(), 2);
         // Not in the list, and without a number.
-        assert_eq!(
-            messages(&[list, good, ("docs/adr/two.md", "# ADR 0002: Two\n")]).len(),
-            2
-        );
+        assert_eq!(messages(&[list, good, ("docs/adr/two.md", "# ADR 0002: Two\n")]).len(), 2);
     }
 
     #[test]
     fn a_format_page_that_nothing_links_is_found() {
         let page = ("docs/format/segment.md", "# Segment");
         assert_eq!(messages(&[page]).len(), 1);
-        assert_eq!(
-            messages(&[page, ("docs/format/README.md", "segment.md")]).len(),
-            1
-        );
+        assert_eq!(messages(&[page, ("docs/format/README.md", "segment.md")]).len(), 1);
         assert!(messages(&[page, ("docs/format/README.md", "[s](segment.md)")]).is_empty());
     }
 
     #[test]
     fn a_link_that_leads_nowhere_is_found() {
         let code = ("broker/src/lib.rs", "");
-        for good in [
-            "[a](broker/src/lib.rs#L1)",
-            "[a](broker)",
-            "[a](#here)",
-            "[a](https://docs.rs)",
-        ] {
+        for good in
+            ["[a](broker/src/lib.rs#L1)", "[a](broker)", "[a](#here)", "[a](https://docs.rs)"]
+        {
             assert!(messages(&[("README.md", good), code]).is_empty(), "{good}");
         }
         assert!(messages(&[("docs/a.md", "[a](../broker/src/lib.rs)"), code]).is_empty());
-        assert_eq!(
-            messages(&[("docs/a.md", "x\n[a](broker/src/lib.rs)"), code]).len(),
-            1
-        );
+        assert_eq!(messages(&[("docs/a.md", "x\n[a](broker/src/lib.rs)"), code]).len(), 1);
     }
 }

@@ -32,24 +32,14 @@ pub fn check(crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for krate in crates {
         let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == krate.name) else {
-            let message = format!(
-                "crate `{}` has no row in xtask/src/tidy/edges.rs",
-                krate.name
-            );
+            let message = format!("crate `{}` has no row in xtask/src/tidy/edges.rs", krate.name);
             findings.push(Finding::of(&krate.manifest, message));
             continue;
         };
-        for edge in krate
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.ours)
-        {
+        for edge in krate.dependencies.iter().filter(|dependency| dependency.ours) {
             if !allowed.contains(&edge.name.as_str()) {
-                let allowed = if allowed.is_empty() {
-                    "nothing".into()
-                } else {
-                    allowed.join(", ")
-                };
+                let allowed =
+                    if allowed.is_empty() { "nothing".into() } else { allowed.join(", ") };
                 findings.push(Finding::of(
                     &krate.manifest,
                     format!(
@@ -69,10 +59,7 @@ pub fn check_table(crates: &[Crate]) -> Vec<Finding> {
         .iter()
         .filter(|(name, _)| !crates.iter().any(|krate| krate.name == *name))
         .map(|(name, _)| {
-            Finding::of(
-                "xtask/src/tidy/edges.rs",
-                format!("there is no crate `{name}`"),
-            )
+            Finding::of("xtask/src/tidy/edges.rs", format!("there is no crate `{name}`"))
         })
         .collect()
 }
@@ -89,25 +76,14 @@ mod tests {
 
         let findings = check(&[sample("storage", &["model", "broker"], &[])]);
         assert_eq!(findings.len(), 1);
-        assert!(
-            findings[0].message.contains("storage → broker"),
-            "{}",
-            findings[0]
-        );
-        assert!(
-            findings[0].message.contains("model, runtime"),
-            "{}",
-            findings[0]
-        );
+        assert!(findings[0].message.contains("storage → broker"), "{}", findings[0]);
+        assert!(findings[0].message.contains("model, runtime"), "{}", findings[0]);
     }
 
     #[test]
     fn a_crate_without_a_row_and_a_row_without_a_crate_are_found() {
         assert_eq!(check(&[sample("gadget", &[], &[])]).len(), 1);
-        let all: Vec<_> = EDGES
-            .iter()
-            .map(|(name, _)| sample(name, &[], &[]))
-            .collect();
+        let all: Vec<_> = EDGES.iter().map(|(name, _)| sample(name, &[], &[])).collect();
         assert!(check_table(&all).is_empty());
         assert_eq!(check_table(&all[1..]).len(), 1);
     }

@@ -24,11 +24,7 @@ pub struct Finding {
 impl Finding {
     /// An error that concerns a whole file or folder.
     pub fn of(place: &str, message: impl Into<String>) -> Self {
-        Self {
-            weight: Weight::Error,
-            place: place.to_owned(),
-            message: message.into(),
-        }
+        Self { weight: Weight::Error, place: place.to_owned(), message: message.into() }
     }
 
     /// An error at the byte `offset` of `file`.
@@ -38,10 +34,7 @@ impl Finding {
 
     /// The same finding, but one that does not fail the gate.
     pub fn warning(self) -> Self {
-        Self {
-            weight: Weight::Warning,
-            ..self
-        }
+        Self { weight: Weight::Warning, ..self }
     }
 }
 

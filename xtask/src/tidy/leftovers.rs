@@ -13,11 +13,7 @@ pub fn check(file: &File) -> Vec<Finding> {
     for word in words(&file.code) {
         let after = &file.code[word.at + word.text.len()..];
         if HOLES.contains(&word.text) && after.starts_with('!') {
-            findings.push(Finding::at(
-                file,
-                word.at,
-                format!("`{}!` is left", word.text),
-            ));
+            findings.push(Finding::at(file, word.at, format!("`{}!` is left", word.text)));
         }
         if word.text == "ignore"
             && file.code[..word.at].ends_with("#[")
@@ -53,10 +49,7 @@ mod tests {
         for source in ["todo!()", "unimplemented!(\"later\")", "dbg!(x)"] {
             assert_eq!(count(source), 1, "{source}");
         }
-        assert_eq!(
-            count("// todo!()\n\"dbg!(x)\"; let todo = 1; my_dbg!(x)"),
-            0
-        );
+        assert_eq!(count("// todo!()\n\"dbg!(x)\"; let todo = 1; my_dbg!(x)"), 0);
     }
 
     #[test]
@@ -64,9 +57,6 @@ mod tests {
         for source in ["#[ignore]", "#[ignore = \"\"]", "#[ignore = \"  \"]"] {
             assert_eq!(count(source), 1, "{source}");
         }
-        assert_eq!(
-            count("#[ignore = \"needs two disks\"]\n// #[ignore]\nlet ignore = 1;"),
-            0
-        );
+        assert_eq!(count("#[ignore = \"needs two disks\"]\n// #[ignore]\nlet ignore = 1;"), 0);
     }
 }

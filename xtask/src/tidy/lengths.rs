@@ -27,11 +27,7 @@ pub fn check(file: &File) -> Vec<Finding> {
             &file.path,
             format!("{lines} lines; split it by concept before it has {FILE_MAX}"),
         );
-        findings.push(if lines > FILE_MAX {
-            finding
-        } else {
-            finding.warning()
-        });
+        findings.push(if lines > FILE_MAX { finding } else { finding.warning() });
     }
     for (name, span) in functions(&file.code) {
         let lines = file.line(span.end - 1) - file.line(span.start) + 1;
@@ -111,12 +107,8 @@ mod tests {
 
     #[test]
     fn a_long_function_is_found_and_a_string_with_braces_does_not_confuse() {
-        let function = |lines| {
-            format!(
-                "fn f() {{\n{}}}\n",
-                "    g(\"{\"); // }\n".repeat(lines - 2)
-            )
-        };
+        let function =
+            |lines| format!("fn f() {{\n{}}}\n", "    g(\"{\"); // }\n".repeat(lines - 2));
         assert!(check(&File::new("a/src/b.rs", &function(FUNCTION_MAX))).is_empty());
         let findings = check(&File::new("a/src/b.rs", &function(FUNCTION_MAX + 1)));
         assert_eq!(findings.len(), 1);
@@ -127,10 +119,7 @@ mod tests {
     fn a_long_file_is_a_warning_and_a_very_long_one_an_error() {
         let weights = |lines| {
             let file = File::new("a/B.java", &"x;\n".repeat(lines));
-            check(&file)
-                .into_iter()
-                .map(|finding| finding.weight)
-                .collect::<Vec<_>>()
+            check(&file).into_iter().map(|finding| finding.weight).collect::<Vec<_>>()
         };
         assert_eq!(weights(FILE_WARN), []);
         assert_eq!(weights(FILE_MAX), [Weight::Warning]);

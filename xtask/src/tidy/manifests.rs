@@ -9,9 +9,8 @@ pub fn check(file: &File) -> Vec<Finding> {
     let mut in_dependencies = false;
     for (number, line) in file.text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        let inherited = ["workspace = true", "workspace=true"]
-            .iter()
-            .any(|mark| line.contains(mark));
+        let inherited =
+            ["workspace = true", "workspace=true"].iter().any(|mark| line.contains(mark));
         if let Some(section) = line.strip_prefix('[') {
             let section = section.trim_end_matches(']');
             let last = section.rsplit('.').next().unwrap_or_default();

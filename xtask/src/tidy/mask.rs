@@ -50,10 +50,7 @@ fn skip_at(bytes: &[u8], at: usize) -> Option<Skip> {
 
 fn line_comment(bytes: &[u8], at: usize) -> Skip {
     let end = find(bytes, at, b"\n");
-    Skip {
-        blank: at..end,
-        end,
-    }
+    Skip { blank: at..end, end }
 }
 
 fn block_comment(bytes: &[u8], at: usize) -> Skip {
@@ -73,10 +70,7 @@ fn block_comment(bytes: &[u8], at: usize) -> Skip {
             end += 1;
         }
     }
-    Skip {
-        blank: at..end,
-        end,
-    }
+    Skip { blank: at..end, end }
 }
 
 fn string(bytes: &[u8], at: usize) -> Skip {
@@ -85,10 +79,7 @@ fn string(bytes: &[u8], at: usize) -> Skip {
         close += if bytes[close] == b'\\' { 2 } else { 1 };
     }
     let close = close.min(bytes.len());
-    Skip {
-        blank: at + 1..close,
-        end: (close + 1).min(bytes.len()),
-    }
+    Skip { blank: at + 1..close, end: (close + 1).min(bytes.len()) }
 }
 
 /// `r"…"`, `br#"…"#`, `cr"…"`; not the raw identifier `r#fn`, and not `b"…"`, whose letter is
@@ -98,10 +89,7 @@ fn raw_string(bytes: &[u8], at: usize) -> Option<Skip> {
     if bytes.get(at + letters - 1) != Some(&b'r') {
         return None;
     }
-    let hashes = bytes[at + letters..]
-        .iter()
-        .take_while(|&&byte| byte == b'#')
-        .count();
+    let hashes = bytes[at + letters..].iter().take_while(|&&byte| byte == b'#').count();
     let open = at + letters + hashes;
     if bytes.get(open) != Some(&b'"') {
         return None;
@@ -109,10 +97,7 @@ fn raw_string(bytes: &[u8], at: usize) -> Option<Skip> {
     let mut closing = vec![b'"'];
     closing.resize(1 + hashes, b'#');
     let close = find(bytes, open + 1, &closing);
-    Some(Skip {
-        blank: open + 1..close,
-        end: (close + closing.len()).min(bytes.len()),
-    })
+    Some(Skip { blank: open + 1..close, end: (close + closing.len()).min(bytes.len()) })
 }
 
 /// `'x'` or `'\n'`; `None` for a lifetime or a label.
@@ -121,10 +106,7 @@ fn character(bytes: &[u8], at: usize) -> Option<Skip> {
         b'\\' => find(bytes, at + 3, b"'"),
         first => at + 1 + utf8_len(first),
     };
-    (bytes.get(close) == Some(&b'\'')).then_some(Skip {
-        blank: at + 1..close,
-        end: close + 1,
-    })
+    (bytes.get(close) == Some(&b'\'')).then_some(Skip { blank: at + 1..close, end: close + 1 })
 }
 
 fn utf8_len(first: u8) -> usize {
@@ -138,9 +120,7 @@ fn utf8_len(first: u8) -> usize {
 
 /// Where `needle` begins at or after `from`, or the end of the text.
 fn find(bytes: &[u8], from: usize, needle: &[u8]) -> usize {
-    (from..bytes.len())
-        .find(|&at| bytes[at..].starts_with(needle))
-        .unwrap_or(bytes.len())
+    (from..bytes.len()).find(|&at| bytes[at..].starts_with(needle)).unwrap_or(bytes.len())
 }
 
 /// Whether `byte` can be part of an identifier. Bytes of non-ASCII characters count as such.

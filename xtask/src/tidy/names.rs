@@ -6,20 +6,11 @@ use super::words::words;
 use super::workspace::Crate;
 
 /// A crate, module or file so called collects what has no home.
-const NO_HOME: [&str; 7] = [
-    "base", "common", "helper", "helpers", "misc", "util", "utils",
-];
+const NO_HOME: [&str; 7] = ["base", "common", "helper", "helpers", "misc", "util", "utils"];
 
 /// Last words of type names that hide what the type is.
-const EMPTY_SUFFIX: [&str; 7] = [
-    "Factory",
-    "Helper",
-    "Manager",
-    "Processor",
-    "Service",
-    "Util",
-    "Wrapper",
-];
+const EMPTY_SUFFIX: [&str; 7] =
+    ["Factory", "Helper", "Manager", "Processor", "Service", "Util", "Wrapper"];
 
 /// Names that the standard library has made idiomatic.
 const IDIOMATIC: [&str; 7] = [
@@ -36,10 +27,7 @@ const IDIOMATIC: [&str; 7] = [
 pub fn check_crates(crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for krate in crates {
-        let folder = krate
-            .manifest
-            .trim_end_matches("Cargo.toml")
-            .trim_end_matches('/');
+        let folder = krate.manifest.trim_end_matches("Cargo.toml").trim_end_matches('/');
         if !folder.is_empty() && folder != krate.name {
             let message = format!("one folder, one crate: `{}` is not in `{0}/`", krate.name);
             findings.push(Finding::of(&krate.manifest, message));
@@ -79,18 +67,12 @@ fn no_home(name: &str) -> String {
 }
 
 fn empty_suffix(name: &str) -> Option<String> {
-    let suffix = EMPTY_SUFFIX
-        .iter()
-        .find(|suffix| name.ends_with(**suffix))?;
-    Some(format!(
-        "`{name}`: `{suffix}` says nothing; name the type after what it is"
-    ))
+    let suffix = EMPTY_SUFFIX.iter().find(|suffix| name.ends_with(**suffix))?;
+    Some(format!("`{name}`: `{suffix}` says nothing; name the type after what it is"))
 }
 
 fn accessor(name: &str) -> Option<String> {
-    let rest = name
-        .strip_prefix("get_")
-        .or_else(|| name.strip_prefix("set_"))?;
+    let rest = name.strip_prefix("get_").or_else(|| name.strip_prefix("set_"))?;
     (!IDIOMATIC.contains(&name))
         .then(|| format!("`{name}`: call it `{rest}`, or after what it does for the caller"))
 }
@@ -98,10 +80,7 @@ fn accessor(name: &str) -> Option<String> {
 /// Whether the function whose name is at `offset` is in the public API: rustfmt keeps `pub` and
 /// `fn` on one line.
 fn is_public(file: &File, offset: usize) -> bool {
-    let line = file.code[..offset]
-        .rsplit('\n')
-        .next()
-        .expect("splitting gives at least one part");
+    let line = file.code[..offset].rsplit('\n').next().expect("splitting gives at least one part");
     line.trim_start().starts_with("pub ")
 }
 
@@ -117,11 +96,7 @@ mod tests {
 
     #[test]
     fn files_modules_and_crates_without_a_concept_are_found() {
-        for path in [
-            "broker/src/util.rs",
-            "broker/src/common/a.rs",
-            "broker/src/helpers/mod.rs",
-        ] {
+        for path in ["broker/src/util.rs", "broker/src/common/a.rs", "broker/src/helpers/mod.rs"] {
             assert_eq!(count(path, ""), 1, "{path}");
         }
         assert_eq!(count("broker/src/a.rs", "mod utils { }"), 1);
@@ -139,37 +114,24 @@ mod tests {
 
     #[test]
     fn types_that_hide_what_they_are_are_found() {
-        for source in [
-            "pub struct TopicManager;",
-            "enum FooWrapper {}",
-            "pub(crate) trait PullService {}",
-        ] {
+        for source in
+            ["pub struct TopicManager;", "enum FooWrapper {}", "pub(crate) trait PullService {}"]
+        {
             assert_eq!(count("broker/src/a.rs", source), 1, "{source}");
         }
-        assert_eq!(
-            count(
-                "broker/src/a.rs",
-                "struct Serviceable; let m: TopicManager;"
-            ),
-            0
-        );
+        assert_eq!(count("broker/src/a.rs", "struct Serviceable; let m: TopicManager;"), 0);
     }
 
     #[test]
     fn public_accessors_with_a_prefix_are_found() {
-        for source in [
-            "pub fn get_topic() {}",
-            "    pub async fn set_offset() {}",
-            "pub const fn get_x() {}",
-        ] {
+        for source in
+            ["pub fn get_topic() {}", "    pub async fn set_offset() {}", "pub const fn get_x() {}"]
+        {
             assert_eq!(count("broker/src/a.rs", source), 1, "{source}");
         }
-        for source in [
-            "fn get_topic() {}",
-            "pub fn getter() {}",
-            "pub fn get_mut() {}",
-            "pub fn get() {}",
-        ] {
+        for source in
+            ["fn get_topic() {}", "pub fn getter() {}", "pub fn get_mut() {}", "pub fn get() {}"]
+        {
             assert_eq!(count("broker/src/a.rs", source), 0, "{source}");
         }
     }

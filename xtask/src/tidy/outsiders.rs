@@ -13,26 +13,10 @@ struct Outsider {
 }
 
 const OUTSIDERS: [Outsider; 4] = [
-    Outsider {
-        package: "glommio",
-        ident: "glommio",
-        allowed: &["runtime"],
-    },
-    Outsider {
-        package: "io-uring",
-        ident: "io_uring",
-        allowed: &["runtime", "tuning"],
-    },
-    Outsider {
-        package: "openraft",
-        ident: "openraft",
-        allowed: &["raft"],
-    },
-    Outsider {
-        package: "tokio",
-        ident: "tokio",
-        allowed: &[],
-    },
+    Outsider { package: "glommio", ident: "glommio", allowed: &["runtime"] },
+    Outsider { package: "io-uring", ident: "io_uring", allowed: &["runtime", "tuning"] },
+    Outsider { package: "openraft", ident: "openraft", allowed: &["raft"] },
+    Outsider { package: "tokio", ident: "tokio", allowed: &[] },
 ];
 
 /// Packages whose every release may change what we rely on, so that an update is a decision.
@@ -42,11 +26,7 @@ const PINNED: [&str; 2] = ["glommio", "openraft"];
 pub fn check_manifests(crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for krate in crates {
-        for dependency in krate
-            .dependencies
-            .iter()
-            .filter(|dependency| !dependency.ours)
-        {
+        for dependency in krate.dependencies.iter().filter(|dependency| !dependency.ours) {
             let name = dependency.name.as_str();
             let outsider = OUTSIDERS.iter().find(|outsider| outsider.package == name);
             if let Some(outsider) = outsider.filter(|it| !it.allowed.contains(&krate.name.as_str()))
@@ -66,9 +46,7 @@ pub fn check_manifests(crates: &[Crate]) -> Vec<Finding> {
 pub fn check_source(file: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
     for word in words(&file.code) {
-        let outsider = OUTSIDERS
-            .iter()
-            .find(|outsider| outsider.ident == word.text);
+        let outsider = OUTSIDERS.iter().find(|outsider| outsider.ident == word.text);
         if let Some(outsider) =
             outsider.filter(|outsider| !outsider.allowed.contains(&file.krate()))
         {
@@ -95,17 +73,9 @@ mod tests {
 
     #[test]
     fn a_manifest_that_names_an_outsider_is_found() {
-        let good = sample(
-            "runtime",
-            &[],
-            &[("glommio", "=0.9.0"), ("io-uring", "^0.7")],
-        );
+        let good = sample("runtime", &[], &[("glommio", "=0.9.0"), ("io-uring", "^0.7")]);
         assert!(check_manifests(&[good]).is_empty());
-        let bad = sample(
-            "broker",
-            &[],
-            &[("glommio", "=0.9.0"), ("tokio", "^1"), ("bytes", "^1")],
-        );
+        let bad = sample("broker", &[], &[("glommio", "=0.9.0"), ("tokio", "^1"), ("bytes", "^1")]);
         assert_eq!(check_manifests(&[bad]).len(), 2);
     }
 
@@ -113,11 +83,7 @@ mod tests {
     fn a_floating_version_of_what_must_be_pinned_is_found() {
         let findings = check_manifests(&[sample("runtime", &[], &[("glommio", "^0.9.0")])]);
         assert_eq!(findings.len(), 1);
-        assert!(
-            findings[0].message.contains("pin glommio"),
-            "{}",
-            findings[0]
-        );
+        assert!(findings[0].message.contains("pin glommio"), "{}", findings[0]);
     }
 
     #[test]

@@ -23,20 +23,9 @@ pub struct File {
 impl File {
     /// A file made of its text.
     pub fn new(path: &str, text: &str) -> Self {
-        assert!(
-            !path.starts_with('/'),
-            "{path} must be relative to the workspace"
-        );
-        let code = if extension(path) == "rs" {
-            mask(text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-        }
+        assert!(!path.starts_with('/'), "{path} must be relative to the workspace");
+        let code = if extension(path) == "rs" { mask(text) } else { String::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     pub fn is_rust(&self) -> bool {
@@ -50,26 +39,17 @@ impl File {
     /// The folder of the crate the file is in: the first part of the path. The root package's
     /// `src` stands for itself.
     pub fn krate(&self) -> &str {
-        self.path
-            .split('/')
-            .next()
-            .expect("splitting gives at least one part")
+        self.path.split('/').next().expect("splitting gives at least one part")
     }
 
     /// The line, counted from 1, that holds the byte at `offset`.
     pub fn line(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes()[..offset]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
+        1 + self.text.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count()
     }
 }
 
 fn extension(path: &str) -> &str {
-    let name = path
-        .rsplit('/')
-        .next()
-        .expect("splitting gives at least one part");
+    let name = path.rsplit('/').next().expect("splitting gives at least one part");
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
@@ -81,11 +61,7 @@ pub fn read(root: &Path) -> Result<Vec<File>, std::io::Error> {
         for entry in fs::read_dir(root.join(&folder))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let kind = entry.file_type()?;
             if kind.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_str()) {
                 folders.push(path);

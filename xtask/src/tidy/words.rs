@@ -22,10 +22,7 @@ pub fn words(code: &str) -> impl Iterator<Item = Word<'_>> {
         while at < bytes.len() && is_word_byte(bytes[at]) {
             at += 1;
         }
-        (start < at).then(|| Word {
-            text: &code[start..at],
-            at: start,
-        })
+        (start < at).then(|| Word { text: &code[start..at], at: start })
     })
 }
 
@@ -53,23 +50,13 @@ mod tests {
 
     #[test]
     fn words_come_in_order_with_their_offsets() {
-        let found: Vec<_> = words("pub fn a_1(x: &T)")
-            .map(|word| (word.text, word.at))
-            .collect();
-        assert_eq!(
-            found,
-            [("pub", 0), ("fn", 4), ("a_1", 7), ("x", 11), ("T", 15)]
-        );
+        let found: Vec<_> = words("pub fn a_1(x: &T)").map(|word| (word.text, word.at)).collect();
+        assert_eq!(found, [("pub", 0), ("fn", 4), ("a_1", 7), ("x", 11), ("T", 15)]);
     }
 
     #[test]
     fn every_spelling_of_an_identifier_gives_the_same_words() {
-        for spelling in [
-            "ConsumerGroup",
-            "CONSUMER_GROUP",
-            "consumer_group",
-            "consumerGroup",
-        ] {
+        for spelling in ["ConsumerGroup", "CONSUMER_GROUP", "consumer_group", "consumerGroup"] {
             assert_eq!(snake(spelling), "_consumer_group_", "{spelling}");
         }
         assert_ne!(snake("regroup"), snake("re_group"));

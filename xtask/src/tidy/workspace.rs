@@ -35,10 +35,7 @@ pub fn read(root: &Path) -> Result<Vec<Crate>, String> {
         .output()
         .map_err(|error| format!("cargo metadata did not start: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let metadata: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("cargo metadata printed no JSON: {error}"))?;
@@ -47,22 +44,13 @@ pub fn read(root: &Path) -> Result<Vec<Crate>, String> {
 
 fn crates(metadata: &Value) -> Option<Vec<Crate>> {
     let root = metadata["workspace_root"].as_str()?;
-    metadata["packages"]
-        .as_array()?
-        .iter()
-        .map(|package| krate(package, root))
-        .collect()
+    metadata["packages"].as_array()?.iter().map(|package| krate(package, root)).collect()
 }
 
 fn krate(package: &Value, root: &str) -> Option<Crate> {
     let relative = |path: &Value| {
         let path = path.as_str()?;
-        Some(
-            path.strip_prefix(root)
-                .unwrap_or(path)
-                .trim_start_matches('/')
-                .to_owned(),
-        )
+        Some(path.strip_prefix(root).unwrap_or(path).trim_start_matches('/').to_owned())
     };
     let ships = |target: &&Value| {
         target["kind"]
@@ -99,9 +87,7 @@ fn dependency(dependency: &Value) -> Option<Dependency> {
 #[cfg(test)]
 pub fn sample(name: &str, ours: &[&str], others: &[(&str, &str)]) -> Crate {
     let ours = ours.iter().map(|name| (*name, "*", true));
-    let others = others
-        .iter()
-        .map(|(name, requirement)| (*name, *requirement, false));
+    let others = others.iter().map(|(name, requirement)| (*name, *requirement, false));
     Crate {
         name: name.to_owned(),
         manifest: format!("{name}/Cargo.toml"),
@@ -144,11 +130,8 @@ mod tests {
         assert_eq!(crates.len(), 1);
         assert_eq!(crates[0].manifest, "broker/Cargo.toml");
         assert_eq!(crates[0].roots, ["broker/src/lib.rs"]);
-        let ours: Vec<_> = crates[0]
-            .dependencies
-            .iter()
-            .map(|d| (d.name.as_str(), d.ours))
-            .collect();
+        let ours: Vec<_> =
+            crates[0].dependencies.iter().map(|d| (d.name.as_str(), d.ours)).collect();
         assert_eq!(ours, [("model", true), ("clap", false)]);
     }
 }
