@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
 use crate::options::Options;
-use crate::provision;
+use crate::provision::{self, Spares};
 use crate::segment::{self, Segment, SegmentHeader};
 use crate::vote::{self, Vote, VoteFile};
 
@@ -107,7 +107,7 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
     if !provision::has_spare(&options.log_dir, size).await? {
         provision::provision(&options.log_dir, size).await?;
     }
-    let (file, name) = provision::take(&options.log_dir, size, true).await?;
+    let (file, name) = Spares::new(&options.log_dir, size, true).take().await?;
     let header = SegmentHeader {
         store: identity.id,
         base: PhysicalOffset(0),

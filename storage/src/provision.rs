@@ -4,10 +4,12 @@
 //! extents, so a segment's file is zeroed when the store is made, or while the shard is idle. Under
 //! load nothing is zeroed: a segment that is due before its file is ready gets an allocated one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
-use runtime::{Buffer, File, IoError, OpenMode, fs};
+use runtime::{Buffer, File, Instant, IoError, OpenMode, fs};
 
 /// A zeroed file, ready to become a segment.
 pub(crate) const SPARE: &str = "spare";
@@ -15,9 +17,11 @@ pub(crate) const SPARE: &str = "spare";
 pub(crate) const UNREADY: &str = "spare.tmp";
 /// Bytes zeroed in one write: about a millisecond of the disk's time.
 const STEP: u64 = 1024 * 1024;
+/// Time without another attempt after a spare could not be made.
+const REST: Duration = Duration::from_secs(60);
 
 /// A file on its way to become [`SPARE`].
-pub(crate) struct Zeroing {
+struct Zeroing {
     dir: PathBuf,
     file: File,
     zeros: Rc<Buffer>,
@@ -27,7 +31,7 @@ pub(crate) struct Zeroing {
 
 impl Zeroing {
     /// Makes the file; its blocks are allocated and not written yet.
-    pub(crate) async fn start(dir: &Path, size: u64) -> Result<Self, IoError> {
+    async fn start(dir: &Path, size: u64) -> Result<Self, IoError> {
         let file = fresh(dir, size).await?;
         let step = usize::try_from(STEP.min(size)).expect("a step fits into memory");
         let mut zeros = file.buffer(step);
@@ -36,7 +40,7 @@ impl Zeroing {
     }
 
     /// Zeroes a little more. `Ok(None)`: the spare is ready, flushed and under its name.
-    pub(crate) async fn step(self) -> Result<Option<Self>, IoError> {
+    async fn step(self) -> Result<Option<Self>, IoError> {
         let Self { dir, file, zeros, done, size } = self;
         let left = size - done;
         if left == 0 {
@@ -94,13 +98,72 @@ pub(crate) async fn has_spare(dir: &Path, size: u64) -> Result<bool, IoError> {
     Ok(len == size)
 }
 
-/// A file for the next segment, and its present name: the spare, or else one that is allocated only.
-pub(crate) async fn take(dir: &Path, size: u64, spare: bool) -> Result<(File, PathBuf), IoError> {
-    if spare {
-        let path = dir.join(SPARE);
-        let file = File::open(&path, OpenMode::ReadWrite).await?;
-        return Ok((file, path));
+/// The files for segments to come.
+pub(crate) struct Spares {
+    dir: PathBuf,
+    size: u64,
+    state: State,
+    /// After a failure nothing is tried before this.
+    rest_until: Option<Instant>,
+}
+
+enum State {
+    Missing,
+    Zeroing(Zeroing),
+    Ready,
+}
+
+impl Spares {
+    /// For segments of `size` bytes in `dir`; `ready`: as [`has_spare`] said.
+    pub(crate) fn new(dir: &Path, size: u64, ready: bool) -> Self {
+        let state = if ready { State::Ready } else { State::Missing };
+        Self { dir: dir.to_owned(), size, state, rest_until: None }
     }
-    let file = fresh(dir, size).await?;
-    Ok((file, dir.join(UNREADY)))
+
+    /// A file for the next segment, and its present name: the spare, or else one that is allocated only.
+    pub(crate) async fn take(&mut self) -> Result<(File, PathBuf), IoError> {
+        // A file that is half zeroed is given up with its name: finishing it would take too long now.
+        if let State::Ready = std::mem::replace(&mut self.state, State::Missing) {
+            let path = self.dir.join(SPARE);
+            match File::open(&path, OpenMode::ReadWrite).await {
+                Ok(file) => return Ok((file, path)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
+                Err(error) => return Err(error),
+            }
+        }
+        let file = fresh(&self.dir, self.size).await?;
+        Ok((file, self.dir.join(UNREADY)))
+    }
+
+    /// Works on the spare until it is ready or the shard is `busy`, which is asked after every step.
+    ///
+    /// A failure is no failure of the log, which can do without a spare: its file is given up, so that
+    /// a full disk gets the space back, and tried again later.
+    pub(crate) async fn prepare(&mut self, busy: impl Fn() -> bool) {
+        if self.rest_until.is_some_and(|until| runtime::now() < until) {
+            return;
+        }
+        if self.zero(busy).await.is_err() {
+            self.state = State::Missing;
+            self.rest_until = Some(runtime::now() + REST);
+            drop(fs::remove_file(self.dir.join(UNREADY)).await); // if it is there at all
+        }
+    }
+
+    async fn zero(&mut self, busy: impl Fn() -> bool) -> Result<(), IoError> {
+        loop {
+            let under_way = match std::mem::replace(&mut self.state, State::Missing) {
+                State::Missing => Zeroing::start(&self.dir, self.size).await?,
+                State::Zeroing(under_way) => under_way,
+                State::Ready => {
+                    self.state = State::Ready;
+                    return Ok(());
+                }
+            };
+            self.state = under_way.step().await?.map_or(State::Ready, State::Zeroing);
+            if busy() {
+                return Ok(());
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::identity::StoreId;
 use crate::log::Log;
 use crate::options::Flush;
 use crate::place::{LogEnd, PlacedEntry};
-use crate::provision;
+use crate::provision::Spares;
 use crate::segment::{Segment, SegmentHeader};
 
 /// A batch that is committed.
@@ -46,8 +46,8 @@ pub(crate) struct Standalone {
     pub last_block: Vec<u8>,
     /// Up to here the log is known to be durable.
     pub durable: Rc<std::cell::Cell<PhysicalOffset>>,
-    /// Whether a zeroed file waits to become the next segment.
-    pub spare: bool,
+    /// Where the next segment's file comes from.
+    pub spares: Spares,
 }
 
 impl Replicator for Standalone {
@@ -102,8 +102,7 @@ impl Standalone {
             size: self.log.segment_size,
             chain: self.end.chain,
         };
-        let spare = std::mem::take(&mut self.spare);
-        let (file, name) = provision::take(&self.log.dir, header.size, spare).await?;
+        let (file, name) = self.spares.take().await?;
         let segment = Segment::adopt(&self.log.dir, file, &name, header).await?;
         self.last_block.clear();
         self.end.offset = segment.first_entry();

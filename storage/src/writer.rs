@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::{LogIndex, PhysicalOffset, Record};
-use runtime::channel::Sender;
-use runtime::{IoError, Slice};
+use runtime::Slice;
+use runtime::channel::{Flag, Sender};
 
 use crate::batch::Builder;
 use crate::command::{CommandKind, Membership, TopicCommand};
@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::index::Index;
 use crate::options::Flush;
 use crate::place::LogEnd;
-use crate::provision::Zeroing;
+use crate::provision::Spares;
 use crate::replay::{Entry, Replay};
 use crate::replicate::{Committed, Replicator, Standalone};
 use crate::store::{Applied, AppliedRecord, Event, Inner, Phase, Recovery, What};
@@ -46,15 +46,20 @@ async fn work(
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
     let mut replicator = recover(inner, &mut vote, spare, events).await?;
+    let over = Flag::new();
     let flusher = match inner.options.flush {
         Flush::Sync => None,
         Flush::Async { interval } => {
-            Some(runtime::spawn(flush_regularly(Rc::clone(inner), interval)))
+            Some(runtime::spawn(flush_regularly(Rc::clone(inner), interval, over.clone())))
         }
     };
     let written = write(inner, &mut replicator, events).await;
-    drop(flusher);
+    over.raise();
+    if let Some(flusher) = flusher {
+        flusher.await; // a flush under way is heard out: nobody else would be told of its failure
+    }
     written?;
+    check_flushes(inner)?;
     inner.log.active().file.sync().await?;
     inner.durable.set(replicator.end.offset);
     let last = vote.vote();
@@ -94,7 +99,7 @@ async fn recover(
         end: LogEnd { index, offset: end, chain, timestamp, topics },
         last_block,
         durable: Rc::clone(&inner.durable),
-        spare,
+        spares: Spares::new(&inner.log.dir, inner.log.segment_size, spare),
     })
 }
 
@@ -141,21 +146,19 @@ async fn write(
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
     assert!(replicator.accepts(), "appends are taken only where they can be proposed");
-    let mut zeroing = None;
     loop {
-        if let Some(error) = inner.flush_failure.take() {
-            return Err(error.into());
-        }
+        check_flushes(inner)?;
         let next = inner.builder.borrow_mut().take();
         if let Some(batch) = next {
             let began = runtime::now();
             let committed = replicator.propose(batch).await?;
+            check_flushes(inner)?;
             count(inner, &committed, began.elapsed());
             publish(inner, committed, events).await?;
         } else if inner.phase.get() == Phase::Stopping {
             return Ok(());
         } else if runtime::timeout(IDLE, inner.wake.notified()).await.is_err() {
-            zeroing = prepare(inner, replicator, zeroing).await?;
+            prepare(inner, replicator).await;
         }
     }
 }
@@ -263,40 +266,23 @@ fn messages(
 
 /// Does a little of what is left for idle times: the next segment's file, once the active one is half
 /// full.
-async fn prepare(
-    inner: &Rc<Inner>,
-    replicator: &mut Standalone,
-    zeroing: Option<Zeroing>,
-) -> Result<Option<Zeroing>, StoreError> {
+async fn prepare(inner: &Inner, replicator: &mut Standalone) {
     let size = inner.options.segment_size;
-    let half_full = replicator.end.offset.0 % size > size / 2;
-    if replicator.spare || !half_full {
-        return Ok(None);
+    if replicator.end.offset.0 % size > size / 2 {
+        let busy = || inner.builder.borrow().queued() > 0 || inner.phase.get() != Phase::Open;
+        replicator.spares.prepare(busy).await;
     }
-    let mut next = Some(match zeroing {
-        Some(under_way) => under_way,
-        None => Zeroing::start(&inner.log.dir, size).await?,
-    });
-    while let Some(under_way) = next {
-        next = under_way.step().await?;
-        let busy = inner.builder.borrow().queued() > 0 || inner.phase.get() != Phase::Open;
-        if busy && next.is_some() {
-            return Ok(next);
-        }
-    }
-    replicator.spare = true;
-    Ok(None)
 }
 
-/// Flushes what was written and not flushed, every `interval`.
-async fn flush_regularly(inner: Rc<Inner>, interval: Duration) {
-    loop {
-        runtime::sleep(interval).await;
+/// Flushes what was written and not flushed, every `interval` until `over`.
+async fn flush_regularly(inner: Rc<Inner>, interval: Duration, over: Flag) {
+    while runtime::timeout(interval, over.raised()).await.is_err() {
         let written = inner.committed.get();
         if inner.durable.get() >= written {
             continue;
         }
-        if let Err(error) = flush(&inner).await {
+        // A segment that is not active any more was flushed before its successor was made.
+        if let Err(error) = inner.log.active().file.sync().await {
             inner.phase.set(Phase::Failed);
             *inner.flush_failure.borrow_mut() = Some(error);
             inner.wake.notify_one();
@@ -307,7 +293,8 @@ async fn flush_regularly(inner: Rc<Inner>, interval: Duration) {
     }
 }
 
-/// A segment that is not active any more was flushed before its successor was made.
-async fn flush(inner: &Inner) -> Result<(), IoError> {
-    inner.log.active().file.sync().await
+/// Tells of a failed background flush. To be asked before anything that was written meanwhile counts
+/// as committed: a later flush may succeed although what the failed one was to cover is lost.
+fn check_flushes(inner: &Inner) -> Result<(), StoreError> {
+    inner.flush_failure.take().map_or(Ok(()), |error| Err(error.into()))
 }
