@@ -205,7 +205,8 @@ fn place(
             properties: text,
             more_properties: added,
         };
-        send_rules::check_lengths(body.len(), shard.config.max_message, draft.properties_len())?;
+        let longest = send_rules::longest_body(shard.config.max_message, header.sys_flag);
+        send_rules::check_lengths(body.len(), longest, draft.properties_len())?;
         shard.store.append_message(&draft)?;
         Ok::<Box<str>, Refusal>(unique_key.into())
     })?;

@@ -132,6 +132,16 @@ pub fn check_retry(
     Err(Refusal::new(ResponseCode::MessageIllegal, remark))
 }
 
+/// The longest body that is taken, in bytes. Clients check a body against the limit before they compress
+/// it; what does not compress grows, by at most a 255th (LZ4; zlib and ZSTD grow less).
+#[must_use]
+pub fn longest_body(max_message: usize, flags: i32) -> usize {
+    if flags & sys_flag::COMPRESSED == 0 {
+        return max_message;
+    }
+    max_message + max_message / 255 + 64
+}
+
 /// Checks the lengths of a message.
 ///
 /// # Errors
@@ -231,6 +241,13 @@ mod tests {
             code(check_retry("G", None, 0, None)),
             Some(ResponseCode::SubscriptionGroupNotExist)
         );
+    }
+
+    #[test]
+    fn a_compressed_body_may_have_grown() {
+        assert_eq!(longest_body(4 << 20, 0), 4 << 20);
+        // What zlib makes of 4 MiB that do not compress.
+        assert!(longest_body(4 << 20, sys_flag::COMPRESSED) >= 4_195_590);
     }
 
     #[test]
