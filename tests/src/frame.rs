@@ -21,7 +21,10 @@ pub fn read(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     }
     let length = u32::from_be_bytes(prefix) as usize;
     if !(4..=FRAME_MAX).contains(&length) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame of {length} bytes"),
+        ));
     }
     let mut frame = vec![0_u8; 4 + length];
     frame[..4].copy_from_slice(&prefix);
@@ -58,7 +61,8 @@ impl Parsed {
             return Err(bad("not a JSON header"));
         }
         let header_len = u32::from_be_bytes([0, word[1], word[2], word[3]]) as usize;
-        let header = frame.get(8..8 + header_len).ok_or_else(|| bad("header longer than its frame"))?;
+        let header =
+            frame.get(8..8 + header_len).ok_or_else(|| bad("header longer than its frame"))?;
         let header: serde_json::Value = serde_json::from_slice(header)?;
         let number = |key: &str| header.get(key).and_then(serde_json::Value::as_i64);
         let ext = header.get("extFields").and_then(serde_json::Value::as_object);

@@ -3,7 +3,9 @@
 //!
 //! This crate talks to the system directly (`std` sockets, files, threads and clocks): it stands outside
 //! what the simulator simulates.
+#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod frame;
+pub mod harness;
 pub mod recording;

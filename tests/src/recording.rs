@@ -13,7 +13,8 @@ const SHAPES_PER_CODE: usize = 6;
 /// Longer frames are not kept: what they hold is a message body.
 const FRAME_KEPT_MAX: usize = 16 * 1024;
 /// First line of the index.
-pub const INDEX_COLUMNS: &str = "file\tclient\tpeer\tdirection\tkind\tcode\trequest_code\tbytes\twhat";
+pub const INDEX_COLUMNS: &str =
+    "file\tclient\tpeer\tdirection\tkind\tcode\trequest_code\tbytes\twhat";
 
 /// Who sent a frame to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +80,9 @@ impl Recording {
     pub fn keep(&mut self, seen: &Seen<'_>) -> io::Result<()> {
         let parsed = Parsed::of(seen.frame)?;
         let class = class(seen, &parsed);
-        if seen.frame.len() > FRAME_KEPT_MAX || !self.seen.insert(format!("{class} {}", shape(&parsed))) {
+        if seen.frame.len() > FRAME_KEPT_MAX
+            || !self.seen.insert(format!("{class} {}", shape(&parsed)))
+        {
             return Ok(());
         }
         let shapes = self.shapes.entry(class).or_insert(0);
@@ -133,7 +136,8 @@ fn shape(parsed: &Parsed) -> String {
         write!(shape, "{key},").expect("a String takes any text");
     }
     let remark = parsed.remark.is_some();
-    write!(shape, " remark={remark} body={:?}", body_keys(&parsed.body)).expect("a String takes any text");
+    write!(shape, " remark={remark} body={:?}", body_keys(&parsed.body))
+        .expect("a String takes any text");
     for key in ["f", "m", "sysFlag", "boundaryType", "order", "perm"] {
         write!(shape, " {:?}", parsed.ext.get(key)).expect("a String takes any text");
     }

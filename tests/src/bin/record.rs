@@ -1,5 +1,6 @@
 //! `record CLIENT DIRECTORY PEER=LISTEN=UPSTREAM...`: passes connections through and keeps one frame of each
 //! kind as a fixture. PEER is `namesrv` or `broker`; LISTEN and UPSTREAM are `host:port`. Ends with its input.
+#![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::HashMap;

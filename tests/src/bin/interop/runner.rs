@@ -1,0 +1,126 @@
+//! Builds what the checks need, runs them one after the other and prints what came of them.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::Write as _;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::harness::check::Check;
+use tests::harness::drivers::{self, Part};
+use tests::harness::failure::Verdict;
+use tests::harness::lab::Lab;
+use tests::harness::process;
+use tests::harness::summary::{Outcome, Summary};
+
+/// After its children were killed a check gets this long to notice.
+const LAST_GRACE: Duration = Duration::from_secs(60);
+
+/// Runs the checks, or only builds what they need. Whether nothing failed.
+pub fn run(lab: &mut Lab, checks: &[Check], only_build: bool) -> bool {
+    let started = Instant::now();
+    let mut summary = Summary::default();
+    let unbuilt = build(lab, checks, &mut summary);
+    if !only_build {
+        for check in checks {
+            say(&format!("{} ... ", check.name));
+            let begun = Instant::now();
+            let outcome = run_one(lab, check, &unbuilt);
+            let seconds = begun.elapsed().as_secs_f64();
+            match &outcome {
+                Outcome::Passed => say(&format!("ok ({seconds:.1} s)\n")),
+                Outcome::Failed => say(&format!("{}: FAILED ({seconds:.1} s)\n", check.name)),
+                Outcome::Skipped(missing) => say(&format!("skipped: {missing}\n")),
+            }
+            summary.add(&check.name, outcome);
+        }
+        if let Err(failure) = lab.end_cluster() {
+            say(&format!("stopping the last servers: {failure}\n"));
+            summary.add("stopping the last servers", Outcome::Failed);
+        }
+    }
+    say(&summary.text(started.elapsed().as_secs_f64()));
+    summary.is_good()
+}
+
+/// Builds each part whose tools are there; returns the parts that could not be built.
+fn build(lab: &Lab, checks: &[Check], summary: &mut Summary) -> BTreeSet<Part> {
+    let parts: BTreeSet<Part> = checks
+        .iter()
+        .filter(|check| missing(lab, check).is_none())
+        .flat_map(|check| check.parts.clone())
+        .collect();
+    let mut unbuilt = BTreeSet::new();
+    for part in parts {
+        let begun = Instant::now();
+        if let Err(failure) = lab.shop.build(part) {
+            let name = format!("build/{}", part.name());
+            say(&format!("{name} ... FAILED\n{failure}\n"));
+            summary.add(&name, Outcome::Failed);
+            unbuilt.insert(part);
+        } else if begun.elapsed() > Duration::from_millis(500) {
+            say(&format!("built {} ({:.1} s)\n", part.name(), begun.elapsed().as_secs_f64()));
+        }
+    }
+    unbuilt
+}
+
+fn missing(lab: &Lab, check: &Check) -> Option<String> {
+    let mut needed: Vec<_> = check.parts.iter().flat_map(|part| part.tools()).copied().collect();
+    needed.sort_unstable();
+    needed.dedup();
+    lab.shop.tools.missing(&needed)
+}
+
+fn run_one(lab: &mut Lab, check: &Check, unbuilt: &BTreeSet<Part>) -> Outcome {
+    if let Some(missing) = missing(lab, check) {
+        if env::var_os("CI").is_some_and(|ci| ci == "true") {
+            say(&format!("{missing}, and CI=true forbids a skip\n"));
+            return Outcome::Failed;
+        }
+        return Outcome::Skipped(missing);
+    }
+    let verdict = match check.parts.iter().find(|part| unbuilt.contains(part)) {
+        Some(part) => Err(drivers::not_built(*part)),
+        None => bounded(check.limit, || (check.body)(lab)),
+    };
+    match verdict {
+        Ok(()) => Outcome::Passed,
+        Err(failure) => {
+            say(&format!("\n{failure}\n"));
+            if let Some(cluster) = lab.cluster_at_hand() {
+                say(&cluster.tails());
+                say(&format!("  files: {}\n", cluster.dir.display()));
+            }
+            // The next check shall not inherit what this one has found or done.
+            lab.drop_cluster();
+            Outcome::Failed
+        }
+    }
+}
+
+/// Runs `body` on this thread; past `limit` every child is killed, which ends whatever waits for one.
+fn bounded(limit: Duration, body: impl FnOnce() -> Verdict) -> Verdict {
+    let (done, ended) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            say(&format!("\nnot finished within {} s: killing what it started\n", limit.as_secs()));
+            process::kill_all();
+            if ended.recv_timeout(LAST_GRACE) == Err(RecvTimeoutError::Timeout) {
+                say("\nstill not finished: giving up the whole run\n");
+                std::process::exit(1);
+            }
+        }
+    });
+    let verdict = body();
+    drop(done);
+    watch.join().expect("it does not panic");
+    verdict
+}
+
+/// Prints at once, also in the middle of a line. A reader that is gone is no reason to fail.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}

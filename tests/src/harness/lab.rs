@@ -1,0 +1,183 @@
+//! Where checks happen: the programs, the scratch directories, and the cluster at hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::cluster::{Cluster, Spec};
+use super::drivers::{Part, Workshop};
+use super::failure::{Failure, Trying, Verdict};
+use super::process;
+use super::servers::Maker;
+
+/// Beyond its own deadline a driver gets this long to end.
+const DRIVER_GRACE: Duration = Duration::from_secs(15);
+
+/// A client library with its drivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// rocketmq-client 5.5.0.
+    Java550,
+    /// rocketmq-client 4.9.8.
+    Java498,
+    /// rocketmq-client-go 2.1.2.
+    Go,
+}
+
+/// Where checks happen. One cluster is kept from check to check as long as it does well.
+pub struct Lab {
+    /// Sources and programs.
+    pub shop: Workshop,
+    /// Whose servers the suites are run against.
+    pub against: Maker,
+    /// Keep every scratch directory, not only those of failures.
+    pub keep: bool,
+    scratch: PathBuf,
+    serial: u32,
+    cluster: Option<Cluster>,
+}
+
+impl Lab {
+    /// A lab with an empty scratch directory on the disk that holds `target`.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn new(shop: Workshop, against: Maker, keep: bool) -> Verdict<Self> {
+        let runs = shop.root.join("target/interop/run");
+        let scratch = runs.join(std::process::id().to_string());
+        fs::create_dir_all(&scratch).trying(scratch.display().to_string())?;
+        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None })
+    }
+
+    /// The directory of this run.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// An empty directory of its own.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new_dir(&mut self, name: &str) -> Verdict<PathBuf> {
+        self.serial += 1;
+        let dir = self.scratch.join(format!("{:03}-{}", self.serial, name.replace('/', "-")));
+        fs::create_dir_all(&dir).trying(dir.display().to_string())?;
+        Ok(dir)
+    }
+
+    /// A running cluster like this: the one of the check before if it fits and is alive, else a new one.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn cluster(&mut self, spec: Spec) -> Verdict<&mut Cluster> {
+        let fits = self.cluster.as_mut().is_some_and(|have| have.spec == spec && have.is_alive());
+        if !fits {
+            self.end_cluster()?;
+            let dir = self.new_dir("cluster")?;
+            self.cluster = Some(Cluster::start(&self.shop, spec, &dir)?);
+        }
+        Ok(self.cluster.as_mut().expect("made above"))
+    }
+
+    /// The cluster of the last check, if there is one.
+    #[must_use]
+    pub fn cluster_at_hand(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Stops the cluster at hand and removes its files.
+    ///
+    /// # Errors
+    /// If a server did not end when asked.
+    pub fn end_cluster(&mut self) -> Verdict {
+        let Some(cluster) = self.cluster.take() else { return Ok(()) };
+        let dir = cluster.dir.clone();
+        cluster.stop()?;
+        if !self.keep {
+            drop(fs::remove_dir_all(dir));
+        }
+        Ok(())
+    }
+
+    /// Kills the cluster at hand and leaves its files to whoever looks into a failure.
+    pub fn drop_cluster(&mut self) {
+        self.cluster = None;
+    }
+
+    /// Runs one check of a client library against the cluster at hand and wants it to say `OK`.
+    ///
+    /// # Errors
+    /// What the driver printed, if it failed or did not end.
+    ///
+    /// # Panics
+    /// Without a cluster.
+    pub fn drive(&mut self, client: Client, check: &str, id: &str, options: &[&str]) -> Verdict {
+        let cluster = self.cluster.as_ref().expect("the check has asked for one");
+        let name = format!("{}-{check}", client.name());
+        let limit = Duration::from_secs(deadline(options)) + DRIVER_GRACE;
+        let mut command = self.driver(client, cluster, check, id);
+        command.args(options).current_dir(&cluster.dir);
+        let seen = process::run(&name, &mut command, &cluster.dir, limit)?;
+        let ok = format!("OK {check}");
+        if seen.status.success() && !seen.out.lines().any(|line| line == ok) {
+            return Err(Failure::Wrong(format!("{name} did not say {ok}:\n{}", seen.out)));
+        }
+        seen.clean(&name)?;
+        Ok(())
+    }
+
+    /// The command for one check, without options.
+    #[must_use]
+    pub fn driver(&self, client: Client, cluster: &Cluster, check: &str, id: &str) -> Command {
+        let mut command = match client {
+            Client::Java550 => self.java_driver(Part::Java550, &cluster.dir),
+            Client::Java498 => self.java_driver(Part::Java498, &cluster.dir),
+            Client::Go => Command::new(self.shop.built(Part::Go).join("interop")),
+        };
+        command.args([cluster.namesrv_address().as_str(), check, id]);
+        if client == Client::Go {
+            command.arg(format!("brokers={}", cluster.broker_addresses().join(",")));
+        }
+        command.env("HOME", &cluster.dir).env_remove("NAMESRV_ADDR");
+        command
+    }
+
+    fn java_driver(&self, part: Part, home: &Path) -> Command {
+        let built = self.shop.built(part);
+        let mut command = self.shop.java_command("-Xmx512m");
+        command.arg(format!("-Duser.home={}", home.display())).arg("-cp");
+        command.arg(format!("{0}/classes:{0}/lib/*", built.display()));
+        command.arg("turbopump.interop.Main").env_remove("JAVA_TOOL_OPTIONS");
+        command
+    }
+}
+
+impl Client {
+    /// The name in the names of checks.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Java550 => "java-5.5.0",
+            Self::Java498 => "java-4.9.8",
+            Self::Go => "go",
+        }
+    }
+
+    /// What must have been built to run it.
+    #[must_use]
+    pub fn part(self) -> Part {
+        match self {
+            Self::Java550 => Part::Java550,
+            Self::Java498 => Part::Java498,
+            Self::Go => Part::Go,
+        }
+    }
+}
+
+/// Seconds the driver gives itself.
+fn deadline(options: &[&str]) -> u64 {
+    let given = options.iter().find_map(|option| option.strip_prefix("deadline=")?.parse().ok());
+    given.unwrap_or(120)
+}

@@ -1,0 +1,16 @@
+//! What the interop suites stand on: programs built once, servers started on free ports with stores of
+//! their own, drivers run with a deadline, and a verdict for each check.
+
+pub mod check;
+pub mod cluster;
+pub mod drivers;
+pub mod failure;
+pub mod fingerprint;
+pub mod lab;
+pub mod options;
+pub mod ports;
+pub mod process;
+pub mod resident;
+pub mod servers;
+pub mod summary;
+pub mod tools;
