@@ -14,7 +14,7 @@ use remoting::header::route::{BrokerHeader, RegisterBrokerHeader};
 use remoting::{CommandRef, RequestCode, ResponseCode, ResponseHead};
 use runtime::Instant;
 use support::{Client, Place, Running, config, in_simulation, simulated};
-use transport::{Connection, Limits, Server, Service};
+use transport::{Connection, Limits, Serve, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PORTS: [u16; 2] = [9876, 9877];
@@ -30,7 +30,7 @@ struct Notes {
     is_mute: Cell<bool>,
 }
 
-impl Service for Notes {
+impl Serve for Notes {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
         match RequestCode::from_code(request.code) {
             Some(RequestCode::RegisterBroker) => self.registered(&request, &body),

@@ -30,6 +30,3 @@ pub use error::{BindError, CloseReason, ConnectError, RequestError};
 pub use limits::Limits;
 pub use serve::{NoRequests, Serve, not_supported};
 pub use server::Server;
-
-/// The former name of [`Serve`], until its last user has changed.
-pub use serve::Serve as Service;

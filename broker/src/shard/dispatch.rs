@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting::{CommandRef, RequestCode};
-use transport::{Connection, Service};
+use transport::{Connection, Serve};
 
 use super::{Shard, admin, clients, groups, locks, long_poll, offsets, pull, send, topics, view};
 
 /// The requests of a shard's connections.
 pub struct Requests(pub Rc<Shard>);
 
-impl Service for Requests {
+impl Serve for Requests {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
         dispatch(&self.0, connection, &request, body);
     }

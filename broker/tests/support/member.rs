@@ -11,7 +11,7 @@ use remoting::body::{
 };
 use remoting::fastjson::MessageQueue;
 use remoting::{Command, CommandRef, RequestCode};
-use transport::{Connection, Limits, Service, connect};
+use transport::{Connection, Limits, Serve, connect};
 
 use super::LIMIT;
 
@@ -27,7 +27,7 @@ pub struct Member {
 #[derive(Default)]
 pub struct Told(pub RefCell<Vec<String>>);
 
-impl Service for Told {
+impl Serve for Told {
     fn on_request(&self, _: &Connection, request: CommandRef<'_>, _: Bytes) {
         assert_eq!(request.code, RequestCode::NotifyConsumerIdsChanged.code());
         assert!(request.flag.is_oneway());
