@@ -42,16 +42,18 @@ fn the_index_describes_every_file() {
 
 fn files() -> BTreeSet<String> {
     let mut files = BTreeSet::new();
-    for folder in fs::read_dir(root()).unwrap() {
-        let folder = folder.unwrap().path();
-        if folder.is_dir() {
-            for file in fs::read_dir(&folder).unwrap() {
-                let path = file.unwrap().path();
-                files.insert(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
-            }
+    for folder in entries(&root()).into_iter().filter(|path| path.is_dir()) {
+        for path in entries(&folder) {
+            let file = path.strip_prefix(root()).expect("it was found below the root");
+            files.insert(file.to_str().expect("the recorder writes ASCII names").to_owned());
         }
     }
     files
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the fixtures are in the repository");
+    entries.map(|entry| entry.expect("a directory that can be read").path()).collect()
 }
 
 #[test]
