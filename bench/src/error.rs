@@ -93,9 +93,13 @@ pub enum BenchError {
     Signals(IoError),
 }
 
-/// The client lists what each NameServer said in lines of their own.
+/// What each NameServer said stands in lines of its own, and names the NameServer again.
 fn one_line(error: &ClientError) -> String {
-    let text = error.to_string();
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.join(" ")
+    match error {
+        ClientError::NoNameServerAnswered { tried } => {
+            let said: Vec<String> = tried.iter().map(|(_, error)| one_line(error)).collect();
+            said.join("; ")
+        }
+        error => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
 }

@@ -45,12 +45,12 @@ fn carry_out(mode: Mode) -> Result<Summary, BenchError> {
     let coordinator = runtime::start(spec, move || async move {
         let mut progress = None;
         let shows = stderr().is_terminal();
-        let mut on_second = |window: &bench::recorder::Window, executors: usize, warm_up: bool| {
+        let mut on_second = |window: &bench::recorder::Window, executors: usize| {
             if !shows {
                 return;
             }
             let progress = progress.get_or_insert_with(|| Progress::new(executors));
-            if let Some(line) = progress.line(window, warm_up) {
+            if let Some(line) = progress.line(window) {
                 drop(writeln!(stderr(), "{line}"));
             }
         };

@@ -140,6 +140,8 @@ pub struct Window {
     pub done: u64,
     /// Failures, and broken promises.
     pub errors: u64,
+    /// Whether it began in the warm-up.
+    pub warm_up: bool,
 }
 
 /// Counts for all lanes of one executor.
@@ -151,6 +153,8 @@ pub struct Recorder {
     fresh: Option<Latencies>,
     warm: Option<Latencies>,
     looked: (u64, u64),
+    /// When the last look was.
+    looked_at: Option<Instant>,
 }
 
 impl Recorder {
@@ -189,8 +193,23 @@ impl Recorder {
         }
     }
 
-    /// What happened since the last call.
-    pub fn window(&mut self) -> Window {
+    /// What happened since the last call, or since the beginning; `now` is the time of this one.
+    pub fn window(&mut self, schedule: &Schedule, now: Instant) -> Window {
+        let since = self.looked_at.replace(now).unwrap_or_else(|| schedule.begin());
+        let latencies = self.settle();
+        let errors = self.tally.failures.total() + self.tally.broken.total();
+        let (done_before, errors_before) = self.looked;
+        self.looked = (self.tally.done, errors);
+        Window {
+            latencies,
+            done: self.tally.done - done_before,
+            errors: errors - errors_before,
+            warm_up: since < schedule.measure_from(),
+        }
+    }
+
+    /// Moves the latencies since the last look to the sums; all of them, warm-up included.
+    fn settle(&mut self) -> Latencies {
         let mut latencies = latencies();
         for (part, measured) in [(&mut self.fresh, true), (&mut self.warm, false)] {
             let Some(part) = part else { continue };
@@ -200,16 +219,13 @@ impl Recorder {
             }
             part.reset();
         }
-        let errors = self.tally.failures.total() + self.tally.broken.total();
-        let (done_before, errors_before) = self.looked;
-        self.looked = (self.tally.done, errors);
-        Window { latencies, done: self.tally.done - done_before, errors: errors - errors_before }
+        latencies
     }
 
     /// The sums, with everything in them.
     #[must_use]
     pub fn into_tally(mut self) -> Tally {
-        self.window();
+        self.settle();
         self.tally
     }
 }
@@ -226,23 +242,24 @@ mod tests {
         let begin = runtime::now();
         let schedule = Schedule::new(begin, 10 * SECOND, Some(10 * SECOND));
         let mut recorder = Recorder::default();
-        let early = begin + SECOND;
+        let (early, late) = (begin + SECOND, begin + 15 * SECOND);
         recorder.acknowledged(&schedule, early, early + 500 * MILLI, 100);
         // Enqueued in the warm-up, acknowledged after it: a measured message without a measured latency.
         let edge = begin + 10 * SECOND - MILLI;
         recorder.acknowledged(&schedule, edge, edge + 2 * MILLI, 100);
-        let window = recorder.window();
+        let window = recorder.window(&schedule, edge);
         assert_eq!((window.done, window.latencies.len(), window.errors), (2, 2, 0));
+        assert!(window.warm_up && recorder.window(&schedule, late).warm_up);
 
-        let late = begin + 15 * SECOND;
         recorder.acknowledged(&schedule, late, late + 3 * MILLI, 100);
         // Enqueued in time, acknowledged in the drain: its latency must not get lost.
         let end = begin + 20 * SECOND;
         recorder.acknowledged(&schedule, end - MILLI, end + SECOND, 100);
         recorder.tally.failures.note(Some(2), "busy", 3);
-        let window = recorder.window();
+        let window = recorder.window(&schedule, end);
         assert_eq!((window.done, window.latencies.len(), window.errors), (2, 2, 3));
-        assert_eq!(recorder.window().done, 0);
+        assert!(!window.warm_up);
+        assert_eq!(recorder.window(&schedule, end).done, 0);
 
         let tally = recorder.into_tally();
         assert_eq!((tally.done, tally.measured, tally.measured_bytes), (4, 2, 200));

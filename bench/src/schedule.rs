@@ -21,6 +21,12 @@ impl Schedule {
         Schedule { begin, measure_from, end: measure.map(|time| measure_from + time) }
     }
 
+    /// When the warm-up begins.
+    #[must_use]
+    pub fn begin(&self) -> Instant {
+        self.begin
+    }
+
     /// When the measurement begins.
     #[must_use]
     pub fn measure_from(&self) -> Instant {

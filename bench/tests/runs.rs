@@ -44,7 +44,7 @@ where
 async fn run(fake: &Fake, line: &str) -> Result<Summary, BenchError> {
     let line = format!("mqbench {line} -t T -n {}", fake.addr());
     let mode = CommandLine::try_parse_from(line.split_whitespace()).expect("good flags").mode;
-    let outcome = bench::run::run(mode.clone(), None, &mut |_, _, _| {}).await?;
+    let outcome = bench::run::run(mode.clone(), None, &mut |_, _| {}).await?;
     Ok(Summary::new(&mode, outcome))
 }
 

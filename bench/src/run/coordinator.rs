@@ -38,8 +38,8 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// Told about each second of each executor: what happened, how many executors there are, whether it is warm-up.
-pub type OnSecond<'a> = &'a mut dyn FnMut(&Window, usize, bool);
+/// Told about each second of each executor: what happened, and how many executors there are.
+pub type OnSecond<'a> = &'a mut dyn FnMut(&Window, usize);
 
 /// Carries out a run from within an executor, which it leaves nearly idle; the load runs on executors of its own. A first
 /// signal ends the run in good order, a second one without waiting for what is in flight.
@@ -185,8 +185,7 @@ impl Crew {
             };
             match event {
                 Event::Second(window) => {
-                    let warm_up = runtime::now() < schedule.measure_from();
-                    on_second(&window, self.orders.borrow().len(), warm_up);
+                    on_second(&window, self.orders.borrow().len());
                 }
                 Event::Enough => self.tell(Order::Stop),
                 Event::Interrupted if interrupted => self.tell(Order::Abandon),

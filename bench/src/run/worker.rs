@@ -157,7 +157,7 @@ async fn seconds(stage: Rc<Stage>, events: MailboxSender<Event>) {
     loop {
         next += SECOND;
         runtime::sleep_until(next).await;
-        let window = stage.recorder().window();
+        let window = stage.recorder().window(&stage.schedule(), runtime::now());
         // A coordinator that is behind misses a second of progress and nothing else.
         drop(events.try_send(Event::Second(Box::new(window))));
     }
