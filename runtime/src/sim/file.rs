@@ -9,7 +9,7 @@ use super::disk::SharedInode;
 use super::inode::Inode;
 use super::seat::Seat;
 use super::trace::Mark;
-use super::world::World;
+use super::world::{Process, World};
 use crate::buffer::{BLOCK, Buffer, Slice};
 use crate::channel::oneshot;
 use crate::file::OpenMode;
@@ -17,6 +17,7 @@ use crate::file::OpenMode;
 pub(crate) struct SimFile {
     world: Rc<World>,
     inode: SharedInode,
+    process: Rc<Process>,
     writable: bool,
 }
 
@@ -25,20 +26,28 @@ impl SimFile {
         let create_new = mode == OpenMode::CreateNew;
         let inode = seat.disk_call(|disk| disk.open(path, create_new)).await?;
         let writable = mode != OpenMode::ReadOnly;
-        Ok(SimFile { world: seat.world.clone(), inode, writable })
+        let (world, process) = (seat.world.clone(), seat.process.clone());
+        Ok(SimFile { world, inode, process, writable })
     }
 
-    /// Changes the file after `delay`, whether or not anybody still waits for it: the kernel has been told.
+    /// Changes the file within `delay`, whether or not anybody still waits for it, and then tells that it is done. Only
+    /// the death of the process comes before: the kernel lets a process end, and its locks go, when nothing of it is in
+    /// flight any more. So a change that was begun has happened by then or never does, and never lands in a next life.
     async fn change<R: 'static>(
         &self,
         delay: Duration,
         change: impl FnOnce(&mut Inode, &World) -> R + 'static,
     ) -> R {
         let (done, result) = oneshot();
-        let (inode, world) = (self.inode.clone(), self.world.clone());
-        self.world.after(delay, move || {
+        let (inode, world, process) =
+            (self.inode.clone(), self.world.clone(), self.process.clone());
+        let until_told = self.world.share_of(delay);
+        self.world.after(delay - until_told, move || {
+            if process.crashed.get() {
+                return;
+            }
             let output = change(&mut inode.borrow_mut(), &world);
-            drop(done.send(output)); // nobody may be waiting
+            world.after(until_told, move || drop(done.send(output))); // nobody may be waiting
         });
         result.await.expect("the event happens unless the world ends, and then nobody waits")
     }

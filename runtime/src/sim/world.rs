@@ -175,6 +175,12 @@ impl World {
         Duration::from_nanos(nanos)
     }
 
+    /// Some part of `whole`, perhaps none of it.
+    pub(super) fn share_of(&self, whole: Duration) -> Duration {
+        let share: f64 = self.delay_rng.borrow_mut().random_range(0.0..1.0);
+        whole.mul_f64(share)
+    }
+
     // --- nodes
 
     pub(super) fn add_node(&self, name: &str, ip: Ipv4Addr) -> Rc<NodeState> {
