@@ -55,6 +55,8 @@ impl EntryDraft {
 pub(crate) struct Batch {
     /// Begins at a block boundary of the file; the first entry may begin later in that block.
     pub buf: Buffer,
+    /// Bytes of memory behind `buf`, of which it may use only a part.
+    pub memory: usize,
     /// Physical offset of the buffer's first byte.
     pub base: PhysicalOffset,
     /// Physical offset of the first entry.
@@ -77,6 +79,7 @@ impl Batch {
         let capacity = capacity.max(residue + first).next_multiple_of(BLOCK);
         Self {
             buf: runtime::buffer(capacity),
+            memory: capacity,
             base,
             start,
             end: residue,
@@ -154,7 +157,7 @@ impl Batch {
         let capacity = len.next_power_of_two().min(self.segment_end).next_multiple_of(BLOCK);
         let mut larger = runtime::buffer(capacity);
         larger[..self.end].copy_from_slice(&self.buf[..self.end]);
-        self.buf = larger;
+        (self.buf, self.memory) = (larger, capacity);
     }
 
     /// Ends the batch at a block boundary.
@@ -237,7 +240,7 @@ impl Builder {
             }
             len += draft.encoded_len();
         }
-        self.admit(len)?;
+        self.admit(len, self.max_request)?;
         for draft in drafts {
             self.push_record(draft);
         }
@@ -290,7 +293,7 @@ impl Builder {
 
     fn push_entry(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<(), AppendError> {
         let len = parts.iter().map(|part| part.len()).sum();
-        self.admit(len)?;
+        self.admit(len, self.max_request.max(MAX_BATCH))?;
         let before = self.room_for(entry_len(len), entry_len(len)).len();
         let batch = self.open.as_mut().expect("room was made");
         let mut at = batch.begin(kind, len).at + ENTRY_HEADER_LEN;
@@ -303,9 +306,9 @@ impl Builder {
     }
 
     /// Refuses what is too large, and everything while too much waits.
-    fn admit(&self, len: usize) -> Result<(), AppendError> {
-        if len > self.max_request {
-            return Err(AppendError::TooLarge { len, max: self.max_request });
+    fn admit(&self, len: usize, largest: usize) -> Result<(), AppendError> {
+        if len > largest {
+            return Err(AppendError::TooLarge { len, max: largest });
         }
         let (queued, max) = (self.queued, self.max_queued);
         // An empty queue takes whatever one request may have.

@@ -104,8 +104,10 @@ pub(crate) enum BadEntry {
     Offset { found: u64 },
     #[error("the entry has index {found}, {expected} was expected")]
     Index { found: u64, expected: u64 },
-    #[error("the entry's length of {0} bytes leads out of its segment")]
+    #[error("the entry says it has {0} bytes, more than an entry can have here")]
     Length(u64),
+    #[error("the entry is of generation {found}, the one before it of {least}")]
+    Generation { found: u64, least: u64 },
     #[error("chained CRC-32C is {found:#010x}, the entry says {expected:#010x}")]
     Chain { found: u32, expected: u32 },
     #[error("the local part's CRC does not match")]

@@ -64,6 +64,16 @@ pub enum OpenError {
         /// Bytes it must have.
         smallest: u64,
     },
+    /// The largest request is larger than an entry can be.
+    #[error(
+        "requests of up to {request} bytes are not possible, {max} are the most. Lower maxMessageSize"
+    )]
+    RequestSize {
+        /// As configured, in bytes.
+        request: usize,
+        /// Bytes it may have.
+        max: usize,
+    },
     /// The vote is unreadable in both slots.
     #[error(
         "{file}: neither slot can be read, so what this node promised is unknown. The store is left as it is; \

@@ -81,12 +81,19 @@ pub(crate) struct Index {
     topics: Topics,
     runs: HashMap<QueueKey, Vec<Run>>,
     segments: BTreeMap<PhysicalOffset, SegmentIndex>,
+    /// Bytes of the largest record there ever was.
+    largest: u32,
 }
 
 impl Index {
     pub(crate) fn new(segment_size: u64) -> Self {
         let (topics, runs, segments) = (Topics::default(), HashMap::new(), BTreeMap::new());
-        Self { segment_size, topics, runs, segments }
+        Self { segment_size, topics, runs, segments, largest: 0 }
+    }
+
+    /// Bytes that no record in the log exceeds.
+    pub(crate) fn largest_record(&self) -> u32 {
+        self.largest
     }
 
     pub(crate) fn topics(&self) -> &Topics {
@@ -130,6 +137,7 @@ impl Index {
         }
         let at = u32::try_from(physical.since(base)).expect("segments are below 4 GiB");
         let size = u32::try_from(record.bytes().len()).expect("a record fits into a segment");
+        self.largest = self.largest.max(size);
         let tag_hash = record.tag_hash();
         units.push(Packed { at, size, tag_hash });
         let topic = self.topics.name(name).expect("it was just counted");

@@ -40,5 +40,5 @@ pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError};
 pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId};
 pub use index::{Boundary, QueueRange, Unit};
-pub use options::{Flush, MAX_BATCH, Options};
+pub use options::{Flush, LARGEST_REQUEST, MAX_BATCH, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};

@@ -1,5 +1,6 @@
 //! Opening a directory as a store: everything that is settled before the log is read.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use model::{LogIndex, PhysicalOffset, Term};
@@ -9,7 +10,7 @@ use runtime::{BLOCK, File, OpenMode, fs};
 use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
-use crate::options::Options;
+use crate::options::{LARGEST_REQUEST, Options};
 use crate::provision::{self, Spares};
 use crate::segment::{self, Segment, SegmentHeader};
 use crate::vote::{self, Vote, VoteFile};
@@ -22,7 +23,14 @@ pub(crate) struct Opened {
     pub log: Log,
     pub vote: VoteFile,
     pub spare: bool,
-    pub lock: DirLock,
+    pub locks: Locks,
+}
+
+/// What keeps others out. The log's directory has a lock of its own where it lies elsewhere: another
+/// store may name the same one.
+pub(crate) struct Locks {
+    _store: DirLock,
+    _log: Option<DirLock>,
 }
 
 /// The chain that the first entry of a store continues: another store's entries never fit.
@@ -32,11 +40,11 @@ fn first_chain(store: StoreId) -> u32 {
 
 /// Opens the store in `options.dir`, or makes one if there is nothing.
 pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
-    check_segment_size(options)?;
-    fs::create_dir_all(&options.dir).await?;
+    check_sizes(options)?;
     refuse_foreign(options).await?;
-    fs::create_dir_all(&options.log_dir).await?;
-    let lock = fs::lock_exclusive(options.dir.join(LOCK)).await?;
+    make_dir(&options.dir).await?;
+    make_dir(&options.log_dir).await?;
+    let locks = lock(options).await?;
     let identity = match Identity::load(&options.dir).await? {
         Some(identity) => identity,
         None => create(options).await?,
@@ -46,10 +54,50 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     let vote = VoteFile::open(&options.dir).await?;
     let spare = provision::has_spare(&options.log_dir, options.segment_size).await?;
     let log = Log::new(options.log_dir.clone(), options.segment_size, segments);
-    Ok(Opened { identity, log, vote, spare, lock })
+    Ok(Opened { identity, log, vote, spare, locks })
 }
 
-fn check_segment_size(options: &Options) -> Result<(), OpenError> {
+async fn lock(options: &Options) -> Result<Locks, OpenError> {
+    let store = fs::lock_exclusive(options.dir.join(LOCK)).await?;
+    let elsewhere = !options.log_dir.starts_with(&options.dir);
+    let log = match elsewhere {
+        true => Some(fs::lock_exclusive(options.log_dir.join(LOCK)).await?),
+        false => None,
+    };
+    Ok(Locks { _store: store, _log: log })
+}
+
+/// The directory that names `path`.
+fn parent_of(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// Creates a directory and its missing parents, durably: a power cut must not take the names on the
+/// way to a store that has acknowledged messages.
+async fn make_dir(path: &Path) -> Result<(), OpenError> {
+    let mut missing = Vec::new();
+    let mut next = Some(path);
+    while let Some(dir) = next.filter(|dir| !dir.as_os_str().is_empty()) {
+        if fs::exists(dir).await? {
+            break;
+        }
+        missing.push(dir);
+        next = dir.parent();
+    }
+    fs::create_dir_all(path).await?;
+    for dir in missing {
+        if let Some(parent) = parent_of(dir) {
+            fs::sync_dir(parent).await?;
+        }
+    }
+    Ok(())
+}
+
+fn check_sizes(options: &Options) -> Result<(), OpenError> {
+    if options.max_request > LARGEST_REQUEST {
+        return Err(OpenError::RequestSize { request: options.max_request, max: LARGEST_REQUEST });
+    }
     let (size, smallest) = (options.segment_size, options.smallest_segment());
     let possible =
         size >= smallest && size.is_multiple_of(BLOCK as u64) && u32::try_from(size).is_ok();
@@ -73,10 +121,13 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
             || identity::is_leftover(name)
             || log_name.is_some_and(|log| log == name)
     };
-    refuse_others(&options.dir, ours).await?;
+    if fs::exists(&options.dir).await? {
+        refuse_others(&options.dir, ours).await?;
+    }
     if fs::exists(&options.log_dir).await? {
         let ours = |name: &str| {
-            name == provision::SPARE
+            name == LOCK
+                || name == provision::SPARE
                 || name == provision::UNREADY
                 || segment::base_of(name) == Some(PhysicalOffset(0))
         };
@@ -96,8 +147,41 @@ async fn refuse_others(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Op
     Err(OpenError::Foreign { dir: dir.to_owned(), found: other.name.clone(), hint })
 }
 
+/// Without an identity a first segment may be replaced only if a creation that did not finish left it.
+/// One with anything behind its header is somebody's log: of another store, of Apache RocketMQ, or of
+/// this one, whose identity was lost.
+async fn refuse_log_of_others(options: &Options) -> Result<(), OpenError> {
+    let refuse = |found: &Path| OpenError::Identity {
+        file: options.dir.join(identity::FILE),
+        why: format!("it is missing, but {} belongs to a store that was in use", found.display()),
+        remedy: "restore it from a copy, set storePathRootDir to where it is, or choose an empty directory",
+    };
+    let vote = options.dir.join(vote::FILE);
+    if fs::exists(&vote).await? {
+        let left = VoteFile::open(&options.dir).await;
+        if left.is_ok_and(|left| left.vote().generation > 0) {
+            return Err(refuse(&vote));
+        }
+    }
+    let first = options.log_dir.join(segment::name(PhysicalOffset(0)));
+    if fs::exists(&first).await? {
+        let file = File::open(&first, OpenMode::ReadOnly).await?;
+        let bytes = file.read_at(0, 2 * BLOCK).await?;
+        file.close().await?;
+        let blank = bytes.len() == 2 * BLOCK && bytes[BLOCK..].iter().all(|byte| *byte == 0);
+        if !blank || SegmentHeader::decode(&bytes).is_err() {
+            return Err(refuse(&first));
+        }
+    }
+    Ok(())
+}
+
 /// Makes a store. The identity comes last: until it is there the directory counts as empty.
 async fn create(options: &Options) -> Result<Identity, OpenError> {
+    refuse_log_of_others(options).await?;
+    for dir in [&options.dir, &options.log_dir] {
+        sync_name(dir).await?;
+    }
     let identity = Identity::new(options);
     let first = options.log_dir.join(segment::name(PhysicalOffset(0)));
     if fs::exists(&first).await? {
@@ -123,6 +207,18 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
     VoteFile::create(&options.dir, vote).await?;
     identity.create(&options.dir).await?;
     Ok(identity)
+}
+
+/// Makes the name of a directory durable that an earlier creation, which did not finish, may have made.
+async fn sync_name(dir: &Path) -> Result<(), OpenError> {
+    let Some(parent) = parent_of(dir) else {
+        return Ok(());
+    };
+    match fs::sync_dir(parent).await {
+        // Where we may not even look we have made no names.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        synced => Ok(synced?),
+    }
 }
 
 /// Opens the segments, oldest first, and checks that they are this store's and follow each other.

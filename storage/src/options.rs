@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime::BLOCK;
+use runtime::buffer::BUFFER_MAX;
 
-use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
+use crate::entry::entry_len;
 
 /// The most bytes of records that share one write, unless a single request is larger. Beyond it a
 /// larger write only makes everybody wait longer.
@@ -14,6 +15,17 @@ pub const MAX_BATCH: usize = 1024 * 1024;
 /// A segment holds at least this many of the largest entries, so that the rest left over at its end
 /// stays small.
 pub(crate) const LARGEST_ENTRIES_A_SEGMENT: u64 = 4;
+
+/// The most that [`Options::max_request`] may be: an entry is read and written in one piece.
+pub const LARGEST_REQUEST: usize = 256 * 1024 * 1024;
+const _: () = assert!(MAX_BATCH <= LARGEST_REQUEST && LARGEST_REQUEST <= BUFFER_MAX / 2);
+
+/// Bytes that no entry in a segment of this size exceeds, whatever the options were when it was
+/// written.
+pub(crate) fn largest_entry_in(segment_size: u64) -> u64 {
+    let by_segment = (segment_size - BLOCK as u64) / LARGEST_ENTRIES_A_SEGMENT;
+    by_segment.min(entry_len(LARGEST_REQUEST) as u64)
+}
 
 /// When an append counts as committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +55,8 @@ pub struct Options {
     pub tail_budget: usize,
     /// Bytes that may wait for the writer before appends are refused as busy.
     pub max_queued: usize,
-    /// The largest request, in bytes of encoded records.
+    /// The largest request, in bytes of encoded records; at most [`LARGEST_REQUEST`]. Commands may
+    /// always have [`MAX_BATCH`].
     pub max_request: usize,
     /// This shard's number.
     pub shard: u32,
@@ -54,8 +67,7 @@ pub struct Options {
 impl Options {
     /// Bytes of the largest entry.
     pub(crate) fn largest_entry(&self) -> u64 {
-        let payload = self.max_request.max(MAX_BATCH).next_multiple_of(ENTRY_ALIGN);
-        (ENTRY_HEADER_LEN + payload) as u64
+        entry_len(self.max_request.clamp(MAX_BATCH, LARGEST_REQUEST)) as u64
     }
 
     /// The smallest segment that goes with the other options, in bytes.

@@ -98,8 +98,10 @@ impl Store {
             Err(model::RecordError::Short { needed, .. }) if needed > begin.len() => needed,
             Err(why) => return Err(ReadError::NoRecord { offset, why }),
         };
-        if len as u64 > u64::from(in_segment) {
-            let why = model::RecordError::Short { needed: len, available: in_segment as usize };
+        // Bytes that only look like a record may claim any length; no more is read than a record has.
+        let most = in_segment.min(self.inner.index.borrow().largest_record());
+        if len as u64 > u64::from(most) {
+            let why = model::RecordError::Short { needed: len, available: most as usize };
             return Err(ReadError::NoRecord { offset, why });
         }
         let len = u32::try_from(len).expect("a record is within its segment");

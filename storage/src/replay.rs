@@ -16,6 +16,7 @@ use crate::entry::{
 };
 use crate::error::{DamageError, StoreError};
 use crate::log::Log;
+use crate::options::largest_entry_in;
 use crate::segment::Segment;
 use crate::vote::Vote;
 
@@ -41,6 +42,8 @@ pub(crate) struct Replay {
     pub index: LogIndex,
     pub chain: u32,
     pub timestamp: UnixMillis,
+    /// Of the newest entry read: generations never fall along a log.
+    pub generation: u64,
 }
 
 /// The last bytes read.
@@ -108,6 +111,7 @@ impl Replay {
             index,
             chain,
             timestamp: UnixMillis(0),
+            generation: 0,
             segment,
             window: Window::default(),
         }
@@ -143,8 +147,8 @@ impl Replay {
     async fn read(&mut self) -> Result<Found, IoError> {
         let offset = self.offset;
         let header = self.window.read(&self.segment, offset, ENTRY_HEADER_LEN).await?;
-        let replicated = match self.check_header(&header) {
-            Ok(replicated) => replicated,
+        let (replicated, local) = match self.check_header(&header) {
+            Ok(parts) => parts,
             Err(bad) => return Ok(Found::Bad(bad)),
         };
         let len = ENTRY_HEADER_LEN + replicated.payload_len as usize;
@@ -157,12 +161,13 @@ impl Replay {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
+        self.generation = local.generation;
         Ok(Found::Entry(Entry { header: replicated, payload }))
     }
 
-    fn check_header(&self, header: &[u8]) -> Result<Replicated, BadEntry> {
+    fn check_header(&self, header: &[u8]) -> Result<(Replicated, Local), BadEntry> {
         let replicated = Replicated::decode(header)?;
-        Local::decode(header)?;
+        let local = Local::decode(header)?;
         let (found, expected) = (replicated.index.0, self.index.0);
         if replicated.offset != self.offset {
             return Err(BadEntry::Offset { found: replicated.offset.0 });
@@ -170,11 +175,19 @@ impl Replay {
         if found != expected {
             return Err(BadEntry::Index { found, expected });
         }
+        // What a cut has left behind may follow whole and continue the chain, if the entry that now
+        // stands before it is the same as then.
+        let (found, least) = (local.generation, self.generation);
+        if found < least {
+            return Err(BadEntry::Generation { found, least });
+        }
+        // Before the chain is checked the length is anybody's; it must not make us read gigabytes.
         let len = entry_len(replicated.payload_len as usize) as u64;
-        if len > self.segment.end().since(self.offset) {
+        let left = self.segment.end().since(self.offset);
+        if len > left.min(largest_entry_in(self.log.segment_size)) {
             return Err(BadEntry::Length(len));
         }
-        Ok(replicated)
+        Ok((replicated, local))
     }
 
     /// Goes on in the next segment. It was made only after everything before it was durable, so it
@@ -205,6 +218,8 @@ impl Replay {
         let mut at = self.offset;
         while at < self.segment.end() {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;
+            let left = self.segment.end().since(at);
+            assert!(bytes.len() as u64 == left.min(WINDOW as u64), "segments keep their size");
             if let Some(witness) = find_witness(&bytes, at, self.offset, self.vote.generation) {
                 let evidence =
                     format!("the intact entry at offset {witness} says that it was durable");
@@ -259,7 +274,7 @@ impl Replay {
 }
 
 /// The first entry in `bytes` (which begin at `at`) that proves that `offset` was durable in this
-/// generation.
+/// generation or a later one.
 fn find_witness(
     bytes: &[u8],
     at: PhysicalOffset,
@@ -276,7 +291,8 @@ fn find_witness(
         let local = Local::decode(header).ok()?;
         let here = at.plus(from as u64);
         let witness = replicated.offset == here
-            && local.generation == generation
+            // A later one tells that the newest vote was lost; it is a witness all the same.
+            && local.generation >= generation
             && local.durable_through > offset;
         witness.then_some(here)
     })

@@ -18,6 +18,8 @@ use crate::segment::{Segment, SegmentHeader};
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub buf: Rc<Buffer>,
+    /// Bytes of memory behind `buf`.
+    pub memory: usize,
     pub base: PhysicalOffset,
     pub start: PhysicalOffset,
     pub end: PhysicalOffset,
@@ -75,13 +77,13 @@ impl Replicator for Standalone {
         let begin_of_last = batch.end / runtime::BLOCK * runtime::BLOCK;
         self.last_block.clear();
         self.last_block.extend_from_slice(&batch.buf[begin_of_last..batch.end]);
-        let buf = Rc::new(batch.buf);
+        let (buf, memory) = (Rc::new(batch.buf), batch.memory);
         segment.write(&buf, base).await?;
         if self.flush == Flush::Sync {
             segment.file.sync().await?;
             self.durable.set(end);
         }
-        Ok(Committed { buf, base, start, end, entries })
+        Ok(Committed { buf, memory, base, start, end, entries })
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
-use runtime::fs::DirLock;
 use runtime::{IoError, Slice, Task};
 
 use crate::batch::Builder;
@@ -15,7 +14,7 @@ use crate::error::{AppendError, OpenError, StoreError};
 use crate::identity::StoreId;
 use crate::index::{Index, QueueRange};
 use crate::log::Log;
-use crate::open;
+use crate::open::{self, Locks};
 use crate::options::Options;
 use crate::tail::Tail;
 use crate::topics::Topics;
@@ -59,7 +58,7 @@ pub(crate) struct Inner {
     pub ended: Flag,
     /// Why the background flush failed, for the writer to tell.
     pub flush_failure: RefCell<Option<IoError>>,
-    _lock: DirLock,
+    _locks: Locks,
 }
 
 /// Counted by the writer.
@@ -244,7 +243,7 @@ impl Store {
             wake: Notify::new(),
             ended: Flag::new(),
             flush_failure: RefCell::new(None),
-            _lock: opened.lock,
+            _locks: opened.locks,
             options,
         });
         let (sender, receiver) = mpsc(MAX_EVENTS);

@@ -9,14 +9,17 @@ use std::rc::Rc;
 use model::PhysicalOffset;
 use runtime::{Buffer, Slice};
 
+/// A written buffer.
 #[derive(Debug)]
-struct Part {
+pub(crate) struct Part {
     /// Physical offset of the buffer's first byte.
-    base: PhysicalOffset,
+    pub base: PhysicalOffset,
     /// Physical offset of the first entry that this part holds.
-    start: PhysicalOffset,
-    end: PhysicalOffset,
-    buf: Rc<Buffer>,
+    pub start: PhysicalOffset,
+    pub end: PhysicalOffset,
+    pub buf: Rc<Buffer>,
+    /// Bytes of memory behind `buf`: what the budget is charged.
+    pub memory: usize,
 }
 
 /// Written buffers, oldest first.
@@ -32,21 +35,19 @@ impl Tail {
         Self { parts: VecDeque::new(), bytes: 0, budget }
     }
 
-    /// Adds a written buffer whose entries are `start..end`; the oldest go when the budget is used up.
-    pub(crate) fn push(
-        &mut self,
-        buf: Rc<Buffer>,
-        base: PhysicalOffset,
-        start: PhysicalOffset,
-        end: PhysicalOffset,
-    ) {
-        let in_order = self.parts.back().is_none_or(|last| last.end <= start);
-        assert!(in_order && base <= start && start < end, "the tail grows at its end");
-        self.bytes += buf.len();
-        self.parts.push_back(Part { base, start, end, buf });
+    /// Adds a written buffer; the oldest go when the budget is used up, but never the newest.
+    pub(crate) fn push(&mut self, part: Part) {
+        let in_order = self.parts.back().is_none_or(|last| last.end <= part.start);
+        assert!(
+            in_order && part.base <= part.start && part.start < part.end,
+            "it grows at its end"
+        );
+        assert!(part.memory >= part.buf.len(), "a buffer has memory for all of it");
+        self.bytes += part.memory;
+        self.parts.push_back(part);
         while self.bytes > self.budget && self.parts.len() > 1 {
             let oldest = self.parts.pop_front().expect("there are two at least");
-            self.bytes -= oldest.buf.len();
+            self.bytes -= oldest.memory;
         }
     }
 
@@ -60,5 +61,24 @@ impl Tail {
         }
         let at = usize::try_from(offset.since(part.base)).ok()?;
         Some(Slice::new(Rc::clone(&part.buf), at..at + len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_counts_memory_and_not_what_is_used_of_it() {
+        let mut tail = Tail::new(64 * 1024);
+        for at in 0..10 {
+            let mut buf = runtime::buffer(16 * 1024);
+            buf.shrink_to(4096);
+            let base = PhysicalOffset(at * 4096);
+            let (start, end) = (base, base.plus(4096));
+            tail.push(Part { base, start, end, buf: Rc::new(buf), memory: 16 * 1024 });
+        }
+        let kept = (0..10).filter(|at| tail.find(PhysicalOffset(at * 4096), 100).is_some());
+        assert_eq!(kept.collect::<Vec<_>>(), [6, 7, 8, 9]);
     }
 }

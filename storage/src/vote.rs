@@ -106,17 +106,21 @@ impl VoteFile {
         Ok(made)
     }
 
-    /// Opens the file and takes the newer of the intact slots.
+    /// Opens the file and takes the newer of the intact slots. Where the other one is neither intact
+    /// nor blank it may have been newer, so nothing is said to have been stopped in order.
     pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
         let path: PathBuf = dir.join(FILE);
         let file = File::open(&path, OpenMode::ReadWrite).await?;
         let mut newest: Option<(u64, Vote)> = None;
+        let mut doubtful = false;
         for slot in 0..SLOTS {
             let bytes = file.read_at(slot * BLOCK as u64, BLOCK).await?;
             let found = Vote::decode(&bytes);
+            doubtful |= found.is_none() && bytes.iter().any(|byte| *byte != 0);
             newest = found.into_iter().chain(newest).max_by_key(|(sequence, _)| *sequence);
         }
-        let (sequence, vote) = newest.ok_or(OpenError::Vote { file: path })?;
+        let (sequence, mut vote) = newest.ok_or(OpenError::Vote { file: path })?;
+        vote.clean &= !doubtful;
         Ok(Self { file, sequence, vote })
     }
 

@@ -18,6 +18,7 @@ use crate::provision::Spares;
 use crate::replay::{Entry, Replay};
 use crate::replicate::{Committed, Replicator, Standalone};
 use crate::store::{Applied, AppliedRecord, Event, Inner, Phase, Recovery, What};
+use crate::tail::Part;
 use crate::topics::Topics;
 use crate::vote::{Vote, VoteFile};
 
@@ -81,7 +82,8 @@ async fn recover(
     let (entries, records) = hand_out(inner, &mut replay, events).await?;
     let last_block = replay.last_block().await?;
     replay.cut(&last_block).await?;
-    let (generation, end) = (before.generation + 1, replay.offset);
+    let generation = before.generation.max(replay.generation) + 1;
+    let end = replay.offset;
     vote.store(Vote { generation, idle_mark: end, clean: false, ..before }).await?;
     let topics = inner.index.borrow().topics().clone();
     let new = replay.index == LogIndex(0);
@@ -179,8 +181,8 @@ async fn publish(
     committed: Committed,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
-    let Committed { buf, base, start, end, entries } = committed;
-    inner.tail.borrow_mut().push(Rc::clone(&buf), base, start, end);
+    let Committed { buf, memory, base, start, end, entries } = committed;
+    inner.tail.borrow_mut().push(Part { buf: Rc::clone(&buf), memory, base, start, end });
     assert!(inner.committed.get() <= start, "what is committed stays committed");
     inner.committed.set(end);
     for placed in entries {

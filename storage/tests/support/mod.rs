@@ -75,15 +75,24 @@ fn fresh_dir(name: &str) -> PathBuf {
     dir
 }
 
+/// The file of the first segment.
+pub fn first_segment(dir: &Path) -> PathBuf {
+    dir.join("log").join(format!("{:020}", 0))
+}
+
 /// Changes a byte of the first segment at `offset`, behind the store's back.
 pub async fn damage(dir: &Path, offset: u64) {
-    let path = dir.join("log").join(format!("{:020}", 0));
-    let file = File::open(&path, OpenMode::ReadWrite).await.expect("the first segment");
+    alter(&first_segment(dir), offset, 1, |byte| byte[0] ^= 0x40).await;
+}
+
+/// Changes `len` bytes, within one block, of a file.
+pub async fn alter(path: &Path, offset: u64, len: usize, change: impl FnOnce(&mut [u8])) {
+    let file = File::open(path, OpenMode::ReadWrite).await.expect("the file");
     let block = offset / BLOCK as u64 * BLOCK as u64;
     let bytes = file.read_at(block, BLOCK).await.expect("readable");
     let mut copy = file.buffer(BLOCK);
     copy.copy_from_slice(&bytes);
-    copy[(offset - block) as usize] ^= 0x40;
+    change(&mut copy[(offset - block) as usize..][..len]);
     file.write_at(&Rc::new(copy), block).await.expect("writable");
     file.sync().await.expect("flushable");
     file.close().await.expect("closable");

@@ -1,0 +1,99 @@
+//! Whose directory it is: creation replaces nothing that was in use, and one store has one owner.
+
+mod support;
+
+use std::path::Path;
+
+use model::{PhysicalOffset, QueueId};
+use storage::{CommandKind, LARGEST_REQUEST, OpenError, Options, ReadError};
+use support::{draft, everywhere, open, options, try_open};
+
+async fn a_used_store(options: Options) -> u64 {
+    let mut opened = open(options).await;
+    opened.store.append_create_topic("T", 1, b"").expect("room");
+    opened.store.append_message(&draft("T", QueueId(0), b"kept")).expect("room");
+    let offset = opened.collect(1).await[0].physical.0;
+    opened.stop().await;
+    offset
+}
+
+async fn refused(options: Options) -> OpenError {
+    try_open(options).await.err().expect("refused")
+}
+
+async fn rename(from: &Path, to: &Path) {
+    runtime::fs::rename(from, to).await.expect("writable");
+}
+
+#[test]
+fn a_store_that_lost_its_identity_is_not_made_anew() {
+    everywhere("no-identity", |dir| async move {
+        let offset = a_used_store(options(&dir)).await;
+        let (identity, vote) = (dir.with_extension("identity"), dir.with_extension("vote"));
+        rename(&dir.join("store"), &identity).await;
+        let error = refused(options(&dir)).await;
+        assert!(matches!(error, OpenError::Identity { .. }), "{error}");
+        // The log alone is reason enough.
+        rename(&dir.join("vote"), &vote).await;
+        let error = refused(options(&dir)).await;
+        assert!(matches!(error, OpenError::Identity { .. }), "{error}");
+        assert!(error.to_string().contains("00000000000000000000"), "{error}");
+        rename(&vote, &dir.join("vote")).await;
+        rename(&identity, &dir.join("store")).await;
+        let opened = open(options(&dir)).await;
+        opened.store.record_at(PhysicalOffset(offset)).await.expect("it is still there");
+        opened.stop().await;
+    });
+}
+
+#[test]
+fn the_log_of_another_store_is_left_alone() {
+    everywhere("log-elsewhere", |dir| async move {
+        let at = |name: &str| {
+            let store = dir.join(name);
+            Options { log_dir: dir.join("the-log"), ..options(&store) }
+        };
+        let first = open(at("a")).await;
+        let error = refused(at("b")).await;
+        assert!(matches!(error, OpenError::Locked(_)), "{error}");
+        first.stop().await;
+        let offset = a_used_store(at("a")).await;
+        let error = refused(at("b")).await;
+        assert!(matches!(error, OpenError::Identity { .. }), "{error}");
+        let opened = open(at("a")).await;
+        opened.store.record_at(PhysicalOffset(offset)).await.expect("it is still there");
+        opened.stop().await;
+    });
+}
+
+#[test]
+fn commands_fit_however_small_messages_must_be() {
+    everywhere("small-requests", |dir| async move {
+        let small = Options { max_request: 16, ..options(&dir) };
+        let mut opened = open(small.clone()).await;
+        opened.store.append_create_topic("T", 1, &[7; 1_000]).expect("room");
+        opened.store.append_command(CommandKind(1), &[7; 100_000]).expect("room");
+        opened.drain_some().await;
+        opened.stop().await;
+        assert!(!open(small.clone()).await.recovery.new);
+        let large = Options { max_request: LARGEST_REQUEST + 1, ..small };
+        assert!(matches!(refused(large).await, OpenError::RequestSize { .. }));
+    });
+}
+
+#[test]
+fn what_only_looks_like_a_record_is_not_read() {
+    everywhere("forged", |dir| async move {
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        let mut body = vec![0; 200];
+        body[..4].copy_from_slice(&3_000_000_u32.to_be_bytes());
+        body[4..8].copy_from_slice(&0xDAA3_20A7_u32.to_be_bytes());
+        opened.store.append_message(&draft("T", QueueId(0), &body)).expect("room");
+        let record = opened.collect(1).await.remove(0);
+        // A record with IPv4 hosts has 88 bytes before its body.
+        let forged = opened.store.record_at(record.physical.plus(88)).await;
+        assert!(matches!(forged, Err(ReadError::NoRecord { .. })), "{forged:?}");
+        opened.stop().await;
+    });
+}

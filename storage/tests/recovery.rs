@@ -1,0 +1,143 @@
+//! Damage that a start must see for what it is, on the simulated and on the real disk.
+
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use model::QueueId;
+use storage::{Event, StoreError};
+use support::{Opened, alter, body, draft, first_segment, open, options, over_a_crash, try_open};
+
+const BLOCK: u64 = 4096;
+/// Bytes of an entry's header: its record begins behind it.
+const HEADER: u64 = 88;
+
+/// Sends messages one by one, each in an entry of its own; the offsets of their entries.
+async fn send(opened: &mut Opened, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    let mut entries = Vec::new();
+    for i in numbers {
+        opened.store.append_message(&draft("T", QueueId(0), &body(i))).expect("room");
+        entries.push(opened.collect(1).await[0].physical.0 - HEADER);
+    }
+    entries
+}
+
+async fn abandon(opened: Opened) {
+    drop(opened);
+    runtime::yield_now().await;
+}
+
+async fn new_store(dir: &Path, count: u64) -> (Opened, Vec<u64>) {
+    let mut opened = open(options(dir)).await;
+    opened.store.append_create_topic("T", 1, b"").expect("room");
+    let entries = send(&mut opened, 0..count).await;
+    (opened, entries)
+}
+
+/// Gives the entry at `offset` another generation, as `docs/format/log.md` lays it down.
+async fn set_generation(dir: &Path, offset: u64, generation: u64) {
+    let mut header = read(dir, offset, HEADER).await;
+    header[64..72].copy_from_slice(&generation.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[4..8]), &header[60..88]);
+    header[56..60].copy_from_slice(&crc.to_le_bytes());
+    for (byte, at) in header.iter().zip(offset..) {
+        alter(&first_segment(dir), at, 1, |old| old[0] = *byte).await;
+    }
+}
+
+async fn read(dir: &Path, offset: u64, len: u64) -> Vec<u8> {
+    let path = first_segment(dir);
+    let file = runtime::File::open(&path, runtime::OpenMode::ReadOnly).await.expect("readable");
+    let bytes = file.read_at(offset, len as usize).await.expect("readable").to_vec();
+    file.close().await.expect("closable");
+    bytes
+}
+
+async fn write_blocks(dir: &Path, offset: u64, bytes: &[u8]) {
+    for (block, at) in bytes.chunks(BLOCK as usize).zip((offset..).step_by(BLOCK as usize)) {
+        alter(&first_segment(dir), at, block.len(), |old| old.copy_from_slice(block)).await;
+    }
+}
+
+#[test]
+fn what_was_cut_does_not_come_back_behind_the_same_entry() {
+    over_a_crash(
+        "generations",
+        |dir| async move {
+            let (opened, entries) = new_store(&dir, 10).await;
+            abandon(opened).await;
+            entries
+        },
+        |dir: PathBuf, entries: Vec<u64>| async move {
+            let begin = entries[8] / BLOCK * BLOCK;
+            let before = read(&dir, begin, 8 * BLOCK).await;
+            // The last two entries are lost in a tear; the first life of the last is still on the disk.
+            for entry in &entries[8..] {
+                alter(&first_segment(&dir), *entry, 1, |byte| byte[0] ^= 1).await;
+            }
+            let opened = open(options(&dir)).await;
+            assert_eq!(opened.recovery.records, 8);
+            abandon(opened).await;
+            // The very same message is appended again, and nothing behind it is written.
+            write_blocks(&dir, begin, &before).await;
+            set_generation(&dir, entries[8], 2).await;
+            let opened = open(options(&dir)).await;
+            assert_eq!(opened.recovery.records, 9, "an entry of an older life was served");
+            opened.stop().await;
+        },
+    );
+}
+
+#[test]
+fn a_lost_vote_does_not_hide_damage() {
+    over_a_crash(
+        "lost-vote",
+        |dir| async move {
+            let (opened, _) = new_store(&dir, 10).await;
+            opened.stop().await;
+            let mut opened = open(options(&dir)).await;
+            assert!(opened.recovery.clean);
+            let entries = send(&mut opened, 10..20).await;
+            abandon(opened).await;
+            entries
+        },
+        |dir: PathBuf, entries: Vec<u64>| async move {
+            // Votes so far: made, started, stopped, started. What is left says: stopped in order.
+            alter(&dir.join("vote"), 20, 1, |byte| byte[0] ^= 1).await;
+            alter(&first_segment(&dir), entries[0] + 100, 1, |byte| byte[0] ^= 1).await;
+            let (store, mut events) = try_open(options(&dir)).await.expect("one slot is intact");
+            let error = loop {
+                match events.next().await {
+                    Event::Committed(_) => {}
+                    Event::Failed(error) => break error,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let StoreError::Damage(found) = &error else { panic!("{error}") };
+            assert_eq!(found.offset.0, entries[0]);
+            store.stop().await;
+        },
+    );
+}
+
+#[test]
+fn a_lost_vote_alone_costs_nothing() {
+    over_a_crash(
+        "vote-alone",
+        |dir| async move {
+            let (opened, _) = new_store(&dir, 10).await;
+            opened.stop().await;
+        },
+        |dir: PathBuf, ()| async move {
+            alter(&dir.join("vote"), BLOCK + 20, 1, |byte| byte[0] ^= 1).await;
+            let mut opened = open(options(&dir)).await;
+            assert!(!opened.recovery.clean);
+            assert_eq!(opened.recovery.records, 10);
+            send(&mut opened, 10..20).await;
+            opened.stop().await;
+            assert_eq!(open(options(&dir)).await.recovery.records, 20);
+        },
+    );
+}
