@@ -119,6 +119,18 @@ impl Cluster {
         format!("127.0.0.1:{}", self.namesrv_plan.port)
     }
 
+    /// Port of the NameServer.
+    #[must_use]
+    pub fn namesrv_port(&self) -> u16 {
+        self.namesrv_plan.port
+    }
+
+    /// Port of the broker's first shard.
+    #[must_use]
+    pub fn broker_port(&self) -> u16 {
+        self.broker_plan.port
+    }
+
     /// `host:port` of each shard.
     #[must_use]
     pub fn broker_addresses(&self) -> Vec<String> {

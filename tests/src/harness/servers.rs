@@ -26,7 +26,7 @@ pub const CLUSTER_NAME: &str = "DefaultCluster";
 const STRIDE: u16 = 10;
 
 /// What a JVM from 17 on must be told so that Apache's servers may look into it.
-const OPENS: [&str; 4] = ["java.lang", "java.nio", "java.util", "sun.nio.ch"];
+pub const OPENS: [&str; 4] = ["java.lang", "java.nio", "java.util", "sun.nio.ch"];
 
 /// A server: everything it takes to start it again with the same port and store.
 #[derive(Debug)]

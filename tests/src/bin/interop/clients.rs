@@ -10,7 +10,7 @@ const DRIVER: &str = "deadline=120";
 const LIMIT: u64 = 240;
 
 /// What the 5.5.0 drivers check, besides the two of all clients.
-const JAVA: [&str; 15] = [
+pub const JAVA: [&str; 15] = [
     "batch",
     "oneway",
     "async",

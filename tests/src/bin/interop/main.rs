@@ -24,7 +24,11 @@ use tests::harness::servers::Maker;
 use tests::harness::tools::Tools;
 
 mod clients;
+mod kill9;
+mod mqadmin;
 mod runner;
+mod shards2;
+mod swap;
 
 fn main() -> ExitCode {
     let options = match Options::parse(env::args().skip(1)) {
@@ -65,7 +69,12 @@ fn main() -> ExitCode {
 /// Every check, in the order in which they run.
 fn all(against: Maker) -> Vec<Check> {
     let mut checks = clients::checks(against);
-    let _ = &mut checks;
+    checks.extend(mqadmin::checks(against));
+    checks.extend(kill9::checks(against));
+    if against == Maker::Ours {
+        checks.extend(shards2::checks());
+        checks.extend(swap::checks());
+    }
     checks
 }
 

@@ -1,0 +1,44 @@
+//! Suite `mqadmin`: Apache's own command line tool, one check a command.
+
+use tests::harness::check::Check;
+use tests::harness::cluster::Spec;
+use tests::harness::drivers::Part;
+use tests::harness::failure::Verdict;
+use tests::harness::lab::Lab;
+use tests::harness::servers::Maker;
+
+mod brokers;
+mod messages;
+mod tool;
+mod topics;
+
+const LIMIT: u64 = 300;
+
+type Command = fn(&mut Lab, Spec) -> Verdict;
+
+const COMMANDS: [(&str, Command); 11] = [
+    ("clusterList", brokers::cluster_list),
+    ("brokerStatus", brokers::broker_status),
+    ("topicList", topics::topic_list),
+    ("topicStatus", topics::topic_status),
+    ("topicRoute", topics::topic_route),
+    ("updateTopic", topics::update_topic),
+    ("deleteTopic", topics::delete_topic),
+    ("consumerProgress", messages::consumer_progress),
+    ("queryMsgById", messages::query_by_id),
+    ("sendMessage", messages::send_message),
+    ("consumeMessage", messages::consume_message),
+];
+
+/// The suite.
+pub fn checks(against: Maker) -> Vec<Check> {
+    COMMANDS
+        .into_iter()
+        .map(|(name, command)| {
+            let parts = [Part::Apache, Part::Java550];
+            Check::new(format!("mqadmin/{name}"), against, &parts, LIMIT, move |lab| {
+                command(lab, Spec::of(against))
+            })
+        })
+        .collect()
+}

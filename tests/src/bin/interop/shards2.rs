@@ -1,0 +1,54 @@
+//! Suite `shards2`: a broker of two shards, seen by clients as two broker names.
+
+use std::collections::BTreeSet;
+
+use tests::harness::check::Check;
+use tests::harness::cluster::Spec;
+use tests::harness::failure::{Verdict, expect};
+use tests::harness::lab::{Client, Lab};
+use tests::harness::resident;
+use tests::harness::servers::Maker;
+
+use crate::clients;
+
+const LIMIT: u64 = 240;
+const SPEC: Spec = Spec { namesrv: Maker::Ours, broker: Maker::Ours, shards: 2 };
+
+/// The suite. Apache's broker has no shards.
+pub fn checks() -> Vec<Check> {
+    let part = Client::Java550.part();
+    let mut checks: Vec<Check> = ["order", "tags"]
+        .into_iter()
+        .chain(clients::JAVA)
+        .chain(["twonames"])
+        .map(|name| {
+            Check::new(format!("shards2/{name}"), Maker::Ours, &[part], LIMIT, move |lab| {
+                lab.cluster(SPEC)?;
+                lab.drive(Client::Java550, name, "shards2", &[])
+            })
+        })
+        .collect();
+    checks.push(Check::new("shards2/offsets", Maker::Ours, &[part], LIMIT, |lab| {
+        lab.cluster(SPEC)?;
+        clients::restarted(lab, SPEC)
+    }));
+    checks.push(Check::new("shards2/pinned", Maker::Ours, &[], LIMIT, pinned));
+    checks
+}
+
+/// Each shard's executor thread may run on one core only, and no two on the same.
+fn pinned(lab: &mut Lab) -> Verdict {
+    let threads = resident::threads(lab.cluster(SPEC)?.broker_pid())?;
+    let mut cores = BTreeSet::new();
+    for shard in 0..SPEC.shards {
+        let name = format!("shard-{shard}");
+        let named: Vec<_> = threads.iter().filter(|thread| thread.name == name).collect();
+        let is_one = |cores: &str| cores.parse::<u32>().is_ok();
+        let fits = matches!(&named[..], [thread] if is_one(&thread.cores));
+        expect(fits, || format!("one thread {name} on one core; saw {named:?} among {threads:?}"))?;
+        cores.insert(named[0].cores.clone());
+    }
+    expect(cores.len() == usize::from(SPEC.shards), || {
+        format!("a core for each shard; saw {cores:?} in {threads:?}")
+    })
+}
