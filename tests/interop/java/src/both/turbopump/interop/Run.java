@@ -49,7 +49,7 @@ public final class Run {
     synchronized void fail(String what) {
         failures++;
         if (failures <= MAX_FAILURES_PRINTED) {
-            System.out.println("FAIL " + check + ": " + what);
+            System.out.println("FAIL " + check + ": " + what.replaceAll("\\s*\n\\s*", " "));
         } else if (failures == MAX_FAILURES_PRINTED + 1) {
             System.out.println("FAIL " + check + ": further failures not printed");
         }

@@ -5,7 +5,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
@@ -21,6 +23,7 @@ final class ReceiptLoop {
     private static final int MAX_BODY = 2_000;
     private static final int SEND_TIMEOUT_MILLIS = 2_000;
     private static final int PAUSE_MILLIS = 20;
+    private static final int START_SECONDS = 30;
 
     private final Run run;
     private final DefaultMQProducer producer;
@@ -34,7 +37,22 @@ final class ReceiptLoop {
         this.run = run;
         producer = run.producer();
         producer.setSendMsgTimeout(SEND_TIMEOUT_MILLIS);
-        queues = run.createTopic(producer, run.name("t"));
+        queues = createTopic();
+    }
+
+    /** A broker may be dead already when this begins. */
+    private List<MessageQueue> createTopic() throws Exception {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+        while (true) {
+            try {
+                return run.createTopic(producer, run.name("t"));
+            } catch (MQClientException e) {
+                if (System.nanoTime() > end) {
+                    throw e;
+                }
+                Thread.sleep(PAUSE_MILLIS);
+            }
+        }
     }
 
     static void check(Run run) throws Exception {
