@@ -37,6 +37,10 @@ pub const MAX_WAITING_DISK_READS: usize = 4096;
 pub const OFFSETS_EVERY: Duration = Duration::from_secs(1);
 /// The most offsets in one command to the log.
 pub const MAX_OFFSETS_A_COMMAND: usize = 4096;
+/// The longest command of offsets, bytes; a store takes commands of 1 MiB whatever its configuration.
+pub const MAX_OFFSETS_COMMAND: usize = 256 * 1024;
+/// The most consumer offsets (group × topic × queue) of a shard.
+pub const MAX_OFFSETS: usize = 10_000_000;
 /// The most consumer offsets (group × topic × queue) that wait for the log; further ones are refused.
 pub const MAX_PENDING_OFFSETS: usize = 262_144;
 
@@ -58,7 +62,11 @@ pub const MAX_GROUPS_A_CLIENT: usize = 4096;
 pub const MAX_SUBSCRIPTIONS: usize = 4096;
 /// The most memberships of clients in groups of a shard.
 pub const MAX_MEMBERSHIPS: usize = 500_000;
-/// The longest subscription expression, client id or group name that a heartbeat may bring, bytes.
+/// The longest client id, bytes. RocketMQ has no limit; its own are about 40 long.
+pub const MAX_CLIENT_ID: usize = 1024;
+/// The longest name of a producer group, or of a group that locks queues, bytes (RocketMQ's clients: 255).
+pub const MAX_GROUP_NAME: usize = 255;
+/// The longest subscription to one topic that a heartbeat may bring, bytes.
 pub const MAX_HEARTBEAT_TEXT: usize = 64 * 1024;
 /// Changes of a group within this time are told to its members together.
 pub const NOTIFY_EVERY: Duration = Duration::from_millis(100);

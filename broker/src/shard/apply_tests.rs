@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::{Settings, Source};
+use model::{Draft, QueueId, QueueOffset, UnixMillis};
 use remoting::command::EncodeExt;
 use remoting::header::pull::{PullHeader, pull_flag};
 use remoting::header::send::SendHeader;
-use remoting::{Command, RequestCode};
+use remoting::{Command, CommandRef, Flags, Language, RequestCode};
 use runtime::sim::Simulation;
 use runtime::{IoError, IoOp, Task};
-use storage::Store;
+use storage::{AppendError, Store};
 use transport::{Connection, Limits, NoRequests, Server, connect};
 
 use super::*;
 use crate::config::{Config, KEYS, Surroundings};
+use crate::shard::clients;
 use crate::shard::commands::TopicConfig;
 use crate::shard::dispatch::Requests;
 use crate::shard::identity::Identity;
@@ -43,6 +45,7 @@ impl Stalled {
             ("storePathRootDir", "/store"),
             ("maxMessageSize", "1MiB"),
             ("mappedFileSizeCommitLog", "16MiB"),
+            ("maxQueuedBytes", "16MiB"),
         ] {
             settings.set(&source, key, value).expect("a key and its value");
         }
@@ -116,6 +119,39 @@ impl Stalled {
         self.ask(RequestCode::SendMessageV2, &header, b"x")
     }
 
+    /// Appends messages until the log takes not even a short one.
+    fn fill(&self) {
+        let body = vec![7; 1 << 20];
+        let mut len = body.len();
+        while len > 0 {
+            match self.shard.store.append_message(&self.draft(&body[..len])) {
+                Ok(()) => {
+                    let message = Completion::OnewayMessage(runtime::now());
+                    self.shard.completions.borrow_mut().push(message);
+                }
+                Err(AppendError::Busy { .. }) => len /= 2,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn draft<'a>(&self, body: &'a [u8]) -> Draft<'a> {
+        Draft {
+            topic: "T",
+            queue_id: QueueId(0),
+            flag: 0,
+            sys_flag: 0,
+            born_time: UnixMillis(1),
+            born_host: self.client.local(),
+            store_host: self.shard.identity.address,
+            reconsume_times: 0,
+            prepared_offset: 0,
+            body,
+            properties: b"",
+            more_properties: b"",
+        }
+    }
+
     fn pull(&self) -> Task<Command> {
         let header = PullHeader {
             consumer_group: "G",
@@ -171,5 +207,51 @@ fn a_failed_log_is_told_and_reads_go_on() {
         assert!(remark.contains("its log has failed, messages can only be read"), "{remark}");
         let answer = stalled.pull().await;
         assert_eq!((answer.code, answer.remark.as_deref()), (0, Some("FOUND")));
+    });
+}
+
+#[test]
+fn the_last_offsets_wait_for_a_busy_log() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let shard = Rc::clone(&stalled.shard);
+        let group = "G".repeat(120);
+        stalled.fill();
+        offsets::note(&shard, &group, "T", 0, 5).expect("there is such a queue");
+        offsets::propose(&shard, None);
+        assert_eq!(shard.offsets.borrow().pending(), 1, "the log is busy");
+
+        let all = Rc::clone(&shard);
+        let all = runtime::spawn(async move { offsets::propose_all(&all).await });
+        while shard.offsets.borrow().pending() > 0 || !shard.completions.borrow().is_empty() {
+            stalled.apply_one().await;
+        }
+        all.await;
+        let committed = shard.offsets.borrow().find(&group, "T", QueueId(0));
+        assert_eq!(committed, Some(QueueOffset(5)));
+    });
+}
+
+#[test]
+fn a_busy_log_shuts_no_consumer_out() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let shard = &stalled.shard;
+        let group = "G".repeat(120);
+        stalled.fill();
+        let request = CommandRef {
+            code: RequestCode::HeartBeat.code(),
+            flag: Flags::REQUEST,
+            opaque: 1,
+            version: 0,
+            language: Language::default(),
+            remark: None,
+            ext: remoting::ExtRef::new(),
+        };
+        let beat = format!(r#"{{"clientID":"c","consumerDataSet":[{{"groupName":"{group}"}}]}}"#);
+        clients::heartbeat(shard, &stalled.client, &request, Bytes::from(beat));
+        assert!(shard.groups.borrow().find(&group).is_none(), "the log is busy");
+        let members = shard.clients.borrow().consumers(&group).map(|group| group.ids().len());
+        assert_eq!(members, Some(1));
     });
 }

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use model::{QueueId, QueueOffset};
 
 use super::commands::{ConsumerOffsets, OffsetUpdate};
-use crate::limits::{MAX_OFFSETS_A_COMMAND, MAX_PENDING_OFFSETS};
+use crate::limits::{MAX_OFFSETS, MAX_OFFSETS_A_COMMAND, MAX_OFFSETS_COMMAND, MAX_PENDING_OFFSETS};
+
+/// Bytes of a command that one group and topic take beside their names, at most.
+const UPDATE_BYTES: usize = 64;
+/// Bytes of a command that one queue takes.
+const QUEUE_BYTES: usize = 16;
 
 type Queues = BTreeMap<u32, u64>;
 type ByTopic = BTreeMap<String, Queues>;
@@ -20,35 +25,51 @@ type Pending = BTreeMap<String, ByTopic>;
 #[derive(Debug, Default)]
 pub struct OffsetTable {
     applied: HashMap<String, ByTopic>,
+    applied_len: usize,
     pending: Pending,
     pending_len: usize,
     /// Commands that are in the log but not applied.
     under_way: usize,
 }
 
-/// More offsets wait for the log than may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyPending;
+/// Why an offset is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotNoted {
+    /// More wait for the log than may.
+    #[error(
+        "[OVERLOAD]broker busy, {MAX_PENDING_OFFSETS} consumer offsets wait for the log; commit later"
+    )]
+    Pending,
+    /// The shard keeps as many as it may, and this queue is new to the group.
+    #[error(
+        "{MAX_OFFSETS} consumer offsets are kept, which is the limit; delete groups that are not used any more, with their offsets"
+    )]
+    Kept,
+}
 
 impl OffsetTable {
     /// Notes a group's new offset, to be proposed later. A smaller one than before is taken as well:
     /// that is how consumers and tools go back.
     ///
     /// # Errors
-    /// [`TooManyPending`] when the log has not taken any for long.
+    /// [`NotNoted`]: the log has not taken any for long, or there are too many.
     pub fn note(
         &mut self,
         group: &str,
         topic: &str,
         queue: QueueId,
         offset: QueueOffset,
-    ) -> Result<(), TooManyPending> {
+    ) -> Result<(), NotNoted> {
         if let Some(waiting) = find_mut(&mut self.pending, group, topic, queue) {
             *waiting = offset.0;
             return Ok(());
         }
         if self.pending_len >= MAX_PENDING_OFFSETS {
-            return Err(TooManyPending);
+            return Err(NotNoted::Pending);
+        }
+        let kept = self.applied_len + self.pending_len;
+        if kept >= MAX_OFFSETS && self.find(group, topic, queue).is_none() {
+            return Err(NotNoted::Kept);
         }
         pending_mut(&mut self.pending, group, topic).insert(queue.0, offset.0);
         self.pending_len += 1;
@@ -85,6 +106,12 @@ impl OffsetTable {
         self.pending.contains_key(group)
     }
 
+    /// Offsets that wait to be proposed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending_len
+    }
+
     /// Whether offsets are in the log but not applied.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
@@ -99,30 +126,16 @@ impl OffsetTable {
             Some(group) => self.pending.remove_entry(group).into_iter().collect(),
             None => std::mem::take(&mut self.pending).into_iter().collect(),
         };
-        let mut commands = Vec::new();
-        let (mut open, mut len) = (ConsumerOffsets::default(), 0);
+        let mut commands = Commands::default();
         for (group, topics) in taken {
             for (topic, queues) in topics {
                 self.pending_len -= queues.len();
-                let mut queues = queues.into_iter().peekable();
-                while queues.peek().is_some() {
-                    let room = MAX_OFFSETS_A_COMMAND - len;
-                    let part: Vec<(u32, u64)> = queues.by_ref().take(room).collect();
-                    len += part.len();
-                    let (group, topic) = (group.clone(), topic.clone());
-                    open.updates.push(OffsetUpdate { group, topic, queues: part });
-                    if len == MAX_OFFSETS_A_COMMAND {
-                        commands.push(std::mem::take(&mut open));
-                        len = 0;
-                    }
-                }
+                commands.add(&group, &topic, queues);
             }
         }
-        if len > 0 {
-            commands.push(open);
-        }
         assert!(group.is_some() || self.pending_len == 0, "all were taken");
-        commands
+        commands.close();
+        commands.done
     }
 
     /// A command was appended.
@@ -157,29 +170,67 @@ impl OffsetTable {
         }
         for update in command.updates.into_iter().filter(|update| exists(&update.topic)) {
             let topics = self.applied.entry(update.group).or_default();
-            topics.entry(update.topic).or_default().extend(update.queues);
+            let queues = topics.entry(update.topic).or_default();
+            let before = queues.len();
+            queues.extend(update.queues);
+            self.applied_len += queues.len() - before;
         }
     }
 
     /// A topic was deleted: its offsets go, those not proposed too.
     pub fn topic_deleted(&mut self, topic: &str) {
-        self.applied.retain(|_, topics| {
-            topics.remove(topic);
+        let drop_from = |topics: &mut ByTopic, dropped: &mut usize| {
+            *dropped += topics.remove(topic).map_or(0, |queues| queues.len());
             !topics.is_empty()
-        });
-        let mut dropped = 0;
-        self.pending.retain(|_, topics| {
-            dropped += topics.remove(topic).map_or(0, |queues| queues.len());
-            !topics.is_empty()
-        });
-        self.pending_len -= dropped;
+        };
+        let (mut applied, mut pending) = (0, 0);
+        self.applied.retain(|_, topics| drop_from(topics, &mut applied));
+        self.pending.retain(|_, topics| drop_from(topics, &mut pending));
+        self.applied_len -= applied;
+        self.pending_len -= pending;
     }
 
     /// A group was deleted with its offsets.
     pub fn group_deleted(&mut self, group: &str) {
-        self.applied.remove(group);
-        if let Some(topics) = self.pending.remove(group) {
-            self.pending_len -= topics.values().map(Queues::len).sum::<usize>();
+        let len = |topics: ByTopic| topics.values().map(Queues::len).sum::<usize>();
+        self.applied_len -= self.applied.remove(group).map_or(0, len);
+        self.pending_len -= self.pending.remove(group).map_or(0, len);
+    }
+}
+
+/// Offsets on their way into commands, none of which is larger than the limits say.
+#[derive(Default)]
+struct Commands {
+    done: Vec<ConsumerOffsets>,
+    open: ConsumerOffsets,
+    offsets: usize,
+    bytes: usize,
+}
+
+impl Commands {
+    fn add(&mut self, group: &str, topic: &str, queues: Queues) {
+        let names = group.len() + topic.len() + UPDATE_BYTES;
+        let mut queues = queues.into_iter().peekable();
+        while queues.peek().is_some() {
+            let full = self.offsets >= MAX_OFFSETS_A_COMMAND;
+            if full || self.bytes + names + QUEUE_BYTES > MAX_OFFSETS_COMMAND {
+                self.close();
+            }
+            let room = MAX_OFFSETS_COMMAND.saturating_sub(self.bytes + names) / QUEUE_BYTES;
+            // Names are short; whatever they are, each command has one offset at least.
+            let room = room.min(MAX_OFFSETS_A_COMMAND - self.offsets).max(1);
+            let part: Vec<(u32, u64)> = queues.by_ref().take(room).collect();
+            self.offsets += part.len();
+            self.bytes += names + part.len() * QUEUE_BYTES;
+            let (group, topic) = (group.to_owned(), topic.to_owned());
+            self.open.updates.push(OffsetUpdate { group, topic, queues: part });
+        }
+    }
+
+    fn close(&mut self) {
+        if self.offsets > 0 {
+            self.done.push(std::mem::take(&mut self.open));
+            (self.offsets, self.bytes) = (0, 0);
         }
     }
 }
@@ -268,6 +319,43 @@ mod tests {
     }
 
     #[test]
+    fn a_command_with_long_names_has_a_limit_too() {
+        let mut table = OffsetTable::default();
+        for number in 0..MAX_OFFSETS_A_COMMAND {
+            let group = format!("{number:0>120}");
+            table.note(&group, &"T".repeat(127), Q, QueueOffset(1)).expect("there is room");
+        }
+        let commands = table.take(None);
+        assert!(commands.len() > 1);
+        for command in &commands {
+            let bytes = command.to_bytes().len();
+            assert!(bytes <= MAX_OFFSETS_COMMAND, "{bytes}");
+        }
+        let offsets = commands.iter().flat_map(|command| &command.updates);
+        assert_eq!(offsets.map(|update| update.queues.len()).sum::<usize>(), MAX_OFFSETS_A_COMMAND);
+    }
+
+    #[test]
+    fn kept_offsets_are_counted_and_bounded() {
+        let mut table = OffsetTable::default();
+        for (group, queue) in [("G", 0), ("G", 1), ("H", 0)] {
+            note(&mut table, group, queue, 5);
+        }
+        commit(&mut table, None);
+        note(&mut table, "G", 0, 6);
+        commit(&mut table, None);
+        assert_eq!(table.applied_len, 3);
+        table.group_deleted("G");
+        assert_eq!(table.applied_len, 1);
+        table.applied_len = MAX_OFFSETS;
+        note(&mut table, "H", 0, 7);
+        assert_eq!(table.note("H", "T", QueueId(1), QueueOffset(1)), Err(NotNoted::Kept));
+        table.applied_len = 1;
+        table.topic_deleted("T");
+        assert_eq!((table.applied_len, table.pending()), (0, 0));
+    }
+
+    #[test]
     fn what_was_not_appended_waits_on_behind_newer_ones() {
         let mut table = OffsetTable::default();
         note(&mut table, "G", 0, 5);
@@ -316,7 +404,7 @@ mod tests {
         let mut table = OffsetTable::default();
         let many = u32::try_from(MAX_PENDING_OFFSETS).expect("a small number");
         (0..many).for_each(|queue| note(&mut table, "G", queue, 1));
-        assert_eq!(table.note("G", "T", QueueId(many), QueueOffset(1)), Err(TooManyPending));
+        assert_eq!(table.note("G", "T", QueueId(many), QueueOffset(1)), Err(NotNoted::Pending));
         note(&mut table, "G", 0, 2);
     }
 }

@@ -12,6 +12,7 @@ use model::{QueueId, QueueOffset};
 use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, QueryOffsetHeader, UpdateOffsetHeader};
 use remoting::{CommandRef, ResponseCode};
+use runtime::channel::oneshot;
 use transport::Connection;
 
 use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
@@ -21,8 +22,8 @@ use super::reply::{Caller, Refusal};
 use super::{Phase, Shard};
 use crate::limits::{OFFSETS_EVERY, YOUNG_QUEUE};
 
+use super::offset_table::NotNoted;
 pub use super::offset_table::OffsetTable as Offsets;
-use super::offset_table::TooManyPending;
 
 /// A question for a consumer offset that waits for updates under way.
 pub struct OffsetQuestion {
@@ -90,6 +91,14 @@ pub fn query(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
     let pending = shard.offsets.borrow().has_pending(&question.group);
     if pending {
         propose(shard, Some(&question.group));
+        // What the group has told would not be in the answer.
+        if shard.phase.get() == Phase::Serving
+            && shard.offsets.borrow().has_pending(&question.group)
+        {
+            let remark =
+                "[OVERLOAD]broker busy, the log does not take the group's offsets now; ask again";
+            return Refusal::new(ResponseCode::SystemBusy, remark).send(&question.caller);
+        }
     }
     if shard.offsets.borrow().is_under_way() {
         shard.afterwards(Afterwards::Offset(question));
@@ -152,10 +161,12 @@ pub fn note(
         .ok_or_else(|| parameter("QueueId", queue.into()))?;
     let offset = u64::try_from(offset).map_err(|_| parameter("Offset", offset))?;
     let noted = shard.offsets.borrow_mut().note(group, topic, queue, QueueOffset(offset));
-    noted.map_err(|TooManyPending| {
-        let remark =
-            "[OVERLOAD]broker busy, too many consumer offsets wait for the log; commit later";
-        Refusal::new(ResponseCode::SystemBusy, remark)
+    noted.map_err(|error| {
+        let code = match error {
+            NotNoted::Pending => ResponseCode::SystemBusy,
+            NotNoted::Kept => ResponseCode::SystemError,
+        };
+        Refusal::new(code, error.to_string())
     })
 }
 
@@ -173,6 +184,27 @@ pub fn propose(shard: &Shard, group: Option<&str>) {
                 shard.offsets.borrow_mut().put_back(command);
             }
         }
+    }
+}
+
+/// Proposes all pending offsets, and waits for the log while it is busy: for a graceful stop, after which nobody
+/// would commit them again. Returns early only when the log has failed.
+pub async fn propose_all(shard: &Rc<Shard>) {
+    loop {
+        propose(shard, None);
+        let left = shard.offsets.borrow().pending();
+        if left == 0 {
+            return;
+        }
+        if shard.phase.get() == Phase::Failed || shard.completions.borrow().is_empty() {
+            let shard = &shard.identity.name;
+            tracing::warn!(%shard, left, "the log does not take the last consumer offsets: some messages may come again");
+            return;
+        }
+        let (done, committed) = oneshot();
+        shard.afterwards(Afterwards::Wake(done));
+        // An error means that the log failed, which the next round sees.
+        let (Ok(()) | Err(_)) = committed.await;
     }
 }
 

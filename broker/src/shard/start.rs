@@ -176,7 +176,7 @@ async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>) {
     register::unregister(shard).await;
     server.shutdown(DRAIN).await;
     drop(tasks);
-    offsets::propose(shard, None);
+    offsets::propose_all(shard).await;
     shard.store.stop().await;
 }
 

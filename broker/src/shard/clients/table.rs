@@ -15,7 +15,7 @@ use runtime::Instant;
 use transport::{Connection, ConnectionId};
 
 use super::super::subscription::Subscription;
-use crate::limits::MAX_MEMBERSHIPS;
+use crate::limits::{MAX_GROUPS_A_CLIENT, MAX_MEMBERSHIPS};
 
 /// A client program, as it presents itself.
 #[derive(Clone, Debug)]
@@ -128,12 +128,26 @@ struct Joined {
     consumers: BTreeSet<String>,
 }
 
-/// The shard holds as many memberships as it may.
+impl Joined {
+    fn len(&self) -> usize {
+        self.producers.len() + self.consumers.len()
+    }
+}
+
+/// Why a client does not become a member of one more group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there are {MAX_MEMBERSHIPS} memberships of clients in groups already, more are not possible"
-)]
-pub struct Full;
+pub enum Full {
+    /// The shard holds as many memberships as it may.
+    #[error(
+        "there are {MAX_MEMBERSHIPS} memberships of clients in groups already, more are not possible"
+    )]
+    Shard,
+    /// The client is in as many groups as it may be.
+    #[error(
+        "the client is in {MAX_GROUPS_A_CLIENT} groups already; leave some, or use one more client"
+    )]
+    Client,
+}
 
 impl Clients {
     /// A heartbeat of a producer.
@@ -142,18 +156,25 @@ impl Clients {
     /// [`Full`]; a producer that is known already is never refused.
     pub fn producer_seen(&mut self, group: &str, client: Client) -> Result<(), Full> {
         let id = client.connection.id();
-        let members = self.producers.entry(group.to_owned()).or_default();
-        let known = members.contains_key(&id);
-        if !known && self.memberships >= MAX_MEMBERSHIPS {
-            if members.is_empty() {
-                self.producers.remove(group);
-            }
-            return Err(Full);
+        let known = self.producers.get(group).is_some_and(|members| members.contains_key(&id));
+        if !known {
+            self.check_room(id)?;
         }
-        members.insert(id, client);
+        self.producers.entry(group.to_owned()).or_default().insert(id, client);
         if !known {
             self.memberships += 1;
             self.joined.entry(id).or_default().producers.insert(group.to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, id: ConnectionId) -> Result<(), Full> {
+        let in_groups = self.joined.get(&id).map_or(0, Joined::len);
+        if in_groups >= MAX_GROUPS_A_CLIENT {
+            return Err(Full::Client);
+        }
+        if self.memberships >= MAX_MEMBERSHIPS {
+            return Err(Full::Shard);
         }
         Ok(())
     }
@@ -173,9 +194,7 @@ impl Clients {
         let id = client.connection.id();
         let known = self.consumers.get(group).is_some_and(|group| group.members.contains_key(&id));
         if !known {
-            if self.memberships >= MAX_MEMBERSHIPS {
-                return Err(Full);
-            }
+            self.check_room(id)?;
             self.memberships += 1;
             self.joined.entry(id).or_default().consumers.insert(group.to_owned());
         }

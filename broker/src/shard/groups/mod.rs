@@ -116,8 +116,7 @@ pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>
     if let Some(group) = shard.groups.borrow().find(name) {
         return Some(Rc::clone(group));
     }
-    let may = shard.config.auto_create_groups || name.starts_with(SYSTEM_GROUP_PREFIX);
-    if !may || check_group(name).is_err() {
+    if !may_create(shard, name) {
         return None;
     }
     let created = put(shard, SubscriptionGroup::new(name), Completion::Silent);
@@ -125,6 +124,13 @@ pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>
         tracing::debug!(group = name, reason = %refusal.remark, "group not created");
     }
     created.ok()
+}
+
+/// Whether a group of this name is created when somebody consumes in it.
+#[must_use]
+pub fn may_create(shard: &Shard, name: &str) -> bool {
+    let may = shard.config.auto_create_groups || name.starts_with(SYSTEM_GROUP_PREFIX);
+    may && check_group(name).is_ok()
 }
 
 /// Appends the creation or change of a group.

@@ -12,6 +12,8 @@ const MAX_RETRY_QUEUES: u32 = 1024;
 const MAX_POLICY: usize = 16 * 1024;
 /// The most attributes of a group.
 const MAX_ATTRIBUTES: usize = 64;
+/// The longest attribute of a group, bytes of its name and value.
+const MAX_ATTRIBUTE: usize = 1024;
 
 /// Why settings are refused.
 #[derive(Debug, Error)]
@@ -28,6 +30,9 @@ pub enum SettingsError {
     /// The attributes.
     #[error("{0} attributes, allowed are {MAX_ATTRIBUTES}")]
     Attributes(usize),
+    /// One of them.
+    #[error("an attribute is {0} bytes long, allowed are {MAX_ATTRIBUTE}")]
+    Attribute(usize),
 }
 
 /// The settings that request 200 asks for; `before` are those that are there.
@@ -54,6 +59,10 @@ pub fn from_body(
     let attributes = changed_attributes(before, body.attributes);
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(SettingsError::Attributes(attributes.len()));
+    }
+    let longest = attributes.iter().map(|(name, value)| name.len() + value.len()).max();
+    if let Some(longest) = longest.filter(|longest| *longest > MAX_ATTRIBUTE) {
+        return Err(SettingsError::Attribute(longest));
     }
     Ok(SubscriptionGroup {
         name: body.group_name,
@@ -160,5 +169,9 @@ mod tests {
             b.group_retry_policy.kind = "x".repeat(MAX_POLICY);
         };
         assert!(matches!(wrong(long), SettingsError::Policy(_)));
+        let long = |b: &mut SubscriptionGroupConfig| {
+            b.attributes.insert("+a".to_owned(), "x".repeat(MAX_ATTRIBUTE));
+        };
+        assert!(matches!(wrong(long), SettingsError::Attribute(1025)));
     }
 }

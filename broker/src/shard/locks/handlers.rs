@@ -11,6 +11,7 @@ use transport::Connection;
 use super::super::Shard;
 use super::super::reply::{Caller, Refusal};
 use super::Queue;
+use crate::limits::{MAX_CLIENT_ID, MAX_GROUP_NAME};
 
 /// LOCK_BATCH_MQ (41): takes or renews the locks of some queues. The answer names those that the client has
 /// now; queues of another broker or of an unknown topic are not among them.
@@ -56,6 +57,14 @@ fn decode(body: &[u8]) -> Result<LockRequest, Refusal> {
         .map_err(|error| Refusal::new(ResponseCode::SystemError, error.to_string()))?;
     if wanted.consumer_group.is_empty() || wanted.client_id.is_empty() {
         return Err(Refusal::parameter("the request names no consumerGroup or no clientId"));
+    }
+    let (group, client) = (wanted.consumer_group.len(), wanted.client_id.len());
+    if group > MAX_GROUP_NAME || client > MAX_CLIENT_ID {
+        let remark = format!(
+            "consumerGroup is {group} bytes long and clientId {client}, at most {MAX_GROUP_NAME} and \
+             {MAX_CLIENT_ID} are possible"
+        );
+        return Err(Refusal::parameter(remark));
     }
     Ok(wanted)
 }
