@@ -18,8 +18,8 @@ use runtime::sim::Simulation;
 use storage::{AppendError, Event, Flush, Options, Store, What};
 use support::{body, draft, open, options};
 
-const FIXED: std::ops::Range<u64> = 0..16;
-const FRESH: u64 = 4;
+const FIXED: std::ops::Range<u64> = 0..6;
+const FRESH: u64 = 2;
 const LIVES: u64 = 5;
 const QUEUES: u32 = 3;
 
@@ -55,7 +55,7 @@ fn random_options(dir: &Path) -> Options {
 }
 
 /// One life: recovers, checks everything told before, then appends until it is killed.
-async fn live(dir: PathBuf, shared: Shared) {
+async fn live(dir: PathBuf, shared: Shared, may_end: bool) {
     let opened = open(random_options(&dir)).await;
     check(&opened.store, &shared).await;
     let (store, mut events) = (opened.store, opened.events);
@@ -87,7 +87,7 @@ async fn live(dir: PathBuf, shared: Shared) {
             append(&store, &shared, &sender);
         }
         runtime::sleep(Duration::from_micros(runtime::random_below(2_000))).await;
-        if runtime::random_below(200) == 0 {
+        if may_end && runtime::random_below(200) == 0 {
             drop(apply);
             return; // ends without a stop, which is a death too
         }
@@ -136,18 +136,61 @@ async fn check(store: &Store, shared: &Shared) {
     }
 }
 
-fn history(seed: u64) -> u64 {
+/// When the process of a history dies.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    /// At any time.
+    Anywhere,
+    /// About when a segment is full and its successor is made.
+    AtRolls,
+    /// While the store is made, and then while it recovers and begins to write.
+    AtStarts,
+}
+
+impl Death {
+    fn lives(self) -> u64 {
+        if let Death::AtStarts = self { 2 * LIVES } else { LIVES }
+    }
+
+    /// Lets the life go on until it is time to die; `chance` is any number.
+    fn wait(self, simulation: &Simulation, shared: &Shared, chance: u64) {
+        let micros = match self {
+            Death::Anywhere => 50_000 + chance % 400_000,
+            Death::AtStarts => chance % 14_000,
+            Death::AtRolls => {
+                let size = options(Path::new("/")).segment_size;
+                let told = witness(shared, |witness| witness.told.len());
+                // Whatever is large does not fit any more.
+                let near = |told: &Told| told.physical.0 % size > size - 700_000;
+                let full = || {
+                    witness(shared, |witness| {
+                        witness.told.len() > told && witness.told.last().is_some_and(near)
+                    })
+                };
+                assert!(simulation.run_until(Duration::from_secs(10), full), "no segment fills");
+                chance % 12_000
+            }
+        };
+        simulation.run_for(Duration::from_micros(micros));
+    }
+}
+
+fn history(seed: u64, death: Death) -> u64 {
     let simulation = Simulation::new(seed);
     let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
     let shared = Shared::default();
     let mut lengths = seed;
-    for life in 0..LIVES {
+    for life in 0..=death.lives() {
         let mine = Arc::clone(&shared);
-        let executor = node.start("store", move || live(PathBuf::from("/store"), mine));
+        let may_end = !matches!(death, Death::AtRolls);
+        let executor = node.start("store", move || live(PathBuf::from("/store"), mine, may_end));
         lengths = lengths.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(life);
-        simulation.run_for(Duration::from_micros(50_000 + (lengths >> 40) % 400_000));
+        // The last life is long enough for something to be told.
+        let death = if life == death.lives() { Death::Anywhere } else { death };
+        death.wait(&simulation, &shared, lengths >> 40);
+        let died = executor.is_finished();
         node.crash();
-        drop(executor);
+        assert!(!died || executor.join().is_ok(), "a life ended in a panic");
     }
     let mine = Arc::clone(&shared);
     let last = node.start("last", move || async move {
@@ -156,34 +199,51 @@ fn history(seed: u64) -> u64 {
         opened.stop().await;
     });
     simulation.join(last, Duration::from_secs(600)).expect("the last life ends");
-    let told = witness(&shared, |witness| witness.told.len());
-    assert!(told > 0, "a history in which nothing was committed shows nothing");
+    let told = witness(&shared, |witness| witness.told.clone());
+    let end = told.last().expect("a history in which nothing was committed shows nothing").physical;
+    let rolls = end.0 / options(Path::new("/")).segment_size;
+    assert!(!matches!(death, Death::AtRolls) || rolls >= 1, "no segment was filled");
     simulation.trace_hash()
 }
 
-fn run(seed: u64) -> u64 {
-    let ran = std::panic::catch_unwind(|| history(seed));
-    ran.unwrap_or_else(|_| panic!("seed {seed} fails; run it alone with SEED={seed}"))
+fn run(seed: u64, death: Death) -> u64 {
+    let ran = std::panic::catch_unwind(|| history(seed, death));
+    ran.unwrap_or_else(|_| panic!("seed {seed} fails with {death:?}; run it with SEED={seed}"))
 }
 
-#[test]
-fn committed_messages_survive_any_death() {
+fn run_seeds(fixed: std::ops::Range<u64>, death: Death) {
     if let Some(seed) = number("SEED") {
-        run(seed);
+        run(seed, death);
         return;
     }
     let fresh = number("SEEDS").unwrap_or(FRESH);
     let start = number("SEEDS_FROM").unwrap_or_else(|| u64::from(std::process::id()) << 20);
-    for seed in FIXED.chain(start..start + fresh) {
-        run(seed);
+    let end = fixed.end;
+    for seed in fixed.chain(start..start + fresh) {
+        run(seed, death);
     }
-    println!("{} fixed seeds, fresh seeds {start}..{}", FIXED.end, start + fresh);
+    println!("{death:?}: {end} fixed seeds, fresh seeds {start}..{}", start + fresh);
+}
+
+#[test]
+fn committed_messages_survive_any_death() {
+    run_seeds(FIXED, Death::Anywhere);
+}
+
+#[test]
+fn committed_messages_survive_deaths_between_segments() {
+    run_seeds(FIXED, Death::AtRolls);
+}
+
+#[test]
+fn committed_messages_survive_deaths_at_starts() {
+    run_seeds(FIXED, Death::AtStarts);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    assert_eq!(run(7), run(7));
-    assert_ne!(run(7), run(8));
+    assert_eq!(run(7, Death::Anywhere), run(7, Death::Anywhere));
+    assert_ne!(run(7, Death::Anywhere), run(8, Death::Anywhere));
 }
 
 fn number(variable: &str) -> Option<u64> {
