@@ -12,8 +12,11 @@ use runtime::channel::{
     MailboxReceiver, MailboxSender, Receiver, Sender, TrySendError, mailbox, mpsc,
 };
 
+use remoting::ResponseCode;
+
 use super::commands::TopicConfig;
 use super::completions::Completion;
+use super::reply::Refusal;
 use super::{Phase, Shard, topics};
 use crate::limits::{MAILBOX, MAX_ANNOUNCEMENTS};
 
@@ -103,18 +106,46 @@ pub async fn run(shard: Rc<Shard>) {
     futures::future::join(deliver, receive).await;
 }
 
-/// Creates a sibling's topic here, unless it is there. Tries again while the log is busy.
+/// Creates a sibling's topic here, unless it is there. Tries again while the log is busy; what is refused for
+/// good must not keep those behind it waiting.
 async fn create(shard: &Rc<Shard>, topic: TopicConfig) {
     while shard.phase.get() == Phase::Serving {
-        match topics::ensure(shard, topic.clone(), Completion::Silent) {
-            Ok(()) => return,
-            Err(refusal) => {
-                tracing::debug!(
-                    shard = %shard.identity.name, topic = %topic.name, reason = %refusal.remark,
-                    "topic of a sibling shard not created yet"
-                );
-                runtime::sleep(RETRY).await;
-            }
+        let Err(refusal) = topics::ensure(shard, topic.clone(), Completion::Silent) else {
+            return;
+        };
+        let (shard, topic, reason) = (&shard.identity.name, &topic.name, &refusal.remark);
+        if !will_pass(&refusal) {
+            tracing::warn!(%shard, %topic, %reason, "topic of a sibling shard not created here");
+            return;
         }
+        tracing::debug!(%shard, %topic, %reason, "topic of a sibling shard not created yet");
+        runtime::sleep(RETRY).await;
+    }
+}
+
+/// Whether what was refused may be taken a moment later. A log that has failed shows in the shard's phase.
+fn will_pass(refusal: &Refusal) -> bool {
+    matches!(refusal.code, ResponseCode::SystemBusy | ResponseCode::ServiceNotAvailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::AppendError;
+
+    use super::*;
+
+    #[test]
+    fn only_what_passes_is_waited_for() {
+        for passes in [AppendError::Busy { queued: 1, max: 1 }, AppendError::Failed] {
+            assert!(will_pass(&passes.into()));
+        }
+        for stays in [
+            AppendError::TooManyQueues { queues: 70_000, max: 65_536 },
+            AppendError::TooLarge { len: 2, max: 1 },
+        ] {
+            assert!(!will_pass(&stays.into()));
+        }
+        let full = Refusal::new(ResponseCode::SystemError, "there are too many topics");
+        assert!(!will_pass(&full));
     }
 }
