@@ -30,6 +30,10 @@ const RESERVED: [&str; 9] = [
     "TRANS_CHECK_MAX_TIME_TOPIC",
 ];
 
+/// Values of the attribute `message.type` (RocketMQ 5.5.0, TopicMessageType).
+const MESSAGE_TYPES: [&str; 8] =
+    ["UNSPECIFIED", "NORMAL", "FIFO", "DELAY", "TRANSACTION", "MIXED", "LITE", "PRIORITY"];
+
 const READ_WRITE: u32 = perm::READ | perm::WRITE;
 
 /// Why a topic is not created or changed.
@@ -60,6 +64,9 @@ pub enum TopicError {
     /// An attribute.
     #[error("attribute `{0}` is not in the form +key=value or -key")]
     Attribute(String),
+    /// A message type that is none.
+    #[error("message.type is `{0}`, allowed are {list}", list = MESSAGE_TYPES.join(", "))]
+    MessageType(String),
     /// An attribute with a meaning that this broker does not have.
     #[error("attribute `{0}` is not supported by this broker; message.type is")]
     UnknownAttribute(String),
@@ -183,6 +190,9 @@ fn changed_attributes(
         .ok_or_else(malformed)?;
         if key != "message.type" {
             return Err(TopicError::UnknownAttribute(key.to_owned()));
+        }
+        if let Some(unknown) = value.filter(|value| !MESSAGE_TYPES.contains(value)) {
+            return Err(TopicError::MessageType(unknown.to_owned()));
         }
         after.retain(|(have, _)| have != key);
         after.extend(value.map(|value| (key.to_owned(), value.to_owned())));
