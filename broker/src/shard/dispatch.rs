@@ -22,10 +22,35 @@ impl Serve for Requests {
     }
 }
 
+/// Whether a request changes something. A question that wants no answer costs nothing: no task, no read.
+fn has_effect(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::SendMessage
+            | RequestCode::SendMessageV2
+            | RequestCode::SendBatchMessage
+            | RequestCode::PullMessage
+            | RequestCode::LitePullMessage
+            | RequestCode::UpdateConsumerOffset
+            | RequestCode::UpdateAndCreateTopic
+            | RequestCode::DeleteTopicInBroker
+            | RequestCode::HeartBeat
+            | RequestCode::UnregisterClient
+            | RequestCode::LockBatchMq
+            | RequestCode::UnlockBatchMq
+            | RequestCode::UpdateAndCreateSubscriptiongroup
+            | RequestCode::DeleteSubscriptiongroup
+    )
+}
+
 /// Hands a request to its handler. A handler answers at once, or keeps a [`super::reply::Caller`] and
 /// answers later; none waits here.
 fn dispatch(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, body: Bytes) {
-    let handler = match RequestCode::from_code(request.code) {
+    let code = RequestCode::from_code(request.code);
+    if request.flag.is_oneway() && !code.is_some_and(has_effect) {
+        return;
+    }
+    let handler = match code {
         Some(RequestCode::SendMessage | RequestCode::SendMessageV2) => send::send,
         Some(RequestCode::SendBatchMessage) => send::send_batch,
         Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => pull::pull,
