@@ -46,6 +46,8 @@ enum Trouble {
     Request(#[from] RequestError),
     #[error("it answers code {code}: {remark}")]
     Refused { code: i32, remark: String },
+    #[error("{0} has no IPv4 address, and this broker dials no other; name one in namesrvAddr")]
+    NoAddress(String),
     #[error("it closed the connection")]
     Closed,
 }
@@ -150,13 +152,13 @@ impl Drop for Closing {
 
 async fn dial(addr: &str) -> Result<Connection, Trouble> {
     let mut last: Option<ConnectError> = None;
-    for addr in runtime::resolve(addr).await?.into_iter().filter(SocketAddr::is_ipv4) {
-        match transport::connect(addr, Limits::default(), Rc::new(NoRequests)).await {
+    for dialled in runtime::resolve(addr).await?.into_iter().filter(SocketAddr::is_ipv4) {
+        match transport::connect(dialled, Limits::default(), Rc::new(NoRequests)).await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = Some(error),
         }
     }
-    Err(last.map_or(Trouble::Closed, Trouble::Connect))
+    Err(last.map_or_else(|| Trouble::NoAddress(addr.to_owned()), Trouble::Connect))
 }
 
 /// Waits for the next reason to register; false at a graceful stop.
