@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting::{CommandRef, RequestCode, ResponseCode};
+use remoting::{CommandRef, RequestCode};
 use runtime::Instant;
 use transport::{Connection, Serve, not_supported};
 
@@ -101,8 +101,11 @@ impl Serve for State {
             Ok(answer) => answer.send(connection, command.opaque),
             Err(Failure::NotServed) => not_supported(connection, &command),
             Err(Failure::Answer { code, remark }) => {
-                if code == ResponseCode::SystemError {
+                // What any client can cause is no line in an operator's log; a broker that is refused is.
+                if request.code == RequestCode::RegisterBroker {
                     tracing::warn!(peer = %connection.peer(), request = %request.code, "{remark}");
+                } else {
+                    tracing::debug!(peer = %connection.peer(), request = %request.code, %code, "{remark}");
                 }
                 Answer::failed(code, remark).send(connection, command.opaque);
             }
