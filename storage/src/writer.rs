@@ -54,7 +54,7 @@ async fn work(
             Some(runtime::spawn(flush_regularly(Rc::clone(inner), interval, over.clone())))
         }
     };
-    let written = write(inner, &mut replicator, events).await;
+    let written = write(inner, &mut replicator, &mut vote, events).await;
     over.raise();
     if let Some(flusher) = flusher {
         flusher.await; // a flush under way is heard out: nobody else would be told of its failure
@@ -145,6 +145,7 @@ fn open_for_appends(inner: &Inner, end: PhysicalOffset, topics: Topics, new: boo
 async fn write(
     inner: &Rc<Inner>,
     replicator: &mut Standalone,
+    vote: &mut VoteFile,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
     assert!(replicator.accepts(), "appends are taken only where they can be proposed");
@@ -155,6 +156,7 @@ async fn write(
             let began = runtime::now();
             let committed = replicator.propose(batch).await?;
             check_flushes(inner)?;
+            mark_segment(inner, vote, committed.start).await?;
             count(inner, &committed, began.elapsed());
             publish(inner, committed, events).await?;
         } else if inner.phase.get() == Phase::Stopping {
@@ -163,6 +165,23 @@ async fn write(
             prepare(inner, replicator).await;
         }
     }
+}
+
+/// Notes beside the vote that the log reaches into a new segment, before anybody is told of what is in
+/// it: should the segment be gone at the next start, the log is not taken for a shorter one.
+async fn mark_segment(
+    inner: &Inner,
+    vote: &mut VoteFile,
+    start: PhysicalOffset,
+) -> Result<(), StoreError> {
+    let last = vote.vote();
+    let segment = |offset: PhysicalOffset| offset.0 / inner.options.segment_size;
+    if segment(start) == segment(last.idle_mark) {
+        return Ok(());
+    }
+    assert!(start > last.idle_mark, "the log grows at its end");
+    vote.store(Vote { idle_mark: start, ..last }).await?;
+    Ok(())
 }
 
 fn count(inner: &Inner, committed: &Committed, took: Duration) {

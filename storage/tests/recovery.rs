@@ -141,3 +141,37 @@ fn a_lost_vote_alone_costs_nothing() {
         },
     );
 }
+
+#[test]
+fn a_segment_that_is_gone_is_no_shorter_log() {
+    over_a_crash(
+        "gone",
+        |dir| async move {
+            let mut opened = open(options(&dir)).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            let large = vec![7; 900_000];
+            let size = options(&dir).segment_size;
+            loop {
+                opened.store.append_message(&draft("T", QueueId(0), &large)).expect("room");
+                if opened.collect(1).await[0].physical.0 > size {
+                    return abandon(opened).await;
+                }
+            }
+        },
+        |dir, ()| async move {
+            let newest = dir.join("log").join(format!("{:020}", options(&dir).segment_size));
+            runtime::fs::remove_file(&newest).await.expect("the second segment");
+            let (store, mut events) = try_open(options(&dir)).await.expect("the rest is whole");
+            let error = loop {
+                match events.next().await {
+                    Event::Committed(_) => {}
+                    Event::Failed(error) => break error,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let StoreError::Damage(found) = &error else { panic!("{error}") };
+            assert!(found.evidence.contains("mark"), "{found}");
+            store.stop().await;
+        },
+    );
+}
