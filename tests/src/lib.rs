@@ -8,4 +8,5 @@
 
 pub mod frame;
 pub mod harness;
+pub mod malformed;
 pub mod recording;

@@ -25,6 +25,29 @@ pub enum Client {
     Go,
 }
 
+/// What a driver is told: where it may leave files, and whom to talk to.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// Its directory, also for the files that clients keep at home.
+    pub dir: PathBuf,
+    /// `host:port` of the NameServer.
+    pub namesrv: String,
+    /// `host:port` of each broker.
+    pub brokers: Vec<String>,
+}
+
+impl Home {
+    /// For a cluster.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        Self {
+            dir: cluster.dir.clone(),
+            namesrv: cluster.namesrv_address(),
+            brokers: cluster.broker_addresses(),
+        }
+    }
+}
+
 /// Where checks happen. One cluster is kept from check to check as long as it does well.
 pub struct Lab {
     /// Sources and programs.
@@ -113,13 +136,27 @@ impl Lab {
     ///
     /// # Panics
     /// Without a cluster.
-    pub fn drive(&mut self, client: Client, check: &str, id: &str, options: &[&str]) -> Verdict {
+    pub fn drive(&self, client: Client, check: &str, id: &str, options: &[&str]) -> Verdict {
         let cluster = self.cluster.as_ref().expect("the check has asked for one");
+        self.drive_at(&Home::of(cluster), client, check, id, options)
+    }
+
+    /// The same against any servers.
+    ///
+    /// # Errors
+    /// What the driver printed, if it failed or did not end.
+    pub fn drive_at(
+        &self,
+        home: &Home,
+        client: Client,
+        check: &str,
+        id: &str,
+        options: &[&str],
+    ) -> Verdict {
         let name = format!("{}-{check}", client.name());
         let limit = Duration::from_secs(deadline(options)) + DRIVER_GRACE;
-        let mut command = self.driver(client, cluster, check, id);
-        command.args(options).current_dir(&cluster.dir);
-        let seen = process::run(&name, &mut command, &cluster.dir, limit)?;
+        let mut command = self.driver(home, client, check, id);
+        let seen = process::run(&name, command.args(options), &home.dir, limit)?;
         let ok = format!("OK {check}");
         if seen.status.success() && !seen.out.lines().any(|line| line == ok) {
             return Err(Failure::Wrong(format!("{name} did not say {ok}:\n{}", seen.out)));
@@ -130,17 +167,17 @@ impl Lab {
 
     /// The command for one check, without options.
     #[must_use]
-    pub fn driver(&self, client: Client, cluster: &Cluster, check: &str, id: &str) -> Command {
+    pub fn driver(&self, home: &Home, client: Client, check: &str, id: &str) -> Command {
         let mut command = match client {
-            Client::Java550 => self.java_driver(Part::Java550, &cluster.dir),
-            Client::Java498 => self.java_driver(Part::Java498, &cluster.dir),
+            Client::Java550 => self.java_driver(Part::Java550, &home.dir),
+            Client::Java498 => self.java_driver(Part::Java498, &home.dir),
             Client::Go => Command::new(self.shop.built(Part::Go).join("interop")),
         };
-        command.args([cluster.namesrv_address().as_str(), check, id]);
+        command.args([home.namesrv.as_str(), check, id]).current_dir(&home.dir);
         if client == Client::Go {
-            command.arg(format!("brokers={}", cluster.broker_addresses().join(",")));
+            command.arg(format!("brokers={}", home.brokers.join(",")));
         }
-        command.env("HOME", &cluster.dir).env_remove("NAMESRV_ADDR");
+        command.env("HOME", &home.dir).env_remove("NAMESRV_ADDR");
         command
     }
 

@@ -14,7 +14,7 @@ use super::failure::{Failure, Trying, Verdict};
 const POLL: Duration = Duration::from_millis(20);
 
 /// Lines of a program's output that a failure shows.
-const TAIL_LINES: usize = 40;
+const TAIL_LINES: usize = 25;
 
 /// Children that were not reaped yet.
 static ALIVE: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tests::harness::check::Check;
 use tests::harness::cluster::Spec;
 use tests::harness::failure::{Failure, Trying, Verdict};
-use tests::harness::lab::{Client, Lab};
+use tests::harness::lab::{Client, Home, Lab};
 use tests::harness::process::Running;
 use tests::harness::servers::Maker;
 
@@ -31,9 +31,9 @@ fn kills(lab: &mut Lab, against: Maker) -> Verdict {
     lab.end_cluster()?;
     let dir = lab.cluster(spec)?.dir.clone();
     let (receipts, log) = (dir.join("receipts"), dir.join("sendloop.log"));
-    let cluster = lab.cluster_at_hand().expect("made above");
-    let mut command = lab.driver(Client::Java550, cluster, "sendloop", "kill9");
-    command.arg("deadline=600").current_dir(&dir);
+    let home = Home::of(lab.cluster(spec)?);
+    let mut command = lab.driver(&home, Client::Java550, "sendloop", "kill9");
+    command.arg("deadline=600");
     let (mut sender, input) = Running::start_talking("sendloop", &mut command, &receipts, &log)?;
     let count =
         || fs::read(&receipts).map_or(0, |text| text.iter().filter(|b| **b == b'\n').count());

@@ -25,9 +25,11 @@ use tests::harness::tools::Tools;
 
 mod clients;
 mod kill9;
+mod malformed;
 mod mqadmin;
 mod runner;
 mod shards2;
+mod standalone;
 mod swap;
 
 fn main() -> ExitCode {
@@ -74,6 +76,8 @@ fn all(against: Maker) -> Vec<Check> {
     if against == Maker::Ours {
         checks.extend(shards2::checks());
         checks.extend(swap::checks());
+        checks.extend(malformed::checks());
+        checks.extend(standalone::checks());
     }
     checks
 }
