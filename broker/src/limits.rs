@@ -6,6 +6,9 @@ use std::time::Duration;
 pub const MAX_TOPICS: usize = 100_000;
 /// The most queues of one topic.
 pub const MAX_QUEUES: u32 = 65_536;
+/// The most queues of a shard, all topics together. Each topic counts with the most queues it ever had: those stay
+/// in the index until it is deleted.
+pub const MAX_QUEUES_TOTAL: u64 = 1_000_000;
 /// The most consumer groups of a shard.
 pub const MAX_GROUPS: usize = 100_000;
 /// The most messages of one batch send.
@@ -79,5 +82,7 @@ pub const MAX_ANNOUNCEMENTS: usize = 16_384;
 /// How long a graceful stop waits for the sends under way.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
+const _: () = assert!(MAX_QUEUES as u64 <= MAX_QUEUES_TOTAL);
+const _: () = assert!(MAX_TOPICS as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());

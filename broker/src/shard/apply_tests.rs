@@ -255,3 +255,27 @@ fn a_busy_log_shuts_no_consumer_out() {
         assert_eq!(members, Some(1));
     });
 }
+
+#[test]
+fn a_topic_beyond_the_queues_of_a_shard_is_refused() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let shard = &stalled.shard;
+        let most = u32::try_from(crate::limits::MAX_QUEUES_TOTAL).expect("a small number");
+        shard.topics.borrow_mut().apply(TopicConfig::new("Big", most - 3, 6), true, 1);
+        let one = |name: &str| TopicConfig::new(name, 1, 6);
+        topics::put(shard, one("Fits"), Completion::Silent).expect("there is room");
+        topics::ensure(shard, one("Fits too"), Completion::Silent).expect("there is room");
+        for refused in [
+            topics::put(shard, one("Over"), Completion::Silent).map(drop),
+            topics::ensure(shard, one("Over"), Completion::Silent),
+        ] {
+            let refusal = refused.expect_err("there is no room");
+            assert!(refusal.remark.contains("the limit is 1000000"), "{}", refusal.remark);
+        }
+        assert!(shard.topics.borrow().find("Over").is_none());
+        stalled.apply_one().await;
+        stalled.apply_one().await;
+        assert!(shard.completions.borrow().is_empty(), "nothing was appended for the refused");
+    });
+}

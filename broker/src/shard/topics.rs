@@ -20,7 +20,7 @@ use super::refusals::{check_phase, code_of};
 use super::reply::{Caller, Refusal};
 use super::topic_rules;
 use super::{Shard, register};
-use crate::limits::MAX_TOPICS;
+use crate::limits::{MAX_QUEUES_TOTAL, MAX_TOPICS};
 
 /// Which state of the table this is, for NameServers and slaves (RocketMQ 5.5.0, class DataVersion).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,11 +31,21 @@ pub struct Version {
     pub counter: u64,
 }
 
+/// A topic in the appended view.
+#[derive(Debug)]
+struct Appended {
+    topic: Rc<TopicConfig>,
+    /// The most queues that it ever had; a topic that is made smaller keeps them in the index.
+    most_queues: u32,
+}
+
 /// The table of topics, in both views.
 #[derive(Debug, Default)]
 pub struct Topics {
-    appended: HashMap<Rc<str>, Rc<TopicConfig>>,
+    appended: HashMap<Rc<str>, Appended>,
     applied: HashMap<Rc<str>, Rc<TopicConfig>>,
+    /// Queues of all topics of the appended view.
+    queues: u64,
     version: Version,
 }
 
@@ -43,7 +53,7 @@ impl Topics {
     /// The topic as sends see it.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Rc<TopicConfig>> {
-        self.appended.get(name)
+        self.appended.get(name).map(|found| &found.topic)
     }
 
     /// The topic as consumers and tools see it.
@@ -75,12 +85,36 @@ impl Topics {
         self.appended.is_empty()
     }
 
+    /// Whether there is room for the creation or change of `topic`. What needs nothing more always has room.
+    fn check_room(&self, topic: &TopicConfig) -> Result<(), Refusal> {
+        let before = self.appended.get(topic.name.as_str());
+        let full = |remark| Err(Refusal::new(ResponseCode::SystemError, remark));
+        if before.is_none() && self.len() >= MAX_TOPICS {
+            return full(format!("there are {MAX_TOPICS} topics already, more are not possible"));
+        }
+        let more = topic.queues().saturating_sub(before.map_or(0, |before| before.most_queues));
+        if more > 0 && self.queues + u64::from(more) > MAX_QUEUES_TOTAL {
+            return full(format!(
+                "the topics of this broker have {} queues together, topic {} needs {more} more, the limit is \
+                 {MAX_QUEUES_TOTAL}; delete topics, or create it with fewer queues or on another broker",
+                self.queues, topic.name
+            ));
+        }
+        Ok(())
+    }
+
     fn append(&mut self, topic: Rc<TopicConfig>) {
-        self.appended.insert(Rc::from(topic.name.as_str()), topic);
+        let before = self.appended.get(topic.name.as_str()).map_or(0, |before| before.most_queues);
+        let most_queues = before.max(topic.queues());
+        self.queues += u64::from(most_queues - before);
+        let name = Rc::from(topic.name.as_str());
+        self.appended.insert(name, Appended { topic, most_queues });
     }
 
     fn append_delete(&mut self, name: &str) {
-        self.appended.remove(name);
+        let Some(gone) = self.appended.remove(name) else { return };
+        let rest = self.queues.checked_sub(u64::from(gone.most_queues));
+        self.queues = rest.expect("the sum holds every topic's queues");
     }
 
     /// A committed creation or change; `now` in milliseconds since 1970. One from before the start was
@@ -88,7 +122,7 @@ impl Topics {
     pub fn apply(&mut self, topic: TopicConfig, replayed: bool, now: u64) {
         let (name, topic) = (Rc::<str>::from(topic.name.as_str()), Rc::new(topic));
         if replayed {
-            self.appended.insert(Rc::clone(&name), Rc::clone(&topic));
+            self.append(Rc::clone(&topic));
         }
         self.applied.insert(name, topic);
         self.changed(now);
@@ -97,7 +131,7 @@ impl Topics {
     /// A committed deletion.
     pub fn apply_delete(&mut self, name: &str, replayed: bool, now: u64) {
         if replayed {
-            self.appended.remove(name);
+            self.append_delete(name);
         }
         self.applied.remove(name);
         self.changed(now);
@@ -112,17 +146,14 @@ impl Topics {
 /// Appends the creation or change of a topic.
 ///
 /// # Errors
-/// The log takes nothing at the moment, or there are too many topics.
+/// The log takes nothing at the moment, or there are too many topics or queues.
 pub fn put(
     shard: &Shard,
     topic: TopicConfig,
     then: Completion,
 ) -> Result<Rc<TopicConfig>, Refusal> {
     let mut topics = shard.topics.borrow_mut();
-    if topics.find(&topic.name).is_none() && topics.len() >= MAX_TOPICS {
-        let remark = format!("there are {MAX_TOPICS} topics already, more are not possible");
-        return Err(Refusal::new(ResponseCode::SystemError, remark));
-    }
+    topics.check_room(&topic)?;
     shard.store.append_create_topic(&topic.name, topic.queues(), &topic.to_bytes())?;
     let for_someone = !matches!(then, Completion::Silent);
     shard.completions.borrow_mut().push(then);
@@ -296,5 +327,40 @@ mod tests {
         assert!(topics.find("T").is_some() && topics.find_applied("T").is_some());
         topics.apply_delete("T", true, 2);
         assert!(topics.is_empty() && topics.applied().next().is_none());
+    }
+
+    #[test]
+    fn the_queues_of_all_topics_are_limited() {
+        let named = |name: &str, queues| TopicConfig::new(name, queues, 6);
+        let mut topics = Topics::default();
+        topics.append(Rc::new(named("Big", 600_000)));
+        topics.append(Rc::new(named("Small", 100)));
+        assert_eq!(topics.check_room(&named("Fits", 399_900)), Ok(()));
+        let refusal = topics.check_room(&named("Over", 399_901)).expect_err("there is no room");
+        assert_eq!(refusal.code, ResponseCode::SystemError);
+        for part in ["600100 queues", "needs 399901 more", "the limit is 1000000"] {
+            assert!(refusal.remark.contains(part), "{}", refusal.remark);
+        }
+        // The queues that a topic once had count on, and it may have them again.
+        topics.append(Rc::new(named("Big", 1)));
+        assert!(topics.check_room(&named("Over", 399_901)).is_err());
+        assert_eq!(topics.check_room(&named("Big", 600_000)), Ok(()));
+        topics.append(Rc::new(named("Rest", 399_900)));
+        assert_eq!(topics.check_room(&named("Small", 50)), Ok(()), "it needs nothing more");
+        assert!(topics.check_room(&named("Small", 101)).is_err());
+        topics.append_delete("Big");
+        topics.append_delete("Big");
+        assert_eq!(topics.queues, 400_000);
+        assert_eq!(topics.check_room(&named("Over", 399_901)), Ok(()));
+    }
+
+    #[test]
+    fn replayed_topics_count_like_others() {
+        let mut topics = Topics::default();
+        topics.apply(topic(8), true, 1);
+        topics.apply(topic(4), true, 2);
+        assert_eq!(topics.queues, 8);
+        topics.apply_delete("T", true, 3);
+        assert_eq!(topics.queues, 0);
     }
 }
