@@ -139,6 +139,33 @@ fn everything_at_start_and_changes_at_once_and_a_good_bye() {
 }
 
 #[test]
+fn several_changes_are_told_in_full() {
+    in_simulation(26, |place| async move {
+        let (_first, one) = namesrv(PORTS[0]).await;
+        let shard = broker(&place).await;
+        within(SECOND, "the first registration", || !one.take().is_empty()).await;
+        let client = Client::connect(place.addr()).await;
+        // The same topic twice is one topic, several at a time are all.
+        for topics in [&["T1", "T1"][..], &["T1", "T2"]] {
+            let creates = topics.iter().enumerate().map(|(queues, topic)| {
+                let queues = i32::try_from(queues).expect("few") + 2;
+                client.create_topic(topic, queues)
+            });
+            futures::future::join_all(creates).await;
+            runtime::sleep(SECOND).await;
+            let all = one.take();
+            assert!(!all.is_empty());
+            let in_full = all.iter().any(|told| told.contains(&"TBW102".to_owned()));
+            assert_eq!(in_full, topics[0] != topics[1], "{all:?}");
+            for told in all {
+                assert!(told.len() == 1 || told.contains(&"TBW102".to_owned()), "{told:?}");
+            }
+        }
+        shard.stop().await;
+    });
+}
+
+#[test]
 fn a_dead_nameserver_costs_nothing_and_is_found_when_it_is_back() {
     in_simulation(22, |place| async move {
         let (_first, one) = namesrv(PORTS[0]).await;

@@ -1,5 +1,5 @@
-//! Registration at the NameServers: in full at start and every `registerNameServerPeriod`, changed topics at once,
-//! and good-bye at a graceful stop.
+//! Registration at the NameServers: in full at start and every `registerNameServerPeriod`, changes at once (one topic,
+//! or in full if there are more), and good-bye at a graceful stop.
 //!
 //! Each NameServer has a task and a connection of its own, so that one that is down delays nobody. A change of its
 //! state is one log line; while it is down it is dialled every few seconds, and the broker is registered there

@@ -1,7 +1,6 @@
 //! One NameServer: its connection, and what it has not heard yet.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,17 +21,38 @@ const RETRY: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 /// How long a NameServer may take for the good-bye.
 const GOOD_BYE: Duration = Duration::from_secs(1);
-/// Changes beyond this number are told by a registration in full.
-const MAX_CHANGED: usize = 4096;
 
 /// A NameServer.
 pub struct Target {
     /// `host:port` as configured; looked up at each attempt.
     addr: String,
-    /// Topics that it does not know in their present state.
-    changed: RefCell<BTreeSet<String>>,
+    /// What it does not know yet.
+    untold: RefCell<Untold>,
     wake: Notify,
     registered: Cell<bool>,
+}
+
+/// What a NameServer does not know yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Untold {
+    #[default]
+    Nothing,
+    /// The present state of this topic.
+    One(String),
+    /// More than that. A NameServer takes a registration of one topic for a change, and any other for all topics that
+    /// there are (RocketMQ 5.5.0, RouteInfoManager with deleteTopicWithBrokerRegistration): nothing between may be sent.
+    All,
+}
+
+impl Untold {
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, known) | (known, Self::Nothing) => known,
+            (Self::One(one), Self::One(other)) if one == other => Self::One(one),
+            _ => Self::All,
+        }
+    }
 }
 
 /// Why the shard is not registered.
@@ -56,7 +76,7 @@ impl Target {
     pub(super) fn new(addr: &str) -> Self {
         Self {
             addr: addr.to_owned(),
-            changed: RefCell::default(),
+            untold: RefCell::default(),
             wake: Notify::new(),
             registered: Cell::new(false),
         }
@@ -67,11 +87,13 @@ impl Target {
     }
 
     pub(super) fn topic_changed(&self, topic: &str) {
-        let mut changed = self.changed.borrow_mut();
-        if changed.len() < MAX_CHANGED {
-            changed.insert(topic.to_owned());
-        }
+        self.is_untold(Untold::One(topic.to_owned()));
         self.wake.notify_one();
+    }
+
+    fn is_untold(&self, more: Untold) {
+        let mut untold = self.untold.borrow_mut();
+        *untold = std::mem::take(&mut *untold).and(more);
     }
 
     /// One log line for each change of state.
@@ -168,7 +190,7 @@ async fn wait(
     stop: &Flag,
     due: Instant,
 ) -> Result<bool, Trouble> {
-    if !target.changed.borrow().is_empty() {
+    if *target.untold.borrow() != Untold::Nothing {
         return Ok(true);
     }
     select_biased! {
@@ -179,29 +201,31 @@ async fn wait(
     }
 }
 
-/// Registers everything, or what has changed. A deletion has no message of its own: it takes everything, too.
+/// Registers everything, or the one topic that has changed. A deletion has no message of its own: it takes everything,
+/// too.
 async fn register(
     shard: &Shard,
     target: &Target,
     connection: &Connection,
     full: bool,
 ) -> Result<(), Trouble> {
-    let changed = std::mem::take(&mut *target.changed.borrow_mut());
+    let untold = std::mem::take(&mut *target.untold.borrow_mut());
     let body = {
         let topics = shard.topics.borrow();
-        let deleted = changed.iter().any(|name| topics.find_applied(name).is_none());
-        let all = full || deleted || changed.len() >= MAX_CHANGED;
-        if !all && changed.is_empty() {
-            return Ok(());
-        }
-        registration(&topics, (!all).then_some(&changed), shard.config.permission)
+        let only = match &untold {
+            _ if full => None,
+            Untold::Nothing => return Ok(()),
+            Untold::One(name) => topics.find_applied(name),
+            Untold::All => None,
+        };
+        registration(&topics, only.map(Rc::as_ref), shard.config.permission)
     };
     let command = register_command(&shard.identity, &body);
     drop(body);
     let answer = connection.request(command, shard.config.register_timeout).await;
     let outcome = answer.map_err(Trouble::from).and_then(accepted);
     if outcome.is_err() {
-        target.changed.borrow_mut().extend(changed);
+        target.is_untold(untold);
     }
     outcome
 }
@@ -225,5 +249,22 @@ async fn good_bye(shard: &Shard, connection: &Connection) {
     let command = Command::request(RequestCode::UnregisterBroker).with_ext(&header);
     if let Err(error) = connection.request(command, GOOD_BYE).await {
         tracing::debug!(%error, "a NameServer did not take the good-bye");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_topic_or_all_of_them() {
+        let one = |name: &str| Untold::One(name.to_owned());
+        assert_eq!(Untold::Nothing.and(one("A")), one("A"));
+        assert_eq!(one("A").and(Untold::Nothing), one("A"));
+        assert_eq!(one("A").and(one("A")), one("A"));
+        assert_eq!(one("A").and(one("B")), Untold::All);
+        assert_eq!(Untold::All.and(one("A")), Untold::All);
+        assert_eq!(one("A").and(Untold::All), Untold::All);
+        assert_eq!(Untold::Nothing.and(Untold::Nothing), Untold::Nothing);
     }
 }
