@@ -13,7 +13,7 @@ use super::completions::{Afterwards, Completion};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
-use super::{Phase, Shard, groups, offsets, pull, topics};
+use super::{Phase, Shard, groups, offsets, pull, register, topics};
 
 /// Builds the shard's state from what the log holds.
 ///
@@ -148,7 +148,8 @@ impl Afterwards {
     }
 }
 
-/// The log has failed: everything that waits for it is told, nothing more is taken, reads go on.
+/// The log has failed: everything that waits for it is told, nothing more is taken, reads go on. The NameServers hear
+/// at once that the shard takes no messages, so that producers go elsewhere.
 fn failed(shard: &Rc<Shard>, error: &StoreError) {
     shard.phase.set(Phase::Failed);
     let (appends, then) = shard.completions.borrow_mut().fail();
@@ -156,6 +157,9 @@ fn failed(shard: &Rc<Shard>, error: &StoreError) {
         shard = %shard.identity.name, %error, unanswered = appends.len(),
         "the log has failed: no more messages are taken, messages can still be read"
     );
+    // NameServers look at permissions only when the version of the topics has changed.
+    shard.topics.borrow_mut().changed(runtime::unix_millis());
+    register::permission_changed(shard);
     let lost = lost(shard);
     for completion in appends {
         match completion {

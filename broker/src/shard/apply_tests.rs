@@ -9,14 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::{Settings, Source};
 use model::{Draft, QueueId, QueueOffset, UnixMillis};
+use remoting::body::{Body, RegisterBrokerBody, TopicConfigs};
 use remoting::command::EncodeExt;
 use remoting::header::pull::{PullHeader, pull_flag};
 use remoting::header::send::SendHeader;
-use remoting::{Command, CommandRef, Flags, Language, RequestCode};
+use remoting::{Command, CommandRef, Flags, Language, RequestCode, ResponseHead};
 use runtime::sim::Simulation;
 use runtime::{IoError, IoOp, Task};
 use storage::{AppendError, Store};
-use transport::{Connection, Limits, NoRequests, Server, connect};
+use transport::{Connection, Limits, NoRequests, Serve, Server, connect};
 
 use super::*;
 use crate::config::{Config, KEYS, Surroundings};
@@ -46,6 +47,7 @@ impl Stalled {
             ("maxMessageSize", "1MiB"),
             ("mappedFileSizeCommitLog", "16MiB"),
             ("maxQueuedBytes", "16MiB"),
+            ("namesrvAddr", "10.0.0.1:9876"),
         ] {
             settings.set(&source, key, value).expect("a key and its value");
         }
@@ -277,5 +279,47 @@ fn a_topic_beyond_the_queues_of_a_shard_is_refused() {
         stalled.apply_one().await;
         stalled.apply_one().await;
         assert!(shard.completions.borrow().is_empty(), "nothing was appended for the refused");
+    });
+}
+
+/// A NameServer that keeps the last registration.
+#[derive(Default)]
+struct LastRegistration(RefCell<Option<TopicConfigs>>);
+
+impl Serve for LastRegistration {
+    fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
+        assert_eq!(request.code, RequestCode::RegisterBroker.code());
+        let body = RegisterBrokerBody::decode(&body).expect("a body");
+        self.0.replace(Some(body.topics));
+        let head = ResponseHead { code: 0, opaque: request.opaque, remark: None, ext: &() };
+        connection.respond(&head, &[]);
+    }
+}
+
+#[test]
+fn a_failed_log_is_registered_as_read_only_at_once() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let last = Rc::new(LastRegistration::default());
+        let listen = (IP, 9876).into();
+        let namesrv = Server::bind(listen, Limits::default(), Rc::clone(&last)).await;
+        let namesrv = namesrv.expect("a free port");
+        namesrv.serve();
+        register::start(&stalled.shard);
+        runtime::sleep(Duration::from_secs(1)).await;
+        let before = last.0.take().expect("a registration");
+        assert_eq!(before.topic_config_table["T"].perm, 6);
+
+        let error = IoError::path(IoOp::Write, "/store/log/0", std::io::Error::other("test"));
+        failed(&stalled.shard, &error.into());
+        runtime::sleep(Duration::from_secs(1)).await;
+        let after = last.0.take().expect("a registration");
+        assert_eq!(after.topic_config_table.keys().collect::<Vec<_>>(), ["T"]);
+        assert_eq!(after.topic_config_table["T"].perm, 4);
+        // A NameServer looks at the topics of a registration only when their version is another one.
+        assert!(after.data_version.counter > before.data_version.counter);
+        runtime::sleep(Duration::from_secs(60)).await;
+        let later = last.0.take().expect("the regular registration");
+        assert_eq!(later.topic_config_table["T"].perm, 4, "it stays so");
     });
 }

@@ -137,7 +137,8 @@ impl Topics {
         self.changed(now);
     }
 
-    fn changed(&mut self, now: u64) {
+    /// What is told of the table has changed; `now` in milliseconds since 1970.
+    pub(super) fn changed(&mut self, now: u64) {
         self.version.timestamp = now;
         self.version.counter += 1;
     }

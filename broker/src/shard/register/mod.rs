@@ -17,7 +17,8 @@ use runtime::channel::Flag;
 pub use body::to_body;
 use target::Target;
 
-use super::Shard;
+use super::commands::perm;
+use super::{Phase, Shard};
 use crate::config::Config;
 
 /// How long a graceful stop waits for the good-byes.
@@ -67,6 +68,21 @@ pub async fn unregister(shard: &Rc<Shard>) {
     let all = futures::future::join_all(tasks);
     if runtime::timeout(GOOD_BYE, all).await.is_err() {
         tracing::info!(shard = %shard.identity.name, "a NameServer did not take the good-bye in time");
+    }
+}
+
+/// What the shard may be used for has changed: the NameServers shall know at once, for all topics.
+pub fn permission_changed(shard: &Shard) {
+    for target in &shard.register.targets {
+        target.everything_changed();
+    }
+}
+
+/// What the shard may be used for: as configured, but no writing once the log has failed.
+fn permission(shard: &Shard) -> u32 {
+    match shard.phase.get() {
+        Phase::Failed => shard.config.permission & !perm::WRITE,
+        Phase::Recovering | Phase::Serving | Phase::Stopping => shard.config.permission,
     }
 }
 

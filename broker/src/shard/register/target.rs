@@ -15,6 +15,7 @@ use transport::{ConnectError, Connection, Limits, NoRequests, RequestError};
 
 use super::super::Shard;
 use super::body::{register_command, registration};
+use super::permission;
 
 /// Pauses between two attempts to reach a NameServer that is down; the last one stays.
 const RETRY: [Duration; 3] =
@@ -88,6 +89,11 @@ impl Target {
 
     pub(super) fn topic_changed(&self, topic: &str) {
         self.is_untold(Untold::One(topic.to_owned()));
+        self.wake.notify_one();
+    }
+
+    pub(super) fn everything_changed(&self) {
+        self.is_untold(Untold::All);
         self.wake.notify_one();
     }
 
@@ -218,7 +224,7 @@ async fn register(
             Untold::One(name) => topics.find_applied(name),
             Untold::All => None,
         };
-        registration(&topics, only.map(Rc::as_ref), shard.config.permission)
+        registration(&topics, only.map(Rc::as_ref), permission(shard))
     };
     let command = register_command(&shard.identity, &body);
     drop(body);
