@@ -36,6 +36,9 @@ pub const MAX_DISK_READS: usize = 16;
 /// Reads from the disk that wait for those; a further one is answered "busy".
 pub const MAX_WAITING_DISK_READS: usize = 4096;
 
+/// Log lines a second about reads from the log that failed: consumers ask again and again.
+pub const READ_FAILURE_LINES: u32 = 1;
+
 /// A consumer offset that nobody waits for goes to the log within this time.
 pub const OFFSETS_EVERY: Duration = Duration::from_secs(1);
 /// The most offsets in one command to the log.

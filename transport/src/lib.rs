@@ -28,5 +28,6 @@ pub use connect::connect;
 pub use connection::{Connection, ConnectionId};
 pub use error::{BindError, CloseReason, ConnectError, RequestError};
 pub use limits::Limits;
+pub use quiet::Quiet;
 pub use serve::{NoRequests, Serve, not_supported};
 pub use server::Server;

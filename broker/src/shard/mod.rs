@@ -39,8 +39,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use storage::Store;
+use transport::Quiet;
 
 use crate::config::Config;
+use crate::limits::READ_FAILURE_LINES;
 use clients::{Changes, Clients};
 use completions::{Afterwards, Completions};
 use disk_reads::DiskReads;
@@ -106,6 +108,8 @@ pub struct Shard {
     pub long_polls: RefCell<LongPolls>,
     /// Reads from the disk under way.
     pub disk_reads: DiskReads,
+    /// Log lines about reads that failed.
+    pub read_failures: Quiet,
     /// Registration at the NameServers.
     pub register: Register,
     /// Counters for the admin tools.
@@ -136,6 +140,7 @@ impl Shard {
             offsets: RefCell::default(),
             long_polls: RefCell::default(),
             disk_reads: DiskReads::default(),
+            read_failures: Quiet::new(READ_FAILURE_LINES),
         }
     }
 

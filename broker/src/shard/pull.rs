@@ -330,10 +330,12 @@ fn read_disk(
         match at.store.read_units(&units).await {
             Ok(records) => answer_found(&at, &pull, &allowed, &records, next),
             Err(error) => {
-                tracing::error!(
-                    shard = %at.identity.name, topic = %pull.topic, queue = %allowed.queue, %error,
-                    "messages cannot be read"
-                );
+                if let Some(unreported) = at.read_failures.may_say(runtime::now()) {
+                    tracing::error!(
+                        shard = %at.identity.name, topic = %pull.topic, queue = %allowed.queue, %error, unreported,
+                        "messages cannot be read"
+                    );
+                }
                 unread(&error).send(&pull.caller);
             }
         }

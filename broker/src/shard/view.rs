@@ -147,7 +147,9 @@ fn not_there(caller: &Caller, offset: i64) {
 }
 
 fn failed(shard: &Shard, caller: &Caller, error: &ReadError) {
-    tracing::error!(shard = %shard.identity.name, %error, "the log cannot be read");
+    if let Some(unreported) = shard.read_failures.may_say(runtime::now()) {
+        tracing::error!(shard = %shard.identity.name, %error, unreported, "the log cannot be read");
+    }
     unread(error).send(caller);
 }
 
