@@ -1,6 +1,6 @@
 //! Typed extension fields of requests and answers, by subject.
 //!
-//! Every header can be read from [`ExtRef`] and written as [`EncodeExt`], so that a server and our
+//! Every header can be read from [`ExtRef`] and written as [`EncodeExt`](crate::command::EncodeExt), so that a server and our
 //! own client use the same type. Text is borrowed from the fields. An optional field is an
 //! `Option`: what its absence means is said where it is not obvious, and decided by who serves it.
 //! Fields that a header does not list are ignored, as RocketMQ ignores them.
