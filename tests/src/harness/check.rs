@@ -16,6 +16,8 @@ pub struct Check {
     pub name: String,
     /// What must have been built, and so which tools must be there.
     pub parts: Vec<Part>,
+    /// Cores it takes to run it.
+    pub cores: usize,
     /// After this long everything it started is killed.
     pub limit: Duration,
     /// What it does.
@@ -42,8 +44,15 @@ impl Check {
         Self {
             name: name.into(),
             parts,
+            cores: 1,
             limit: Duration::from_secs(limit_seconds),
             body: Box::new(body),
         }
+    }
+
+    /// The same, on a machine that lets us use this many cores.
+    #[must_use]
+    pub fn with_cores(self, cores: usize) -> Self {
+        Self { cores, ..self }
     }
 }

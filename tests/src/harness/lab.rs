@@ -68,6 +68,7 @@ impl Lab {
     /// If the directory cannot be made.
     pub fn new(shop: Workshop, against: Maker, keep: bool) -> Verdict<Self> {
         let runs = shop.root.join("target/interop/run");
+        forget_old_runs(&runs);
         let scratch = runs.join(std::process::id().to_string());
         fs::create_dir_all(&scratch).trying(scratch.display().to_string())?;
         Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None })
@@ -188,6 +189,16 @@ impl Lab {
         command.arg(format!("{0}/classes:{0}/lib/*", built.display()));
         command.arg("turbopump.interop.Main").env_remove("JAVA_TOOL_OPTIONS");
         command
+    }
+}
+
+/// What failed runs have left stays until the next run. Runs side by side leave each other alone.
+fn forget_old_runs(runs: &Path) {
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    for entry in entries.flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            drop(fs::remove_dir_all(entry.path()));
+        }
     }
 }
 

@@ -86,7 +86,7 @@ fn prepare(options: &Options) -> Verdict<Lab> {
     let root = workspace_root();
     let prebuilt = env::var_os("INTEROP_BIN").map(PathBuf::from);
     let shop = Workshop {
-        bin: prebuilt.clone().unwrap_or_else(|| root.join("target/release")),
+        bin: prebuilt.clone().unwrap_or_else(|| built_beside(&root)),
         prebuilt: prebuilt.is_some(),
         root,
         tools: Tools::find(),
@@ -116,6 +116,13 @@ fn clean_up_at_the_end(scratch: &Path, keep: bool) -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Where cargo puts programs: beside this one, wherever its target directory is.
+fn built_beside(root: &Path) -> PathBuf {
+    let own = env::current_exe().ok();
+    let target = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    target.map_or_else(|| root.join("target"), Path::to_path_buf).join("release")
 }
 
 /// The folder of the workspace. Cargo names this crate's folder when it runs us; a binary started by

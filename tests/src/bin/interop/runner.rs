@@ -70,6 +70,10 @@ fn missing(lab: &Lab, check: &Check) -> Option<String> {
     let mut needed: Vec<_> = check.parts.iter().flat_map(|part| part.tools()).copied().collect();
     needed.sort_unstable();
     needed.dedup();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if cores < check.cores {
+        return Some(format!("{} cores, and only {cores} allowed", check.cores));
+    }
     lab.shop.tools.missing(&needed)
 }
 

@@ -33,7 +33,7 @@ pub fn checks() -> Vec<Check> {
         clients::restarted(lab, SPEC)
     }));
     checks.push(Check::new("shards2/pinned", Maker::Ours, &[], LIMIT, pinned));
-    checks
+    checks.into_iter().map(|check| check.with_cores(usize::from(SPEC.shards))).collect()
 }
 
 /// Each shard's executor thread may run on one core only, and no two on the same.
