@@ -33,6 +33,11 @@ pub async fn start(config: Config) -> Result<NameServer, BindError> {
         }
     });
     tracing::info!("NameServer listens on {}", server.local_addr());
+    // The line that scripts for RocketMQ wait for, in its words (RocketMQ 5.5.0, class NamesrvStartup).
+    tracing::info!(
+        "The Name Server boot success. serializeType=JSON, address {}",
+        server.local_addr()
+    );
     Ok(NameServer { server, scan })
 }
 
