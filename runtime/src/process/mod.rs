@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 pub use find::{Process, find_processes, terminate};
-pub use signals::{StopSignal, StopSignals, stop_signals};
+pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
 pub use usage::{ThreadPlacement, cpu_time, resident_memory, threads};
 
 use crate::context;

@@ -1,6 +1,8 @@
 //! Stop signals.
 
+use std::io::{self, Write};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,6 +21,8 @@ pub enum StopSignal {
 
 /// Signals that may wait to be taken; more say nothing new and are dropped.
 const WAITING_MAX: usize = 8;
+/// Signals this close to the first are the same wish: some programs signal a process and its group.
+const SAME_WISH: Duration = Duration::from_millis(200);
 
 /// The stop signals of this process, in order.
 pub struct StopSignals {
@@ -40,11 +44,42 @@ impl StopSignals {
 /// Takes over SIGTERM and SIGINT, for ever: from now on they do not end the process by themselves. Every caller gets
 /// every signal.
 pub fn stop_signals() -> Result<StopSignals, IoError> {
+    take_over(|_| {})
+}
+
+/// As [`stop_signals`], but only the first signal is a request: a second one, 200 ms or more after it, ends the process
+/// at once with a line on the standard error, and exit code 143 (SIGTERM) or 130 (SIGINT). Nothing is flushed or
+/// dropped then. `program` begins the line.
+pub fn stop_signals_second_ends(program: &str) -> Result<StopSignals, IoError> {
+    let program = program.to_owned();
+    let mut first: Option<Instant> = None;
+    take_over(move |signal| {
+        let since = *first.get_or_insert_with(Instant::now);
+        if since.elapsed() >= SAME_WISH {
+            end_at_once(&program, signal);
+        }
+    })
+}
+
+fn end_at_once(program: &str, signal: i32) -> ! {
+    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+    // Not `eprintln!`, which panics when the standard error is closed.
+    drop(writeln!(
+        io::stderr(),
+        "{program}: {name} for the second time: the process ends at once, not in good order"
+    ));
+    // SAFETY: takes a plain integer. `exit` would run destructors of threads that are still working.
+    unsafe { libc::_exit(128 + signal) }
+}
+
+/// Calls `on_signal` for each signal, on the thread that receives them, before it is handed on.
+fn take_over(mut on_signal: impl FnMut(i32) + Send + 'static) -> Result<StopSignals, IoError> {
     let failed = |error| IoError::name(IoOp::Signal, "SIGTERM and SIGINT", error);
     let mut pending = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
     let (sender, signals) = mailbox(WAITING_MAX);
     let body = move || {
         for signal in pending.forever() {
+            on_signal(signal);
             let stop = if signal == SIGINT { StopSignal::Interrupt } else { StopSignal::Terminate };
             // Full: enough of them are waiting. Closed: nobody wants them any more.
             let (Ok(()) | Err(_)) = sender.try_send(stop);

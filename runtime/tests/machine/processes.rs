@@ -36,6 +36,28 @@ fn stop_signals_are_taken_in_order() {
 }
 
 #[test]
+fn a_second_stop_signal_ends_the_process() {
+    const TEST: &str = "processes::a_second_stop_signal_ends_the_process";
+    if child::is_child(TEST) {
+        let mut signals = process::stop_signals_second_ends("program").unwrap();
+        process::terminate(process::pid()).unwrap();
+        assert_eq!(signals.wait(), Some(StopSignal::Terminate));
+        // Right behind the first: the same wish.
+        process::terminate(process::pid()).unwrap();
+        assert_eq!(signals.wait(), Some(StopSignal::Terminate));
+        std::thread::sleep(Duration::from_millis(300));
+        // SAFETY: plain integers.
+        child::check(unsafe { libc::kill(libc::getpid(), libc::SIGINT) }).unwrap();
+        std::thread::sleep(Duration::from_secs(10));
+        unreachable!("the process is dead");
+    }
+    let report = child::run(child::command(TEST));
+    assert_eq!(report.output.status.code(), Some(130), "{}", report.text);
+    let line = "program: SIGINT for the second time: the process ends at once";
+    assert_eq!(report.text.matches(line).count(), 1, "{}", report.text);
+}
+
+#[test]
 fn a_panic_anywhere_is_one_line_and_the_end_of_the_process() {
     const TEST: &str = "processes::a_panic_anywhere_is_one_line_and_the_end_of_the_process";
     if child::is_child(TEST) {
