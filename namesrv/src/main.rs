@@ -82,7 +82,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 /// Serves until SIGTERM or SIGINT.
 async fn serve(config: Config) -> Result<(), Failure> {
-    let mut signals = runtime::process::stop_signals()?;
+    let mut signals = runtime::process::stop_signals_second_ends("mqnamesrv")?;
     let server = namesrv::start(config).await?;
     let signal = signals.next().await;
     tracing::info!(?signal, "stopping");
