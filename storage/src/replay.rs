@@ -44,6 +44,8 @@ pub(crate) struct Replay {
     pub timestamp: UnixMillis,
     /// Of the newest entry read: generations never fall along a log.
     pub generation: u64,
+    /// Something follows the log that is not blank: a write that was not finished.
+    pub torn: bool,
 }
 
 /// The last bytes read.
@@ -112,6 +114,7 @@ impl Replay {
             chain,
             timestamp: UnixMillis(0),
             generation: 0,
+            torn: false,
             segment,
             window: Window::default(),
         }
@@ -215,6 +218,7 @@ impl Replay {
         if self.vote.clean && self.vote.idle_mark == self.offset {
             return Ok(()); // stopped in order right here: what follows is of an older life
         }
+        self.torn = !matches!(bad, BadEntry::Magic(0) | BadEntry::End);
         let mut at = self.offset;
         while at < self.segment.end() {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;

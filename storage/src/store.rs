@@ -111,6 +111,9 @@ pub struct Recovery {
     pub start: PhysicalOffset,
     /// End of the log.
     pub end: PhysicalOffset,
+    /// A write that was never finished followed the log's end, and was cut. Nothing in it was committed
+    /// with [`crate::Flush::Sync`]; with `Async` it may have been, before a power cut.
+    pub torn: bool,
     /// Time it took.
     pub took: Duration,
 }

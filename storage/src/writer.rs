@@ -89,7 +89,8 @@ async fn recover(
     let new = replay.index == LogIndex(0);
     open_for_appends(inner, end, topics.clone(), new);
     let (clean, took) = (before.clean, began.elapsed());
-    let recovery = Recovery { clean, new, entries, records, start, end, took };
+    let torn = replay.torn;
+    let recovery = Recovery { clean, new, entries, records, start, end, torn, took };
     drop(events.send(Event::Recovered(recovery)).await);
     let (index, chain, timestamp) = (replay.index, replay.chain, replay.timestamp);
     Ok(Standalone {

@@ -295,7 +295,7 @@ fn what_is_committed_survives_a_crash() {
         |dir| one_by_one(dir, 40),
         |dir, _| async move {
             let opened = open(options(&dir)).await;
-            assert!(!opened.recovery.clean && !opened.recovery.new);
+            assert!(!opened.recovery.clean && !opened.recovery.new && !opened.recovery.torn);
             assert_eq!(opened.recovery.records, 40);
             check_all(&opened, 40).await;
             opened.stop().await;
@@ -317,7 +317,7 @@ fn a_torn_tail_is_cut_and_stays_cut() {
             // Nothing behind the last entry says that it was durable.
             damage(&dir, offsets[9] + 50).await;
             let mut opened = open(options(&dir)).await;
-            assert_eq!(opened.recovery.records, 9);
+            assert_eq!((opened.recovery.records, opened.recovery.torn), (9, true));
             check_all(&opened, 9).await;
             // The same place is written anew; what was cut does not come back behind it.
             let again = send(&mut opened, 9, 1).await;
