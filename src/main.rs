@@ -82,12 +82,13 @@ fn run(args: &Args) -> Result<(), Failure> {
     let loaded = boot::load(&[], None, &settings(args))?;
     let config = loaded.config()?;
     runtime::probe::probe(None)?;
-    let mut signals = runtime::process::stop_signals()?;
+    let signals = runtime::process::stop_signals_second_ends("turbopump")?;
     let namesrv = NameServer::start(SocketAddr::from((args.host, args.namesrv_port)))?;
-    let served = boot::start(config).map_err(Failure::from).and_then(|broker| {
+    let served = boot::start(config, signals).map_err(Failure::from).and_then(|broker| {
+        let Some(mut broker) = broker else { return Ok(()) };
         boot::check_reachable(broker.started());
         greet(args, &broker);
-        let signal = signals.wait();
+        let signal = broker.wait_for_signal();
         tracing::info!(?signal, "stopping");
         broker.stop().map_err(Failure::from)
     });

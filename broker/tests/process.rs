@@ -47,6 +47,12 @@ impl Place {
     }
 
     fn start(&self, conf: &Path) -> Running {
+        let running = self.spawn(conf);
+        running.wait_for("the broker serves");
+        running
+    }
+
+    fn spawn(&self, conf: &Path) -> Running {
         let log = self.dir.join("broker.log");
         let out = fs::File::create(&log).expect("our directory");
         let child = mqbroker(&["-c", &conf.display().to_string()])
@@ -54,9 +60,7 @@ impl Place {
             .stderr(out)
             .spawn()
             .expect("mqbroker starts");
-        let running = Running { child, log };
-        running.wait_for("the broker serves");
-        running
+        Running { child, log }
     }
 }
 
@@ -274,4 +278,38 @@ fn mqshutdown_stops_what_it_finds() {
     assert!(!ok && out.contains("is running on this host"), "{out}");
     let (ok, _) = shutdown(&["kitchen"]);
     assert!(!ok);
+}
+
+#[test]
+fn a_signal_while_it_starts_is_heard() {
+    let place = Place::new("early");
+    let conf = place.conf("");
+    let mut running = place.spawn(&conf);
+    running.wait_for("broker starts");
+    runtime::process::terminate(running.child.id()).expect("our child");
+    assert!(running.ended(), "{}", running.log());
+    let log = running.log();
+    let ends = ["stopped before it served", "stopped in good order"];
+    assert!(ends.iter().any(|end| log.contains(end)), "{log}");
+    assert!(place.start(&conf).terminate(), "the store is as before");
+}
+
+#[test]
+fn a_second_signal_ends_a_stop_that_takes_long() {
+    let place = Place::new("twice");
+    // A NameServer that says nothing holds up the good-bye for a second.
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = mute.local_addr().expect("it is bound");
+    let conf = place.conf(&format!("namesrvAddr = {addr}\n"));
+    let mut running = place.start(&conf);
+    let id = running.child.id();
+    runtime::process::terminate(id).expect("our child");
+    running.wait_for("shard stops");
+    std::thread::sleep(Duration::from_millis(250));
+    runtime::process::terminate(id).expect("our child");
+    assert!(!running.ended(), "{}", running.log());
+    assert_eq!(running.child.wait().expect("our child").code(), Some(143));
+    let log = running.log();
+    assert!(log.contains("mqbroker: SIGTERM for the second time"), "{log}");
+    assert!(!log.contains("stopped in good order"), "{log}");
 }

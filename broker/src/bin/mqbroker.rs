@@ -95,8 +95,11 @@ fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!("{} has no effect: the gRPC proxy is not in this build", path.display());
     }
     let config = loaded.config()?;
-    let mut signals = runtime::process::stop_signals()?;
-    let broker = boot::start(config)?;
+    let signals = runtime::process::stop_signals_second_ends("mqbroker")?;
+    let Some(mut broker) = boot::start(config, signals)? else {
+        tracing::info!("stopped before it served");
+        return Ok(());
+    };
     for shard in broker.started() {
         let identity = &shard.identity;
         tracing::info!(
@@ -104,7 +107,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         );
     }
     boot::check_reachable(broker.started());
-    let signal = signals.wait();
+    let signal = broker.wait_for_signal();
     tracing::info!(?signal, "stopping");
     broker.stop()?;
     tracing::info!("stopped in good order");

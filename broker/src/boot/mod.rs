@@ -7,12 +7,14 @@ mod address;
 mod layout;
 mod load;
 mod log;
+mod ready;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runtime::channel::{Promise, PromiseReceiver, promise};
+use runtime::channel::{Closed, Promise, PromiseReceiver, promise};
+use runtime::process::{StopSignal, StopSignals};
 use runtime::{Executor, Placement, Spec};
 use thiserror::Error;
 
@@ -58,6 +60,7 @@ pub enum BootError {
 pub struct Broker {
     config: Arc<Config>,
     shards: Vec<Running>,
+    signals: StopSignals,
 }
 
 /// A shard from outside.
@@ -70,16 +73,16 @@ struct Running {
 /// A shard that may not serve yet.
 struct Starting {
     number: u32,
-    ready: PromiseReceiver<Started>,
     stop: Promise<()>,
     executor: Executor<Result<(), shard::StartError>>,
 }
 
-/// Starts the shards and returns when all serve.
+/// Starts the shards and returns when all serve. `None` when one of `signals` came before: everything is stopped again
+/// then, and a recovery that is under way is given up.
 ///
 /// # Errors
 /// [`BootError`] of the first shard that does not start; those that did are stopped again.
-pub fn start(config: Config) -> Result<Broker, BootError> {
+pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, BootError> {
     for dir in directories(&config) {
         runtime::probe::probe(Some(&dir))?;
     }
@@ -88,27 +91,37 @@ pub fn start(config: Config) -> Result<Broker, BootError> {
     let config = Arc::new(config);
     let advertised = prepare(&config)?;
     tell(&config, advertised, &cores);
-    let mut starting = Vec::with_capacity(count);
+    let (mut starting, mut promised) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut failure = None;
     for ((number, core), mailbox) in (0..).zip(cores).zip(mailboxes(config.shards)) {
         match start_shard(&config, number, core, advertised, mailbox) {
-            Ok(shard) => starting.push(shard),
+            Ok((shard, ready)) => {
+                starting.push(shard);
+                promised.push(ready);
+            }
             Err(error) => {
                 failure = Some(error);
                 break;
             }
         }
     }
+    let (ready, signals) = match ready::wait(promised, signals)? {
+        (ready::Outcome::All(ready), signals) => (ready, signals),
+        (ready::Outcome::Told(signal), _) => {
+            tracing::info!(?signal, "stopping before all shards serve");
+            return give_up(starting, failure).map(|()| None);
+        }
+    };
     let mut shards = Vec::with_capacity(count);
-    for shard in starting {
-        match ready(shard) {
+    for (shard, ready) in starting.into_iter().zip(ready) {
+        match running(shard, ready) {
             Ok(running) => shards.push(running),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    let broker = Broker { config, shards };
+    let broker = Broker { config, shards, signals };
     match failure {
-        None => Ok(broker),
+        None => Ok(Some(broker)),
         Some(error) => {
             if let Err(second) = broker.stop() {
                 tracing::error!("{second}");
@@ -153,7 +166,7 @@ fn start_shard(
     core: usize,
     advertised: Ipv4Addr,
     mailbox: Mailbox,
-) -> Result<Starting, BootError> {
+) -> Result<(Starting, PromiseReceiver<Started>), BootError> {
     let (promise_ready, ready) = promise();
     let (stop, told_to_stop) = promise();
     let start = Start {
@@ -166,21 +179,57 @@ fn start_shard(
     };
     let spec = Spec { name: format!("shard-{number}"), placement: Placement::Core(core) };
     let executor = runtime::start(spec, move || shard::run(start))?;
-    Ok(Starting { number, ready, stop, executor })
+    Ok((Starting { number, stop, executor }, ready))
 }
 
-fn ready(starting: Starting) -> Result<Running, BootError> {
-    let Starting { number, ready, stop, executor } = starting;
-    match ready.wait() {
+/// A shard that serves, or why it does not.
+fn running(starting: Starting, ready: Result<Started, Closed>) -> Result<Running, BootError> {
+    let Starting { number, stop, executor } = starting;
+    match ready {
         Ok(started) => Ok(Running { started, stop, executor }),
-        Err(_) => {
+        Err(Closed) => {
             let source = executor.join()?;
             Err(BootError::Shard { number, source: source.expect_err("it did not become ready") })
         }
     }
 }
 
+/// Stops shards of which some may serve already.
+///
+/// # Errors
+/// `failure`, or that of a shard that ended otherwise than as told.
+fn give_up(starting: Vec<Starting>, failure: Option<BootError>) -> Result<(), BootError> {
+    let mut stopping = Vec::with_capacity(starting.len());
+    for Starting { number, stop, executor } in starting {
+        if stop.fulfil(()).is_err() {
+            tracing::debug!(shard = number, "the shard had ended before");
+        }
+        stopping.push((number, executor));
+    }
+    let ended = end(stopping);
+    failure.map_or(ended, Err)
+}
+
+/// Waits for shards that were told to stop; the first error, when all have ended.
+fn end(stopping: Vec<(u32, Executor<Result<(), shard::StartError>>)>) -> Result<(), BootError> {
+    let mut failure = None;
+    for (number, executor) in stopping {
+        let ended = match executor.join() {
+            Ok(Ok(()) | Err(shard::StartError::ToldToStop)) => Ok(()),
+            Ok(Err(source)) => Err(BootError::Shard { number, source }),
+            Err(error) => Err(error.into()),
+        };
+        failure = failure.or(ended.err());
+    }
+    failure.map_or(Ok(()), Err)
+}
+
 impl Broker {
+    /// Blocks the calling thread until the process is told to stop.
+    pub fn wait_for_signal(&mut self) -> Option<StopSignal> {
+        self.signals.wait()
+    }
+
     /// The shards that serve, in order.
     pub fn started(&self) -> impl Iterator<Item = &Started> {
         self.shards.iter().map(|shard| &shard.started)
@@ -205,15 +254,6 @@ impl Broker {
             }
             stopping.push((shard.started.identity.number, shard.executor));
         }
-        let mut failure = None;
-        for (number, executor) in stopping {
-            let ended = match executor.join() {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(source)) => Err(BootError::Shard { number, source }),
-                Err(error) => Err(error.into()),
-            };
-            failure = failure.or(ended.err());
-        }
-        failure.map_or(Ok(()), Err)
+        end(stopping)
     }
 }

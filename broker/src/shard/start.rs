@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures::{FutureExt, select_biased};
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
-use storage::{OpenError, Recovery, Store, StoreError};
+use storage::{Events, OpenError, Recovery, Store, StoreError};
 use thiserror::Error;
 use transport::{BindError, Limits, NoRequests, Server};
 
@@ -33,7 +34,7 @@ pub struct Start {
     pub mailbox: Mailbox,
     /// Told when the shard serves. When it is dropped, [`run`] has an error.
     pub ready: Promise<Started>,
-    /// Ends the shard in good order.
+    /// Ends the shard in good order, or its recovery at once.
     pub stop: PromiseReceiver<()>,
 }
 
@@ -61,6 +62,9 @@ pub enum StartError {
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// It was told to stop while it read its log.
+    #[error("it was told to stop before it served")]
+    ToldToStop,
     /// The system topics.
     #[error("the system topics cannot be created: {remark}")]
     Seed {
@@ -72,17 +76,15 @@ pub enum StartError {
 /// Runs a shard on the current executor, until it is told to stop.
 ///
 /// # Errors
-/// [`StartError`], before it has served anything.
+/// [`StartError`], before it has served anything; `ToldToStop` when the stop came during recovery.
 pub async fn run(start: Start) -> Result<(), StartError> {
-    let Start { config, number, advertised, mailbox, ready, stop } = start;
+    let Start { config, number, advertised, mailbox, ready, mut stop } = start;
     let identity = Identity::of(&config, number, advertised);
-    check_port(&identity).await?;
-    let options = config.store_options(identity.dir.clone(), identity.log_dir.clone(), number);
-    let began = runtime::now();
-    let (store, mut events) = Store::open(options).await?;
-    let shard = Rc::new(Shard::new(config, identity, store, mailbox));
-    let recovery = apply::recover(&shard, &mut events).await?;
-    tell_recovery(&shard, &recovery, began);
+    // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
+    let (shard, events, recovery) = select_biased! {
+        _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
+        opened = open(config, identity, mailbox).fuse() => opened?,
+    };
     shard.phase.set(Phase::Serving);
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
     seed(&shard).await?;
@@ -101,6 +103,23 @@ pub async fn run(start: Start) -> Result<(), StartError> {
     applying.await;
     tracing::info!(shard = %shard.identity.name, "shard stopped");
     Ok(())
+}
+
+/// Opens the store and builds the shard's state from it.
+async fn open(
+    config: Arc<Config>,
+    identity: Identity,
+    mailbox: Mailbox,
+) -> Result<(Rc<Shard>, Events, Recovery), StartError> {
+    check_port(&identity).await?;
+    let (dir, log_dir) = (identity.dir.clone(), identity.log_dir.clone());
+    let options = config.store_options(dir, log_dir, identity.number);
+    let began = runtime::now();
+    let (store, mut events) = Store::open(options).await?;
+    let shard = Rc::new(Shard::new(config, identity, store, mailbox));
+    let recovery = apply::recover(&shard, &mut events).await?;
+    tell_recovery(&shard, &recovery, began);
+    Ok((shard, events, recovery))
 }
 
 /// Tries the port before the store is touched: a clash is told at once, and leaves nothing behind.
