@@ -122,6 +122,14 @@ fn it_says_what_it_does_and_takes_little() {
     running.wait_for(&format!("namesrv=127.0.0.1:{}", place.namesrv));
     let log = running.log();
     for line in [
+        format!(
+            "The Name Server boot success. serializeType=JSON, address 127.0.0.1:{}",
+            place.namesrv
+        ),
+        format!(
+            "The broker[broker-a, 127.0.0.1:{}] boot success. serializeType=JSON and name server is 127.0.0.1:{}",
+            place.broker, place.namesrv
+        ),
         format!("NameServer   127.0.0.1:{}", place.namesrv),
         format!("broker       broker-a at 127.0.0.1:{}", place.broker),
         format!("data         {}", place.dir.join("data").display()),

@@ -173,6 +173,11 @@ fn it_stops_in_good_order_and_says_how_it_starts() {
     let running = place.start(&conf);
     let log = running.log();
     assert!(log.contains("store created"), "{log}");
+    let success = format!(
+        "The broker[broker-a, 127.0.0.1:{}] boot success. serializeType=JSON\n",
+        place.port
+    );
+    assert!(log.contains(&success), "{log}");
     assert!(!log.contains("this host cannot do it"), "it reaches itself: {log}");
     assert!(running.terminate());
 
@@ -228,8 +233,16 @@ fn each_shard_has_a_core_a_port_and_a_store() {
         return;
     }
     let place = Place::new("shards");
-    let conf = place.conf("shards = 2\nshardPortStride = 7\n");
+    let conf =
+        place.conf("shards = 2\nshardPortStride = 7\nnamesrvAddr = 127.0.0.1:1;127.0.0.1:2\n");
     let running = place.start(&conf);
+    for (name, port) in [("broker-a", place.port), ("broker-a-1", place.port + 7)] {
+        let success = format!(
+            "The broker[{name}, 127.0.0.1:{port}] boot success. serializeType=JSON and name server is \
+             127.0.0.1:1;127.0.0.1:2\n"
+        );
+        assert!(running.log().contains(&success), "{}", running.log());
+    }
     let mut pinned = Vec::new();
     for task in fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("our child") {
         let task = task.expect("a thread").path();

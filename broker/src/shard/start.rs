@@ -91,6 +91,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
     let server = serve(&shard).await?;
     let tasks = background(&shard);
     register::start(&shard);
+    tell_success(&shard);
     let started =
         Started { identity: shard.identity.clone(), clean: recovery.clean || recovery.new };
     // Nobody may be waiting: a shard runs without a spectator too.
@@ -145,6 +146,17 @@ fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {
         took = ?began.elapsed(),
         "{how}"
     );
+}
+
+/// The line that scripts for RocketMQ wait for, in its words (RocketMQ 5.5.0, class BrokerStartup).
+fn tell_success(shard: &Shard) {
+    let namesrvs = shard.config.namesrv_addrs.join(";");
+    let namesrvs = match namesrvs.as_str() {
+        "" => String::new(),
+        addrs => format!(" and name server is {addrs}"),
+    };
+    let Identity { name, address, .. } = &shard.identity;
+    tracing::info!("The broker[{name}, {address}] boot success. serializeType=JSON{namesrvs}");
 }
 
 /// Creates the system topics that are missing, and waits until they are committed.
