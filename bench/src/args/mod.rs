@@ -68,8 +68,8 @@ pub struct Run {
     #[arg(short, long, value_name = "TIME", value_parser = parse::run_time)]
     #[serde(serialize_with = "seconds_or_null")]
     pub duration: Option<Duration>,
-    /// How long to run before measuring
-    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse::warmup)]
+    /// How long to run before measuring; what comes in that time is not counted
+    #[arg(short, long, value_name = "TIME", default_value = "0s", value_parser = parse::warmup)]
     #[serde(serialize_with = "seconds")]
     pub warmup: Duration,
     /// Stop after this many messages, those of the warm-up included
