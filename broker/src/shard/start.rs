@@ -133,7 +133,11 @@ fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {
     let how = match (recovery.new, recovery.clean) {
         (true, _) => "store created",
         (false, true) => "clean start",
-        (false, false) => "unclean start, log recovered",
+        (false, false) if recovery.torn => {
+            "unclean start, log recovered; an unfinished write at its end was cut. With SYNC_FLUSH \
+             nothing acknowledged was in it, with ASYNC_FLUSH only a power cut can have taken some"
+        }
+        (false, false) => "unclean start, log recovered; nothing was cut",
     };
     tracing::info!(
         shard = %shard.identity.name,
