@@ -268,7 +268,8 @@ pub fn tail(path: &Path) -> String {
 }
 
 fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    // What logback says while it starts drowns what the program says.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("|-")).collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
     lines[from..].iter().map(|line| format!("    {line}\n")).collect()
 }
