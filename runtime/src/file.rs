@@ -22,6 +22,15 @@ pub enum OpenMode {
     ReadOnly,
 }
 
+/// When what was written is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// After a following sync.
+    AfterSync,
+    /// When the write completes.
+    WhenWritten,
+}
+
 /// An open file, read and written past the page cache. Dropping it closes it.
 ///
 /// Calls on one file may overlap; their order is then undefined, except that [`File::sync`] covers every write that had
@@ -47,10 +56,22 @@ impl File {
     /// I/O. Do not rename or remove `path` meanwhile. The name of a new file is durable after
     /// [`crate::fs::sync_dir`] of its directory.
     pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<File, IoError> {
-        let path = path.as_ref();
+        File::open_as(path.as_ref(), mode, Durable::AfterSync).await
+    }
+
+    /// Like [`File::open`], but every write is durable when it completes (O_DSYNC): its bytes, and the length if it
+    /// extends the file. Writes that overlap in time may reach the disk in any order; one that has completed is not
+    /// lost for one that has not. `allocate` and `truncate` still need a [`File::sync`]. `mode` must allow writing
+    /// (asserted).
+    pub async fn open_dsync(path: impl AsRef<Path>, mode: OpenMode) -> Result<File, IoError> {
+        assert!(mode != OpenMode::ReadOnly, "nothing is written to a file that is only read");
+        File::open_as(path.as_ref(), mode, Durable::WhenWritten).await
+    }
+
+    async fn open_as(path: &Path, mode: OpenMode, durable: Durable) -> Result<File, IoError> {
         let opened = match backend() {
-            Backend::Uring => UringFile::open(path, mode).await.map(Inner::Uring),
-            Backend::Sim(seat) => SimFile::open(&seat, path, mode).await.map(Inner::Sim),
+            Backend::Uring => UringFile::open(path, mode, durable).await.map(Inner::Uring),
+            Backend::Sim(seat) => SimFile::open(&seat, path, mode, durable).await.map(Inner::Sim),
         };
         match opened {
             Ok(inner) => Ok(File { path: path.to_path_buf(), inner }),
@@ -67,7 +88,8 @@ impl File {
     ///
     /// A short write is an error (`StorageFull`) and is never retried. After an error, and after dropping the future, any
     /// part of the range may hold old or new bytes; the buffer stays alive until the kernel is done with it. Not
-    /// cancellable in that sense: let it complete. Durable only after a following [`File::sync`].
+    /// cancellable in that sense: let it complete. Durable only after a following [`File::sync`], unless the file was
+    /// opened by [`File::open_dsync`].
     pub async fn write_at(&self, buf: &Rc<Buffer>, pos: u64) -> Result<(), IoError> {
         assert!(buf.len().is_multiple_of(BLOCK), "{} bytes are not whole blocks", buf.len());
         assert!(pos.is_multiple_of(BLOCK as u64), "position {pos} is inside a block");

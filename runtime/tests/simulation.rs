@@ -193,13 +193,24 @@ fn a_task_that_wakes_itself_for_ever_is_found() {
     sim.run_for(Duration::from_secs(1));
 }
 
-fn write_block(node: &Node, sync: bool) -> runtime::Executor<()> {
+/// How a written block is made durable.
+#[derive(Clone, Copy)]
+enum Flushed {
+    Not,
+    BySync,
+    ByDsync,
+}
+
+fn write_block(node: &Node, flushed: Flushed) -> runtime::Executor<()> {
     node.start("write", move || async move {
-        let file = File::open("/f", OpenMode::CreateNew).await.unwrap();
+        let file = match flushed {
+            Flushed::ByDsync => File::open_dsync("/f", OpenMode::CreateNew).await.unwrap(),
+            Flushed::Not | Flushed::BySync => File::open("/f", OpenMode::CreateNew).await.unwrap(),
+        };
         let mut block = file.buffer(BLOCK);
         block.fill(7);
         file.write_at(&Rc::new(block), 0).await.unwrap();
-        if sync {
+        if let Flushed::BySync = flushed {
             file.sync().await.unwrap();
         }
         sleep(Duration::from_secs(1000)).await;
@@ -208,10 +219,11 @@ fn write_block(node: &Node, sync: bool) -> runtime::Executor<()> {
 
 #[test]
 fn a_crash_keeps_what_was_written_and_the_disk_knows_what_was_not_synced() {
-    for (sync, unsynced) in [(true, 0), (false, BLOCK as u64)] {
+    let lost = BLOCK as u64;
+    for (flushed, unsynced) in [(Flushed::BySync, 0), (Flushed::ByDsync, 0), (Flushed::Not, lost)] {
         let sim = Simulation::new(3);
         let node = sim.node("n0", ip(1));
-        let executor = write_block(&node, sync);
+        let executor = write_block(&node, flushed);
         sim.run_for(Duration::from_secs(1));
         assert_eq!(node.unsynced_bytes(), unsynced);
         node.crash();

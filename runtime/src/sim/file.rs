@@ -12,22 +12,28 @@ use super::trace::Mark;
 use super::world::{Process, World};
 use crate::buffer::{BLOCK, Buffer, Slice};
 use crate::channel::oneshot;
-use crate::file::OpenMode;
+use crate::file::{Durable, OpenMode};
 
 pub(crate) struct SimFile {
     world: Rc<World>,
     inode: SharedInode,
     process: Rc<Process>,
     writable: bool,
+    durable: Durable,
 }
 
 impl SimFile {
-    pub(crate) async fn open(seat: &Seat, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
+    pub(crate) async fn open(
+        seat: &Seat,
+        path: &Path,
+        mode: OpenMode,
+        durable: Durable,
+    ) -> io::Result<SimFile> {
         let create_new = mode == OpenMode::CreateNew;
         let inode = seat.disk_call(|disk| disk.open(path, create_new)).await?;
         let writable = mode != OpenMode::ReadOnly;
         let (world, process) = (seat.world.clone(), seat.process.clone());
-        Ok(SimFile { world, inode, process, writable })
+        Ok(SimFile { world, inode, process, writable, durable })
     }
 
     /// Changes the file within `delay`, whether or not anybody still waits for it, and then tells that it is done. Only
@@ -59,12 +65,21 @@ impl SimFile {
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
         self.require_writable()?;
         // About 1 GiB/s on top of the latency.
-        let delay = self.world.delay(15, 80) + Duration::from_nanos(buffer.len() as u64);
+        let mut delay = self.world.delay(15, 80) + Duration::from_nanos(buffer.len() as u64);
+        let dsync = self.durable == Durable::WhenWritten;
+        if dsync {
+            delay += self.world.delay(15, 120); // cheaper than a write and a flush
+        }
         let buffer = buffer.clone();
         let write = move |inode: &mut Inode, world: &World| {
             world.mark(Mark::DiskWrite, pos);
             world.mark_bytes(Mark::DiskWrite, &buffer);
+            let first = inode.next_change();
             inode.write(pos, &buffer);
+            if dsync {
+                world.mark(Mark::DiskSync, first);
+                inode.sync_from(first);
+            }
             buffer.len()
         };
         Ok(self.change(delay, write).await)

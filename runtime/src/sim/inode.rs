@@ -125,10 +125,42 @@ impl Inode {
         }
     }
 
+    /// Makes the changes from `first` on durable, and every change of the length before them, as a journal does. What
+    /// they overwrite or cut is nothing that could still become durable.
+    pub(super) fn sync_from(&mut self, first: u64) {
+        let own = self.unsynced.split_off(&first);
+        let lengths: Vec<(u64, u64)> = self.unsynced.iter().filter_map(length_of).collect();
+        for (number, len) in lengths {
+            let length = self.unsynced.remove(&number).expect("it was just found");
+            self.durable.apply(&length);
+            let whole = len.div_ceil(BLOCK as u64);
+            self.unsynced.retain(|other, change| match change {
+                Change::Write { block, .. } => *other > number || *block < whole,
+                Change::Length(_) => true,
+            });
+        }
+        for change in own.values() {
+            self.durable.apply(change);
+            if let Change::Write { block: written, .. } = change {
+                self.unsynced.retain(
+                    |_, change| !matches!(change, Change::Write { block, .. } if block == written),
+                );
+            }
+        }
+        assert!(self.durable.len == self.current.len, "lengths become durable in order");
+    }
+
     /// Bytes written that are not durable.
     pub(super) fn unsynced_bytes(&self) -> u64 {
         let writes = self.unsynced.values().filter(|c| matches!(c, Change::Write { .. }));
         writes.count() as u64 * BLOCK as u64
+    }
+}
+
+fn length_of((number, change): (&u64, &Change)) -> Option<(u64, u64)> {
+    match change {
+        Change::Length(len) => Some((*number, *len)),
+        Change::Write { .. } => None,
     }
 }
 
@@ -149,6 +181,25 @@ mod tests {
         inode.sync(inode.next_change());
         assert_eq!(inode.durable.blocks[&0].as_ref().unwrap()[0], 2);
         assert_eq!(inode.unsynced_bytes(), 0);
+    }
+
+    #[test]
+    fn a_durable_write_leaves_other_writes_unsynced() {
+        let mut inode = Inode::default();
+        inode.write(0, &[1; 2 * BLOCK]);
+        let first = inode.next_change();
+        inode.write(0, &[2; BLOCK]);
+        inode.sync_from(first);
+        assert_eq!(inode.unsynced_bytes(), BLOCK as u64, "the second block's");
+        assert_eq!(inode.durable.blocks[&0].as_ref().unwrap()[0], 2);
+        assert_eq!(inode.durable.len, 2 * BLOCK as u64);
+        inode.sync(inode.next_change());
+        assert_eq!(
+            inode.durable.blocks[&0].as_ref().unwrap()[0],
+            2,
+            "the older one is not applied"
+        );
+        assert_eq!(inode.durable.blocks[&1].as_ref().unwrap()[0], 1);
     }
 
     #[test]

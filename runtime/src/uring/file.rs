@@ -11,7 +11,7 @@ use glommio::io::{DmaFile, OpenOptions, ReadResult};
 
 use super::io_error;
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
-use crate::file::OpenMode;
+use crate::file::{Durable, OpenMode};
 
 /// Directories whose devices need not be looked at again; cleared when there are this many.
 const SETTLED_MAX: usize = 256;
@@ -63,10 +63,17 @@ pub(crate) struct UringFile {
 }
 
 impl UringFile {
-    pub(crate) async fn open(path: &Path, mode: OpenMode) -> io::Result<UringFile> {
+    pub(crate) async fn open(
+        path: &Path,
+        mode: OpenMode,
+        durable: Durable,
+    ) -> io::Result<UringFile> {
         forbid_polling(path).await;
         let mut options = OpenOptions::new();
         options.read(true);
+        if durable == Durable::WhenWritten {
+            options.custom_flags(libc::O_DSYNC);
+        }
         match mode {
             OpenMode::CreateNew => options.write(true).create_new(true),
             OpenMode::ReadWrite => options.write(true),

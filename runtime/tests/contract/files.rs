@@ -220,3 +220,25 @@ pub async fn removed_files_stay_open(env: Env) {
     assert_eq!(other.len().await.unwrap(), 0);
     file.close().await.unwrap();
 }
+
+pub async fn dsync_files_are_written_and_read(env: Env) {
+    let path = env.path("a");
+    assert_eq!(kind(File::open_dsync(&path, OpenMode::ReadWrite).await), ErrorKind::NotFound);
+    let file = File::open_dsync(&path, OpenMode::CreateNew).await.unwrap();
+    assert_eq!(kind(File::open_dsync(&path, OpenMode::CreateNew).await), ErrorKind::AlreadyExists);
+    file.allocate(4 * BLOCK as u64).await.unwrap();
+    let written = pattern(6 * BLOCK);
+    file.write_at(&written, 0).await.unwrap();
+    assert_eq!(file.len().await.unwrap(), 6 * BLOCK as u64);
+    file.write_at(&filled(BLOCK, 7), BLOCK as u64).await.unwrap();
+    file.sync().await.unwrap();
+    file.close().await.unwrap();
+
+    let file = File::open_dsync(&path, OpenMode::ReadWrite).await.unwrap();
+    let read = file.read_at(0, 6 * BLOCK).await.unwrap();
+    assert_eq!(&read[..BLOCK], &written[..BLOCK]);
+    assert!(read[BLOCK..2 * BLOCK].iter().all(|byte| *byte == 7));
+    assert_eq!(&read[2 * BLOCK..], &written[2 * BLOCK..]);
+    file.truncate(BLOCK as u64).await.unwrap();
+    assert_eq!(file.len().await.unwrap(), BLOCK as u64);
+}

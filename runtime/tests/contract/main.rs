@@ -51,6 +51,7 @@ contract! {
         slices_share_the_buffer
         a_dropped_write_leaves_the_file_usable
         removed_files_stay_open
+        dsync_files_are_written_and_read
     }
     directories {
         create_list_and_exists

@@ -10,6 +10,7 @@
 
 mod child;
 mod executors;
+mod files;
 mod footprint;
 mod probing;
 mod processes;
