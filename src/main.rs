@@ -29,9 +29,9 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
 
-    /// Number of shards: each has a core, a port and a broker name of its own; fixed at the first start
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    shards: u32,
+    /// Number of shards, or `auto` for one on each core: each has a port and a broker name of its own; fixed at the first start
+    #[arg(long, value_name = "N", default_value = "1")]
+    shards: String,
 
     /// Address to listen on and to tell clients; 0.0.0.0 listens on all and tells the first that is not loopback
     #[arg(long, value_name = "IPV4", default_value_t = Ipv4Addr::LOCALHOST)]
@@ -104,7 +104,7 @@ fn settings(args: &Args) -> Vec<(&'static str, &'static str, String)> {
     let local = if args.host.is_unspecified() { Ipv4Addr::LOCALHOST } else { args.host };
     vec![
         ("--data", "storePathRootDir", args.data.display().to_string()),
-        ("--shards", "shards", args.shards.to_string()),
+        ("--shards", "shards", args.shards.clone()),
         ("--host", "bindAddress", args.host.to_string()),
         ("--listen-port", "listenPort", args.listen_port.to_string()),
         ("--namesrv-port", "namesrvAddr", format!("{local}:{}", args.namesrv_port)),

@@ -98,7 +98,8 @@ fn broker_config() -> Arc<Config> {
     ] {
         settings.set(&Source::option("test"), key, value).expect("a key and a value for it");
     }
-    let around = Surroundings { home: Some(PathBuf::from("/")), host_name: "test".to_owned() };
+    let around =
+        Surroundings { home: Some(PathBuf::from("/")), host_name: "test".to_owned(), cores: 2 };
     Arc::new(Config::from_settings(&settings, &around).expect("a configuration"))
 }
 

@@ -1,12 +1,14 @@
-//! The settings of a process: environment, file, options, in this order; the later ones win.
+//! The settings of a process: I/O profile, environment, file, options, in this order; the later ones win.
 
 use std::path::{Path, PathBuf};
 
-use ::config::{Settings, Source, Warning};
+use ::config::{Place, Settings, Source, Warning};
 use runtime::IoError;
 use thiserror::Error;
 
-use crate::config::{Config, KEYS, LoadError, Surroundings, quiet_keys};
+use crate::config::{
+    Choice, Config, KEYS, LoadError, Profile, ProfileError, SHARDS_AUTO, Surroundings, quiet_keys,
+};
 use crate::limits::MAX_CONFIG_FILE;
 
 /// A configuration file that was read.
@@ -41,15 +43,37 @@ pub struct Loaded {
     pub settings: Settings,
     /// One log line each.
     pub warnings: Vec<Warning>,
+    /// The I/O profile among them.
+    pub profile: Option<Profile>,
 }
 
-/// Puts the settings together: `defaults` of the program (name and value), then NAMESRV_ADDR of the environment, then the
-/// file, then `options` (option, key and value).
+/// Puts the settings together: `defaults` of the program (name and value), then the I/O profile, then NAMESRV_ADDR of
+/// the environment, then the file, then `options` (option, key and value). Which profile, the others say. Reads the
+/// profile's file: before executors are started only.
 ///
 /// # Errors
-/// Values that cannot be.
+/// Values that cannot be; a profile that cannot be used.
 pub fn load(
     defaults: &[(&'static str, String)],
+    file: Option<&ConfigFile>,
+    options: &[(&'static str, &'static str, String)],
+) -> Result<Loaded, LoadError> {
+    let loaded = layers(defaults, None, file, options)?;
+    let profile = match Choice::of(&loaded.settings) {
+        None => return Ok(loaded),
+        Some(Choice::Shipped(profile)) => profile,
+        Some(Choice::File(path)) => {
+            let no_file = |source| ProfileError::File { source };
+            let text = runtime::process::read_config_file(&path, MAX_CONFIG_FILE);
+            Profile::new(&path.display().to_string(), &text.map_err(no_file)?)
+        }
+    };
+    layers(defaults, Some(profile), file, options)
+}
+
+fn layers(
+    defaults: &[(&'static str, String)],
+    profile: Option<Profile>,
     file: Option<&ConfigFile>,
     options: &[(&'static str, &'static str, String)],
 ) -> Result<Loaded, LoadError> {
@@ -57,25 +81,29 @@ pub fn load(
     for (key, value) in defaults {
         settings.set(&Source::option("default of this program"), key, value)?;
     }
+    let mut warnings = Vec::new();
+    if let Some(profile) = &profile {
+        warnings.extend(profile.lay_over(&mut settings)?);
+    }
     if let Ok(addr) = std::env::var("NAMESRV_ADDR") {
         settings.set(&Source::environment("NAMESRV_ADDR"), "namesrvAddr", &addr)?;
     }
-    let warnings = match file {
-        Some(file) => {
-            let source = Source::file(&file.path.display().to_string());
-            settings.load(&source, file.text.as_bytes())?
-        }
-        None => Vec::new(),
-    };
+    if let Some(file) = file {
+        let source = Source::file(&file.path.display().to_string());
+        warnings.extend(settings.load(&source, file.text.as_bytes())?);
+    }
     for (option, key, value) in options {
         settings.set(&Source::option(option), key, value)?;
     }
-    Ok(Loaded { settings, warnings })
+    Ok(Loaded { settings, warnings, profile })
 }
 
 impl Loaded {
-    /// The warnings, and one line for all keys that do nothing and are set to Apache's default.
+    /// The profile, the warnings, and one line for all keys that do nothing and are set to Apache's default.
     pub fn log_warnings(&self) {
+        for line in self.profile_lines() {
+            tracing::info!("{line}");
+        }
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
@@ -93,15 +121,100 @@ impl Loaded {
         }
     }
 
-    /// The configuration that the settings describe on this machine.
+    /// Which profile was loaded, which keys came from it, and which of its keys another layer has won.
+    fn profile_lines(&self) -> Vec<String> {
+        let Some(profile) = &self.profile else { return Vec::new() };
+        let (mut taken, mut lost) = (Vec::new(), Vec::new());
+        for key in profile.keys() {
+            match self.settings.place(&key) {
+                Place::Line(source, _) if source.to_string() == profile.name() => {
+                    taken.push(format!("{key} = {}", self.settings.text(&key)));
+                }
+                place => lost.push(format!("{key} ({place})")),
+            }
+        }
+        let none = |keys: Vec<String>| {
+            if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }
+        };
+        let mut lines = vec![format!("I/O {}: sets {}", profile.name(), none(taken))];
+        if !lost.is_empty() {
+            lines.push(format!("I/O {}: set elsewhere: {}", profile.name(), lost.join(", ")));
+        }
+        lines
+    }
+
+    /// The configuration that the settings describe on this machine. Logs what `shards = auto` came to.
     ///
     /// # Errors
     /// [`LoadError`] has a line for each reason.
     pub fn config(&self) -> Result<Config, LoadError> {
+        let allowed = runtime::allowed_cores();
+        let cores = u32::try_from(allowed.len()).expect("a machine has fewer cores");
         let around = Surroundings {
             home: std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from),
             host_name: runtime::process::host_name(),
+            cores,
         };
-        Config::from_settings(&self.settings, &around)
+        let config = Config::from_settings(&self.settings, &around)?;
+        if self.settings.text("shards").eq_ignore_ascii_case(SHARDS_AUTO) {
+            tracing::info!(
+                shards = config.shards, cores = ?allowed,
+                "shards = auto: one shard on each core that this process may use"
+            );
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> ConfigFile {
+        ConfigFile { path: PathBuf::from("broker.conf"), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_profile_lies_below_the_file_and_above_the_defaults() {
+        let defaults = [("tailBudget", "32MiB".to_owned()), ("maxMessageSize", "1MiB".to_owned())];
+        let file = file("ioProfile=latency\nblockCacheSize=16MiB\n");
+        let options = [("-x", "writesInFlight", "2".to_owned())];
+        let loaded = load(&defaults, Some(&file), &options).unwrap();
+        let text = |key| loaded.settings.text(key);
+        assert_eq!(loaded.warnings, []);
+        assert_eq!((text("tailBudget"), text("maxMessageSize")), ("64MiB", "1MiB"));
+        assert_eq!((text("maxBatchBytes"), text("blockCacheSize")), ("256KiB", "16MiB"));
+        assert_eq!(text("writesInFlight"), "2");
+        assert_eq!(
+            loaded.profile_lines(),
+            [
+                "I/O profile latency: sets flushMethod = FDATASYNC, maxBatchBytes = 256KiB, busyPollMicros = 0, tailBudget = 64MiB",
+                "I/O profile latency: set elsewhere: writesInFlight (option -x), blockCacheSize (broker.conf:2)",
+            ]
+        );
+        let config = loaded.config().unwrap();
+        assert_eq!((config.io.max_batch, config.io.writes_in_flight), (256 << 10, 2));
+    }
+
+    #[test]
+    fn without_a_profile_there_is_none() {
+        let loaded = load(&[], Some(&file("maxBatchBytes=64KiB\n")), &[]).unwrap();
+        assert_eq!(loaded.profile, None);
+        assert_eq!(loaded.profile_lines(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_profile_that_is_not_there_names_those_that_are() {
+        let error = load(&[], Some(&file("ioProfile=lateny\n")), &[]).unwrap_err().to_string();
+        assert!(error.starts_with("ioProfile: "), "{error}");
+        assert!(error.contains("lateny"), "{error}");
+        assert!(error.ends_with("one of the names latency, throughput, dev"), "{error}");
+    }
+
+    #[test]
+    fn auto_is_a_shard_for_each_core() {
+        let loaded = load(&[], Some(&file("shards = AUTO\n")), &[]).unwrap();
+        let shards = loaded.config().unwrap().shards as usize;
+        assert_eq!(shards, runtime::allowed_cores().len());
     }
 }

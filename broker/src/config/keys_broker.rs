@@ -30,12 +30,10 @@ pub(super) const KEYS: [Key; 68] = [
         "0 is the master of its name. Others (slaves; -1, where a controller assigns the id) are refused in this build",
     )
     .restart(),
-    Key::int(
+    Key::text(
         "shards",
         "1",
-        1,
-        256,
-        "Number of shards: each has a core, a port, a log and a broker name of its own. Fixed in the store at first start",
+        "Number of shards, 1 to 256, or `auto` for one on each core that the process may use. Each has a core, a port, a log and a broker name of its own. Fixed in the store at first start",
     )
     .restart()
     .ours(),

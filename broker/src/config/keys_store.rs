@@ -3,11 +3,11 @@
 use ::config::Key;
 
 use super::reasons::{
-    NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_QUERY, NO_RAFT, NO_RETENTION, NO_SLAVES, NO_TIMERS,
+    NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_QUERY, NO_RAFT, NO_SLAVES, NO_TIMERS,
 };
 
 /// The keys, in the order of the documentation page.
-pub(super) const KEYS: [Key; 62] = [
+pub(super) const KEYS: [Key; 68] = [
     // Places and sizes.
     Key::text(
         "storePathRootDir",
@@ -52,6 +52,58 @@ pub(super) const KEYS: [Key; 62] = [
         16 << 20,
         16 << 30,
         "Bytes of messages that may wait for the disk in a shard; beyond it sends are answered with code 2",
+    )
+    .restart()
+    .ours(),
+    // How the log meets the device.
+    Key::text(
+        "ioProfile",
+        "",
+        "I/O profile that the broker loads below all other settings: `latency`, `throughput`, `dev`, or the path of a file that `mqtune iotune` wrote. Empty: none",
+    )
+    .restart()
+    .ours(),
+    Key::one_of(
+        "flushMethod",
+        "FDATASYNC",
+        &["FDATASYNC", "O_DSYNC"],
+        "How a write of the log is made durable: FDATASYNC writes and then flushes, with O_DSYNC each write is durable by itself, which is much slower where all cores are busy",
+    )
+    .restart()
+    .ours(),
+    Key::size(
+        "maxBatchBytes",
+        "1MiB",
+        64 << 10,
+        8 << 20,
+        "Most bytes of messages in one write of the log, unless a single request is larger",
+    )
+    .restart()
+    .ours(),
+    Key::int(
+        "writesInFlight",
+        "1",
+        1,
+        2,
+        "Writes of the log that may be under way at a time in a shard",
+    )
+    .restart()
+    .ours(),
+    Key::int(
+        "busyPollMicros",
+        "0",
+        0,
+        1000,
+        "Microseconds that a shard with nothing to do looks for work before it sleeps; costs CPU while it is idle",
+    )
+    .restart()
+    .ours(),
+    Key::size(
+        "blockCacheSize",
+        "64MiB",
+        4 << 20,
+        16 << 30,
+        "Memory in which a shard keeps what it read of old messages",
     )
     .restart()
     .ours(),
@@ -112,18 +164,44 @@ pub(super) const KEYS: [Key; 62] = [
     )
     .restart(),
     // Retention.
-    Key::text("deleteWhen", "04", "Hours of the day, separated by `;`, at which old segments go")
-        .no_effect(NO_RETENTION),
-    Key::int("fileReservedTime", "72", 1, 1_000_000, "Hours for which messages are kept")
-        .no_effect(NO_RETENTION),
-    Key::int("diskMaxUsedSpaceRatio", "75", 10, 95, "Percent of the disk at which old segments go early")
-        .no_effect(NO_RETENTION),
-    Key::int("diskSpaceCleanForciblyRatio", "85", 10, 100, "Percent of the disk at which they go by force")
-        .no_effect(NO_RETENTION),
-    Key::int("diskSpaceWarningLevelRatio", "90", 10, 100, "Percent of the disk at which sends are refused")
-        .no_effect(NO_RETENTION),
-    Key::bool("cleanFileForciblyEnable", "true", "Whether segments go by force")
-        .no_effect(NO_RETENTION),
+    Key::list(
+        "deleteWhen",
+        "04",
+        ';',
+        "Hours of the day, 00 to 23 in local time, several separated by `;`, in which segments older than fileReservedTime go",
+    )
+    .restart(),
+    Key::int("fileReservedTime", "72", 1, 1_000_000, "Hours for which messages are kept").restart(),
+    Key::int(
+        "diskMaxUsedSpaceRatio",
+        "75",
+        10,
+        95,
+        "Percent of the disk from which segments older than fileReservedTime go at any hour",
+    )
+    .restart(),
+    Key::int(
+        "diskSpaceCleanForciblyRatio",
+        "85",
+        10,
+        100,
+        "Percent of the disk from which the oldest segments go even if they are not old enough",
+    )
+    .restart(),
+    Key::int(
+        "diskSpaceWarningLevelRatio",
+        "90",
+        10,
+        100,
+        "Percent of the disk from which sends are refused",
+    )
+    .restart(),
+    Key::bool(
+        "cleanFileForciblyEnable",
+        "true",
+        "Whether segments go before their time when space runs out",
+    )
+    .restart(),
     // Replication: what asks for a second copy is refused in `demands`, the rest has no effect.
     Key::bool("enableDLegerCommitLog", "false", "Raft replication. Refused in this build").restart(),
     Key::text("dLegerGroup", "", "Name of the Raft group").no_effect(NO_RAFT),

@@ -9,7 +9,7 @@ use storage::{Flush, Options};
 use thiserror::Error;
 
 use super::demands::{self, Demands};
-use super::{Config, PullLimits};
+use super::{Config, IoTuning, ProfileError, PullLimits, Retention};
 use crate::shard::identity::{shard_name, shard_port};
 
 /// Bytes of a record beside its body: header, names, and at most 32,767 bytes of properties.
@@ -21,6 +21,11 @@ const REGISTER_MAX: Duration = Duration::from_secs(60);
 /// Longest broker or cluster name, bytes: both are topic names as well.
 const MAX_NAME: usize = 120;
 
+/// The value of `shards` for one on each core.
+pub(crate) const SHARDS_AUTO: &str = "auto";
+/// The most shards of a process.
+const SHARDS_MAX: u32 = 256;
+
 /// What the configuration needs to know of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surroundings {
@@ -28,6 +33,8 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// The host's name, for a broker without one.
     pub host_name: String,
+    /// Number of cores that the process may use, at least 1, for `shards = auto`.
+    pub cores: u32,
 }
 
 /// Why a configuration does not start a broker. The message has a line for each reason.
@@ -36,6 +43,9 @@ pub enum LoadError {
     /// Values that cannot be.
     #[error(transparent)]
     Wrong(#[from] ConfigErrors),
+    /// The I/O profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// Settings that ask for more than this build has.
     #[error(transparent)]
     Unmet(#[from] Demands),
@@ -97,7 +107,7 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
     Ok(Config {
         cluster: name(settings, "brokerClusterName", &around.host_name)?,
         broker_name: name(settings, "brokerName", &around.host_name)?,
-        shards: settings.int("shards"),
+        shards: shards(settings, around)?,
         listen_port: settings.int("listenPort"),
         shard_port_stride: settings.int("shardPortStride"),
         bind_address: bind_address(settings)?,
@@ -130,6 +140,8 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
         tail_budget: bytes(settings, "tailBudget"),
         max_queued: bytes(settings, "maxQueuedBytes"),
         flush: flush(settings),
+        io: IoTuning::of(settings),
+        retention: Retention::of(settings)?,
         pull_memory: PullLimits {
             bytes: bytes(settings, "maxTransferBytesOnMessageInMemory"),
             messages: settings.int("maxTransferCountOnMessageInMemory"),
@@ -141,8 +153,21 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
     })
 }
 
-fn bytes(settings: &Settings, key: &str) -> usize {
+pub(super) fn bytes(settings: &Settings, key: &str) -> usize {
     usize::try_from(settings.size(key)).expect("the bounds in the table fit the address space")
+}
+
+/// A number, or one for each core: none is left out, because what is not a shard hardly works at all.
+fn shards(settings: &Settings, around: &Surroundings) -> Result<u32, LoadError> {
+    assert!(around.cores > 0, "the process runs on a core");
+    let text = settings.text("shards");
+    if text.eq_ignore_ascii_case(SHARDS_AUTO) {
+        return Ok(around.cores.min(SHARDS_MAX));
+    }
+    match text.parse() {
+        Ok(number) if (1..=SHARDS_MAX).contains(&number) => Ok(number),
+        _ => Err(settings.bad_value("shards", "a whole number from 1 to 256, or auto").into()),
+    }
 }
 
 fn flush(settings: &Settings) -> Flush {
@@ -271,5 +296,5 @@ fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
             "two of the largest requests must be able to wait: raise it or lower the other";
         return Err(settings.contradiction("maxQueuedBytes", "maxMessageSize", remedy).into());
     }
-    Ok(())
+    config.io.check(settings, config.segment_size, config.tail_budget)
 }

@@ -4,12 +4,15 @@
 //! [`Config::from_settings`]; everything in it has been checked.
 
 mod demands;
+mod io;
 mod keys_broker;
 mod keys_store;
 mod load;
+mod profile;
 mod reasons;
 mod rest_broker;
 mod rest_store;
+mod retention;
 mod table;
 
 #[cfg(test)]
@@ -22,7 +25,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use demands::{Demand, Demands};
+pub use io::{FlushMethod, IoTuning};
+pub(crate) use load::SHARDS_AUTO;
 pub use load::{LoadError, Surroundings, quiet_keys};
+pub use profile::{Choice, PROFILE_KEYS, Profile, ProfileError};
+pub use retention::Retention;
 pub use table::{IMPORTANT, KEYS};
 
 /// Everything a broker is told. The shards of a process share one.
@@ -32,7 +39,7 @@ pub struct Config {
     pub cluster: String,
     /// The broker name of shard 0 (`brokerName`).
     pub broker_name: String,
-    /// Number of shards, at least 1.
+    /// Number of shards, at least 1; what `auto` came to.
     pub shards: u32,
     /// Port of shard 0.
     pub listen_port: u16,
@@ -94,6 +101,10 @@ pub struct Config {
     pub max_queued: usize,
     /// When a send is answered.
     pub flush: storage::Flush,
+    /// How the log meets the device.
+    pub io: IoTuning,
+    /// How long messages are kept.
+    pub retention: Retention,
     /// Limits of a pull served from the tail.
     pub pull_memory: PullLimits,
     /// Limits of a pull that reads the disk.

@@ -31,9 +31,15 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
 - **Durability.** Without `flushDiskType` the broker does as Apache's does: `ASYNC_FLUSH`. What is acknowledged then survives
   the death of the process; a power cut can take up to `flushIntervalCommitLog` of it. `SYNC_FLUSH` acknowledges after the
   flush. The standalone `turbopump` uses `SYNC_FLUSH`.
-- **Retention.** This build deletes nothing. `fileReservedTime` and `deleteWhen` are accepted with a warning.
+- **Retention.** `fileReservedTime`, `deleteWhen` and the ratios of the disk mean what they mean to Apache's broker. Apache also takes
+  two of the ratios as Java system properties (`rocketmq.broker.diskSpaceWarningLevelRatio` and its sibling, fractions);
+  here they are keys, in percent.
+- **I/O profile.** `ioProfile` names a few settings that fit a disk. They lie above the defaults and below everything else that is
+  set; the broker logs which it took. [tuning.md](tuning.md) has the profiles and the tool that makes one.
 - **Shards.** `shards = 1` is the layout of Apache's files. With more, shard k registers as `brokerName-k`, listens on
-  `listenPort + k × shardPortStride` and keeps its store in `shard-k`. The number is fixed in the store at first start.
+  `listenPort + k × shardPortStride` and keeps its store in `shard-k`. `shards = auto` is one for each core that the process may
+  use; the log says how many that is. The number is fixed in the store at first start: on a machine with another number of cores
+  a store made with `auto` is refused, and the number has to be written out.
 - **Queue locks** of orderly consumers are kept in memory: they expire after 60 seconds without renewal, and a restart of the
   broker lets them go. Clients ask for them again within 20 seconds.
 - **Addresses.** The broker dials its own `brokerIP1` after the start and says so if a client could not reach it.

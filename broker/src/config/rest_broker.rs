@@ -4,8 +4,7 @@ use ::config::Key;
 
 use super::reasons::{
     INTERNAL, NO_AUTH, NO_COLD_DATA, NO_CONTROLLER, NO_FILTERS, NO_LITE, NO_LOOKUP, NO_METRICS,
-    NO_NETTY, NO_POOL_QUEUES, NO_POOLS, NO_POP, NO_RETENTION, NO_ROCKSDB, NO_SLAVES, NO_TIMERS,
-    NO_TRANSACTIONS,
+    NO_NETTY, NO_POOL_QUEUES, NO_POOLS, NO_POP, NO_ROCKSDB, NO_SLAVES, NO_TIMERS, NO_TRANSACTIONS,
 };
 use super::table::{joined, without_effect};
 
@@ -276,8 +275,8 @@ const NO_POP_KEYS: [Key; 44] = without_effect(
     ],
 );
 
-const NO_RETENTION_KEYS: [Key; 1] =
-    without_effect(NO_RETENTION, [("clearRetryTopicWhenDeleteTopic", "true")]);
+const NO_POP_RETRY_KEYS: [Key; 1] =
+    without_effect(NO_POP, [("clearRetryTopicWhenDeleteTopic", "true")]);
 
 const NO_ROCKSDB_KEYS: [Key; 1] =
     without_effect(NO_ROCKSDB, [("useSingleRocksDBForAllConfigs", "false")]);
@@ -322,7 +321,7 @@ pub(super) static KEYS: [Key; 208] = joined([
     &NO_POOLS_KEYS,
     &NO_POOL_QUEUES_KEYS,
     &NO_POP_KEYS,
-    &NO_RETENTION_KEYS,
+    &NO_POP_RETRY_KEYS,
     &NO_ROCKSDB_KEYS,
     &NO_SLAVES_KEYS,
     &NO_TIMERS_KEYS,

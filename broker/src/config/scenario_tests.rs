@@ -6,10 +6,10 @@ use std::time::Duration;
 use ::config::{Settings, Source};
 use storage::Flush;
 
-use super::{Config, KEYS, Surroundings, quiet_keys};
+use super::{Config, FlushMethod, IoTuning, KEYS, Retention, Surroundings, quiet_keys};
 
 fn around() -> Surroundings {
-    Surroundings { home: Some(PathBuf::from("/home/op")), host_name: "host-1".to_owned() }
+    Surroundings { home: Some(PathBuf::from("/home/op")), host_name: "host-1".to_owned(), cores: 2 }
 }
 
 /// Settings of a file, and its warnings.
@@ -133,7 +133,6 @@ fn scenario_3_controller_mode_is_refused_in_this_build() {
     assert_eq!(
         warnings,
         [
-            "broker.conf:6: `fileReservedTime = 48` has no effect: this build deletes nothing: the log grows until the disk is full, watch the free space",
             "broker.conf:8: `controllerAddr = 127.0.0.1:9878` has no effect: controller mode is not in this build",
         ]
     );
@@ -147,8 +146,6 @@ fn classic(id: &str, role: &str, flush: &str) -> String {
     )
 }
 
-const RETENTION: &str = "broker.conf:5: `fileReservedTime = 48` has no effect: this build deletes nothing: the log grows until the disk is full, watch the free space";
-
 #[test]
 fn scenario_4_masters_without_slaves() {
     for (flush, expected) in [
@@ -156,12 +153,14 @@ fn scenario_4_masters_without_slaves() {
         ("SYNC_FLUSH", Flush::Sync),
     ] {
         let (config, warnings) = config(&classic("0", "ASYNC_MASTER", flush));
-        assert_eq!(warnings, [RETENTION]);
+        assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(config.flush, expected);
+        assert_eq!(config.retention.reserved, Duration::from_secs(48 * 3600));
+        assert_eq!(config.retention.hours, [4]);
         assert_eq!(config.broker_name, "broker-a");
     }
-    let (settings, _) = settings(&classic("0", "ASYNC_MASTER", "SYNC_FLUSH"));
-    assert_eq!(quiet_keys(&settings), ["deleteWhen"]);
+    let (settings, _) = settings("sendMessageThreadPoolNums=\ndeleteWhen=04\n");
+    assert_eq!(quiet_keys(&settings), ["sendMessageThreadPoolNums"]);
 }
 
 #[test]
@@ -173,7 +172,7 @@ fn scenario_4_pairs_are_refused_in_this_build() {
             "broker.conf:6: `brokerRole = SYNC_MASTER` is refused: primary-backup replication is not in this build, sends would be answered without a slave's copy; set brokerRole = ASYNC_MASTER"
         ]
     );
-    assert_eq!(warnings, [RETENTION]);
+    assert_eq!(warnings, Vec::<String>::new());
 
     let (errors, _) = refusal(&classic("1", "SLAVE", "ASYNC_FLUSH"));
     assert_eq!(errors.len(), 2);
@@ -221,6 +220,22 @@ fn wrong_values_name_file_line_key_and_what_is_allowed() {
             "broker.conf:1: `mappedFileSizeCommitLog = 16777217` is not possible; allowed: a multiple of 4096 bytes",
         ),
         (
+            "shards=0",
+            "broker.conf:1: `shards = 0` is not possible; allowed: a whole number from 1 to 256, or auto",
+        ),
+        (
+            "deleteWhen=04;24",
+            "broker.conf:1: `deleteWhen = 04;24` is not possible; allowed: hours of the day from 00 to 23, several separated by `;`",
+        ),
+        (
+            "maxBatchBytes=8MiB\nmappedFileSizeCommitLog=16MiB\nmaxMessageSize=1MiB",
+            "`mappedFileSizeCommitLog = 16MiB` (broker.conf:2) is not possible together with `maxBatchBytes = 8MiB` (broker.conf:1); a segment holds at least four of the largest writes: raise it or lower the other",
+        ),
+        (
+            "maxBatchBytes=8MiB\ntailBudget=4MiB",
+            "`tailBudget = 4MiB` (broker.conf:2) is not possible together with `maxBatchBytes = 8MiB` (broker.conf:1); what is written must be able to stay for consumers: raise it or lower the other",
+        ),
+        (
             "shards=3\nlistenPort=65400",
             "`shards = 3` (broker.conf:1) is not possible together with `listenPort = 65400` (broker.conf:2); the port of the last shard, listenPort + (shards - 1) × shardPortStride, must be at most 65535",
         ),
@@ -234,6 +249,39 @@ fn wrong_values_name_file_line_key_and_what_is_allowed() {
 }
 
 #[test]
+fn what_is_kept_and_how_the_log_meets_the_device() {
+    let (defaults, _) = config("");
+    let retention = Retention {
+        reserved: Duration::from_secs(72 * 3600),
+        hours: vec![4],
+        early_percent: 75,
+        forced_percent: 85,
+        full_percent: 90,
+        forcibly: true,
+    };
+    assert_eq!(defaults.retention, retention);
+    let io = IoTuning {
+        flush_method: FlushMethod::Fdatasync,
+        max_batch: 1 << 20,
+        writes_in_flight: 1,
+        busy_poll: Duration::ZERO,
+        block_cache: 64 << 20,
+    };
+    assert_eq!(defaults.io, io);
+
+    let (config, warnings) = config(
+        "deleteWhen=16;04; 4;\ndiskMaxUsedSpaceRatio=88\ncleanFileForciblyEnable=false\n\
+         flushMethod=o_dsync\nbusyPollMicros=50\nshards=auto\n",
+    );
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(config.retention.hours, [4, 16]);
+    assert_eq!((config.retention.early_percent, config.retention.forcibly), (88, false));
+    assert_eq!(config.io.flush_method, FlushMethod::Dsync);
+    assert_eq!(config.io.busy_poll, Duration::from_micros(50));
+    assert_eq!(config.shards, around().cores);
+}
+
+#[test]
 fn directories_below_home_and_names_of_shards() {
     let (config, _) =
         config("storePathRootDir=~\nnamesrvAddr=a:1;a:1; b:2;\nbindAddress=127.0.0.1\n");
@@ -242,7 +290,7 @@ fn directories_below_home_and_names_of_shards() {
     assert_eq!(config.advertised_host.as_deref(), Some("127.0.0.1"));
 
     let (settings, _) = settings("");
-    let homeless = Surroundings { home: None, host_name: "h".to_owned() };
+    let homeless = Surroundings { home: None, host_name: "h".to_owned(), cores: 2 };
     let error = Config::from_settings(&settings, &homeless).expect_err("there is no home");
     assert_eq!(
         error.to_string(),

@@ -51,7 +51,7 @@ impl Stalled {
         ] {
             settings.set(&source, key, value).expect("a key and its value");
         }
-        let around = Surroundings { home: None, host_name: "test".into() };
+        let around = Surroundings { home: None, host_name: "test".into(), cores: 2 };
         let config = Arc::new(Config::from_settings(&settings, &around).expect("a configuration"));
         let identity = Identity::of(&config, 0, IP.into());
         let options = config.store_options(PathBuf::from("/store"), PathBuf::from("/store/log"), 0);

@@ -131,7 +131,7 @@ pub fn config(place: &Place, keys: &[(&str, &str)]) -> Arc<Config> {
     for (key, value) in basics.iter().chain(keys) {
         settings.set(&source, key, value).expect("a key and a value for it");
     }
-    let around = Surroundings { home: None, host_name: "test".into() };
+    let around = Surroundings { home: None, host_name: "test".into(), cores: 2 };
     Arc::new(Config::from_settings(&settings, &around).expect("a configuration"))
 }
 
