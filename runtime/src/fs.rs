@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::{Backend, backend};
 use crate::error::{IoError, IoOp};
-use crate::sim::SimLock;
+use crate::sim::{DiskOp, SimLock};
 use crate::uring::{self, UringLock, fs_call};
 
 /// One name in a directory.
@@ -34,7 +34,9 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> Result<(), IoError> {
     let path = path.as_ref();
     let created = match backend() {
         Backend::Uring => fs_call(path, |path| std_fs::create_dir_all(path)).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.create_dir_all(path)).await,
+        Backend::Sim(seat) => {
+            seat.disk_call(DiskOp::Metadata, |disk| disk.create_dir_all(path)).await
+        }
     };
     created.map_err(|error| IoError::path(IoOp::CreateDir, path, error))
 }
@@ -44,7 +46,7 @@ pub async fn list(dir: impl AsRef<Path>) -> Result<Vec<Entry>, IoError> {
     let dir = dir.as_ref();
     let listed = match backend() {
         Backend::Uring => fs_call(dir, uring::list).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.list(dir)).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| disk.list(dir)).await,
     };
     listed.map_err(|error| IoError::path(IoOp::List, dir, error))
 }
@@ -54,7 +56,7 @@ pub async fn exists(path: impl AsRef<Path>) -> Result<bool, IoError> {
     let path = path.as_ref();
     let exists = match backend() {
         Backend::Uring => fs_call(path, Path::try_exists).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| Ok(disk.exists(path))).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| Ok(disk.exists(path))).await,
     };
     exists.map_err(|error| IoError::path(IoOp::Exists, path, error))
 }
@@ -67,7 +69,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), 
             let target = to.to_path_buf();
             fs_call(from, move |from| std_fs::rename(from, target)).await
         }
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.rename(from, to)).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| disk.rename(from, to)).await,
     };
     renamed.map_err(|error| IoError::path(IoOp::Rename, from, error))
 }
@@ -77,7 +79,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> Result<(), IoError> {
     let path = path.as_ref();
     let removed = match backend() {
         Backend::Uring => fs_call(path, |path| std_fs::remove_file(path)).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.remove_file(path)).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| disk.remove_file(path)).await,
     };
     removed.map_err(|error| IoError::path(IoOp::Remove, path, error))
 }
@@ -87,7 +89,7 @@ pub async fn sync_dir(dir: impl AsRef<Path>) -> Result<(), IoError> {
     let dir = dir.as_ref();
     let synced = match backend() {
         Backend::Uring => fs_call(dir, uring::sync_dir).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.sync_dir(dir)).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Flush, |disk| disk.sync_dir(dir)).await,
     };
     synced.map_err(|error| IoError::path(IoOp::SyncDir, dir, error))
 }
@@ -97,7 +99,7 @@ pub async fn space(path: impl AsRef<Path>) -> Result<Space, IoError> {
     let path = path.as_ref();
     let space = match backend() {
         Backend::Uring => fs_call(path, uring::space).await,
-        Backend::Sim(seat) => seat.disk_call(|disk| disk.space(path)).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| disk.space(path)).await,
     };
     space.map_err(|error| IoError::path(IoOp::Space, path, error))
 }

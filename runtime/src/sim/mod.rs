@@ -17,13 +17,19 @@
 //! time, randomness, files and sockets, and lets nothing depend on addresses or on the order of a `HashMap`
 //! (`futures::select!` draws from a random of its own: use `select_biased!`).
 //!
-//! There are no faults yet, except [`Node::crash`]. The disk already knows which writes were not synced.
+//! Faults: a process dies ([`Node::crash`]), the power goes ([`Node::power_cut`]), and a [`Disk`] fails, lies, is slow,
+//! full or rotten. All that they decide comes from the seed. The network has no faults yet.
 
 mod disk;
+mod faults;
 mod file;
+mod image;
 mod inode;
 mod link;
 mod listener;
+mod names;
+mod plan;
+mod power;
 mod scheduler;
 mod seat;
 mod stream;
@@ -42,8 +48,10 @@ use crate::executor::{Executor, JoinError};
 use world::{NodeState, World};
 
 pub(crate) use disk::SimLock;
+pub use faults::{DiskOp, When};
 pub(crate) use file::SimFile;
 pub(crate) use listener::SimListener;
+pub use plan::Disk;
 pub(crate) use seat::Seat;
 pub(crate) use stream::SimStream;
 pub(crate) use task::SimTask;
@@ -63,6 +71,16 @@ impl Simulation {
     /// Adds a node with its own disk and address; both survive restarts. Names and addresses must differ.
     pub fn node(&self, name: &str, ip: Ipv4Addr) -> Node {
         Node { world: self.world.clone(), state: self.world.add_node(name, ip) }
+    }
+
+    /// The disk of the node of that name.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn disk(&self, node: &str) -> Disk {
+        let state = self.world.node_named(node);
+        let state = state.unwrap_or_else(|| panic!("there is no node {node}"));
+        Disk { world: self.world.clone(), node: state }
     }
 
     /// Runs until `done` holds, looking after every step; false if nothing is left to happen or `limit` of virtual time
@@ -142,9 +160,21 @@ impl Node {
 
     /// Kills the node's process, as kill -9 does: its executors end without a result, its tasks are dropped where they
     /// stand, its connections are reset, its ports and locks are free. The disk keeps everything that was written,
-    /// synced or not; losing it is for a later power cut.
+    /// synced or not, and loses what is only in flight.
     pub fn crash(&self) {
         self.world.crash(&self.state);
+    }
+
+    /// Cuts the power: a [`Node::crash`], and of what was not durable the disk keeps any subset. Writes, also those in
+    /// flight, survive sector by sector (512 bytes), in any order; changes of names survive or not, each as a whole,
+    /// but none without those before it that touched the same names; so does a file's length.
+    pub fn power_cut(&self) {
+        self.world.power_cut(&self.state);
+    }
+
+    /// Its disk, to plan faults on.
+    pub fn disk(&self) -> Disk {
+        Disk { world: self.world.clone(), node: self.state.clone() }
     }
 
     /// Its address.
@@ -159,6 +189,6 @@ impl Node {
 
     /// Bytes on its disk that a power cut could lose: written, but not covered by a sync.
     pub fn unsynced_bytes(&self) -> u64 {
-        self.state.disk.unsynced_bytes()
+        self.state.disk.names.borrow().unsynced_bytes()
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 
-use super::disk::{Disk, SimLock};
+use super::disk::{SimDisk, SimLock};
+use super::faults::DiskOp;
 use super::scheduler::ExecutorId;
 use super::task::SimTask;
 use super::timer::SimSleep;
@@ -82,16 +83,23 @@ impl Seat {
     /// One operation on the node's directories, which takes a little time.
     pub(crate) async fn disk_call<R>(
         &self,
-        call: impl FnOnce(&Disk) -> io::Result<R>,
+        op: DiskOp,
+        call: impl FnOnce(&SimDisk) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.sleep(self.world.delay(5, 60)).await;
+        self.disk_delay().await;
         self.world.mark(Mark::DiskName, u64::from(self.node.index));
+        self.node.disk.attempt(op, &self.world)?;
         call(&self.node.disk)
     }
 
     pub(crate) async fn lock(&self, path: &Path) -> Result<SimLock, LockFailure> {
-        self.sleep(self.world.delay(5, 60)).await;
+        self.disk_delay().await;
         SimLock::take(&self.node.disk, path, self.process.pid)
+    }
+
+    async fn disk_delay(&self) {
+        let usual = self.world.delay(5, 60);
+        self.sleep(self.node.disk.latency(&self.world, usual)).await;
     }
 
     pub(crate) async fn resolve(&self, host_port: &str) -> io::Result<Vec<SocketAddr>> {

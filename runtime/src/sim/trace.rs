@@ -15,6 +15,8 @@ pub(super) enum Mark {
     DiskWrite,
     DiskSync,
     DiskName,
+    Fault,
+    PowerCut,
     Connect,
     Send,
     Deliver,

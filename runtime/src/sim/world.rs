@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::disk::Disk;
+use super::disk::SimDisk;
 use super::link::Links;
 use super::listener::Ports;
 use super::scheduler::Scheduler;
@@ -38,7 +38,7 @@ pub(super) struct NodeState {
     pub(super) index: u32,
     pub(super) name: String,
     pub(super) ip: Ipv4Addr,
-    pub(super) disk: Rc<Disk>,
+    pub(super) disk: Rc<SimDisk>,
     pub(super) ports: Ports,
     process: RefCell<Rc<Process>>,
 }
@@ -56,10 +56,11 @@ pub(crate) struct World {
     next_event: Cell<u64>,
     next_pid: Cell<u32>,
     nodes: RefCell<Vec<Rc<NodeState>>>,
-    /// What code draws from `crate::rng`, and the delays; apart from the task order, so that one more random number does
+    /// What code draws from `crate::rng`, the delays, and what faults do; apart from the task order, so that one more random number does
     /// not reorder everything.
     app_rng: RefCell<SmallRng>,
     delay_rng: RefCell<SmallRng>,
+    fault_rng: RefCell<SmallRng>,
     pub(super) links: Links,
     pub(super) scheduler: Scheduler,
     pub(super) trace: Trace,
@@ -79,6 +80,7 @@ impl World {
             delay_rng: RefCell::new(SmallRng::from_rng(&mut root)),
             links: Links::default(),
             scheduler: Scheduler::new(SmallRng::from_rng(&mut root)),
+            fault_rng: RefCell::new(SmallRng::from_rng(&mut root)),
             trace: Trace::new(),
         })
     }
@@ -169,6 +171,10 @@ impl World {
         draw(&mut self.app_rng.borrow_mut())
     }
 
+    pub(super) fn with_fault_rng<R>(&self, draw: impl FnOnce(&mut SmallRng) -> R) -> R {
+        draw(&mut self.fault_rng.borrow_mut())
+    }
+
     /// A delay between `min` and `max` microseconds.
     pub(super) fn delay(&self, min: u64, max: u64) -> Duration {
         let nanos = self.delay_rng.borrow_mut().random_range(min * 1000..=max * 1000);
@@ -193,7 +199,7 @@ impl World {
             index: u32::try_from(nodes.len()).expect("nodes are few"),
             name: name.to_owned(),
             ip,
-            disk: Rc::new(Disk::new()),
+            disk: Rc::new(SimDisk::new()),
             ports: Ports::default(),
             process: RefCell::new(process),
         });
@@ -221,6 +227,12 @@ impl World {
         let process = node.process.replace(next);
         process.crashed.set(true);
         self.scheduler.end_process(self, &process);
+    }
+
+    pub(super) fn power_cut(&self, node: &NodeState) {
+        self.crash(node);
+        self.mark(Mark::PowerCut, u64::from(node.index));
+        self.with_fault_rng(|rng| node.disk.power_cut(rng));
     }
 
     /// The end of the world: tasks hold it and it holds tasks, so that one of the two must let go.
