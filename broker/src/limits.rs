@@ -39,6 +39,13 @@ pub const MAX_WAITING_DISK_READS: usize = 4096;
 /// Log lines a second about reads from the log that failed: consumers ask again and again.
 pub const READ_FAILURE_LINES: u32 = 1;
 
+/// Time between two log lines of one kind about what clients do.
+pub const NOTICE_EVERY: Duration = Duration::from_secs(10);
+/// Bytes of a name from a client that such a line shows.
+pub const MAX_NOTICE_TEXT: usize = 255;
+/// Time between two log lines about how far recovery has come.
+pub const RECOVERY_LINE_EVERY: Duration = Duration::from_secs(5);
+
 /// A consumer offset that nobody waits for goes to the log within this time.
 pub const OFFSETS_EVERY: Duration = Duration::from_secs(1);
 /// The most offsets in one command to the log.

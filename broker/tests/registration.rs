@@ -13,7 +13,9 @@ use remoting::header::DecodeExt;
 use remoting::header::route::{BrokerHeader, RegisterBrokerHeader};
 use remoting::{CommandRef, RequestCode, ResponseCode, ResponseHead};
 use runtime::Instant;
-use support::{Client, Place, Running, config, in_simulation, simulated};
+use runtime::sim::Simulation;
+use support::log::Lines;
+use support::{Client, IP, Place, Running, config, in_simulation, simulated};
 use transport::{Connection, Limits, Serve, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -192,6 +194,43 @@ fn a_dead_nameserver_costs_nothing_and_is_found_when_it_is_back() {
         shard.stop().await;
         assert_eq!(two.good_byes.get(), 1);
     });
+}
+
+#[test]
+fn a_nameserver_that_stays_away_is_not_forgotten() {
+    let lines = Lines::keep();
+    let simulation = Simulation::new(27);
+    let node = simulation.node("node", IP);
+    let executor = node.start("test", || async {
+        let place = simulated();
+        let (first, one) = namesrv(PORTS[0]).await;
+        let shard = broker(&place).await;
+        within(SECOND, "one is there", || !one.take().is_empty()).await;
+        runtime::sleep(SECOND * 60 * 5).await;
+        // One was never there, the other goes for twenty-five minutes.
+        first.shutdown(SECOND).await;
+        runtime::sleep(SECOND * 60 * 25).await;
+        let (_first, one) = namesrv(PORTS[0]).await;
+        within(SECOND * 7, "it is back", || !one.take().is_empty()).await;
+        runtime::sleep(SECOND * 60).await;
+        shard.stop().await;
+    });
+    simulation.join(executor, SECOND * 3600).expect("the simulated run ends in time");
+    let of = |port: u16, part: &str| {
+        let namesrv = format!("namesrv={IP}:{port}");
+        lines.with(part).into_iter().filter(|line| line.contains(&namesrv)).collect::<Vec<_>>()
+    };
+    for port in PORTS {
+        // At once, and after 1, 11 and 21 minutes.
+        assert_eq!(of(port, " WARN ").len(), 4, "{:#?}", of(port, " WARN "));
+        let reminders = of(port, "still not registered");
+        assert!(reminders[0].contains("away=6"), "after a minute: {reminders:#?}");
+        assert!(reminders[1].contains("away=66"), "and ten more: {reminders:#?}");
+        assert!(reminders[0].contains("take it out of namesrvAddr"), "{reminders:#?}");
+    }
+    let back = of(PORTS[0], "the NameServer is there again");
+    assert!(back.len() == 1 && back[0].contains("away=150"), "{back:#?}");
+    assert_eq!(of(PORTS[1], " INFO ").len(), 0);
 }
 
 #[test]

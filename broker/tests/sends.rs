@@ -98,9 +98,9 @@ fn what_is_not_served_is_refused_and_not_stored() {
         };
         assert_eq!(code("DELAY\u{1}3\u{2}", 0).await, ResponseCode::MessageIllegal);
         assert_eq!(code("TIMER_DELAY_SEC\u{1}3\u{2}", 0).await, ResponseCode::MessageIllegal);
-        assert_eq!(code("TRAN_MSG\u{1}true\u{2}", 4).await, ResponseCode::NoPermission);
-        assert_eq!(code("", 4).await, ResponseCode::NoPermission);
-        assert_eq!(code("", 12).await, ResponseCode::NoPermission);
+        assert_eq!(code("TRAN_MSG\u{1}true\u{2}", 4).await, ResponseCode::MessageIllegal);
+        assert_eq!(code("", 4).await, ResponseCode::MessageIllegal);
+        assert_eq!(code("", 12).await, ResponseCode::MessageIllegal);
         for (topic, want) in [
             ("a b", ResponseCode::InvalidParameter),
             ("SCHEDULE_TOPIC_XXXX", ResponseCode::NoPermission),

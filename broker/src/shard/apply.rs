@@ -10,6 +10,7 @@ use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, What}
 
 use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP};
 use super::completions::{Afterwards, Completion};
+use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
@@ -20,10 +21,15 @@ use super::{Phase, Shard, groups, offsets, pull, register, topics};
 /// # Errors
 /// The log is damaged, or was written by another version.
 pub async fn recover(shard: &Rc<Shard>, events: &mut Events) -> Result<Recovery, StartError> {
+    let mut progress = Progress::new(runtime::now(), shard.store.stats().min);
     loop {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(applied.replayed, "nothing is appended before recovery has ended");
+                progress.applied(&applied);
+                if let Some(step) = progress.step(runtime::now()) {
+                    recovery::tell(shard, &step).await;
+                }
                 committed(shard, applied)?;
             }
             Event::Recovered(recovery) => return Ok(recovery),
@@ -170,7 +176,8 @@ fn failed(shard: &Rc<Shard>, error: &StoreError) {
                 }
             }
             Completion::Answer(caller) => refuse_command(&caller),
-            Completion::OnewayMessage(_) | Completion::Announce(_) | Completion::Silent => {}
+            Completion::OnewayMessage(_) => shard.stats.refused(),
+            Completion::Announce(_) | Completion::Silent => {}
         }
     }
     for then in then {

@@ -84,7 +84,7 @@ pub fn place(
     }
     let now = runtime::unix_millis();
     let own = properties::look(header.properties.unwrap_or("").as_bytes(), now);
-    send_rules::check_wishes(&own, header.sys_flag, shard.identity.address)?;
+    send_rules::check_wishes(&own, header.sys_flag)?;
     send_rules::check_lengths(body.len(), shard.config.max_message, 0)?;
     let parts = parts(shard, body, now)?;
     let draft = |part| draft(shard, caller, header, &topic, queue_id, part);
@@ -132,7 +132,7 @@ fn parts<'a>(shard: &Shard, body: &'a [u8], now: u64) -> Result<Vec<Part<'a>>, R
         }
         let message = message.map_err(|error| illegal(error.to_string()))?;
         let wishes = properties::look(message.properties, now);
-        send_rules::check_wishes(&wishes, 0, shard.identity.address)?;
+        send_rules::check_wishes(&wishes, 0)?;
         let part = with_properties(shard, message.properties, &wishes, now, |text, added, _| {
             Part { message, properties: text.to_vec(), added: added.to_vec() }
         });

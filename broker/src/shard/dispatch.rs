@@ -6,7 +6,9 @@ use bytes::Bytes;
 use remoting::{CommandRef, RequestCode};
 use transport::{Connection, Serve};
 
-use super::{Shard, admin, clients, groups, locks, long_poll, offsets, pull, send, topics, view};
+use super::{
+    Shard, admin, clients, groups, locks, long_poll, offsets, pull, send, send_back, topics, view,
+};
 
 /// The requests of a shard's connections.
 pub struct Requests(pub Rc<Shard>);
@@ -54,6 +56,7 @@ fn dispatch(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>
         Some(RequestCode::SendMessage | RequestCode::SendMessageV2) => send::send,
         Some(RequestCode::SendBatchMessage) => send::send_batch,
         Some(RequestCode::PullMessage | RequestCode::LitePullMessage) => pull::pull,
+        Some(RequestCode::ConsumerSendMsgBack) => send_back::refuse,
         Some(RequestCode::QueryConsumerOffset) => offsets::query,
         Some(RequestCode::UpdateConsumerOffset) => offsets::update,
         Some(RequestCode::GetMaxOffset) => view::max_offset,

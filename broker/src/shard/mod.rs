@@ -17,15 +17,18 @@ pub mod held;
 pub mod identity;
 pub mod locks;
 pub mod long_poll;
+pub mod notices;
 pub mod offset_table;
 pub mod offsets;
 pub mod properties;
 pub mod pull;
 pub mod pull_rules;
+pub mod recovery;
 pub mod refusals;
 pub mod register;
 pub mod reply;
 pub mod send;
+pub mod send_back;
 pub mod send_rules;
 pub mod siblings;
 pub mod start;
@@ -50,6 +53,7 @@ use groups::Groups;
 use identity::Identity;
 use locks::Locks;
 use long_poll::LongPolls;
+use notices::Notices;
 use offsets::Offsets;
 use register::Register;
 use send::Stamp;
@@ -110,6 +114,8 @@ pub struct Shard {
     pub disk_reads: DiskReads,
     /// Log lines about reads that failed.
     pub read_failures: Quiet,
+    /// Log lines about what clients do.
+    pub notices: Notices,
     /// Registration at the NameServers.
     pub register: Register,
     /// Counters for the admin tools.
@@ -141,6 +147,7 @@ impl Shard {
             long_polls: RefCell::default(),
             disk_reads: DiskReads::default(),
             read_failures: Quiet::new(READ_FAILURE_LINES),
+            notices: Notices::default(),
         }
     }
 

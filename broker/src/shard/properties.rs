@@ -13,6 +13,8 @@ pub struct Wishes<'a> {
     pub delayed_by: Option<&'static str>,
     /// It is the half message of a transaction.
     pub transaction: bool,
+    /// It is a request: its sender waits for a reply.
+    pub request: bool,
     /// It has properties that are the broker's to set, or that are never stored.
     pub has_foreign: bool,
 }
@@ -43,6 +45,7 @@ fn number(value: &[u8]) -> Option<i64> {
 #[must_use]
 pub fn look(text: &[u8], now: u64) -> Wishes<'_> {
     let mut wishes = Wishes::default();
+    let mut reply = false;
     for (name, value) in pairs(text) {
         match name {
             b"UNIQ_KEY" => wishes.unique_key = std::str::from_utf8(value).ok(),
@@ -59,9 +62,13 @@ pub fn look(text: &[u8], now: u64) -> Wishes<'_> {
                 wishes.delayed_by = Some(TIMER_DELIVER_MS);
             }
             b"TRAN_MSG" => wishes.transaction = value.eq_ignore_ascii_case(b"true"),
+            b"REPLY_TO_CLIENT" => wishes.request = true,
+            b"MSG_TYPE" => reply = value == b"reply",
             _ => wishes.has_foreign |= is_foreign(name),
         }
     }
+    // A reply says for whom it is, too.
+    wishes.request &= !reply;
     wishes
 }
 
@@ -117,6 +124,20 @@ mod tests {
         assert!(look(b"TRAN_MSG\x01true\x02", 0).transaction);
         assert!(look(b"TRAN_MSG\x01TRUE", 0).transaction);
         assert!(!look(b"TRAN_MSG\x01false\x02", 0).transaction);
+    }
+
+    #[test]
+    fn requests_are_seen_and_replies_are_none() {
+        let request = b"CORRELATION_ID\x01c\x02TTL\x013000\x02REPLY_TO_CLIENT\x0110.0.0.1@7\x02";
+        assert!(look(request, 0).request);
+        for reply in [
+            &b"MSG_TYPE\x01reply\x02REPLY_TO_CLIENT\x0110.0.0.1@7"[..],
+            b"REPLY_TO_CLIENT\x0110.0.0.1@7\x02MSG_TYPE\x01reply\x02",
+            b"CORRELATION_ID\x01mine\x02",
+        ] {
+            assert!(!look(reply, 0).request);
+        }
+        assert!(look(b"MSG_TYPE\x01order\x02REPLY_TO_CLIENT\x01c", 0).request);
     }
 
     #[test]

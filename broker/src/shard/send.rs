@@ -10,8 +10,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use model::{Draft, UnixMillis, message_id, properties as property};
 use remoting::command::{EncodeExt, ExtSink};
-use remoting::header::DecodeExt;
 use remoting::header::send::{SendHeader, SendReply};
+use remoting::header::{DecodeExt, HeaderError};
 use remoting::{CommandRef, RequestCode, ResponseCode};
 use runtime::Instant;
 use storage::AppliedRecord;
@@ -19,6 +19,7 @@ use transport::Connection;
 
 use super::commands::TopicConfig;
 use super::completions::Completion;
+use super::notices::{self, Notice};
 use super::properties::{self, Wishes};
 use super::refusals::{check_phase, code_of};
 use super::reply::{Caller, Refusal};
@@ -118,15 +119,11 @@ pub fn answer_refused(shard: &Shard, caller: &Caller, refusal: &Refusal) {
 /// SEND_MESSAGE (10), SEND_MESSAGE_V2 (310). Answered when the message is committed.
 pub fn send(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, body: Bytes) {
     let caller = Caller::of(connection, request);
-    let placed = SendHeader::decode(code_of(request), &request.ext)
-        .map_err(Refusal::from)
-        .and_then(|header| match header.batch {
-            true => batch::place(shard, &caller, &header, &body),
-            false => place(shard, &caller, &header, &body),
-        });
-    if let Err(refusal) = placed {
-        answer_refused(shard, &caller, &refusal);
-    }
+    let header = SendHeader::decode(code_of(request), &request.ext);
+    answer_if_refused(shard, &caller, header, |header| match header.batch {
+        true => batch::place(shard, &caller, header, &body),
+        false => place(shard, &caller, header, &body),
+    });
 }
 
 /// SEND_BATCH_MESSAGE (320). Answered when the last message is committed.
@@ -137,12 +134,39 @@ pub fn send_batch(
     body: Bytes,
 ) {
     let caller = Caller::of(connection, request);
-    let placed = SendHeader::decode(RequestCode::SendBatchMessage, &request.ext)
-        .map_err(Refusal::from)
-        .and_then(|header| batch::place(shard, &caller, &header, &body));
-    if let Err(refusal) = placed {
-        answer_refused(shard, &caller, &refusal);
+    let header = SendHeader::decode(RequestCode::SendBatchMessage, &request.ext);
+    answer_if_refused(shard, &caller, header, |header| batch::place(shard, &caller, header, &body));
+}
+
+/// Does `place`, and answers when that refuses. Whoever sends oneway hears nothing: the log is told instead.
+fn answer_if_refused<'a>(
+    shard: &Shard,
+    caller: &Caller,
+    header: Result<SendHeader<'a>, HeaderError>,
+    place: impl FnOnce(&SendHeader<'a>) -> Result<(), Refusal>,
+) {
+    let topic = header.as_ref().map_or("", |header| header.topic);
+    let Err(refusal) = header.as_ref().map_err(|error| error.clone().into()).and_then(place) else {
+        return;
+    };
+    if caller.is_oneway() {
+        notices::note(shard, Notice::OnewayRefused(refusal.code), || {
+            oneway_text(topic, caller, &refusal)
+        });
     }
+    answer_refused(shard, caller, &refusal);
+}
+
+/// What the log says of a oneway send that was refused.
+fn oneway_text(topic: &str, caller: &Caller, refusal: &Refusal) -> String {
+    format!(
+        "a oneway send to topic {} from {} is refused with code {} and lost, and its producer is not told: {}. \
+         Mend the cause; a producer that must know sends with an answer (send, not sendOneway)",
+        notices::name(topic),
+        caller.connection().peer(),
+        refusal.code.code(),
+        refusal.remark.escape_debug(),
+    )
 }
 
 /// The checks that come before a look at the message itself, in RocketMQ's order.
@@ -189,7 +213,7 @@ fn place(
     let now = runtime::unix_millis();
     let text = header.properties.unwrap_or("").as_bytes();
     let wishes = properties::look(text, now);
-    send_rules::check_wishes(&wishes, header.sys_flag, shard.identity.address)?;
+    send_rules::check_wishes(&wishes, header.sys_flag)?;
     let unique_key = with_properties(shard, text, &wishes, now, |text, added, unique_key| {
         let draft = Draft {
             topic: header.topic,

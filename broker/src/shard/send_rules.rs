@@ -73,28 +73,37 @@ pub fn queue(
     Err(Refusal::parameter(remark))
 }
 
-/// Checks that the message asks for nothing this broker does not have. A delayed message is never
-/// delivered at once, and a half message is never shown: they are refused.
+/// Checks that the message asks for nothing this broker does not have. A delayed message is never delivered at
+/// once, a half message is never shown, and a request is never stored whose reply cannot be brought back: they
+/// are refused, with a code on which no stock client tries again (those of RocketMQ 5.5.0 and 4.9.8, class
+/// `DefaultMQProducer`, have code 16, among others, in `retryResponseCodes`).
+///
+/// A request that is refused fails at once and with this remark in the Java clients (class
+/// `DefaultMQProducerImpl`, `request`); one that is stored makes its sender wait until its time is up, while
+/// somebody may already have done what it asks for. The Go client 2.1.2 waits in both cases.
 ///
 /// # Errors
-/// Code 13 (not retried) for delays, 16 for transactions.
-pub fn check_wishes(wishes: &Wishes<'_>, flags: i32, host: SocketAddr) -> Result<(), Refusal> {
+/// Code 13.
+pub fn check_wishes(wishes: &Wishes<'_>, flags: i32) -> Result<(), Refusal> {
+    let illegal = |remark| Err(Refusal::new(ResponseCode::MessageIllegal, remark));
     let state = sys_flag::transaction(flags);
     let half = state == sys_flag::TRANSACTION_PREPARED || state == sys_flag::TRANSACTION_ROLLBACK;
     if wishes.transaction || half {
-        let remark = format!(
-            "the broker[{}] sending transaction message is forbidden: this broker does not serve \
-             transactions yet",
-            host.ip()
-        );
-        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        let remark = "the message is the half message of a transaction: transactions are not in this build. \
+                      Send it without a transaction, or to a broker that has them";
+        return illegal(remark.to_owned());
+    }
+    if wishes.request {
+        let remark = "the message is a request that waits for a reply (property REPLY_TO_CLIENT): \
+                      request-reply is not in this build and the reply would never come. Send it as an \
+                      ordinary message, without REPLY_TO_CLIENT";
+        return illegal(remark.to_owned());
     }
     if let Some(by) = wishes.delayed_by {
-        let remark = format!(
+        return illegal(format!(
             "the message asks for a later delivery by its property {by}: this broker does not serve \
              delayed messages yet and would deliver it at once. Send it without {by}"
-        );
-        return Err(Refusal::new(ResponseCode::MessageIllegal, remark));
+        ));
     }
     Ok(())
 }
@@ -214,15 +223,23 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_and_not_done_otherwise() {
         let plain = Wishes::default();
-        assert_eq!(check_wishes(&plain, sys_flag::COMPRESSED | 0x300, host()), Ok(()));
-        assert_eq!(check_wishes(&plain, sys_flag::TRANSACTION_COMMIT, host()), Ok(()));
-        for flag in [sys_flag::TRANSACTION_PREPARED, sys_flag::TRANSACTION_ROLLBACK] {
-            assert_eq!(code(check_wishes(&plain, flag, host())), Some(ResponseCode::NoPermission));
-        }
+        assert_eq!(check_wishes(&plain, sys_flag::COMPRESSED | 0x300), Ok(()));
+        assert_eq!(check_wishes(&plain, sys_flag::TRANSACTION_COMMIT), Ok(()));
         let half = Wishes { transaction: true, ..plain };
-        assert_eq!(code(check_wishes(&half, 0, host())), Some(ResponseCode::NoPermission));
+        let request = Wishes { request: true, ..plain };
         let later = Wishes { delayed_by: Some("DELAY"), ..plain };
-        assert_eq!(code(check_wishes(&later, 0, host())), Some(ResponseCode::MessageIllegal));
+        for (wishes, flags, why) in [
+            (&plain, sys_flag::TRANSACTION_PREPARED, "transactions are not in this build"),
+            (&plain, sys_flag::TRANSACTION_ROLLBACK, "transactions are not in this build"),
+            (&half, 0, "transactions are not in this build"),
+            (&request, 0, "request-reply is not in this build"),
+            (&later, 0, "by its property DELAY"),
+        ] {
+            let refusal = check_wishes(wishes, flags).expect_err("it is not served");
+            assert_eq!(refusal.code, ResponseCode::MessageIllegal, "no client tries it again");
+            assert!(refusal.remark.contains(why), "{}", refusal.remark);
+            assert!(refusal.remark.contains("Send it "), "{}", refusal.remark);
+        }
     }
 
     #[test]

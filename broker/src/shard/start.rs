@@ -17,7 +17,7 @@ use super::dispatch::Requests;
 use super::identity::Identity;
 use super::siblings::{self, Mailbox};
 use super::{
-    Phase, Shard, admin, apply, clients, long_poll, offsets, register, topic_rules, topics,
+    Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, topic_rules, topics,
 };
 use crate::config::Config;
 use crate::limits::DRAIN;
@@ -197,6 +197,7 @@ fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
         runtime::spawn(siblings::run(Rc::clone(shard))),
         runtime::spawn(clients::run(Rc::clone(shard))),
         runtime::spawn(admin::sample(Rc::clone(shard))),
+        runtime::spawn(notices::run(Rc::clone(shard))),
     ]
 }
 
@@ -211,6 +212,7 @@ async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>) {
     register::unregister(shard).await;
     server.shutdown(DRAIN).await;
     drop(tasks);
+    notices::last(shard);
     offsets::propose_all(shard).await;
     shard.store.stop().await;
 }

@@ -6,6 +6,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod log;
 pub mod member;
 
 use std::future::Future;

@@ -2,9 +2,10 @@
 //! or in full if there are more), and good-bye at a graceful stop.
 //!
 //! Each NameServer has a task and a connection of its own, so that one that is down delays nobody. A change of its
-//! state is one log line; while it is down it is dialled every few seconds, and the broker is registered there
-//! as soon as it answers. Nothing here makes a client wait.
+//! state is one log line, and while it is down another reminds of that now and then; it is dialled every few
+//! seconds, and the broker is registered there as soon as it answers. Nothing here makes a client wait.
 
+mod away;
 mod body;
 mod target;
 

@@ -14,6 +14,7 @@ use thiserror::Error;
 use transport::{ConnectError, Connection, Limits, NoRequests, RequestError};
 
 use super::super::Shard;
+use super::away::Away;
 use super::body::{register_command, registration};
 use super::permission;
 
@@ -31,6 +32,8 @@ pub struct Target {
     untold: RefCell<Untold>,
     wake: Notify,
     registered: Cell<bool>,
+    /// Since when it cannot be used; `None` before the first attempt too.
+    away: Cell<Option<Away>>,
 }
 
 /// What a NameServer does not know yet.
@@ -80,6 +83,7 @@ impl Target {
             untold: RefCell::default(),
             wake: Notify::new(),
             registered: Cell::new(false),
+            away: Cell::default(),
         }
     }
 
@@ -102,24 +106,47 @@ impl Target {
         *untold = std::mem::take(&mut *untold).and(more);
     }
 
-    /// One log line for each change of state.
-    fn is_now(&self, shard: &Shard, registered: bool, why: Option<&Trouble>, first: bool) {
-        let before = self.registered.replace(registered);
+    /// It has taken a registration. One log line when it did not have the last one.
+    fn is_there(&self, shard: &Shard) {
+        let before = self.registered.replace(true);
+        let away = self.away.take();
+        assert!(!before || away.is_none(), "a NameServer is there or away");
         let (shard, namesrv) = (&shard.identity.name, &self.addr);
-        match (registered, why) {
-            (true, _) if !before => tracing::info!(%shard, %namesrv, "registered"),
-            (false, Some(why)) if before || first => {
-                tracing::warn!(%shard, %namesrv, "not registered: {why}; it is tried again every few seconds");
+        match away {
+            Some(away) => {
+                let away = away.lasted(runtime::now());
+                tracing::info!(%shard, %namesrv, ?away, "registered, the NameServer is there again");
             }
-            _ => {}
+            None if !before => tracing::info!(%shard, %namesrv, "registered"),
+            None => {}
         }
+    }
+
+    /// It cannot be used. One log line when that begins, and now and then while it lasts.
+    fn is_away(&self, shard: &Shard, why: &Trouble) {
+        self.registered.set(false);
+        let now = runtime::now();
+        let (shard, namesrv) = (&shard.identity.name, &self.addr);
+        let Some(mut away) = self.away.get() else {
+            self.away.set(Some(Away::since(now)));
+            tracing::warn!(%shard, %namesrv, "not registered: {why}; it is tried again every few seconds");
+            return;
+        };
+        if away.reminds(now) {
+            let lasted = away.lasted(now);
+            tracing::warn!(
+                %shard, %namesrv, away = ?lasted,
+                "still not registered: {why}. Clients that know only this NameServer do not find this broker. \
+                 It is tried again every few seconds; start it, or take it out of namesrvAddr"
+            );
+        }
+        self.away.set(Some(away));
     }
 }
 
 /// Keeps the shard registered at `target` until `stop` is raised; then says good-bye.
 pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: Flag) {
     let mut attempt = 0;
-    let mut first = true;
     while !stop.is_raised() {
         match session(&shard, &target, &stop).await {
             Ok(()) => return,
@@ -127,10 +154,9 @@ pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: 
                 if target.is_registered() {
                     attempt = 0;
                 }
-                target.is_now(&shard, false, Some(&trouble), first);
+                target.is_away(&shard, &trouble);
             }
         }
-        first = false;
         let pause = RETRY[attempt.min(RETRY.len() - 1)];
         attempt += 1;
         // The pauses of several brokers shall not fall together.
@@ -157,7 +183,7 @@ async fn session(shard: &Rc<Shard>, target: &Target, stop: &Flag) -> Result<(), 
             () = stop.raised().fuse() => break,
             sent = register(shard, target, connection, full).fuse() => sent?,
         }
-        target.is_now(shard, true, None, false);
+        target.is_there(shard);
         if full {
             due = runtime::now() + shard.config.register_every;
         }
