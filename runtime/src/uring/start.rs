@@ -78,6 +78,9 @@ where
         let output = f().await;
         tick.cancel();
         super::task::end_all();
+        // A call whose future was dropped still runs, and its thread must find the executor when it answers: glommio
+        // ends the process otherwise. There is one such thread, so that a last call is answered after all others.
+        super::blocking::blocking(|| ()).await;
         // The kernel hears of the files and sockets that went with them.
         super::turn_reactor().await;
         super::turn_reactor().await;

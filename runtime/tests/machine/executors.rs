@@ -215,3 +215,23 @@ async fn append_for(time: Duration, writes: &AtomicU64) -> Duration {
     runtime::fs::remove_file(&path).await.unwrap();
     longest
 }
+
+/// A file call that nobody waits for any more still answers: its thread must not panic, which ends a release build.
+#[test]
+fn calls_that_were_given_up_do_not_outlive_their_executor() {
+    child::in_child("executors::calls_that_were_given_up_do_not_outlive_their_executor", || {
+        std::panic::set_hook(Box::new(|panic| {
+            eprintln!("{panic}");
+            std::process::exit(3);
+        }));
+        for _ in 0..20 {
+            let body = || async {
+                let given_up = runtime::fs::list("/proc");
+                runtime::timeout(Duration::from_micros(50), given_up).await.is_err()
+            };
+            runtime::start(spec("gives-up", Placement::Any), body).unwrap().join().unwrap();
+        }
+        // Whatever is left of them would answer now.
+        std::thread::sleep(Duration::from_millis(200));
+    });
+}
