@@ -97,20 +97,36 @@ mod tests {
         assert!(!config.acting_master && !config.order_in_routes);
     }
 
-    /// The file of scenario 2: a NameServer with a controller inside.
+    /// A NameServer with a controller inside, as operators bring it; with exactly the messages it gets.
     #[test]
-    fn a_file_with_a_controller_loads_with_warnings() {
+    fn scenario_2_a_nameserver_with_a_controller_inside() {
         let text = "#Namesrv config\nlistenPort = 9876\nenableControllerInNamesrv = true\n\n#controller config\n\
                     controllerDLegerGroup = group1\n\
                     controllerDLegerPeers = n0-127.0.0.1:9878;n1-127.0.0.1:9868;n2-127.0.0.1:9858\n\
                     controllerDLegerSelfId = n0\n";
-        let (config, _, warnings) = Config::load(Some(("namesrv-n0.conf", text))).unwrap();
-        assert_eq!(config, Config::default());
+        let (config, settings, warnings) = Config::load(Some(("namesrv-n0.conf", text))).unwrap();
+        assert_eq!(config, Config::default(), "the port is the default");
+        assert!(settings.is_set("listenPort") && settings.int::<u16>("listenPort") == 9876);
         let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(lines.len(), 4, "{lines:?}");
         assert_eq!(
-            lines[0],
-            "namesrv-n0.conf:3: `enableControllerInNamesrv = true` has no effect: this NameServer has no controller inside"
+            lines,
+            [
+                "namesrv-n0.conf:3: `enableControllerInNamesrv = true` has no effect: this NameServer has no controller inside",
+                "namesrv-n0.conf:6: `controllerDLegerGroup = group1` has no effect: this NameServer has no controller inside",
+                "namesrv-n0.conf:7: `controllerDLegerPeers = n0-127.0.0.1:9878;n1-127.0.0.1:9868;n2-127.0.0.1:9858` has no effect: this NameServer has no controller inside",
+                "namesrv-n0.conf:8: `controllerDLegerSelfId = n0` has no effect: this NameServer has no controller inside",
+            ]
+        );
+        // What a typing error in such a file gets.
+        let (_, _, warnings) =
+            Config::load(Some(("n.conf", "controllerDLedgerGroup = g\nlistenport = 1"))).unwrap();
+        let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "n.conf:1: unknown key `controllerDLedgerGroup` is ignored; did you mean `controllerDLegerGroup`?",
+                "n.conf:2: unknown key `listenport` is ignored; did you mean `listenPort`?",
+            ]
         );
     }
 
