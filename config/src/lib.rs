@@ -31,4 +31,5 @@ mod settings;
 
 pub use error::{ConfigError, ConfigErrors, Contradiction, Setting, Warning};
 pub use key::{Effect, Key, Kind, Table, ValueError};
+pub use page::without_effect;
 pub use settings::{Place, Settings, Source};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::key::{Effect, Table};
+use crate::key::{Effect, Key, Table};
 use crate::settings::Settings;
 
 /// Columns of a line of help text.
@@ -71,6 +71,19 @@ impl Table {
     }
 }
 
+/// A Markdown table of those of `keys` that do nothing, and why; `default` names whose default it is.
+pub fn without_effect<'a>(keys: impl IntoIterator<Item = &'a Key>, default: &str) -> String {
+    let mut out = format!("| key | {default} | why it has no effect |\n|---|---|---|\n");
+    for key in keys {
+        if let Effect::Nothing(why) = key.effect {
+            let default = if key.default.is_empty() { "–" } else { key.default };
+            writeln!(out, "| `{}` | {default} | {why} |", key.name)
+                .expect("writing to a string cannot fail");
+        }
+    }
+    out
+}
+
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -113,6 +126,13 @@ mod tests {
         assert!(help.contains("  listenPort = 9876\n      TCP port (a whole number from 1 to 65535, needs a restart)\n"));
         assert!(!help.contains("old ="));
         assert!(help.lines().all(|l| l.chars().count() <= super::HELP_WIDTH));
+    }
+
+    #[test]
+    fn keys_without_effect_say_why() {
+        let table = super::without_effect(KEYS.keys(), "Apache's default");
+        let head = "| key | Apache's default | why it has no effect |\n|---|---|---|\n";
+        assert_eq!(table, format!("{head}| `old` | false | nothing is left to do |\n"));
     }
 
     #[test]

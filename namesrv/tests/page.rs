@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use config::Effect;
+use config::{Effect, without_effect};
 use namesrv::KEYS;
 
 const PAGE: &str = include_str!("../../docs/namesrv.md");
@@ -35,14 +35,7 @@ fn page() -> String {
             .expect("writing to a string cannot fail");
     }
     page.push_str("\nEach takes effect at the next start.\n\n## Keys without effect\n\n");
-    page.push_str("| key | default | why it has no effect |\n|---|---|---|\n");
-    for key in KEYS.keys() {
-        if let Effect::Nothing(why) = key.effect {
-            let default = if key.default.is_empty() { "–" } else { key.default };
-            writeln!(page, "| `{}` | {default} | {why} |", key.name)
-                .expect("writing to a string cannot fail");
-        }
-    }
+    page.push_str(&without_effect(KEYS.keys(), "default"));
     page
 }
 

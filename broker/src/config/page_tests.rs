@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ::config::{Effect, Table};
+use ::config::{Effect, Table, without_effect};
 
 use super::{IMPORTANT, KEYS};
 
@@ -52,15 +52,12 @@ fn page() -> String {
     writeln!(page, "## Keys\n\n{main}").expect("writing to a string cannot fail");
     page.push_str("## The rest of Apache's keys\n\n");
     page.push_str("Known, and without effect here:\n\n");
-    page.push_str("| key | Apache's default | why it has no effect |\n|---|---|---|\n");
-    for key in &KEYS.keys()[IMPORTANT.keys().len()..] {
-        let Effect::Nothing(why) = key.effect else {
-            panic!("{} does something and is not among the important keys", key.name)
-        };
-        let default = if key.default.is_empty() { "–" } else { key.default };
-        writeln!(page, "| `{}` | {default} | {why} |", key.name)
-            .expect("writing to a string cannot fail");
+    let rest = &KEYS.keys()[IMPORTANT.keys().len()..];
+    for key in rest {
+        let quiet = matches!(key.effect, Effect::Nothing(_));
+        assert!(quiet, "{} does something and is not among the important keys", key.name);
     }
+    page.push_str(&without_effect(rest, "Apache's default"));
     page
 }
 

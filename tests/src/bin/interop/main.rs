@@ -23,6 +23,7 @@ use tests::harness::process;
 use tests::harness::servers::Maker;
 use tests::harness::tools::Tools;
 
+mod bench;
 mod clients;
 mod kill9;
 mod malformed;
@@ -78,6 +79,7 @@ fn all(against: Maker) -> Vec<Check> {
         checks.extend(swap::checks());
         checks.extend(malformed::checks());
         checks.extend(standalone::checks());
+        checks.extend(bench::checks());
     }
     checks
 }
