@@ -1,5 +1,7 @@
 //! System calls that the standard library does not have, each behind a safe function.
 
+mod ring;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -7,6 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+pub use ring::{Operation, Ring};
 
 /// Room in a file system, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,223 @@
+//! What follows from the measurements for a broker, and why.
+
+use super::grid::{FITTED, Grid};
+use super::model::{Model, fit};
+use super::run::Measurements;
+use super::stats::Stats;
+use super::writer::Method;
+
+/// Sizes that show which method is faster: what a lone message and a small batch make of a write.
+const SMALL: [usize; 3] = [FITTED[0], FITTED[1], FITTED[2]];
+/// Sizes that show what a second write in flight is worth: batches under load.
+const LARGE: [usize; 2] = [FITTED[2], FITTED[3]];
+/// `O_DSYNC` must be at least this much faster on idle cores …
+const FASTER: f64 = 0.9;
+/// … and at most this much slower on busy ones, in the median and in the 99th percentile.
+const NOT_SLOWER: f64 = 1.1;
+/// A second write in flight must bring at least this much more.
+const WORTH_A_SECOND: f64 = 1.25;
+/// The part of the disk's bandwidth that the largest write should reach.
+const BANDWIDTH_SHARE: f64 = 0.8;
+/// Bounds of the recommended batch: what the key takes, and what was measured.
+const BATCH: (usize, usize) = (64 << 10, 1 << 20);
+
+/// A recommendation. What could not be decided is left at the broker's default.
+#[derive(Clone, Debug)]
+pub struct Advice {
+    /// `flushMethod`, and why.
+    pub method: (Method, String),
+    /// `maxBatchBytes`, and why.
+    pub max_batch: (Option<usize>, String),
+    /// `writesInFlight`, and why.
+    pub in_flight: (u32, String),
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+    /// Median latency by size, by the recommended method on idle cores with one write in flight.
+    pub median: Option<Model>,
+    /// 99th percentile of the same.
+    pub p99: Option<Model>,
+}
+
+/// Decides; looks at nothing but `measured`.
+#[must_use]
+pub fn advise(measured: &Measurements) -> Advice {
+    let grid = &measured.grid;
+    let method = method(grid);
+    let model = |part: fn(&Stats) -> f64| {
+        let point = |size| grid.at(size, 1, false, method.0).map(|stats| (size, part(&stats)));
+        fit(&FITTED.into_iter().filter_map(point).collect::<Vec<_>>())
+    };
+    let median = model(|stats| stats.p50);
+    Advice {
+        max_batch: max_batch(median),
+        in_flight: in_flight(grid, method.0),
+        notes: notes(measured),
+        median,
+        p99: model(|stats| stats.p99),
+        method,
+    }
+}
+
+fn method(grid: &Grid) -> (Method, String) {
+    // How much longer O_DSYNC takes.
+    let ratio = |busy, part: fn(&Stats) -> f64| {
+        let ratios = SMALL.into_iter().filter_map(|size| {
+            let [one, other] = Method::BOTH.map(|method| grid.at(size, 1, busy, method));
+            Some(part(&other?) / part(&one?))
+        });
+        geometric_mean(ratios)
+    };
+    let idle = ratio(false, |stats| stats.p50);
+    let busy = ratio(true, |stats| stats.p50);
+    let busy_p99 = ratio(true, |stats| stats.p99);
+    let (Some(idle), Some(busy), Some(busy_p99)) = (idle, busy, busy_p99) else {
+        return (Method::Fdatasync, "the two were not compared".to_owned());
+    };
+    let told = format!(
+        "writes of up to 64 KiB take {idle:.2} times as long with O_DSYNC on idle cores (median), and {busy:.2} times on busy \
+         ones (p99: {busy_p99:.2} times)"
+    );
+    if idle <= FASTER && busy <= NOT_SLOWER && busy_p99 <= NOT_SLOWER {
+        (Method::Dsync, format!("{told}: faster, and no slower under load"))
+    } else if idle <= FASTER {
+        (Method::Fdatasync, format!("{told}: what is gained on idle cores is lost on busy ones"))
+    } else {
+        (Method::Fdatasync, format!("{told}: O_DSYNC gains too little"))
+    }
+}
+
+fn max_batch(model: Option<Model>) -> (Option<usize>, String) {
+    let Some(model) = model else {
+        let why = "latency does not grow with size in these measurements, so there is no knee: the default stays";
+        return (None, why.to_owned());
+    };
+    // share = size / (size + knee)
+    let wanted = model.knee() * BANDWIDTH_SHARE / (1.0 - BANDWIDTH_SHARE);
+    let (smallest, largest) = BATCH;
+    let fits = |size: &usize| *size as f64 >= wanted;
+    let sizes = std::iter::successors(Some(smallest), |size| Some(size * 2));
+    let batch = sizes.take_while(|size| *size <= largest).find(fits).unwrap_or(largest);
+    let why = format!(
+        "the knee is at {}: beyond it latency grows in proportion. Writes of {} reach {:.0} % of the disk's bandwidth and take \
+         about {:.0} us",
+        kib(model.knee()),
+        kib(batch as f64),
+        100.0 * model.share(batch as f64),
+        model.predict(batch)
+    );
+    (Some(batch), why)
+}
+
+fn in_flight(grid: &Grid, method: Method) -> (u32, String) {
+    let ratio = |part: fn(&Stats) -> f64| {
+        let ratios = LARGE.into_iter().filter_map(|size| {
+            let [one, two] = [1, 2].map(|depth| grid.at(size, depth, false, method));
+            Some(part(&two?) / part(&one?))
+        });
+        geometric_mean(ratios)
+    };
+    let (Some(rate), Some(p99)) = (ratio(|it| it.bytes_a_second), ratio(|it| it.p99)) else {
+        return (1, "two writes in flight were not measured".to_owned());
+    };
+    let told = format!(
+        "a second write in flight brings {rate:.2} times the bandwidth and {p99:.2} times the p99"
+    );
+    let count = if rate >= WORTH_A_SECOND { 2 } else { 1 };
+    (count, told)
+}
+
+fn notes(measured: &Measurements) -> Vec<String> {
+    let mut notes = Vec::new();
+    for it in &measured.extents {
+        notes.push(format!(
+            "a write of {} into blocks that were only reserved takes {:.2} times as long as one over blocks that were written \
+             before (median): the broker writes segments once when it provisions them, and uses them again",
+            kib(it.size as f64),
+            it.unwritten.p50 / it.written.p50
+        ));
+    }
+    let upkeep = &measured.upkeep;
+    notes.push(format!(
+        "zeroing a file ({:.0} MB/s) makes the p99 of writes beside it {:.1} times as long, deleting one {:.1} times: do neither \
+         under load",
+        upkeep.zeros_a_second / 1e6,
+        upkeep.zeroing.p99 / upkeep.quiet.p99,
+        upkeep.deleting.p99 / upkeep.quiet.p99
+    ));
+    notes
+}
+
+/// Bytes as KiB, to people.
+pub fn kib(bytes: f64) -> String {
+    if bytes < 10_240.0 {
+        format!("{:.1} KiB", bytes / 1024.0)
+    } else {
+        format!("{:.0} KiB", bytes / 1024.0)
+    }
+}
+
+/// `None` if there are no values.
+fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let logarithms: Vec<f64> = values.map(f64::ln).collect();
+    let count = logarithms.len() as f64;
+    (!logarithms.is_empty()).then(|| (logarithms.iter().sum::<f64>() / count).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::Disk;
+    use super::*;
+
+    #[test]
+    fn fdatasync_stays_where_busy_cores_ruin_the_other() {
+        let disk = Disk { dsync_idle: 0.8, dsync_busy: 50.0, ..Disk::default() };
+        let (method, why) = advise(&disk.measurements()).method;
+        assert_eq!(method, Method::Fdatasync);
+        assert!(why.contains("0.80 times") && why.contains("50.00 times"), "{why}");
+        assert!(why.contains("lost on busy ones"), "{why}");
+    }
+
+    #[test]
+    fn the_other_is_taken_where_it_wins_both_ways() {
+        let disk = Disk { dsync_idle: 0.7, dsync_busy: 1.0, ..Disk::default() };
+        assert_eq!(advise(&disk.measurements()).method.0, Method::Dsync);
+        let disk = Disk { dsync_idle: 0.95, dsync_busy: 0.5, ..Disk::default() };
+        assert_eq!(advise(&disk.measurements()).method.0, Method::Fdatasync);
+    }
+
+    #[test]
+    fn the_batch_follows_from_the_knee() {
+        // Knee at 50 KiB: four times that is 200 KiB.
+        let disk = Disk { fixed: 51.2, per_byte: 0.001, ..Disk::default() };
+        let (batch, why) = advise(&disk.measurements()).max_batch;
+        assert_eq!(batch, Some(256 << 10), "{why}");
+        assert!(why.contains("knee is at 50 KiB") && why.contains("84 %"), "{why}");
+        // A disk that turns: more than was measured is not recommended.
+        let slow = Disk { fixed: 8000.0, per_byte: 0.01, ..Disk::default() };
+        assert_eq!(advise(&slow.measurements()).max_batch.0, Some(1 << 20));
+        let quick = Disk { fixed: 1.0, per_byte: 0.01, ..Disk::default() };
+        assert_eq!(advise(&quick.measurements()).max_batch.0, Some(64 << 10));
+        let noise = Disk { per_byte: -0.00001, ..Disk::default() };
+        let (batch, why) = advise(&noise.measurements()).max_batch;
+        assert_eq!(batch, None);
+        assert!(why.contains("no knee"), "{why}");
+    }
+
+    #[test]
+    fn a_second_write_must_be_worth_it() {
+        let disk = Disk { second: 1.2, ..Disk::default() };
+        assert_eq!(advise(&disk.measurements()).in_flight.0, 1);
+        let disk = Disk { second: 1.6, ..Disk::default() };
+        let (count, why) = advise(&disk.measurements()).in_flight;
+        assert_eq!(count, 2);
+        assert!(why.contains("1.60 times the bandwidth"), "{why}");
+    }
+
+    #[test]
+    fn upkeep_is_told() {
+        let notes = advise(&Disk::default().measurements()).notes;
+        assert_eq!(notes.len(), 3);
+        assert!(notes[0].contains("write of 4.0 KiB") && notes[0].contains("2.00 times"));
+        assert!(notes[2].contains("p99 of writes beside it 10.0 times"), "{}", notes[2]);
+    }
+}

@@ -1,0 +1,90 @@
+//! The whole measurement.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use super::busy::pin;
+use super::error::IotuneError;
+use super::extents::{self, Extents};
+use super::grid::{self, Grid};
+use super::plan::Plan;
+use super::scratch::Scratch;
+use super::upkeep::{self, Upkeep};
+
+/// Writing the file for the first time may take this long; a disk that is slower is measured on what was written.
+const FIRST_FILL: Duration = Duration::from_secs(60);
+
+/// Everything that was measured.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// By size, depth, method and load.
+    pub grid: Grid,
+    /// Written against unwritten blocks.
+    pub extents: Vec<Extents>,
+    /// Zeroing and deleting.
+    pub upkeep: Upkeep,
+}
+
+/// Where the parts of the measurement happen.
+pub struct Site<'a> {
+    pub plan: &'a Plan,
+    /// A file whose blocks were all written.
+    pub written: &'a Scratch,
+    /// The cores that the process may use; the writes are on the first.
+    pub cores: &'a [usize],
+    /// Set when the measurement shall end at once.
+    pub stop: &'a AtomicBool,
+}
+
+impl Site<'_> {
+    /// Tells a person at a terminal what goes on.
+    pub fn tell(&self, what: &str) {
+        tell(what);
+    }
+}
+
+fn tell(what: &str) {
+    if stderr().is_terminal() {
+        drop(writeln!(stderr(), "mqtune: {what}"));
+    }
+}
+
+/// Measures, on a thread of its own that stays on the first allowed core, as a shard does. Blocks until it is done or
+/// `stop` is set. All files that it makes are removed when it returns.
+///
+/// # Errors
+/// Each of [`IotuneError`] but `Exists`.
+pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Measurements, IotuneError> {
+    plan.check_room()?;
+    let cores = runtime::allowed_cores();
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("iotune".to_owned());
+        let body = || {
+            pin(cores[0]);
+            measure(plan, &cores, stop)
+        };
+        let thread = thread.spawn_scoped(scope, body).map_err(IotuneError::Thread)?;
+        thread.join().expect("a panic ends the process")
+    })
+}
+
+fn measure(plan: &Plan, cores: &[usize], stop: &AtomicBool) -> Result<Measurements, IotuneError> {
+    tell(&format!("about {} s; Ctrl-C stops it and cleans up", seconds(plan)));
+    let mut written = Scratch::new(&plan.dir, "main", plan.size)?;
+    tell("writing the file for the first time");
+    let filled = written.zero(FIRST_FILL, stop)?;
+    written.shorten(filled);
+    let site = Site { plan, written: &written, cores, stop };
+    let grid = grid::measure(&site)?;
+    let extents = extents::measure(&site)?;
+    let upkeep = upkeep::measure(&site)?;
+    Ok(Measurements { grid, extents, upkeep })
+}
+
+/// What it will take, roughly.
+fn seconds(plan: &Plan) -> u64 {
+    let points = u32::try_from(2 * grid::points().len() + 8).expect("a small number");
+    (plan.point * points).as_secs() + 5
+}
