@@ -16,6 +16,8 @@ const FASTER: f64 = 0.9;
 const NOT_SLOWER: f64 = 1.1;
 /// A second write in flight must bring at least this much more.
 const WORTH_A_SECOND: f64 = 1.25;
+/// A machine with a higher load average for each core is not idle.
+const IDLE_LOAD: f64 = 0.25;
 /// The part of the disk's bandwidth that the largest write should reach.
 const BANDWIDTH_SHARE: f64 = 0.8;
 /// Bounds of the recommended batch: what the key takes, and what was measured.
@@ -128,6 +130,12 @@ fn in_flight(grid: &Grid, method: Method) -> (u32, String) {
 
 fn notes(measured: &Measurements) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(load) = measured.load.filter(|load| *load > IDLE_LOAD) {
+        notes.push(format!(
+            "the machine was not idle (load average {load:.1} for each core before the start): measure again when it is, these \
+             numbers are worth little"
+        ));
+    }
     for it in &measured.extents {
         notes.push(format!(
             "a write of {} into blocks that were only reserved takes {:.2} times as long as one over blocks that were written \
@@ -211,6 +219,14 @@ mod tests {
         let (count, why) = advise(&disk.measurements()).in_flight;
         assert_eq!(count, 2);
         assert!(why.contains("1.60 times the bandwidth"), "{why}");
+    }
+
+    #[test]
+    fn a_machine_that_was_not_idle_is_told_first() {
+        let busy = Measurements { load: Some(1.5), ..Disk::default().measurements() };
+        let notes = advise(&busy).notes;
+        assert_eq!(notes.len(), 4);
+        assert!(notes[0].contains("not idle (load average 1.5"), "{}", notes[0]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Measurements {
     pub extents: Vec<Extents>,
     /// Zeroing and deleting.
     pub upkeep: Upkeep,
+    /// How busy the machine was before: the load average of the last minute for each core. `None`: unknown.
+    pub load: Option<f64>,
 }
 
 /// Where the parts of the measurement happen.
@@ -71,6 +73,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Measurements, IotuneError> 
 }
 
 fn measure(plan: &Plan, cores: &[usize], stop: &AtomicBool) -> Result<Measurements, IotuneError> {
+    let load = load_average().map(|load| load / cores.len() as f64);
     tell(&format!("about {} s; Ctrl-C stops it and cleans up", seconds(plan)));
     let mut written = Scratch::new(&plan.dir, "main", plan.size)?;
     tell("writing the file for the first time");
@@ -80,7 +83,12 @@ fn measure(plan: &Plan, cores: &[usize], stop: &AtomicBool) -> Result<Measuremen
     let grid = grid::measure(&site)?;
     let extents = extents::measure(&site)?;
     let upkeep = upkeep::measure(&site)?;
-    Ok(Measurements { grid, extents, upkeep })
+    Ok(Measurements { grid, extents, upkeep, load })
+}
+
+/// Tasks that ran or waited for the disk, on average over the last minute.
+fn load_average() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 /// What it will take, roughly.

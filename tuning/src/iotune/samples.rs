@@ -61,7 +61,7 @@ impl Disk {
             deletion: Duration::from_millis(7),
             file: 256 << 20,
         };
-        Measurements { grid, extents: extents.into(), upkeep }
+        Measurements { grid, extents: extents.into(), upkeep, load: Some(0.01) }
     }
 }
 
