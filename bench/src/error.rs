@@ -88,6 +88,24 @@ pub enum BenchError {
     /// Somebody stopped it before there was anything to report.
     #[error("interrupted before the run began")]
     Interrupted,
+    /// The device or the loopback cannot be measured.
+    #[error(
+        "cannot measure {what}: {source}; --dir must name a writable directory with direct I/O (not tmpfs) and room"
+    )]
+    Floor {
+        /// The file, or what else.
+        what: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file of results cannot be written or read.
+    #[error("{}: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Stop signals cannot be taken over.
     #[error(transparent)]
     Signals(IoError),

@@ -7,7 +7,8 @@
 //! - [`run`] starts the executors, tells them when to begin and to end, and gathers what they counted;
 //! - [`wire`] moves frames between a connection and a [`wire::Load`], which decides what to send and judges
 //!   the answers: [`produce`] and [`consume`]. A load does no I/O, so that tests feed it by hand;
-//! - [`recorder`] and [`failures`] count, [`report`] tells people and programs.
+//! - [`recorder`] and [`failures`] count, [`audit`] reads back what was sent, [`report`] tells people and programs;
+//! - [`study`] carries out several runs in turn and says what they mean for each other, [`limit`] measures the floor.
 //!
 //! One task serves a connection with everything that is in flight on it; a message costs one copy, one
 //! decoded answer and no allocation that outlives it.
@@ -15,16 +16,26 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod audit;
+mod carry_out;
 pub mod cluster;
 pub mod consume;
 pub mod error;
 pub mod failures;
+pub mod files;
+pub mod interrupts;
+pub mod limit;
 pub mod limits;
+pub mod pace;
 pub mod produce;
 pub mod recorder;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod seconds;
+pub mod server;
+pub mod study;
 pub mod wire;
 
+pub use carry_out::{Findings, carry_out};
 pub use error::BenchError;

@@ -10,6 +10,18 @@ pub const CONNECTIONS_MAX: i64 = 1024;
 pub const IN_FLIGHT_MAX: i64 = 65_536;
 /// Most queues of a topic that is created.
 pub const QUEUES_MAX: i64 = 16_384;
+/// Most topics of one run.
+pub const TOPICS_MAX: i64 = 10_000;
+/// Highest rate that can be asked for, messages a second.
+pub const RATE_MAX: u64 = 10_000_000;
+/// Most turns of a study.
+pub const WINDOWS_MAX: i64 = 1000;
+/// What direct writes are multiples of.
+pub const BLOCK: usize = 4096;
+/// Largest write that `limit` measures, in bytes.
+pub const WRITE_MAX: usize = 8 * 1024 * 1024;
+/// Largest file that it writes to, in bytes.
+pub const SPAN_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Most messages asked for in one pull.
 pub const BATCH_MAX: i64 = 1024;
 /// Longest run, and longest warm-up.
@@ -46,6 +58,23 @@ pub const SUSPEND_SHORT: Duration = Duration::from_millis(200);
 pub const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How long a queue rests after a pull that failed.
 pub const PULL_REST: Duration = Duration::from_secs(1);
+
+/// Shortest wait of a lane for the moment when its next message is due.
+pub const PACE_STEP: Duration = Duration::from_micros(10);
+/// Messages that were due and could not be sent are put into the histogram in so many groups at most.
+pub const UNSENT_GROUPS: u64 = 10_000;
+/// Messages of a lane that an audit can keep in mind, a bit each in two maps of 32 MiB; those beyond are not audited.
+pub const AUDIT_MAX: u64 = 1 << 28;
+/// Queues that an audit reads at the same time.
+pub const AUDIT_PULLS: usize = 32;
+/// How long acknowledged messages have to become readable.
+pub const AUDIT_WAIT: Duration = Duration::from_secs(10);
+/// Points of a plot over time; a longer run has coarser points.
+pub const POINTS_MAX: usize = 1200;
+/// A load generator that uses more than this part of its cores is itself what is measured.
+pub const OWN_CPU_WARN: f64 = 0.9;
+/// Largest file that `report` reads.
+pub const RESULT_MAX: usize = 256 * 1024 * 1024;
 
 /// Kinds of failures told apart; what comes after them is counted together.
 pub const FAILURE_KINDS: usize = 64;

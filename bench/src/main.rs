@@ -3,28 +3,27 @@
 #![forbid(unsafe_code)]
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 
-use bench::BenchError;
-use bench::args::{CommandLine, Mode};
-use bench::report::{Progress, Summary};
-use clap::Parser;
+use bench::args::{Command, CommandLine, Gather, Output};
+use bench::interrupts::Interrupts;
+use bench::report::{Document, Screen, page};
+use bench::study::Session;
+use bench::{BenchError, Findings, files};
+use clap::{CommandFactory, Parser};
 use runtime::{Placement, Spec, process};
 
 fn main() -> ExitCode {
     process::abort_on_panic();
-    let CommandLine { mode } = CommandLine::parse();
-    let json = mode.run().json;
-    match carry_out(mode) {
-        Ok(summary) => {
-            let text = if json { format!("{}\n", summary.json()) } else { summary.to_string() };
-            // Nobody reads it: the exit code still tells.
-            drop(stdout().write_all(text.as_bytes()));
-            match summary.verdict() {
-                Some(verdict) => complain(&verdict),
-                None => ExitCode::SUCCESS,
-            }
-        }
+    let CommandLine { command, output } = CommandLine::parse();
+    let result = match &command {
+        Command::Report(gather) => gather_results(gather, &output),
+        _ => measure(command, &output),
+    };
+    match result {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(verdict)) => complain(&verdict),
         Err(error) => complain(&error.to_string()),
     }
 }
@@ -34,28 +33,64 @@ fn complain(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn carry_out(mode: Mode) -> Result<Summary, BenchError> {
+/// Makes a page of results that are there already.
+fn gather_results(gather: &Gather, output: &Output) -> Result<Option<String>, BenchError> {
+    let Some(path) = &output.report else {
+        let kind = clap::error::ErrorKind::MissingRequiredArgument;
+        CommandLine::command()
+            .error(kind, "report needs --report FILE: where the page goes")
+            .exit();
+    };
+    let mut documents = Vec::new();
+    for file in &gather.files {
+        documents.extend(files::read_results(file)?);
+    }
+    files::write_page(path, &page(&gather.title, &documents))?;
+    Ok(None)
+}
+
+/// Measures, and prints the result; why it counts as failed, if it does.
+fn measure(command: Command, output: &Output) -> Result<Option<String>, BenchError> {
+    let findings = on_executor(command, output)?;
+    let text = if output.json { format!("{}\n", findings.json()) } else { findings.text() };
+    // Nobody reads it: the exit code still tells.
+    drop(stdout().write_all(text.as_bytes()));
+    if let Some(path) = &output.report {
+        write_report(path, &findings)?;
+    }
+    Ok(findings.verdict())
+}
+
+fn write_report(path: &Path, findings: &Findings) -> Result<(), BenchError> {
+    let value = findings.value();
+    let name = value["mode"].as_str().unwrap_or_default();
+    let document = Document::read(name, &value)
+        .map_err(|reason| BenchError::File { path: path.to_owned(), reason })?;
+    files::write_page(path, &page(&format!("mqbench {name}"), &[document]))
+}
+
+fn on_executor(command: Command, output: &Output) -> Result<Findings, BenchError> {
     let signals = process::stop_signals().map_err(BenchError::Signals)?;
+    let hdr = output.hdr.clone();
     // It only waits, so it may stay where the load is.
-    let placement = match &mode.run().cores {
+    let placement = match command.cores() {
         Some(cores) => Placement::Core(cores.0[0]),
         None => Placement::Any,
     };
     let spec = Spec { name: "mqbench".to_owned(), placement };
     let coordinator = runtime::start(spec, move || async move {
-        let mut progress = None;
-        let shows = stderr().is_terminal();
-        let mut on_second = |window: &bench::recorder::Window, executors: usize| {
-            if !shows {
-                return;
-            }
-            let progress = progress.get_or_insert_with(|| Progress::new(executors));
-            if let Some(line) = progress.line(window) {
-                drop(writeln!(stderr(), "{line}"));
-            }
+        let log = hdr.as_deref().map(files::begin_log).transpose()?;
+        let session = Session {
+            interrupts: Interrupts::from_signals(signals),
+            screen: Screen::new(stderr().is_terminal(), log),
         };
-        let outcome = bench::run::run(mode.clone(), Some(signals), &mut on_second).await?;
-        Ok(Summary::new(&mode, outcome))
+        let findings = bench::carry_out(&session, &command).await?;
+        let closed = session.screen.close();
+        closed.map_err(|error| {
+            let path = hdr.clone().unwrap_or_default();
+            BenchError::File { path, reason: error.to_string() }
+        })?;
+        Ok(findings)
     })?;
     coordinator.join()?
 }

@@ -6,8 +6,9 @@ use hdrhistogram::Histogram;
 use runtime::Instant;
 use serde::Serialize;
 
+use crate::audit::Ledger;
 use crate::failures::Failures;
-use crate::limits::LATENCY_MAX;
+use crate::limits::{LATENCY_MAX, UNSENT_GROUPS};
 use crate::schedule::Schedule;
 
 /// Latencies in nanoseconds, to three digits.
@@ -42,6 +43,12 @@ pub struct Broken {
     pub wrong_size: u64,
     /// Answers that make no sense: a stored record or an answer that cannot be read.
     pub unreadable: u64,
+    /// Acknowledged messages that an audit did not find.
+    pub lost: u64,
+    /// Messages sent once that an audit found again.
+    pub twice: u64,
+    /// Lanes with messages that an audit found elsewhere than acknowledged.
+    pub misplaced: u64,
 }
 
 impl Broken {
@@ -56,10 +63,13 @@ impl Broken {
             bad_checksum,
             wrong_size,
             unreadable,
+            lost,
+            twice,
+            misplaced,
         } = *self;
-        [offsets_not_rising, wrong_queue, missing, duplicates, bad_checksum, wrong_size, unreadable]
-            .iter()
-            .sum()
+        let sends = offsets_not_rising + wrong_queue + lost + twice + misplaced;
+        let pulls = missing + duplicates + bad_checksum + wrong_size;
+        sends + pulls + unreadable
     }
 
     fn merge(&mut self, other: &Broken) {
@@ -70,6 +80,9 @@ impl Broken {
         self.bad_checksum += other.bad_checksum;
         self.wrong_size += other.wrong_size;
         self.unreadable += other.unreadable;
+        self.lost += other.lost;
+        self.twice += other.twice;
+        self.misplaced += other.misplaced;
     }
 }
 
@@ -96,6 +109,13 @@ pub struct Tally {
     pub moved: u64,
     /// Messages without an answer when the run ended.
     pub unanswered: u64,
+    /// Messages of an open loop that were due and could not be sent, because too many were in flight.
+    pub unsent: u64,
+    /// How long after its time each message of an open loop was sent, while there was room for it: the generator's own
+    /// lateness. `None` in a closed loop.
+    pub lateness: Option<Box<Latencies>>,
+    /// What an audit looks for, by lane.
+    pub ledgers: Vec<Ledger>,
 }
 
 impl Default for Tally {
@@ -111,6 +131,9 @@ impl Default for Tally {
             broken: Broken::default(),
             moved: 0,
             unanswered: 0,
+            unsent: 0,
+            lateness: None,
+            ledgers: Vec::new(),
         }
     }
 }
@@ -128,6 +151,15 @@ impl Tally {
         self.broken.merge(&other.broken);
         self.moved += other.moved;
         self.unanswered += other.unanswered;
+        self.unsent += other.unsent;
+        if let Some(lateness) = other.lateness {
+            self.lateness().add(&*lateness).expect("all histograms have the same bounds");
+        }
+        self.ledgers.extend(other.ledgers);
+    }
+
+    fn lateness(&mut self) -> &mut Latencies {
+        self.lateness.get_or_insert_with(|| Box::new(latencies()))
     }
 }
 
@@ -136,6 +168,8 @@ impl Tally {
 pub struct Window {
     /// Latencies.
     pub latencies: Latencies,
+    /// Those of them that are measured.
+    pub measured: Latencies,
     /// Messages done.
     pub done: u64,
     /// Failures, and broken promises.
@@ -179,6 +213,35 @@ impl Recorder {
         self.done(measured, at, bytes);
     }
 
+    /// A message of an open loop was sent so long after its time although there was room for it.
+    pub fn late(&mut self, schedule: &Schedule, at: Instant, late: Duration) {
+        if schedule.is_measured(at) {
+            self.tally.lateness().saturating_record(nanos(late));
+        }
+    }
+
+    /// The run has ended at `end` with `count` messages due and not sent; `due` tells when each was. They waited at least
+    /// until then, and leaving that out would flatter a broker that could not keep up.
+    pub fn unsent(
+        &mut self,
+        schedule: &Schedule,
+        end: Instant,
+        count: u64,
+        due: impl Fn(u64) -> Instant,
+    ) {
+        self.tally.unsent += count;
+        let group = count.div_ceil(UNSENT_GROUPS).max(1);
+        let mut first = 0;
+        while first < count {
+            let size = group.min(count - first);
+            let since = due(first);
+            let place = if schedule.is_measured(since) { &mut self.fresh } else { &mut self.warm };
+            let waited = nanos(end.saturating_since(since));
+            place.get_or_insert_with(latencies).saturating_record_n(waited, size);
+            first += size;
+        }
+    }
+
     fn latency(&mut self, measured: bool, nanos: u64) {
         let place = if measured { &mut self.fresh } else { &mut self.warm };
         place.get_or_insert_with(latencies).saturating_record(nanos);
@@ -196,30 +259,34 @@ impl Recorder {
     /// What happened since the last call, or since the beginning; `now` is the time of this one.
     pub fn window(&mut self, schedule: &Schedule, now: Instant) -> Window {
         let since = self.looked_at.replace(now).unwrap_or_else(|| schedule.begin());
-        let latencies = self.settle();
+        let (latencies, measured) = self.settle();
         let errors = self.tally.failures.total() + self.tally.broken.total();
         let (done_before, errors_before) = self.looked;
         self.looked = (self.tally.done, errors);
         Window {
             latencies,
+            measured,
             done: self.tally.done - done_before,
             errors: errors - errors_before,
             warm_up: since < schedule.measure_from(),
         }
     }
 
-    /// Moves the latencies since the last look to the sums; all of them, warm-up included.
-    fn settle(&mut self) -> Latencies {
-        let mut latencies = latencies();
-        for (part, measured) in [(&mut self.fresh, true), (&mut self.warm, false)] {
-            let Some(part) = part else { continue };
-            latencies.add(&*part).expect("all histograms have the same bounds");
-            if measured {
-                self.tally.latencies.add(&*part).expect("all histograms have the same bounds");
-            }
-            part.reset();
+    /// Moves the latencies since the last look to the sums: all of them, warm-up included, and the measured ones.
+    fn settle(&mut self) -> (Latencies, Latencies) {
+        let (mut all, mut measured) = (latencies(), latencies());
+        let same = "all histograms have the same bounds";
+        if let Some(warm) = &mut self.warm {
+            all.add(&*warm).expect(same);
+            warm.reset();
         }
-        latencies
+        if let Some(fresh) = &mut self.fresh {
+            measured.add(&*fresh).expect(same);
+            all.add(&*fresh).expect(same);
+            self.tally.latencies.add(&*fresh).expect(same);
+            fresh.reset();
+        }
+        (all, measured)
     }
 
     /// The sums, with everything in them.
@@ -271,6 +338,25 @@ mod tests {
         assert!(within(tally.latencies.min(), 3 * MILLI), "{}", tally.latencies.min());
         assert!(within(tally.latencies.max(), SECOND + MILLI), "{}", tally.latencies.max());
         assert_eq!(tally.last, Some(end + SECOND));
+    }
+
+    #[test]
+    fn messages_that_could_not_be_sent_count_with_the_time_that_they_waited() {
+        let begin = runtime::now();
+        let schedule = Schedule::new(begin, SECOND, Some(10 * SECOND));
+        let end = begin + 11 * SECOND;
+        let mut recorder = Recorder::default();
+        // One due every millisecond of the last two seconds, and a thousand more in the warm-up.
+        recorder
+            .unsent(&schedule, end, 2000, |n| end - 2 * SECOND + MILLI * u32::try_from(n).unwrap());
+        recorder.unsent(&schedule, end, 1000, |_| begin);
+        let tally = recorder.into_tally();
+        assert_eq!((tally.unsent, tally.latencies.len(), tally.done), (3000, 2000, 0));
+        let median = tally.latencies.value_at_quantile(0.5);
+        assert!(median.abs_diff(nanos(SECOND)) < nanos(5 * MILLI), "{median}");
+        let mut recorder = Recorder::default();
+        recorder.unsent(&schedule, end, 10 * UNSENT_GROUPS + 1, |_| end - SECOND);
+        assert_eq!(recorder.into_tally().latencies.len(), 10 * UNSENT_GROUPS + 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bench::BenchError;
 use bench::args::CommandLine;
+use bench::interrupts::Interrupts;
 use bench::report::Summary;
 use clap::Parser;
 use runtime::sim::Simulation;
@@ -43,8 +44,9 @@ where
 
 async fn run(fake: &Fake, line: &str) -> Result<Summary, BenchError> {
     let line = format!("mqbench {line} -t T -n {}", fake.addr());
-    let mode = CommandLine::try_parse_from(line.split_whitespace()).expect("good flags").mode;
-    let outcome = bench::run::run(mode.clone(), None, &mut |_, _| {}).await?;
+    let parsed = CommandLine::try_parse_from(line.split_whitespace()).expect("good flags");
+    let mode = parsed.mode().expect("a single run");
+    let outcome = bench::run::run(mode.clone(), &Interrupts::default(), &mut |_| {}).await?;
     Ok(Summary::new(&mode, outcome))
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::args::Cores;
-use crate::limits::{BODY_MAX, DURATION_MAX, DURATION_MIN};
+use crate::args::{Cores, Pids};
+use crate::limits::{BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, SPAN_MAX, WRITE_MAX};
 
 /// One or more `host:port`, separated by `;`.
 pub fn namesrv(text: &str) -> Result<String, String> {
@@ -30,18 +30,52 @@ pub fn group(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Bytes of a body.
-pub fn size(text: &str) -> Result<usize, String> {
-    let wrong = || format!("give 1 to {BODY_MAX} bytes, such as 1024, 4k or 1m");
+/// A number with a unit: nothing, `k`, `m` or `g`.
+fn amount(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    let (digits, unit) = match lower.as_bytes().last() {
-        Some(b'k') => (&lower[..lower.len() - 1], 1024),
-        Some(b'm') => (&lower[..lower.len() - 1], 1024 * 1024),
+    let (digits, unit) = match lower.as_bytes().last()? {
+        b'k' => (&lower[..lower.len() - 1], 1 << 10),
+        b'm' => (&lower[..lower.len() - 1], 1 << 20),
+        b'g' => (&lower[..lower.len() - 1], 1 << 30),
         _ => (lower.as_str(), 1),
     };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let bytes = number.checked_mul(unit).filter(|bytes| (1..=BODY_MAX).contains(bytes));
-    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(wrong)
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Bytes of a body.
+pub fn size(text: &str) -> Result<usize, String> {
+    let bytes = amount(text).filter(|bytes| (1..=BODY_MAX).contains(bytes));
+    bytes
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(|| format!("give 1 to {BODY_MAX} bytes, such as 1024, 4k or 1m"))
+}
+
+/// Any number of bytes.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    amount(text).ok_or_else(|| "give bytes, such as 4096, 64m or 5g".to_owned())
+}
+
+/// Bytes of a direct write.
+pub fn blocks(text: &str) -> Result<usize, String> {
+    let bytes = amount(text).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| (BLOCK..=WRITE_MAX).contains(bytes) && bytes.is_multiple_of(BLOCK))
+        .ok_or_else(|| format!("give a multiple of {BLOCK} up to {WRITE_MAX} bytes, such as 4k"))
+}
+
+/// Bytes of the file that is written to.
+pub fn span(text: &str) -> Result<u64, String> {
+    let least = u64::try_from(WRITE_MAX).expect("a small number");
+    let bytes = amount(text).filter(|bytes| (least..=SPAN_MAX).contains(bytes));
+    bytes.ok_or_else(|| format!("give {least} to {SPAN_MAX} bytes, such as 64m"))
+}
+
+/// A list of process ids.
+pub fn pids(text: &str) -> Result<Pids, String> {
+    let wrong = || "give process ids, such as 17 or 17,18".to_owned();
+    let pids: Result<Vec<u32>, _> = text.split(',').map(|pid| pid.trim().parse()).collect();
+    let pids = pids.map_err(|_| wrong())?;
+    if pids.contains(&0) { Err(wrong()) } else { Ok(Pids(pids)) }
 }
 
 /// The time to measure.
@@ -106,6 +140,17 @@ mod tests {
         assert_eq!((run_time("1h"), warmup("0")), (seconds(3600), seconds(0)));
         assert_eq!(run_time("250ms"), Ok(Duration::from_millis(250)));
         assert!(run_time("0s").is_err() && run_time("9999999h").is_err() && run_time("").is_err());
+    }
+
+    #[test]
+    fn files_and_writes_have_bounds() {
+        assert_eq!((bytes("5g"), bytes("0")), (Ok(5 << 30), Ok(0)));
+        assert_eq!((blocks("4k"), blocks("64k")), (Ok(4096), Ok(65_536)));
+        assert!(blocks("4097").is_err() && blocks("0").is_err() && blocks("1g").is_err());
+        assert_eq!(span("64m"), Ok(64 << 20));
+        assert!(span("4k").is_err() && span("9999g").is_err() && bytes("g").is_err());
+        assert_eq!(pids("17, 18"), Ok(Pids(vec![17, 18])));
+        assert!(pids("0").is_err() && pids("a").is_err() && pids("").is_err());
     }
 
     #[test]

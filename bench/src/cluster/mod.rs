@@ -22,6 +22,45 @@ pub struct Target {
     pub queues: Vec<i32>,
 }
 
+/// A queue of one of the topics of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicQueue {
+    /// Index of the topic.
+    pub topic: u32,
+    /// Queue number.
+    pub queue: i32,
+}
+
+/// The queues of all topics of a run at one broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The broker's name.
+    pub broker: String,
+    /// Its master's address.
+    pub addr: SocketAddr,
+    /// Topic by topic, queue numbers ascending; not empty.
+    pub queues: Vec<TopicQueue>,
+}
+
+/// Puts together what each topic has at each broker; `topics` are in the order of their indexes.
+#[must_use]
+pub fn by_broker(topics: &[Vec<Target>]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for (topic, targets) in (0..).zip(topics) {
+        for target in targets {
+            let known = places.iter_mut().position(|place| place.addr == target.addr);
+            let at = known.unwrap_or_else(|| {
+                let (broker, addr) = (target.broker.clone(), target.addr);
+                places.push(Place { broker, addr, queues: Vec::new() });
+                places.len() - 1
+            });
+            let queues = target.queues.iter().map(|queue| TopicQueue { topic, queue: *queue });
+            places[at].queues.extend(queues);
+        }
+    }
+    places
+}
+
 /// Which queues of a route are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -75,6 +114,24 @@ mod tests {
     use remoting::body::{BrokerData, QueueData};
 
     use super::*;
+
+    #[test]
+    fn queues_of_all_topics_are_gathered_by_broker() {
+        let target = |port: u16, queues: i32| Target {
+            broker: format!("b{port}"),
+            addr: SocketAddr::from(([127, 0, 0, 1], port)),
+            queues: (0..queues).collect(),
+        };
+        let places = by_broker(&[vec![target(1, 2), target(2, 1)], vec![target(2, 2)]]);
+        let told: Vec<_> = places
+            .iter()
+            .map(|place| {
+                let queues: Vec<_> = place.queues.iter().map(|q| (q.topic, q.queue)).collect();
+                (place.addr.port(), queues)
+            })
+            .collect();
+        assert_eq!(told, [(1, vec![(0, 0), (0, 1)]), (2, vec![(0, 0), (1, 0), (1, 1)])]);
+    }
 
     #[test]
     fn only_masters_with_permitted_queues_count() {

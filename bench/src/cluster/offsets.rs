@@ -3,7 +3,7 @@
 use client::{Client, ClientError};
 
 use crate::args::Begin;
-use crate::cluster::{Cluster, Target};
+use crate::cluster::{Cluster, Place, Target};
 use crate::error::BenchError;
 
 impl Cluster {
@@ -30,6 +30,29 @@ impl Cluster {
             }
         }
         Ok(offsets)
+    }
+}
+
+impl Cluster {
+    /// One more than the largest offset of each queue of `place`, in its order; 0 for a topic that the broker has not yet.
+    ///
+    /// # Errors
+    /// [`BenchError::Broker`].
+    pub async fn ends(&self, place: &Place, topics: &[String]) -> Result<Vec<i64>, BenchError> {
+        let addr = place.addr.to_string();
+        let mut ends = Vec::with_capacity(place.queues.len());
+        for queue in &place.queues {
+            let topic = &topics[usize::try_from(queue.topic).expect("an index")];
+            match self.client().max_offset(&addr, topic, queue.queue).await {
+                Ok(end) => ends.push(end),
+                Err(error) if error.refused_with().is_some() => ends.push(0),
+                Err(source) => {
+                    let (broker, source) = (place.broker.clone(), Box::new(source));
+                    return Err(BenchError::Broker { broker, addr, source });
+                }
+            }
+        }
+        Ok(ends)
     }
 }
 

@@ -27,23 +27,45 @@ impl Cluster {
         &self.client
     }
 
-    /// The writable queues of `topic`. A topic that does not exist is created on every broker with `queues` queues each;
-    /// where brokers refuse that, the one that new topics are copied from (TBW102) tells what a send will create.
+    /// The writable queues of each of `topics`. One that does not exist is created on every broker with `queues` queues;
+    /// where brokers refuse that, the topic that new ones are copied from (TBW102) tells what a send will create.
     ///
     /// # Errors
     /// [`BenchError`] says what is missing.
-    pub async fn for_producing(&self, topic: &str, queues: u32) -> Result<Vec<Target>, BenchError> {
-        if let Some(route) = self.route(topic).await? {
-            return self.targets(topic, masters(&route, Side::Write), Side::Write).await;
-        }
+    pub async fn for_producing(
+        &self,
+        topics: &[String],
+        queues: u32,
+    ) -> Result<Vec<Vec<Target>>, BenchError> {
         let queues = i32::try_from(queues).expect("the flag's range is small");
-        match self.create(topic, queues).await {
-            Ok(route) => self.targets(topic, masters(&route, Side::Write), Side::Write).await,
-            Err(refused @ BenchError::TopicRefused { .. }) => {
-                self.on_demand(topic, queues).await?.ok_or(refused)
+        let mut brokers = None;
+        let mut found: Vec<Option<Masters>> = Vec::with_capacity(topics.len());
+        for topic in topics {
+            if let Some(route) = self.route(topic).await? {
+                found.push(Some(masters(&route, Side::Write)));
+                continue;
             }
-            Err(error) => Err(error),
+            if brokers.is_none() {
+                brokers = Some(self.brokers().await?);
+            }
+            let brokers = brokers.as_deref().expect("asked for above");
+            match self.create(topic, queues, brokers).await {
+                Ok(()) => found.push(None),
+                Err(refused @ BenchError::TopicRefused { .. }) => {
+                    found.push(Some(self.on_demand(queues).await?.ok_or(refused)?));
+                }
+                Err(error) => return Err(error),
+            }
         }
+        let mut all = Vec::with_capacity(topics.len());
+        for (topic, masters) in topics.iter().zip(found) {
+            let masters = match masters {
+                Some(masters) => masters,
+                None => self.appearing(topic, brokers.as_ref().map_or(0, Vec::len)).await?,
+            };
+            all.push(self.targets(topic, masters, Side::Write).await?);
+        }
+        Ok(all)
     }
 
     /// The readable queues of `topic`.
@@ -54,6 +76,14 @@ impl Cluster {
         let route = self.route(topic).await?;
         let route = route.ok_or_else(|| BenchError::NoTopic { topic: topic.to_owned() })?;
         self.targets(topic, masters(&route, Side::Read), Side::Read).await
+    }
+
+    /// Whether the NameServer knows the topic.
+    ///
+    /// # Errors
+    /// [`BenchError::NameServer`].
+    pub async fn has(&self, topic: &str) -> Result<bool, BenchError> {
+        Ok(self.route(topic).await?.is_some())
     }
 
     fn failed(&self, source: ClientError) -> BenchError {
@@ -84,10 +114,14 @@ impl Cluster {
         Ok(masters)
     }
 
-    /// Creates the topic everywhere, and waits until the NameServer tells all of it.
-    async fn create(&self, topic: &str, queues: i32) -> Result<TopicRouteData, BenchError> {
-        let brokers = self.brokers().await?;
-        for (broker, addr) in &brokers {
+    /// Creates the topic everywhere.
+    async fn create(
+        &self,
+        topic: &str,
+        queues: i32,
+        brokers: &[(String, String)],
+    ) -> Result<(), BenchError> {
+        for (broker, addr) in brokers {
             let created = self.client.create_topic(addr, &NewTopic::new(topic, queues)).await;
             let Err(source) = created else { continue };
             let (broker, addr, topic) = (broker.clone(), addr.clone(), topic.to_owned());
@@ -97,14 +131,17 @@ impl Cluster {
                 None => BenchError::Broker { broker, addr, source },
             });
         }
+        Ok(())
+    }
+
+    /// Waits until the NameServer tells all of a topic that was created on so many brokers.
+    async fn appearing(&self, topic: &str, brokers: usize) -> Result<Masters, BenchError> {
         let deadline = runtime::now() + TOPIC_WAIT;
         loop {
             let route = self.route(topic).await?;
             let late = runtime::now() >= deadline;
-            match route {
-                Some(route) if late || masters(&route, Side::Write).len() >= brokers.len() => {
-                    return Ok(route);
-                }
+            match route.map(|route| masters(&route, Side::Write)) {
+                Some(masters) if late || masters.len() >= brokers => return Ok(masters),
                 None if late => {
                     let (topic, namesrv) = (topic.to_owned(), self.namesrv.clone());
                     return Err(BenchError::NoRouteYet { topic, namesrv });
@@ -115,7 +152,7 @@ impl Cluster {
     }
 
     /// What the first send will create, by the template's route; `None` if there is no template.
-    async fn on_demand(&self, topic: &str, queues: i32) -> Result<Option<Vec<Target>>, BenchError> {
+    async fn on_demand(&self, queues: i32) -> Result<Option<Masters>, BenchError> {
         let Some(route) = self.route(model::topic::AUTO_CREATE).await? else {
             return Ok(None);
         };
@@ -123,7 +160,7 @@ impl Cluster {
         for (_, count) in masters.values_mut() {
             *count = queues.min(*count);
         }
-        Ok(Some(self.targets(topic, masters, Side::Write).await?))
+        Ok(Some(masters))
     }
 
     /// Looks up the addresses, and sees that every broker can be reached.

@@ -13,9 +13,9 @@ use crate::schedule::Schedule;
 
 fn args(line: &str) -> Consume {
     let line = format!("mqbench consume -t T {line}");
-    match CommandLine::try_parse_from(line.split_whitespace()).unwrap().mode {
-        Mode::Consume(args) => args,
-        Mode::Produce(_) => panic!("consume"),
+    match CommandLine::try_parse_from(line.split_whitespace()).unwrap().mode() {
+        Some(Mode::Consume(args)) => args,
+        _ => panic!("consume"),
     }
 }
 

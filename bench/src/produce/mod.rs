@@ -1,6 +1,7 @@
 //! Sending: as many messages in flight as asked for, every acknowledgement checked.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use remoting::header::DecodeExt;
 use remoting::header::send::SendReply;
@@ -8,14 +9,20 @@ use remoting::{CommandRef, RequestCode};
 use runtime::Instant;
 
 use crate::args::Produce;
+use crate::audit::{Ledger, Place};
+use crate::cluster::TopicQueue;
 use crate::limits::{ANSWER, OUTBOX_BYTES};
+use crate::pace::Pace;
 use crate::recorder::Recorder;
 use crate::run::{SUCCESS, Stage};
-use crate::wire::{Load, SendTemplate, Sender, Slots, born_digits};
+use crate::wire::{Load, SendTemplate, Sender, Slots, Stamp, born_digits};
 
-/// A closed loop of sends: an acknowledgement makes room for the next message.
+/// A loop of sends. Closed: an acknowledgement makes room for the next message. Open: messages are due at times of their
+/// own, and wait for room where too many are in flight.
 pub struct Producing {
     stage: Rc<Stage>,
+    /// By topic, then by the digits of the queue's number.
+    templates: Vec<Vec<Option<SendTemplate>>>,
     queues: Vec<Queue>,
     /// Index of the queue whose turn it is.
     turn: usize,
@@ -25,70 +32,140 @@ pub struct Producing {
     left: u64,
     /// Messages sent, for their unique keys.
     number: u64,
+    pace: Option<Pace>,
+    /// Index of the lane's ledger, if there is an audit.
+    ledger: Option<usize>,
+    /// Up to when there was no room for another message.
+    full_until: Option<Instant>,
+    /// The connection is gone, and messages have waited for another.
+    was_lost: bool,
     over: bool,
 }
 
+/// One queue; small, since there may be very many.
 struct Queue {
     id: i32,
-    template: SendTemplate,
+    topic: u32,
     /// The largest offset acknowledged; −1 if none.
     acknowledged: i64,
 }
 
 struct Sent {
     queue: usize,
+    number: u64,
+    /// When its latency began.
     at: Instant,
+    /// When it was sent.
+    asked: Instant,
     /// `Queue::acknowledged` when it was sent. Whatever a broker does in between, a message that is sent after
     /// another was acknowledged must be stored behind it.
     above: i64,
 }
 
+/// Where a lane sends to, and how much.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The broker's name.
+    pub broker: String,
+    /// Its queues; not empty.
+    pub queues: Arc<[TopicQueue]>,
+    /// Number of the lane.
+    pub lane: usize,
+    /// Number of lanes of the run.
+    pub lanes: usize,
+    /// Most messages to send.
+    pub count: u64,
+}
+
+/// Digits of the number of a queue.
+fn digits(queue: i32) -> usize {
+    queue.checked_ilog10().map_or(1, |log| usize::try_from(log).expect("at most 9") + 1)
+}
+
 impl Producing {
-    /// A load that sends to `queues` of `broker` in turn, `count` messages at most. `lane` spreads the lanes over the queues.
+    /// A load that sends to the queues of `route` in turn; the number of the lane spreads the lanes over the queues.
     #[must_use]
-    pub fn new(
-        stage: Rc<Stage>,
-        args: &Produce,
-        broker: &str,
-        queues: &[i32],
-        lane: usize,
-        count: u64,
-    ) -> Producing {
-        assert!(!queues.is_empty(), "a lane has a queue");
+    pub fn new(stage: Rc<Stage>, args: &Produce, route: &Route) -> Producing {
+        assert!(!route.queues.is_empty(), "a lane has a queue");
         // Random bytes, so that no layer below gains by compressing them.
         let mut body = vec![0; args.size];
         runtime::fill(&mut body);
-        let sender = Sender {
-            group: &args.run.group,
-            topic: &args.run.topic,
-            topic_queues: i32::try_from(args.queues).expect("the flag's range is small"),
-            key: runtime::random_u64(),
-            body_len: args.size,
-        };
-        let queues: Vec<Queue> = queues
+        let key = runtime::random_u64();
+        let queues: Vec<Queue> = route
+            .queues
             .iter()
-            .map(|id| {
-                let template = SendTemplate::new(&sender, broker, *id);
-                Queue { id: *id, template, acknowledged: -1 }
-            })
+            .map(|queue| Queue { id: queue.queue, topic: queue.topic, acknowledged: -1 })
             .collect();
         let capacity = usize::try_from(args.in_flight).expect("the flag's range is small");
+        let begin = stage.schedule().begin();
+        let ledger = args.audit.then(|| {
+            let ledgers = &mut stage.recorder().tally.ledgers;
+            ledgers.push(Ledger::new(key));
+            ledgers.len() - 1
+        });
         Producing {
             stage,
-            turn: lane % queues.len(),
+            templates: templates(args, &route.broker, &queues, key),
+            turn: route.lane % queues.len(),
             queues,
             body,
             in_flight: Slots::new(capacity),
-            left: count,
+            left: route.count,
             number: 0,
+            pace: args.rate.map(|rate| Pace::new(begin, rate, route.lanes, route.lane)),
+            ledger,
+            full_until: None,
+            was_lost: false,
             over: false,
         }
     }
 
     /// Whether another message may be sent at `now`.
     fn may_send(&mut self, now: Instant) -> bool {
-        self.over = self.over || self.left == 0 || self.stage.is_over(now);
+        if !self.over && (self.left == 0 || self.stage.is_over(now)) {
+            self.over = true;
+            self.note_unsent(now);
+        }
         !self.over
+    }
+
+    /// Counts what was due before the end and could not be sent.
+    fn note_unsent(&self, now: Instant) {
+        let Some(pace) = self.pace else { return };
+        let schedule = self.stage.schedule();
+        let end = schedule.end().map_or(now, |end| end.min(now));
+        let unsent = pace.due_until(end).saturating_sub(self.number).min(self.left);
+        let due = |index| pace.due(self.number + index);
+        self.stage.recorder().unsent(&schedule, end, unsent, due);
+    }
+
+    /// When the next message's latency begins, if it may be sent at `now`.
+    fn begins(&self, now: Instant) -> Option<Instant> {
+        match self.pace {
+            None => Some(now),
+            Some(pace) => Some(pace.due(self.number)).filter(|due| *due <= now),
+        }
+    }
+
+    /// Counts how late a message of an open loop is, unless it had to wait for room.
+    fn note_lateness(&self, due: Instant, now: Instant) {
+        if self.pace.is_some() && self.full_until.is_none_or(|until| until < due) {
+            self.stage.recorder().late(&self.stage.schedule(), due, now - due);
+        }
+    }
+
+    fn send(&mut self, out: &mut Vec<u8>, born: &[u8; 13], at: Instant, asked: Instant) {
+        let queue = &self.queues[self.turn];
+        let (number, queue_id) = (self.number, queue.id);
+        let sent = Sent { queue: self.turn, number, at, asked, above: queue.acknowledged };
+        let opaque = self.in_flight.insert(sent).expect("there is room");
+        let topic = usize::try_from(queue.topic).expect("an index");
+        let template = self.templates[topic][digits(queue_id)].as_ref();
+        let stamp = Stamp { opaque, queue_id, born, number };
+        template.expect("made for every queue").append(out, &stamp, &self.body);
+        self.turn = (self.turn + 1) % self.queues.len();
+        self.left -= 1;
+        self.number += 1;
     }
 
     fn acknowledged(
@@ -110,27 +187,59 @@ impl Producing {
             recorder.tally.broken.offsets_not_rising += 1;
         }
         queue.acknowledged = queue.acknowledged.max(reply.queue_offset);
+        if let Some(ledger) = self.ledger {
+            let place = Place { topic: queue.topic, queue: queue.id, offset: reply.queue_offset };
+            recorder.tally.ledgers[ledger].acknowledged(sent.number, place);
+        }
         let bytes = u64::try_from(self.body.len()).expect("a body is small");
         recorder.acknowledged(&self.stage.schedule(), sent.at, at, bytes);
     }
+}
+
+/// A template for each topic and each length of queue numbers that occurs.
+fn templates(
+    args: &Produce,
+    broker: &str,
+    queues: &[Queue],
+    key: u64,
+) -> Vec<Vec<Option<SendTemplate>>> {
+    let topics = args.topic_names();
+    let mut templates = vec![vec![None; digits(i32::MAX) + 1]; topics.len()];
+    for queue in queues {
+        let topic = usize::try_from(queue.topic).expect("an index");
+        let place: &mut Option<SendTemplate> = &mut templates[topic][digits(queue.id)];
+        if place.is_none() {
+            let sender = Sender {
+                group: &args.run.group,
+                topic: &topics[topic],
+                topic_queues: i32::try_from(args.queues).expect("the flag's range is small"),
+                key,
+                body_len: args.size,
+            };
+            *place = Some(SendTemplate::new(&sender, broker, queue.id));
+        }
+    }
+    templates
 }
 
 impl Load for Producing {
     fn fill(&mut self, out: &mut Vec<u8>) {
         let born = born_digits(runtime::unix_millis());
         let before = self.number;
+        if std::mem::take(&mut self.was_lost) {
+            self.full_until = Some(runtime::now());
+        }
         while !self.in_flight.is_full() && out.len() < OUTBOX_BYTES {
-            let at = runtime::now();
-            if !self.may_send(at) {
+            let now = runtime::now();
+            if !self.may_send(now) {
                 break;
             }
-            let queue = &self.queues[self.turn];
-            let sent = Sent { queue: self.turn, at, above: queue.acknowledged };
-            let opaque = self.in_flight.insert(sent).expect("there is room");
-            queue.template.append(out, opaque, &born, self.number, &self.body);
-            self.turn = (self.turn + 1) % self.queues.len();
-            self.left -= 1;
-            self.number += 1;
+            let Some(at) = self.begins(now) else { break };
+            self.note_lateness(at, now);
+            self.send(out, &born, at, now);
+            if self.in_flight.is_full() || out.len() >= OUTBOX_BYTES {
+                self.full_until = Some(now);
+            }
         }
         if self.in_flight.is_empty() {
             // Without messages in flight nobody else would notice the end.
@@ -142,6 +251,9 @@ impl Load for Producing {
     fn answer(&mut self, at: Instant, head: &CommandRef<'_>, _body: &[u8]) {
         let stage = self.stage.clone();
         let mut recorder = stage.recorder();
+        if self.in_flight.is_full() {
+            self.full_until = Some(at);
+        }
         match self.in_flight.remove(head.opaque) {
             None => recorder.tally.broken.unreadable += 1,
             Some(sent) if head.code == SUCCESS => {
@@ -154,15 +266,21 @@ impl Load for Producing {
         }
     }
 
+    fn next_due(&self) -> Option<Instant> {
+        let waits = !self.over && self.left > 0 && !self.in_flight.is_full();
+        self.pace.filter(|_| waits).map(|pace| pace.due(self.number))
+    }
+
     fn is_done(&self) -> bool {
         self.over && self.in_flight.is_empty()
     }
 
     fn is_overdue(&self, now: Instant) -> bool {
-        self.in_flight.iter().any(|sent| now - sent.at > ANSWER)
+        self.in_flight.iter().any(|sent| now - sent.asked > ANSWER)
     }
 
     fn lost(&mut self, why: &str) {
+        self.was_lost = true;
         let lost = u64::try_from(self.in_flight.drain().count()).expect("a count fits");
         let mut recorder = self.stage.recorder();
         recorder.tally.failures.note(None, why, lost);

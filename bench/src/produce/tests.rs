@@ -3,18 +3,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Parser;
 use remoting::header::send::{SendHeader, SendReply};
-use remoting::{Command, MAX_FRAME, frame};
+use remoting::{Command as Frame, MAX_FRAME, frame};
 
 use super::*;
-use crate::args::{CommandLine, Mode};
+use crate::args::{Command, CommandLine};
 use crate::recorder::Tally;
 use crate::schedule::Schedule;
 
 fn args(line: &str) -> Produce {
     let line = format!("mqbench produce -t T {line}");
-    match CommandLine::try_parse_from(line.split_whitespace()).unwrap().mode {
-        Mode::Produce(args) => args,
-        Mode::Consume(_) => panic!("produce"),
+    match CommandLine::try_parse_from(line.split_whitespace()).unwrap().command {
+        Command::Produce(args) => args,
+        _ => panic!("produce"),
     }
 }
 
@@ -23,24 +23,27 @@ fn stage() -> Rc<Stage> {
 }
 
 fn load(stage: &Rc<Stage>, line: &str, count: u64) -> Producing {
-    Producing::new(stage.clone(), &args(line), "b", &[0, 1, 2], 1, count)
+    let queue = |queue| TopicQueue { topic: 0, queue };
+    let queues = [queue(0), queue(1), queue(2)].into();
+    let route = Route { broker: "b".to_owned(), queues, lane: 1, lanes: 2, count };
+    Producing::new(stage.clone(), &args(line), &route)
 }
 
 /// What the load asks now.
-fn asked(load: &mut Producing) -> Vec<Command> {
+fn asked(load: &mut Producing) -> Vec<Frame> {
     let mut out = Vec::new();
     load.fill(&mut out);
     let mut rest = Bytes::from(out);
     let mut commands = Vec::new();
     while let Some(range) = frame::split(&rest, MAX_FRAME).unwrap() {
-        commands.push(Command::from_frame(&rest, &range).unwrap());
+        commands.push(Frame::from_frame(&rest, &range).unwrap());
         rest = rest.slice(range.end()..);
     }
     assert!(rest.is_empty(), "whole frames only");
     commands
 }
 
-fn reply(load: &mut Producing, command: Command) {
+fn reply(load: &mut Producing, command: Frame) {
     let mut out = Vec::new();
     command.encode(&mut out).unwrap();
     let range = frame::split(&out, MAX_FRAME).unwrap().unwrap();
@@ -48,12 +51,12 @@ fn reply(load: &mut Producing, command: Command) {
     load.answer(runtime::now(), &head, &[]);
 }
 
-fn acknowledge(load: &mut Producing, request: &Command, offset: i64) {
+fn acknowledge(load: &mut Producing, request: &Frame, offset: i64) {
     let header = SendHeader::decode(RequestCode::SendMessageV2, &request.ext).unwrap();
     acknowledge_as(load, request, header.queue_id, offset);
 }
 
-fn acknowledge_as(load: &mut Producing, request: &Command, queue_id: i32, queue_offset: i64) {
+fn acknowledge_as(load: &mut Producing, request: &Frame, queue_id: i32, queue_offset: i64) {
     let header = SendReply {
         msg_id: "00",
         queue_id,
@@ -64,7 +67,7 @@ fn acknowledge_as(load: &mut Producing, request: &Command, queue_id: i32, queue_
         region: None,
         trace_on: None,
     };
-    reply(load, Command::reply_to(request.opaque, 0).with_ext(&header));
+    reply(load, Frame::reply_to(request.opaque, 0).with_ext(&header));
 }
 
 fn tally(stage: &Stage) -> Tally {
@@ -76,7 +79,7 @@ fn it_keeps_as_many_in_flight_as_asked_for_and_takes_the_queues_in_turn() {
     let stage = stage();
     let mut load = load(&stage, "--in-flight 4 --size 10", u64::MAX);
     let first = asked(&mut load);
-    let header = |command: &Command| {
+    let header = |command: &Frame| {
         SendHeader::decode(RequestCode::SendMessageV2, &command.ext).unwrap().queue_id
     };
     assert_eq!(first.iter().map(header).collect::<Vec<_>>(), [1, 2, 0, 1]);
@@ -138,7 +141,7 @@ fn an_offset_that_was_given_before_is_noticed() {
     assert_eq!(stage.recorder().tally.broken.offsets_not_rising, 0, "another queue");
     let third = asked(&mut load);
     let queue =
-        |c: &Command| SendHeader::decode(RequestCode::SendMessageV2, &c.ext).unwrap().queue_id;
+        |c: &Frame| SendHeader::decode(RequestCode::SendMessageV2, &c.ext).unwrap().queue_id;
     let again = third.iter().find(|command| queue(command) == 1).unwrap();
     acknowledge(&mut load, again, 8);
     let broken = stage.recorder().tally.broken;
@@ -151,9 +154,9 @@ fn wrong_answers_are_noticed() {
     let mut load = load(&stage, "--in-flight 3", u64::MAX);
     let requests = asked(&mut load);
     acknowledge_as(&mut load, &requests[0], 9, 0);
-    reply(&mut load, Command::reply_to(requests[1].opaque, 0));
-    reply(&mut load, Command::reply_to(requests[1].opaque, 0));
-    reply(&mut load, Command::reply_to(requests[2].opaque, 2).with_remark("busy\nstack"));
+    reply(&mut load, Frame::reply_to(requests[1].opaque, 0));
+    reply(&mut load, Frame::reply_to(requests[1].opaque, 0));
+    reply(&mut load, Frame::reply_to(requests[2].opaque, 2).with_remark("busy\nstack"));
     let tally = tally(&stage);
     assert_eq!((tally.broken.wrong_queue, tally.broken.unreadable), (1, 2));
     assert_eq!(tally.done, 1);

@@ -1,8 +1,16 @@
-//! The result of a run, for programs and for people.
+//! Results, for programs and for people.
 
+pub mod curve;
+mod hdr;
+mod page;
 mod progress;
+mod screen;
 mod summary;
+mod table;
 mod text;
 
-pub use progress::Progress;
+pub use hdr::{HdrLog, Told};
+pub use page::{Document, page};
+pub use progress::line;
+pub use screen::Screen;
 pub use summary::Summary;

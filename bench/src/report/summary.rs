@@ -3,10 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::Mode;
+use crate::args::{Mode, Produce};
+use crate::audit::Findings;
 use crate::failures::Failure;
+use crate::limits::OWN_CPU_WARN;
 use crate::recorder::{Broken, Latencies, Tally};
+use crate::report::curve::{Curve, curve, float, micros, round};
 use crate::run::Outcome;
+use crate::seconds::Point;
+use crate::server::ServerUse;
 
 /// Everything a run says. Serialised, it is the object that `--json` prints; names that end in `_us` are microseconds,
 /// rates are per second of the measured time.
@@ -14,6 +19,8 @@ use crate::run::Outcome;
 pub struct Summary {
     /// `produce` or `consume`.
     pub mode: &'static str,
+    /// Which of several runs it is; empty if it is the only one.
+    pub label: String,
     /// Messages a second: acknowledged, or received.
     pub rate: f64,
     /// Bytes of their bodies a second.
@@ -50,6 +57,13 @@ pub struct Summary {
     pub measured: u64,
     /// Messages that got no answer (produce).
     pub unanswered: u64,
+    /// Messages of an open loop that were due and could not be sent, because too many were in flight. They count in the
+    /// percentiles with the time that they had waited at the end.
+    pub unsent: u64,
+    /// How late the generator itself was with the messages of an open loop: 99 % of them less than this.
+    pub late_p99_us: Option<f64>,
+    /// The same, at most.
+    pub late_max_us: Option<f64>,
     /// How often the broker moved a consumer (code 21), as retention makes it.
     pub moved: u64,
     /// Failures of all kinds.
@@ -58,10 +72,16 @@ pub struct Summary {
     pub errors_by_code: Vec<Failure>,
     /// What the broker promised and did not keep.
     pub broken: Broken,
+    /// What reading back has shown (`--audit`).
+    pub audit: Option<Findings>,
     /// Measured time in seconds.
     pub duration_s: f64,
     /// CPU time of this process for one measured message; its share of the machine, not the broker's.
     pub own_cpu_us_per_msg: Option<f64>,
+    /// Which part of its executors' time this process was busy; near 1 it is itself what was measured.
+    pub own_cpu_part: f64,
+    /// What the server's processes used (`--pid`).
+    pub server: Option<ServerUse>,
     /// Whether it was ended early by a signal.
     pub interrupted: bool,
     /// Brokers that it talked to.
@@ -76,6 +96,13 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// The flags of the run.
     pub parameters: Value,
+    /// Latency by percentile: pairs of per cent and microseconds.
+    pub percentiles: Curve,
+    /// The course of the run, one point a second or fewer.
+    pub points: Vec<Point>,
+    /// The latencies themselves.
+    #[serde(skip)]
+    pub latencies: Latencies,
 }
 
 /// What a consumer measures: the producer writes whole milliseconds.
@@ -87,22 +114,22 @@ impl Summary {
     /// The result of the run that `mode` asked for.
     #[must_use]
     pub fn new(mode: &Mode, outcome: Outcome) -> Summary {
-        let Outcome { layout, executors, tally, measured, cpu, interrupted } = outcome;
-        let Tally { latencies, failures, broken, .. } = tally;
+        let Outcome { layout, executors, tally, measured, cpu, server, points, audit, interrupted } =
+            outcome;
+        let Tally { latencies, failures, broken, lateness, .. } = tally;
         let seconds = measured.as_secs_f64();
         let per_second = |count: u64| if seconds > 0.0 { float(count) / seconds } else { 0.0 };
-        let at = |quantile: f64| micros(&latencies, latencies.value_at_quantile(quantile));
-        let (latency, latency_resolution_us, parameters) = match mode {
-            Mode::Produce(args) => {
-                ("enqueue to acknowledgement", CLOCK_RESOLUTION_US, serde_json::to_value(args))
-            }
-            Mode::Consume(args) => {
-                ("born to receive", BORN_RESOLUTION_US, serde_json::to_value(args))
-            }
+        let per_message = |seconds: f64| {
+            (tally.measured > 0).then(|| round(seconds * 1e6 / float(tally.measured)))
         };
+        let at = |quantile: f64| micros(&latencies, latencies.value_at_quantile(quantile));
+        let (latency, latency_resolution_us, parameters) = about(mode);
         let produces = matches!(mode, Mode::Produce(_));
-        Summary {
+        let late =
+            |value: fn(&Latencies) -> u64| lateness.as_deref().and_then(|l| micros(l, value(l)));
+        let mut summary = Summary {
             mode: mode.name(),
+            label: String::new(),
             rate: round(per_second(tally.measured)),
             bytes_per_s: round(per_second(tally.measured_bytes)),
             latency,
@@ -121,20 +148,63 @@ impl Summary {
             received: if produces { 0 } else { tally.done },
             measured: tally.measured,
             unanswered: tally.unanswered,
+            unsent: tally.unsent,
+            late_p99_us: late(|lateness| lateness.value_at_quantile(0.99)),
+            late_max_us: late(Latencies::max),
             moved: tally.moved,
             errors: failures.total(),
             errors_by_code: failures.into_kinds(),
             broken,
+            audit,
             duration_s: round(seconds),
-            own_cpu_us_per_msg: (tally.measured > 0)
-                .then(|| round(cpu.as_secs_f64() * 1e6 / float(tally.measured))),
+            own_cpu_us_per_msg: per_message(cpu.as_secs_f64()),
+            own_cpu_part: busy(cpu.as_secs_f64(), seconds, executors),
+            server: server.map(|server| ServerUse {
+                cpu_s: round(server.cpu.as_secs_f64()),
+                cpu_us_per_msg: per_message(server.cpu.as_secs_f64()),
+                resident_bytes: server.resident,
+            }),
             interrupted,
             connections: layout.lanes.len(),
             brokers: layout.brokers,
             queues: layout.queues,
             executors,
             notes: layout.notes,
-            parameters: parameters.expect("flags are plain values"),
+            parameters,
+            percentiles: curve(&latencies),
+            points,
+            latencies,
+        };
+        summary.warn(mode);
+        summary
+    }
+
+    /// Notes what makes the numbers worth less than they look.
+    fn warn(&mut self, mode: &Mode) {
+        if self.own_cpu_part >= OWN_CPU_WARN {
+            self.notes.push(format!(
+                "mqbench itself was busy {:.0} % of the time of its {} executor(s): this run measures mqbench; give it \
+                 more cores (--cores)",
+                self.own_cpu_part * 100.0,
+                self.executors
+            ));
+        }
+        let late = self.late_p99_us.zip(self.p50_us).filter(|(late, p50)| late > p50);
+        if let Some((late, _)) = late {
+            self.notes.push(format!(
+                "mqbench sent 1 % of its messages {late:.0} µs or more after their time: the latencies hold its own delay"
+            ));
+        }
+        if self.unsent > 0 {
+            self.notes.push(format!(
+                "{} messages were due and could not be sent: the broker does not keep up with the rate, or --in-flight \
+                 is too small for it",
+                self.unsent
+            ));
+        }
+        if mode.run().pid.is_some() && self.server.is_none() {
+            self.notes
+                .push("the processes given by --pid could not be read all the time".to_owned());
         }
     }
 
@@ -159,19 +229,27 @@ impl Summary {
     }
 }
 
-/// Nanoseconds of a histogram as microseconds; `None` if it is empty.
-fn micros(latencies: &Latencies, nanos: u64) -> Option<f64> {
-    (!latencies.is_empty()).then(|| round(float(nanos) / 1000.0))
+/// What the latencies of a run are, how fine they are, and its flags.
+fn about(mode: &Mode) -> (&'static str, f64, Value) {
+    let plain = "flags are plain values";
+    match mode {
+        Mode::Produce(args) => {
+            let what = match args {
+                Produce { rate: None, .. } => "enqueue to acknowledgement",
+                Produce { rate: Some(_), .. } => "due to acknowledgement",
+            };
+            (what, CLOCK_RESOLUTION_US, serde_json::to_value(args).expect(plain))
+        }
+        Mode::Consume(args) => {
+            ("born to receive", BORN_RESOLUTION_US, serde_json::to_value(args).expect(plain))
+        }
+    }
 }
 
-/// Three digits behind the point: more would be noise.
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and times of a run stay below 2^53")]
-fn float(value: u64) -> f64 {
-    value as f64
+/// Which part of so many executors' time was spent.
+fn busy(cpu: f64, seconds: f64, executors: usize) -> f64 {
+    let executors = f64::from(u32::try_from(executors).expect("a small number"));
+    if seconds > 0.0 { round(cpu / (seconds * executors)) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::run::Layout;
 use crate::schedule::Schedule;
 
 fn mode(line: &str) -> Mode {
-    CommandLine::try_parse_from(line.split(' ')).unwrap().mode
+    CommandLine::try_parse_from(line.split(' ')).unwrap().mode().unwrap()
 }
 
 fn outcome(tally: Tally) -> Outcome {
@@ -18,10 +18,21 @@ fn outcome(tally: Tally) -> Outcome {
         lanes: Vec::new(),
         brokers: vec!["b".to_owned()],
         queues: 8,
+        origins: Vec::new(),
         notes: vec!["a note".to_owned()],
     };
     let (measured, cpu) = (Duration::from_secs(2), Duration::from_millis(3));
-    Outcome { layout, executors: 1, tally, measured, cpu, interrupted: false }
+    Outcome {
+        layout,
+        executors: 1,
+        tally,
+        measured,
+        cpu,
+        server: None,
+        points: Vec::new(),
+        audit: None,
+        interrupted: false,
+    }
 }
 
 /// A thousand messages of 100 bytes, acknowledged after 1 to 1000 microseconds.
@@ -99,4 +110,28 @@ fn people_read_units_and_errors() {
     {
         assert!(text.contains(part), "{part} in:\n{text}");
     }
+}
+
+#[test]
+fn a_generator_that_is_itself_the_limit_says_so() {
+    let line = mode("mqbench produce -t T --rate 500 --pid 1");
+    let mut slow = outcome(thousand());
+    slow.cpu = Duration::from_millis(1900);
+    slow.tally.unsent = 7;
+    let summary = Summary::new(&line, slow);
+    assert_eq!((summary.own_cpu_part, summary.latency), (0.95, "due to acknowledgement"));
+    let notes = summary.notes.join("\n");
+    for part in ["95 %", "7 messages were due", "--pid"] {
+        assert!(notes.contains(part), "{part} in {notes}");
+    }
+}
+
+#[test]
+fn the_server_s_use_is_told_for_each_message() {
+    let mut served = outcome(thousand());
+    served.server = Some(crate::server::Use { cpu: Duration::from_millis(50), resident: 3 << 20 });
+    let summary = Summary::new(&mode("mqbench produce -t T --pid 1"), served);
+    let server = summary.server.unwrap();
+    assert_eq!((server.cpu_us_per_msg, server.resident_bytes), (Some(50.0), 3 << 20));
+    assert!(summary.to_string().contains("CPU 50.00 µs a message, resident 3.0 MiB"), "{summary}");
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::report::Summary;
+use crate::report::curve::float;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,6 +54,17 @@ impl Summary {
         } else {
             writeln!(f, "  messages received {}, errors {errors}", self.received)?;
         }
+        if let (Some(late), Some(max)) = (self.late_p99_us, self.late_max_us) {
+            let (late, max) = (micros(late), micros(max));
+            writeln!(f, "  own delay p99 {late}  max {max}, unsent {}", self.unsent)?;
+        }
+        if let Some(audit) = &self.audit {
+            writeln!(
+                f,
+                "  audit    {} looked for, lost {}, twice {}, misplaced lanes {}, unacknowledged but there {}",
+                audit.looked_for, audit.lost, audit.twice, audit.misplaced, audit.unacknowledged
+            )?;
+        }
         if self.moved > 0 {
             writeln!(f, "  moved    {} times to where the queue begins or ends", self.moved)?;
         }
@@ -67,6 +79,9 @@ impl Summary {
                 ("bad checksum", b.bad_checksum),
                 ("wrong size", b.wrong_size),
                 ("unreadable", b.unreadable),
+                ("lost", b.lost),
+                ("twice", b.twice),
+                ("misplaced lanes", b.misplaced),
             ] {
                 if count > 0 {
                     write!(f, "{name} {count}  ")?;
@@ -74,8 +89,16 @@ impl Summary {
             }
             writeln!(f)?;
         }
+        if let Some(server) = &self.server {
+            let cpu = server.cpu_us_per_msg.map_or("-".to_owned(), |cpu| format!("{cpu:.2} µs"));
+            let memory = bytes(float(server.resident_bytes));
+            writeln!(f, "  server   CPU {cpu} a message, resident {memory}")?;
+        }
         match self.own_cpu_us_per_msg {
-            Some(cpu) => writeln!(f, "  own CPU  {cpu:.2} µs a message"),
+            Some(cpu) => {
+                let part = self.own_cpu_part * 100.0;
+                writeln!(f, "  own CPU  {cpu:.2} µs a message, {part:.0} % of its cores")
+            }
             None => Ok(()),
         }
     }
@@ -90,7 +113,7 @@ pub(super) fn micros(micros: f64) -> String {
     }
 }
 
-fn bytes(bytes: f64) -> String {
+pub(super) fn bytes(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
     match bytes {
         b if b < KIB => format!("{b:.0} B"),

@@ -10,17 +10,22 @@ use futures::future::join_all;
 use futures::{FutureExt, select_biased};
 use runtime::channel::{MailboxReceiver, MailboxSender, mailbox};
 use runtime::executor::JoinError;
-use runtime::process::{StopSignals, cpu_time};
-use runtime::{Executor, Instant, Placement, Spec};
+use runtime::process::cpu_time;
+use runtime::{Executor, Instant, Placement, Spec, Task};
 
 use super::plan::{Lane, Layout, lay_out};
 use super::worker::{Share, work};
 use super::{Event, Order};
-use crate::args::Mode;
+use crate::args::{Mode, Pids};
+use crate::audit::{Findings, read_back};
+use crate::cluster::Cluster;
 use crate::error::BenchError;
+use crate::interrupts::Interrupts;
 use crate::limits::EVENTS;
-use crate::recorder::{Tally, Window};
+use crate::recorder::Tally;
 use crate::schedule::Schedule;
+use crate::seconds::{Point, Second, Seconds, Series};
+use crate::server;
 
 /// What became of a run.
 pub struct Outcome {
@@ -34,29 +39,33 @@ pub struct Outcome {
     pub measured: Duration,
     /// CPU time of this process in that time, all threads.
     pub cpu: Duration,
+    /// What the server used in that time, if its processes were named and could be read.
+    pub server: Option<server::Use>,
+    /// Its course.
+    pub points: Vec<Point>,
+    /// What reading back has shown, if it was asked for.
+    pub audit: Option<Findings>,
     /// Whether somebody ended it early.
     pub interrupted: bool,
 }
 
-/// Told about each second of each executor: what happened, and how many executors there are.
-pub type OnSecond<'a> = &'a mut dyn FnMut(&Window, usize);
+/// Told about each second of the run.
+pub type OnSecond<'a> = &'a mut dyn FnMut(&Second);
 
 /// Carries out a run from within an executor, which it leaves nearly idle; the load runs on executors of its own. A first
-/// signal ends the run in good order, a second one without waiting for what is in flight.
+/// interrupt ends the run in good order, a second one without waiting for what is in flight.
 ///
 /// # Errors
 /// [`BenchError`] when it cannot begin, or an executor dies.
 pub async fn run(
     mode: Mode,
-    signals: Option<StopSignals>,
+    interrupts: &Interrupts,
     on_second: OnSecond<'_>,
 ) -> Result<Outcome, BenchError> {
     let layout = lay_out(&mode).await?;
     let mode = Arc::new(mode);
     let (sender, mut events) = mailbox(EVENTS);
-    if let Some(signals) = signals {
-        runtime::spawn(forward(signals, sender.clone())).detach();
-    }
+    let forward = forward(interrupts.clone(), sender.clone());
     let (executors, crew) = start(&mode, &layout.lanes, &sender)?;
     let count = executors.len();
     let ended = sender.clone();
@@ -69,7 +78,10 @@ pub async fn run(
     let run = mode.run();
     let schedule = Schedule::new(runtime::now(), run.warmup, run.time_limit());
     crew.tell(Order::Go(schedule));
-    let course = crew.follow(schedule, &mut events, on_second).await?;
+    let clock = CpuClock::new(run.pid.clone());
+    let mut course = crew.follow(schedule, clock, &mut events, on_second).await?;
+    drop(forward);
+    let audit = audit(&mode, &layout, &mut course.tally).await?;
     let end =
         course.stopped.unwrap_or_else(|| course.tally.last.unwrap_or(schedule.measure_from()));
     Ok(Outcome {
@@ -78,16 +90,43 @@ pub async fn run(
         measured: schedule.measured(end),
         tally: course.tally,
         cpu: course.cpu,
+        server: course.server,
+        points: course.points,
+        audit,
         interrupted: course.interrupted,
     })
 }
 
-async fn forward(mut signals: StopSignals, events: MailboxSender<Event>) {
-    while signals.next().await.is_some() {
-        if events.send(Event::Interrupted).await.is_err() {
-            return;
+/// Tells the run of interrupts from now on, until it is dropped.
+fn forward(interrupts: Interrupts, events: MailboxSender<Event>) -> Task<()> {
+    runtime::spawn(async move {
+        let mut seen = interrupts.count();
+        loop {
+            interrupts.more_than(seen).await;
+            seen += 1;
+            if events.send(Event::Interrupted).await.is_err() {
+                return;
+            }
         }
+    })
+}
+
+/// Reads back what was sent, if that was asked for, and counts what is wrong.
+async fn audit(
+    mode: &Mode,
+    layout: &Layout,
+    tally: &mut Tally,
+) -> Result<Option<Findings>, BenchError> {
+    let Mode::Produce(args) = mode else { return Ok(None) };
+    if !args.audit {
+        return Ok(None);
     }
+    let cluster = Cluster::new(&args.run.namesrv);
+    let ledgers = std::mem::take(&mut tally.ledgers);
+    let (topics, group) = (args.topic_names(), &args.run.group);
+    let findings = read_back(&cluster, &topics, group, &layout.origins, ledgers).await?;
+    findings.blame(&mut tally.broken);
+    Ok(Some(findings))
 }
 
 /// Starts the executors, and deals the lanes out to them.
@@ -113,6 +152,7 @@ fn start(
         let share = Share {
             mode: mode.clone(),
             lanes: lanes.iter().skip(index).step_by(used).cloned().collect(),
+            lanes_in_all: lanes.len(),
             wanted: wanted.clone(),
             orders: taken,
             events: events.clone(),
@@ -133,6 +173,8 @@ struct Crew {
 struct Course {
     tally: Tally,
     cpu: Duration,
+    server: Option<server::Use>,
+    points: Vec<Point>,
     interrupted: bool,
     /// When it was over, if a signal or the time ended it and not the last message.
     stopped: Option<Instant>,
@@ -168,10 +210,12 @@ impl Crew {
     async fn follow(
         &self,
         schedule: Schedule,
+        mut cpu: CpuClock,
         events: &mut MailboxReceiver<Event>,
         on_second: OnSecond<'_>,
     ) -> Result<Course, BenchError> {
-        let mut cpu = CpuClock::default();
+        let mut seconds = Seconds::new(self.orders.borrow().len());
+        let mut series = Series::default();
         let mut interrupted = false;
         let mut stopped = None;
         let tallies = loop {
@@ -185,7 +229,10 @@ impl Crew {
             };
             match event {
                 Event::Second(window) => {
-                    on_second(&window, self.orders.borrow().len());
+                    if let Some(second) = seconds.add(*window) {
+                        series.add(&second);
+                        on_second(&second);
+                    }
                 }
                 Event::Enough => self.tell(Order::Stop),
                 Event::Interrupted if interrupted => self.tell(Order::Abandon),
@@ -206,7 +253,9 @@ impl Crew {
         for part in tallies {
             tally.merge(part?);
         }
-        Ok(Course { tally, cpu: cpu.used(), interrupted, stopped })
+        let (cpu, server) = cpu.used();
+        let points = series.into_points();
+        Ok(Course { tally, cpu, server, points, interrupted, stopped })
     }
 }
 
@@ -217,13 +266,17 @@ async fn sleep_until(mark: Option<Instant>) {
     }
 }
 
-/// CPU time of the process when the measurement began and when it ended.
-#[derive(Default)]
+/// CPU time of this process and of the server when the measurement began and when it ended.
 struct CpuClock {
-    looks: Vec<Duration>,
+    server: Option<Pids>,
+    looks: Vec<(Duration, Option<server::Use>)>,
 }
 
 impl CpuClock {
+    fn new(server: Option<Pids>) -> CpuClock {
+        CpuClock { server, looks: Vec::new() }
+    }
+
     fn next_mark(&self, schedule: &Schedule) -> Option<Instant> {
         match self.looks.len() {
             0 => Some(schedule.measure_from()),
@@ -233,15 +286,21 @@ impl CpuClock {
     }
 
     fn look(&mut self) {
-        self.looks.push(cpu_time());
+        self.looks.push((cpu_time(), self.server.as_ref().and_then(server::look)));
     }
 
-    /// The time in between; up to now if the end was not seen, nothing if the beginning was not.
-    fn used(&self) -> Duration {
-        match *self.looks.as_slice() {
-            [] => Duration::ZERO,
-            [from] => cpu_time().saturating_sub(from),
-            [from, to, ..] => to.saturating_sub(from),
+    /// The times in between; up to now if the end was not seen, nothing if the beginning was not.
+    fn used(mut self) -> (Duration, Option<server::Use>) {
+        if self.looks.len() == 1 {
+            self.look();
         }
+        let [(own_from, from), (own_to, to), ..] = *self.looks.as_slice() else {
+            return (Duration::ZERO, None);
+        };
+        let server = from.zip(to).map(|(from, to)| server::Use {
+            cpu: to.cpu.saturating_sub(from.cpu),
+            resident: to.resident,
+        });
+        (own_to.saturating_sub(own_from), server)
     }
 }

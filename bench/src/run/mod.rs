@@ -11,7 +11,7 @@ use crate::recorder::{Tally, Window};
 use crate::schedule::Schedule;
 
 pub use coordinator::{Outcome, run};
-pub use plan::{Layout, lay_out};
+pub use plan::{Layout, create, lay_out};
 pub use stage::Stage;
 
 /// The code of an answer that means "done".

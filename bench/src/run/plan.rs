@@ -1,9 +1,11 @@
 //! Which connection does what.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::args::Mode;
-use crate::cluster::{Cluster, Target};
+use crate::args::{Mode, Produce};
+use crate::audit::Origin;
+use crate::cluster::{Cluster, Place, Target, TopicQueue, by_broker};
 use crate::error::BenchError;
 use crate::schedule::share;
 
@@ -25,8 +27,8 @@ pub struct Lane {
 pub enum Work {
     /// Sends to these queues in turn, at most so many messages.
     Send {
-        /// Queue numbers.
-        queues: Vec<i32>,
+        /// The queues of the broker.
+        queues: Arc<[TopicQueue]>,
         /// Messages; `u64::MAX` when the time says when to stop.
         count: u64,
     },
@@ -46,6 +48,8 @@ pub struct Layout {
     pub brokers: Vec<String>,
     /// Queues in use.
     pub queues: usize,
+    /// Where each queue ended before the run, if it is audited.
+    pub origins: Vec<Origin>,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -59,8 +63,15 @@ pub async fn lay_out(mode: &Mode) -> Result<Layout, BenchError> {
     let cluster = Cluster::new(&run.namesrv);
     match mode {
         Mode::Produce(produce) => {
-            let targets = cluster.for_producing(&run.topic, produce.queues).await?;
-            Ok(producers(&targets, run.connections, run.count))
+            let places = by_broker(&create(&cluster, produce).await?);
+            let mut layout = producers(&places, run.connections, run.count);
+            if produce.audit {
+                for place in &places {
+                    let ends = cluster.ends(place, &produce.topic_names()).await?;
+                    layout.origins.extend(Origin::of(place, &ends));
+                }
+            }
+            Ok(layout)
         }
         Mode::Consume(consume) => {
             let targets = cluster.for_consuming(&run.topic).await?;
@@ -74,39 +85,50 @@ pub async fn lay_out(mode: &Mode) -> Result<Layout, BenchError> {
     }
 }
 
-fn wanted(connections: Option<u32>, targets: &[Target]) -> usize {
-    connections.map_or(targets.len(), |n| usize::try_from(n).expect("a small number"))
+/// Finds the topics of a run that sends, or creates them; what each has at each broker.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn create(cluster: &Cluster, produce: &Produce) -> Result<Vec<Vec<Target>>, BenchError> {
+    cluster.for_producing(&produce.topic_names(), produce.queues).await
+}
+
+fn wanted(connections: Option<u32>, brokers: usize) -> usize {
+    connections.map_or(brokers, |n| usize::try_from(n).expect("a small number"))
 }
 
 /// Lanes go to the brokers in turn; each sends to all queues of its broker.
-fn producers(targets: &[Target], connections: Option<u32>, count: Option<u64>) -> Layout {
-    let wanted = wanted(connections, targets);
+fn producers(places: &[Place], connections: Option<u32>, count: Option<u64>) -> Layout {
+    let wanted = wanted(connections, places.len());
+    let shared: Vec<Arc<[TopicQueue]>> =
+        places.iter().map(|place| place.queues.as_slice().into()).collect();
     let lanes = (0..wanted).map(|index| {
-        let target = &targets[index % targets.len()];
+        let at = index % places.len();
         let (number, of) = (u64::try_from(index), u64::try_from(wanted));
         let (number, of) = (number.expect("small"), of.expect("small"));
         let count = count.map_or(u64::MAX, |count| share(count, of, number));
-        let work = Work::Send { queues: target.queues.clone(), count };
-        Lane { addr: target.addr, broker: target.broker.clone(), index, work }
+        let work = Work::Send { queues: shared[at].clone(), count };
+        Lane { addr: places[at].addr, broker: places[at].broker.clone(), index, work }
     });
-    let used = &targets[..targets.len().min(wanted)];
+    let used = &places[..places.len().min(wanted)];
     let mut notes = Vec::new();
-    for unused in &targets[used.len()..] {
+    for unused in &places[used.len()..] {
         let broker = &unused.broker;
         notes
             .push(format!("broker {broker} gets nothing: there are more brokers than connections"));
     }
     Layout {
         lanes: lanes.collect(),
-        brokers: used.iter().map(|target| target.broker.clone()).collect(),
-        queues: used.iter().map(|target| target.queues.len()).sum(),
+        brokers: used.iter().map(|place| place.broker.clone()).collect(),
+        queues: used.iter().map(|place| place.queues.len()).sum(),
+        origins: Vec::new(),
         notes,
     }
 }
 
 /// The queues of a broker are dealt out to its lanes. Every queue is read, so a broker has one lane at least.
 fn consumers(targets: &[Target], offsets: &[Vec<i64>], connections: Option<u32>) -> Layout {
-    let wanted = wanted(connections, targets);
+    let wanted = wanted(connections, targets.len());
     let mut lanes = Vec::new();
     for (number, (target, offsets)) in targets.iter().zip(offsets).enumerate() {
         assert_eq!(target.queues.len(), offsets.len(), "every queue has its offset");
@@ -130,6 +152,7 @@ fn consumers(targets: &[Target], offsets: &[Vec<i64>], connections: Option<u32>)
         lanes,
         brokers: targets.iter().map(|target| target.broker.clone()).collect(),
         queues: targets.iter().map(|target| target.queues.len()).sum(),
+        origins: Vec::new(),
         notes,
     }
 }
@@ -153,7 +176,7 @@ mod tests {
 
     #[test]
     fn senders_take_the_brokers_in_turn_and_share_the_count() {
-        let targets = [target(1, 4), target(2, 2)];
+        let targets = by_broker(&[vec![target(1, 4), target(2, 2)]]);
         let layout = producers(&targets, Some(3), Some(10));
         assert_eq!(counts(&layout), [(1, 4), (2, 3), (1, 3)]);
         assert_eq!((layout.queues, layout.notes.len()), (6, 0));

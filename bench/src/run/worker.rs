@@ -17,7 +17,7 @@ use crate::args::Mode;
 use crate::consume::Consuming;
 use crate::error::BenchError;
 use crate::limits::{CONNECT, DRAIN, RECONNECT};
-use crate::produce::Producing;
+use crate::produce::{Producing, Route};
 use crate::recorder::Tally;
 use crate::schedule::Schedule;
 use crate::wire::{End, Load, pump};
@@ -26,6 +26,8 @@ use crate::wire::{End, Load, pump};
 pub(super) struct Share {
     pub(super) mode: Arc<Mode>,
     pub(super) lanes: Vec<Lane>,
+    /// Lanes of all executors.
+    pub(super) lanes_in_all: usize,
     /// Messages that all consumers together still want.
     pub(super) wanted: Option<Arc<AtomicU64>>,
     pub(super) orders: MailboxReceiver<Order>,
@@ -36,7 +38,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Connects, waits for [`Order::Go`], runs the lanes to their end; what they counted.
 pub(super) async fn work(share: Share) -> Tally {
-    let Share { mode, lanes, wanted, mut orders, events } = share;
+    let Share { mode, lanes, lanes_in_all, wanted, mut orders, events } = share;
     let mut connected = Vec::with_capacity(lanes.len());
     for lane in lanes {
         match dial(lane.addr).await {
@@ -57,7 +59,7 @@ pub(super) async fn work(share: Share) -> Tally {
     let lanes: Vec<Task<()>> = connected
         .into_iter()
         .map(|(lane, stream)| {
-            let load = load(&mode, &lane, &stage);
+            let load = load(&mode, &lane, lanes_in_all, &stage);
             runtime::spawn(run_lane(lane, load, stream, stage.clone()))
         })
         .collect();
@@ -68,10 +70,12 @@ pub(super) async fn work(share: Share) -> Tally {
     stage.take_recorder().into_tally()
 }
 
-fn load(mode: &Mode, lane: &Lane, stage: &Rc<Stage>) -> Box<dyn Load> {
+fn load(mode: &Mode, lane: &Lane, lanes: usize, stage: &Rc<Stage>) -> Box<dyn Load> {
     match (mode, &lane.work) {
         (Mode::Produce(args), Work::Send { queues, count }) => {
-            Box::new(Producing::new(stage.clone(), args, &lane.broker, queues, lane.index, *count))
+            let (broker, queues) = (lane.broker.clone(), queues.clone());
+            let route = Route { broker, queues, lane: lane.index, lanes, count: *count };
+            Box::new(Producing::new(stage.clone(), args, &route))
         }
         (Mode::Consume(args), Work::Pull { queues }) => {
             Box::new(Consuming::new(stage.clone(), args, queues))

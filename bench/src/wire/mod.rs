@@ -9,7 +9,7 @@ use runtime::Instant;
 
 pub use pump::{End, pump};
 pub use slots::{OPAQUE_BASE, Slots};
-pub use template::{SendTemplate, Sender, born_digits};
+pub use template::{SendTemplate, Sender, Stamp, born_digits};
 
 /// What one connection is asked, and what is made of the answers. It does no I/O: [`pump`] moves the bytes.
 ///
@@ -23,6 +23,11 @@ pub trait Load {
 
     /// An answer arrived at `at`. `body` lives as long as the call.
     fn answer(&mut self, at: Instant, head: &CommandRef<'_>, body: &[u8]);
+
+    /// When the next request is due, if it waits for its time and for nothing else.
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
 
     /// Whether nothing is to be asked and no answer is awaited any more.
     fn is_done(&self) -> bool;

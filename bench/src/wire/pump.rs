@@ -1,7 +1,8 @@
 //! Moves frames between a connection and its load.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use futures::{FutureExt, select_biased};
@@ -9,7 +10,7 @@ use remoting::{CommandRef, MAX_FRAME, frame};
 use runtime::channel::{Flag, Notify};
 use runtime::{Instant, ReadHalf, TcpStream, WriteHalf};
 
-use crate::limits::{READ_CHUNK, TICK};
+use crate::limits::{PACE_STEP, READ_CHUNK, TICK};
 use crate::wire::Load;
 
 /// Why [`pump`] returned.
@@ -27,6 +28,10 @@ struct Pump<'a> {
     load: RefCell<&'a mut dyn Load>,
     outbox: RefCell<Vec<u8>>,
     work: Notify,
+    /// When [`Pump::tick`] looks next because a request is due then.
+    alarm: Cell<Option<Instant>>,
+    /// That time has come nearer.
+    nearer: Notify,
 }
 
 /// Serves `load` over `stream` until it is done, the connection breaks, or `abandon` is raised; raising `wake` makes it look
@@ -35,7 +40,13 @@ struct Pump<'a> {
 /// Closes the connection when it returns or is dropped.
 pub async fn pump(stream: TcpStream, load: &mut dyn Load, wake: &Flag, abandon: &Flag) -> End {
     let (receive, send) = stream.into_split();
-    let pump = Pump { load: RefCell::new(load), outbox: RefCell::default(), work: Notify::new() };
+    let pump = Pump {
+        load: RefCell::new(load),
+        outbox: RefCell::default(),
+        work: Notify::new(),
+        alarm: Cell::new(None),
+        nearer: Notify::new(),
+    };
     pump.fill();
     if pump.load.borrow().is_done() {
         return End::Done;
@@ -55,9 +66,15 @@ pub async fn pump(stream: TcpStream, load: &mut dyn Load, wake: &Flag, abandon: 
 impl Pump<'_> {
     fn fill(&self) {
         let mut outbox = self.outbox.borrow_mut();
-        self.load.borrow_mut().fill(&mut outbox);
+        let mut load = self.load.borrow_mut();
+        load.fill(&mut outbox);
         if !outbox.is_empty() {
             self.work.notify_one();
+        }
+        if let Some(due) = load.next_due()
+            && self.alarm.get().is_none_or(|alarm| due < alarm)
+        {
+            self.nearer.notify_one();
         }
     }
 
@@ -122,12 +139,10 @@ impl Pump<'_> {
 
     async fn tick(&self, wake: &Flag) -> End {
         loop {
-            if wake.is_raised() {
-                runtime::sleep(TICK).await;
-            } else {
-                // Either way, look: the time is up, or somebody woke us.
-                let (Ok(()) | Err(_)) = runtime::timeout(TICK, wake.raised()).await;
-            }
+            let due = self.load.borrow().next_due();
+            self.alarm.set(due);
+            let wait = due.map_or(TICK, |due| (due - runtime::now()).clamp(PACE_STEP, TICK));
+            self.wait(wake, wait).await;
             self.fill();
             let load = self.load.borrow();
             if load.is_done() {
@@ -137,5 +152,25 @@ impl Pump<'_> {
                 return End::Lost("no answer in time".into());
             }
         }
+    }
+
+    /// Until the time is up, or there is a reason to look earlier.
+    async fn wait(&self, wake: &Flag, time: Duration) {
+        let woken = async {
+            if wake.is_raised() {
+                // It has been heeded; from now on only time counts.
+                std::future::pending::<()>().await;
+            }
+            wake.raised().await;
+        };
+        let early = async {
+            let mut woken = pin!(woken.fuse());
+            let mut nearer = pin!(self.nearer.notified().fuse());
+            select_biased! {
+                () = woken => {}
+                () = nearer => {}
+            }
+        };
+        let (Ok(()) | Err(_)) = runtime::timeout(time, early).await;
     }
 }

@@ -1,0 +1,80 @@
+//! From a command to its result.
+
+use serde_json::Value;
+
+use crate::args::{Command, Mode};
+use crate::error::BenchError;
+use crate::report::Summary;
+use crate::study::{Session, Study, compare, floor, limit, mixed, topics};
+
+/// What a command has come to.
+pub enum Findings {
+    /// One run.
+    Run(Box<Summary>),
+    /// Several.
+    Study(Box<Study>),
+}
+
+impl Findings {
+    /// One line of JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        match self {
+            Findings::Run(run) => run.json(),
+            Findings::Study(study) => study.json(),
+        }
+    }
+
+    /// Text for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Findings::Run(run) => run.to_string(),
+            Findings::Study(study) => study.to_string(),
+        }
+    }
+
+    /// The same as JSON, for the page.
+    ///
+    /// # Panics
+    /// Never: its parts are plain values.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        let value = match self {
+            Findings::Run(run) => serde_json::to_value(run),
+            Findings::Study(study) => serde_json::to_value(study),
+        };
+        value.expect("plain values")
+    }
+
+    /// Why it counts as failed, if it does.
+    #[must_use]
+    pub fn verdict(&self) -> Option<String> {
+        match self {
+            Findings::Run(run) => run.verdict(),
+            Findings::Study(study) => study.verdict(),
+        }
+    }
+}
+
+/// Does what a command says, from within an executor.
+///
+/// # Errors
+/// [`BenchError`].
+///
+/// # Panics
+/// With [`Command::Report`], which needs no executor.
+pub async fn carry_out(session: &Session, command: &Command) -> Result<Findings, BenchError> {
+    let run = async |mode| session.load("", &mode).await.map(|run| Findings::Run(Box::new(run)));
+    let study = match command {
+        Command::Produce(args) => return run(Mode::Produce(args.clone())).await,
+        Command::Consume(args) => return run(Mode::Consume(args.clone())).await,
+        Command::Mixed(args) => mixed(session, args).await?,
+        Command::Topics(args) => topics(session, args).await?,
+        Command::Limit(args) => limit(session, args).await?,
+        Command::Floor(args) => floor(session, args).await?,
+        Command::Compare(args) => compare(session, args).await?,
+        Command::Report(_) => unreachable!("a page of results is made without an executor"),
+    };
+    Ok(Findings::Study(Box::new(study)))
+}

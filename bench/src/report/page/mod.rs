@@ -1,0 +1,7 @@
+//! One page with the plots of all runs: no other file, no network, works where it is opened.
+
+mod document;
+mod html;
+
+pub use document::Document;
+pub use html::page;

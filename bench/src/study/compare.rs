@@ -1,0 +1,71 @@
+//! Two clusters in turn.
+
+use super::{Metric, Session, Side, Study, Window};
+use crate::args::{Begin, Compare, Consume, Mode, Pids, Produce};
+use crate::error::BenchError;
+
+/// Pulls in flight on each connection.
+const PULLS: u32 = 1024;
+
+/// Runs windows of A and B in turn, at each depth.
+///
+/// # Errors
+/// [`BenchError`] of the first run that cannot take place.
+pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchError> {
+    let mut study = Study::new("compare", args);
+    let depths = match args.depths.as_slice() {
+        [] => vec![args.send.in_flight],
+        depths => depths.to_vec(),
+    };
+    for depth in depths {
+        let name = |label: &str| {
+            if args.consume {
+                format!("{label} consume")
+            } else {
+                format!("{label} {depth} in flight")
+            }
+        };
+        let (mut a, mut b) = (Side::new(&name(&args.label_a)), Side::new(&name(&args.label_b)));
+        for turn in 0..args.turns.windows {
+            let run = &args.send.run;
+            for (side, namesrv, pid) in
+                [(&mut a, &run.namesrv, &run.pid), (&mut b, &args.b, &args.pid_b)]
+            {
+                if session.is_interrupted() {
+                    continue;
+                }
+                let label = format!("{} #{}", side.label, turn + 1);
+                let mode = mode(args, namesrv, pid.clone(), depth);
+                side.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
+            }
+        }
+        for (metric, name) in [
+            (Metric::Rate, "throughput"),
+            (Metric::P50, "p50"),
+            (Metric::P99, "p99"),
+            (Metric::P999, "p99.9"),
+            (Metric::ServerCpu, "server CPU per message"),
+            (Metric::Resident, "resident memory"),
+        ] {
+            // The ages of a backlog say nothing about who reads it.
+            if !args.consume || !matches!(metric, Metric::P50 | Metric::P99 | Metric::P999) {
+                study.ratio(&a, &b, metric, name);
+            }
+        }
+        study.add(a);
+        study.add(b);
+    }
+    study.interrupted = session.is_interrupted();
+    Ok(study)
+}
+
+fn mode(args: &Compare, namesrv: &str, pid: Option<Pids>, depth: u32) -> Mode {
+    let mut run = args.send.run.clone();
+    namesrv.clone_into(&mut run.namesrv);
+    run.pid = pid;
+    if args.consume {
+        let (from, batch) = (Begin::First, args.batch);
+        return Mode::Consume(Consume { run, from, batch, in_flight: PULLS, size: None });
+    }
+    Mode::Produce(Produce { run, in_flight: depth, ..args.send.clone() })
+}
