@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use remoting::header::DecodeExt;
 use remoting::header::send::SendReply;
@@ -120,21 +121,28 @@ impl Producing {
         }
     }
 
-    /// Whether another message may be sent at `now`.
-    fn may_send(&mut self, now: Instant) -> bool {
-        if !self.over && (self.left == 0 || self.stage.is_over(now)) {
-            self.over = true;
-            self.note_unsent(now);
-        }
-        !self.over
+    /// Whether another message may be sent at `now`. At the end of an open loop those may that were due before it.
+    fn may_send(&self, now: Instant) -> bool {
+        let was_due = || self.pace.is_some_and(|pace| pace.due(self.number) < self.end(now));
+        !self.over && self.left > 0 && (!self.stage.is_over(now) || was_due())
     }
 
-    /// Counts what was due before the end and could not be sent.
-    fn note_unsent(&self, now: Instant) {
+    /// When the run ends, as far as that is known at `now`.
+    fn end(&self, now: Instant) -> Instant {
+        self.stage.schedule().end().map_or(now, |end| end.min(now))
+    }
+
+    /// Notices that the time is up or the count is reached.
+    fn look_for_the_end(&mut self, now: Instant) {
+        if self.over || (self.left > 0 && !self.stage.is_over(now)) {
+            return;
+        }
+        self.over = true;
+        // What was due before the end had no room.
         let Some(pace) = self.pace else { return };
-        let schedule = self.stage.schedule();
-        let end = schedule.end().map_or(now, |end| end.min(now));
-        let unsent = pace.due_until(end).saturating_sub(self.number).min(self.left);
+        let (schedule, end) = (self.stage.schedule(), self.end(now));
+        let before = pace.due_until(end - Duration::from_nanos(1));
+        let unsent = before.saturating_sub(self.number).min(self.left);
         let due = |index| pace.due(self.number + index);
         self.stage.recorder().unsent(&schedule, end, unsent, due);
     }
@@ -241,10 +249,7 @@ impl Load for Producing {
                 self.full_until = Some(now);
             }
         }
-        if self.in_flight.is_empty() {
-            // Without messages in flight nobody else would notice the end.
-            self.may_send(runtime::now());
-        }
+        self.look_for_the_end(runtime::now());
         self.stage.recorder().tally.sent += self.number - before;
     }
 

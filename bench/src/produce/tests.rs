@@ -188,3 +188,98 @@ fn large_bodies_do_not_pile_up_in_memory() {
     load.fill(&mut out);
     assert_eq!(out.len(), before, "full until bytes have left");
 }
+
+/// A moment so long ago. The clock begins with the process, so it has to be lived through.
+fn ago(time: Duration) -> Instant {
+    let begin = runtime::now();
+    while runtime::now() - begin < time {
+        std::hint::spin_loop();
+    }
+    begin
+}
+
+/// An open loop, and where it counts.
+struct Open {
+    stage: Rc<Stage>,
+    load: Producing,
+}
+
+impl Open {
+    /// A run of so long that ends now.
+    fn ended_after(time: Duration, line: &str) -> Open {
+        let begin = ago(time);
+        let stage = Rc::new(Stage::new(Schedule::new(begin, Duration::ZERO, Some(time)), None));
+        let queues = [TopicQueue { topic: 0, queue: 0 }].into();
+        let route = Route { broker: "b".to_owned(), queues, lane: 0, lanes: 1, count: u64::MAX };
+        let load = Producing::new(stage.clone(), &args(line), &route);
+        Open { stage, load }
+    }
+}
+
+#[test]
+fn an_open_loop_sends_what_is_due_and_counts_from_then() {
+    let begin = ago(Duration::from_millis(100));
+    let stage = Rc::new(Stage::new(Schedule::new(begin, Duration::ZERO, None), None));
+    let queues = [TopicQueue { topic: 0, queue: 0 }].into();
+    let route = Route { broker: "b".to_owned(), queues, lane: 0, lanes: 1, count: u64::MAX };
+    let mut load = Producing::new(stage.clone(), &args("--rate 100 --in-flight 5"), &route);
+    let due = asked(&mut load);
+    assert_eq!(due.len(), 5, "ten and more are due, and there is room for five");
+    assert_eq!(load.next_due(), None, "it waits for room and not for time");
+    for (request, offset) in due.iter().zip(0..) {
+        acknowledge(&mut load, request, offset);
+    }
+    let next = load.next_due().expect("it waits for time");
+    assert_eq!(next, begin + Duration::from_millis(50));
+    let latencies = tally(&stage).latencies;
+    // The first was due at the beginning, the fifth 40 ms later; all are answered 100 ms after it or later.
+    assert!(latencies.max() >= 99_000_000 && latencies.min() >= 59_000_000, "{latencies:?}");
+}
+
+#[test]
+fn what_could_not_be_sent_by_the_end_counts_as_having_waited() {
+    let line = "--rate 1000 --in-flight 4";
+    let Open { stage, mut load } = Open::ended_after(Duration::from_millis(100), line);
+    let sent = asked(&mut load);
+    assert_eq!(sent.len(), 4, "what was due before the end goes out as far as there is room");
+    assert!(!load.is_done());
+    for (request, offset) in sent.iter().zip(0..) {
+        acknowledge(&mut load, request, offset);
+    }
+    assert!(
+        asked(&mut load).is_empty() && load.is_done(),
+        "room after the end is no reason to send"
+    );
+    let tally = tally(&stage);
+    assert_eq!((tally.unsent, tally.latencies.len()), (96, 100));
+    let median = tally.latencies.value_at_quantile(0.5);
+    assert!((45_000_000..56_000_000).contains(&median), "{median}");
+    assert_eq!(tally.lateness.map_or(0, |lateness| lateness.len()), 4);
+}
+
+#[test]
+fn an_open_loop_that_keeps_up_leaves_nothing_unsent() {
+    let line = "--rate 1000 --in-flight 200";
+    let Open { stage, mut load } = Open::ended_after(Duration::from_millis(100), line);
+    assert_eq!(asked(&mut load).len(), 100, "the one that is due at the end is not of this run");
+    assert_eq!(tally(&stage).unsent, 0);
+}
+
+#[test]
+fn many_queues_share_templates_and_each_gets_its_own_number() {
+    let stage = stage();
+    let queues: Arc<[TopicQueue]> = [(0, 7), (0, 12_345), (1, 9), (1, 10)]
+        .map(|(topic, queue)| TopicQueue { topic, queue })
+        .into();
+    let route = Route { broker: "b".to_owned(), queues, lane: 0, lanes: 1, count: 4 };
+    let mut load = Producing::new(stage, &args("--topics 2"), &route);
+    let told: Vec<_> = asked(&mut load)
+        .iter()
+        .map(|request| {
+            let header = SendHeader::decode(RequestCode::SendMessageV2, &request.ext).unwrap();
+            (header.topic.to_owned(), header.queue_id)
+        })
+        .collect();
+    let want = [("T-0", 7), ("T-0", 12_345), ("T-1", 9), ("T-1", 10)];
+    assert_eq!(told, want.map(|(topic, queue)| (topic.to_owned(), queue)));
+}

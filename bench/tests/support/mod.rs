@@ -35,6 +35,8 @@ pub enum Fault {
     Skip(u64),
     /// Every n-th message is damaged.
     Damage(u64),
+    /// Every n-th message is stored twice.
+    Twice(u64),
     /// The connection of the n-th send is closed without an answer, once.
     Close(u64),
     /// Topics are not created by code 17, and sends create them.
@@ -144,7 +146,8 @@ impl Fake {
         let next = offsets.entry(key.clone()).or_default();
         let repeats = matches!(self.fault.get(), Fault::SameOffset(n) if self.every(n));
         let offset = if repeats && *next > 0 { *next - 1 } else { *next };
-        *next = offset + 1;
+        let doubles = matches!(self.fault.get(), Fault::Twice(n) if self.every(n));
+        *next = offset + 1 + u64::from(doubles);
         let reply = SendReply {
             msg_id: "7F000001000078BF00000000000002C7",
             queue_id: header.queue_id,
@@ -160,6 +163,9 @@ impl Fake {
         let queue = queues.entry(key.clone()).or_default();
         if queue.len() < self.keep && !repeats {
             queue.push(self.record(&header, offset, connection.peer(), body));
+            if doubles {
+                queue.push(self.record(&header, offset + 1, connection.peer(), body));
+            }
             drop(queues);
             self.release(&key);
         }
@@ -193,12 +199,19 @@ impl Fake {
 
     fn pull(&self, connection: &Connection, request: &CommandRef<'_>) {
         let header = PullHeader::decode(RequestCode::PullMessage, &request.ext).expect("a pull");
-        assert_eq!((header.sys_flag, header.subscription), (6, Some("*")));
+        assert_eq!((header.sys_flag & 4, header.subscription), (4, Some("*")));
+        let waits = header.sys_flag & 2 != 0;
         let offset = usize::try_from(header.queue_offset).expect("an offset");
         let queue = (header.topic.to_owned(), header.queue_id);
         let held = Held { connection: connection.clone(), opaque: request.opaque, queue, offset };
-        if !self.found(&held, header.max_msg_nums) {
+        if self.found(&held, header.max_msg_nums) {
+            return;
+        }
+        if waits {
             self.held.borrow_mut().push(held);
+        } else {
+            let end = i64::try_from(held.offset).expect("few messages");
+            answer(connection, request, 19, None, &pull_reply(end, end));
         }
     }
 
@@ -228,16 +241,8 @@ impl Fake {
                 body.extend_from_slice(record);
             }
         }
-        let reply = PullReply {
-            suggest_which_broker_id: 0,
-            next_begin_offset: i64::try_from(end).expect("few messages"),
-            min_offset: 0,
-            max_offset: i64::try_from(queue.len()).expect("few messages"),
-            offset_delta: None,
-            topic_sys_flag: Some(0),
-            group_sys_flag: Some(0),
-            forbidden_type: None,
-        };
+        let signed = |n: usize| i64::try_from(n).expect("few messages");
+        let reply = pull_reply(signed(end), signed(queue.len()));
         let head =
             ResponseHead { code: 0, opaque: held.opaque, remark: Some("FOUND"), ext: &reply };
         held.connection.respond(&head, &body);
@@ -282,6 +287,19 @@ impl Fake {
         }
         self.topics.borrow_mut().insert(header.topic.to_owned(), header.write_queue_nums);
         answer(connection, request, 0, None, &());
+    }
+}
+
+fn pull_reply(next_begin_offset: i64, max_offset: i64) -> PullReply {
+    PullReply {
+        suggest_which_broker_id: 0,
+        next_begin_offset,
+        min_offset: 0,
+        max_offset,
+        offset_delta: None,
+        topic_sys_flag: Some(0),
+        group_sys_flag: Some(0),
+        forbidden_type: None,
     }
 }
 

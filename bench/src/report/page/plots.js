@@ -29,10 +29,19 @@
   };
   const linear = max => ({ max, at: v => v / max, ticks: steps(max) });
   const logarithmic = (min, max) => {
-    const from = Math.log10(min), span = Math.log10(max) - from || 1, ticks = [];
-    for (let power = Math.floor(from); power <= Math.ceil(Math.log10(max)); power++)
-      for (const m of span > 2.2 ? [1] : span > 1 ? [1, 3] : [1, 2, 5]) ticks.push(m * 10 ** power);
-    return { max, at: v => (Math.log10(v) - from) / span, ticks: ticks.filter(v => v >= min * 0.999 && v <= max * 1.001) };
+    const from = Math.log10(min), span = Math.log10(max) - from || 1;
+    // As few lines as there can be, but three at least.
+    const tries = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 8], [...Array(90).keys()].map(n => 1 + n / 10)];
+    let ticks = [];
+    for (const multiples of tries) {
+      ticks = [];
+      for (let power = Math.floor(from); power <= Math.ceil(Math.log10(max)); power++)
+        for (const m of multiples) ticks.push(m * 10 ** power);
+      ticks = ticks.filter(v => v >= min * 0.999 && v <= max * 1.001);
+      if (ticks.length >= 3) break;
+    }
+    if (ticks.length > 12) ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / 8) === 0);
+    return { max, at: v => (Math.log10(v) - from) / span, ticks };
   };
 
   const tip = document.body.appendChild(element("div", "tip"));
@@ -121,6 +130,7 @@
     const plots = [
       byPercentile(runs, colour),
       overTime(runs, colour, "Throughput over time", "messages a second; up is better", p => p.rate, false),
+      overTime(runs, colour, "Median latency over time", "of each second; down is better", p => p.p50_us, true),
       overTime(runs, colour, "99 % latency over time", "of each second; down is better", p => p.p99_us, true),
     ];
     box.append(legend, ...plots.filter(Boolean));
