@@ -9,10 +9,17 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::context::{Backend, backend};
+use crate::context::{self, Backend, backend};
 use crate::error::{IoError, IoOp};
 use crate::sim::{SimListener, SimStream};
 use crate::uring::{self, UringListener, UringStream};
+
+/// Whether this process could listen on `addr` now: a look before the start, which binds later. For real machines only,
+/// on any thread; blocks for no time worth mention. Errors: as [`TcpListener::bind`].
+pub fn can_listen(addr: SocketAddr) -> Result<(), IoError> {
+    assert!(context::sim().is_none(), "a simulation has no such look");
+    crate::socket::bound(addr).map(drop).map_err(|error| IoError::addr(IoOp::Bind, addr, error))
+}
 
 /// A listening socket. Its address may be bound again right after it is dropped, and is never shared with another
 /// process. Dropping it resets the connections that nobody has accepted.

@@ -12,9 +12,18 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// A socket that listens on `addr`. With SO_REUSEADDR, so that a restart need not wait for old connections to time out;
-/// without SO_REUSEPORT, which would let a second process take half of the connections unnoticed.
+/// A socket that listens on `addr`.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
+    let fd = bound(addr)?;
+    // SAFETY: takes plain integers; the descriptor is a bound socket.
+    check(unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) })?;
+    Ok(fd)
+}
+
+/// A socket that has the address `addr` and does not listen yet: an error if somebody else listens there. With
+/// SO_REUSEADDR, so that a restart need not wait for old connections to time out; without SO_REUSEPORT, which would let a
+/// second process take half of the connections unnoticed.
+pub(crate) fn bound(addr: SocketAddr) -> io::Result<OwnedFd> {
     let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: takes and returns plain integers.
     let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
@@ -22,8 +31,6 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1i32)?;
     bind(fd.as_raw_fd(), addr)?;
-    // SAFETY: takes plain integers; the descriptor is a bound socket.
-    check(unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) })?;
     Ok(fd)
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock::{Instant, real_now};
+use crate::executor::Placement;
 
 /// Longest time an executor sleeps.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -22,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// When an executor last showed that it runs.
 pub(crate) struct Pulse {
     name: String,
+    placement: Placement,
     beaten_at: AtomicU64,
 }
 
@@ -49,8 +51,9 @@ pub fn stalls() -> u64 {
 }
 
 /// Registers the executor `name`, until the pulse is dropped.
-pub(crate) fn watch(name: &str) -> Arc<Pulse> {
-    let pulse = Arc::new(Pulse { name: name.to_owned(), beaten_at: AtomicU64::new(0) });
+pub(crate) fn watch(name: &str, placement: Placement) -> Arc<Pulse> {
+    let name = name.to_owned();
+    let pulse = Arc::new(Pulse { name, placement, beaten_at: AtomicU64::new(0) });
     pulse.beat();
     let watched = Watched { pulse: Arc::downgrade(&pulse), stalled: false };
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
@@ -91,15 +94,43 @@ fn look() {
             let silence = pulse.silence();
             let stalled = silence > STALL_MIN;
             if stalled && !entry.stalled {
-                news.push((pulse.name.clone(), silence.as_millis()));
+                news.push(stall_line(&pulse.name, pulse.placement, silence));
             }
             entry.stalled = stalled;
             true
         });
     }
     // After the lock: a slow log must not hold up the start of an executor.
-    for (name, millis) in news {
+    for line in news {
         STALLS.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!("executor {name} has made no progress for {millis} ms");
+        tracing::warn!("{line}");
+    }
+}
+
+/// What an operator is told of a stall.
+fn stall_line(name: &str, placement: Placement, silence: Duration) -> String {
+    let (at, core) = match placement {
+        Placement::Core(core) => (format!(" on core {core}"), "that core"),
+        Placement::Any => (String::new(), "its cores"),
+    };
+    format!(
+        "executor {name}{at} has made no progress for {} ms: other load has {core}, or the disk or the kernel holds it \
+         up; look at the steal time (`st` in top), at other processes on {core}, and into dmesg",
+        silence.as_millis()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_told_with_what_to_look_at() {
+        let line = stall_line("shard-0", Placement::Core(3), Duration::from_millis(731));
+        for words in ["executor shard-0 on core 3", "for 731 ms", "steal", "that core", "dmesg"] {
+            assert!(line.contains(words), "no `{words}` in: {line}");
+        }
+        let line = stall_line("namesrv", Placement::Any, Duration::from_secs(1));
+        assert!(line.starts_with("executor namesrv has made no progress for 1000 ms: "), "{line}");
     }
 }

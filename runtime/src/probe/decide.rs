@@ -36,15 +36,16 @@ pub(super) enum Rings {
 /// What came of a direct write and read in the data directory.
 #[derive(Debug, Clone)]
 pub(super) enum Disk {
-    Works,
+    Works {
+        /// The kind of the file system, if it is one that lies in memory.
+        memory: Option<&'static str>,
+    },
+    /// The path, or one on the way to it, is something else than a directory.
+    NotADirectory { path: PathBuf, what: &'static str },
     /// The directory or a file in it could not be made.
-    NotWritable {
-        errno: i32,
-    },
+    NotWritable { errno: i32 },
     /// A file could be made, but not used with direct I/O.
-    NoDirectIo {
-        errno: i32,
-    },
+    NoDirectIo { errno: i32 },
 }
 
 /// Why the process cannot run here, with the remedy. One line each.
@@ -119,6 +120,19 @@ pub enum ProbeError {
         /// The error number.
         errno: i32,
     },
+    /// A file, or something else, is where a directory is needed.
+    #[error(
+        "{} cannot be the data directory: {} is {what}, not a directory; choose another directory, or move it away",
+        .dir.display(), .path.display()
+    )]
+    NotADirectory {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is in the way: the same path, or one above it.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// No file can be made there.
     #[error("cannot write in the data directory {} ({}): check its owner, its mode and the space left", .dir.display(), os_error(*.errno))]
     NotWritable {
@@ -191,10 +205,12 @@ fn why_it_fails(
     }
 }
 
-pub(super) fn decide_disk(dir: &Path, disk: &Disk) -> Result<(), ProbeError> {
+/// The kind of file system, if it is one that lies in memory.
+pub(super) fn decide_disk(dir: &Path, disk: Disk) -> Result<Option<&'static str>, ProbeError> {
     let dir = dir.to_path_buf();
-    match *disk {
-        Disk::Works => Ok(()),
+    match disk {
+        Disk::Works { memory } => Ok(memory),
+        Disk::NotADirectory { path, what } => Err(ProbeError::NotADirectory { dir, path, what }),
         Disk::NotWritable { errno } => Err(ProbeError::NotWritable { dir, errno }),
         Disk::NoDirectIo { errno } => Err(ProbeError::NoDirectIo { dir, errno }),
     }
@@ -320,11 +336,15 @@ mod tests {
     #[test]
     fn disks_that_refuse_direct_io_are_named() {
         let dir = Path::new("/data/store");
-        assert_eq!(decide_disk(dir, &Disk::Works), Ok(()));
-        let error = decide_disk(dir, &Disk::NoDirectIo { errno: libc::EINVAL }).unwrap_err();
+        assert_eq!(decide_disk(dir, Disk::Works { memory: None }), Ok(None));
+        assert_eq!(decide_disk(dir, Disk::Works { memory: Some("tmpfs") }), Ok(Some("tmpfs")));
+        let error = decide_disk(dir, Disk::NoDirectIo { errno: libc::EINVAL }).unwrap_err();
         says(&error, &["/data/store", "direct I/O", "ext4 or xfs"]);
-        let error = decide_disk(dir, &Disk::NotWritable { errno: libc::EACCES }).unwrap_err();
+        let error = decide_disk(dir, Disk::NotWritable { errno: libc::EACCES }).unwrap_err();
         says(&error, &["/data/store", "ermission denied"]);
+        let file = Disk::NotADirectory { path: PathBuf::from("/data"), what: "a file" };
+        let error = decide_disk(dir, file).unwrap_err();
+        says(&error, &["/data/store cannot be", "/data is a file, not a directory"]);
     }
 
     #[test]

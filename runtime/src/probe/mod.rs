@@ -23,6 +23,9 @@ pub struct Capabilities {
     pub locked_memory: Option<u64>,
     /// Limit of open files, after it was raised as far as allowed; `None` if unlimited.
     pub open_files: Option<u64>,
+    /// The kind of the data directory's file system if it is one that lies in memory (`tmpfs`, `ramfs`): files there are
+    /// gone after a restart of the machine. `None` for others, and without a data directory.
+    pub memory_disk: Option<&'static str>,
 }
 
 /// Checks, well within a second, that executors can run here and that files in `data_dir`, which is created if missing,
@@ -31,12 +34,13 @@ pub struct Capabilities {
 pub fn probe(data_dir: Option<&Path>) -> Result<Capabilities, ProbeError> {
     let observed = observe::rings();
     decide_rings(&observed)?;
-    if let Some(dir) = data_dir {
-        decide_disk(dir, &observe::disk(dir))?;
-    }
+    let memory_disk = match data_dir {
+        Some(dir) => decide_disk(dir, observe::disk(dir))?,
+        None => None,
+    };
     let Observed { release, locked_memory, open_files, .. } = observed;
     let cores = crate::executor::allowed_cores();
-    Ok(Capabilities { kernel: release, cores, locked_memory, open_files })
+    Ok(Capabilities { kernel: release, cores, locked_memory, open_files, memory_disk })
 }
 
 /// The first `count` of the CPUs that this process may use, one for each shard; an error with the remedy if there are

@@ -2,8 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use io_uring::{IoUring, Probe, opcode};
 
@@ -12,6 +13,11 @@ use crate::buffer::BLOCK;
 
 /// Entries of the ring that is set up for a look.
 const PROBE_RING_DEPTH: u32 = 4;
+
+/// What the kernel calls a tmpfs in `statfs` (linux/magic.h).
+const TMPFS: i64 = 0x0102_1994;
+/// And a ramfs.
+const RAMFS: i64 = 0x8584_58f6;
 
 /// The operations that glommio refuses to start without.
 const OPERATIONS: [(&str, u8); 23] = [
@@ -104,6 +110,9 @@ fn raise(resource: libc::__rlimit_resource_t) -> Option<u64> {
 }
 
 pub(super) fn disk(dir: &Path) -> Disk {
+    if let Some((path, what)) = in_the_way(dir) {
+        return Disk::NotADirectory { path, what };
+    }
     if let Err(error) = fs::create_dir_all(dir) {
         return Disk::NotWritable { errno: errno(&error) };
     }
@@ -118,9 +127,40 @@ pub(super) fn disk(dir: &Path) -> Disk {
         drop(fs::remove_file(dir.join(name)));
     }
     match result {
-        Ok(()) => Disk::Works,
+        Ok(()) => Disk::Works { memory: memory_file_system(&file) },
         Err(error) if is_no_space(&error) => Disk::NotWritable { errno: errno(&error) },
         Err(error) => Disk::NoDirectIo { errno: errno(&error) },
+    }
+}
+
+/// What stands where the directory `dir` or one above it shall be, and is none. What cannot be looked at shows later.
+fn in_the_way(dir: &Path) -> Option<(PathBuf, &'static str)> {
+    // An empty path is what stands above a relative one.
+    for path in dir.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        if let Ok(found) = fs::metadata(path) {
+            let what = if found.is_file() { "a file" } else { "a special file" };
+            return (!found.is_dir()).then(|| (path.to_path_buf(), what));
+        }
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            return Some((path.to_path_buf(), "a link that leads nowhere"));
+        }
+    }
+    None
+}
+
+/// The kind of the file system that `file` is on, if it is one that lies in memory.
+fn memory_file_system(file: &File) -> Option<&'static str> {
+    use std::os::fd::AsRawFd;
+    let mut found = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the kernel writes one `statfs` to memory of that size.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call has filled it in.
+    match unsafe { found.assume_init() }.f_type {
+        TMPFS => Some("tmpfs"),
+        RAMFS => Some("ramfs"),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The process and the machine around it.
 
+mod failure;
 mod find;
 mod signals;
 mod usage;
@@ -8,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+pub use failure::end_with_error;
 pub use find::{Process, find_processes, terminate};
 pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
 pub use usage::{ThreadPlacement, cpu_time, resident_memory, threads};

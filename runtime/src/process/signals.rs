@@ -1,5 +1,6 @@
 //! Stop signals.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,21 @@ pub enum StopSignal {
     Terminate,
     /// SIGINT (Ctrl-C).
     Interrupt,
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StopSignal::Terminate => "SIGTERM",
+            StopSignal::Interrupt => "SIGINT",
+        })
+    }
+}
+
+impl StopSignal {
+    fn of(number: i32) -> StopSignal {
+        if number == SIGINT { StopSignal::Interrupt } else { StopSignal::Terminate }
+    }
 }
 
 /// Signals that may wait to be taken; more say nothing new and are dropped.
@@ -62,7 +78,7 @@ pub fn stop_signals_second_ends(program: &str) -> Result<StopSignals, IoError> {
 }
 
 fn end_at_once(program: &str, signal: i32) -> ! {
-    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+    let name = StopSignal::of(signal);
     // Not `eprintln!`, which panics when the standard error is closed.
     drop(writeln!(
         io::stderr(),
@@ -80,9 +96,8 @@ fn take_over(mut on_signal: impl FnMut(i32) + Send + 'static) -> Result<StopSign
     let body = move || {
         for signal in pending.forever() {
             on_signal(signal);
-            let stop = if signal == SIGINT { StopSignal::Interrupt } else { StopSignal::Terminate };
             // Full: enough of them are waiting. Closed: nobody wants them any more.
-            let (Ok(()) | Err(_)) = sender.try_send(stop);
+            let (Ok(()) | Err(_)) = sender.try_send(StopSignal::of(signal));
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(body).map_err(failed)?;

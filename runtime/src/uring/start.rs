@@ -1,8 +1,9 @@
 //! Starting an executor: its thread, its rings, its tick.
 
+use std::ffi::CString;
 use std::future::Future;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, PoolPlacement};
@@ -10,7 +11,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, PoolPlacement};
 use crate::channel::{Promise, PromiseReceiver, promise};
 use crate::context::{self, Backend};
 use crate::executor::{Placement, Spec};
-use crate::watchdog;
+use crate::watchdog::{self, Pulse};
 
 /// Memory registered with the rings, in bytes; reads take theirs from it and fall back to the heap. Small, because it
 /// counts against the locked-memory limit once a ring, three rings an executor.
@@ -38,7 +39,7 @@ where
         Ok(executor) => {
             // The starter waits for this; it cannot have gone.
             drop(ready.send(Ok(())));
-            run(executor, &name, f, done);
+            run(executor, watchdog::watch(&name, placement), f, done);
         }
         Err(error) => drop(ready.send(Err(error))),
     };
@@ -55,24 +56,39 @@ fn make(name: &str, placement: Placement) -> io::Result<LocalExecutor> {
         Placement::Core(core) => glommio::Placement::Fixed(core),
         Placement::Any => glommio::Placement::Unbound,
     };
-    LocalExecutorBuilder::new(placement)
+    // Glommio does not name the helper thread: it gets the name that this thread has while it starts it.
+    name_thread(&helper_name(name));
+    let made = LocalExecutorBuilder::new(placement)
         .name(name)
         .io_memory(RING_MEMORY)
         .ring_depth(RING_DEPTH)
         // One helper thread for file calls, on any core the starting thread may use.
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .make()
-        .map_err(super::io_error)
+        .map_err(super::io_error);
+    name_thread(name);
+    made
 }
 
-fn run<T, F, Fut>(executor: LocalExecutor, name: &str, f: F, done: Promise<T>)
+/// The name of an executor's helper thread for file calls, within the 15 bytes that the kernel shows.
+fn helper_name(executor: &str) -> String {
+    format!("{executor:.9}-files")
+}
+
+/// Renames the calling thread; the kernel cuts the name to 15 bytes.
+fn name_thread(name: &str) {
+    let name = CString::new(name).expect("the name of an executor has no NUL");
+    // SAFETY: the kernel reads the NUL-terminated name. A refusal leaves the old name, which only shows in tools.
+    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+fn run<T, F, Fut>(executor: LocalExecutor, pulse: Arc<Pulse>, f: F, done: Promise<T>)
 where
     T: Send + 'static,
     F: FnOnce() -> Fut,
     Fut: Future<Output = T> + 'static,
 {
     let _entered = context::enter(Backend::Uring);
-    let pulse = watchdog::watch(name);
     let output = executor.run(async move {
         let tick = super::spawn(watchdog::tick(pulse));
         let output = f().await;

@@ -36,8 +36,10 @@ fn executors_are_pinned_and_helpers_are_not() {
         for core in &allowed {
             let name = format!("pinned-{core}");
             let own: Vec<_> = threads.iter().filter(|thread| thread.name == name).collect();
-            let pinned = own.iter().filter(|thread| thread.allowed == [*core]).count();
-            assert_eq!(pinned, 1, "{own:?}");
+            assert!(own.len() == 1 && own[0].allowed == [*core], "{threads:?}");
+            let helper = format!("pinned-{core}-files");
+            let helpers: Vec<_> = threads.iter().filter(|thread| thread.name == helper).collect();
+            assert!(helpers.len() == 1 && helpers[0].allowed == allowed, "{threads:?}");
         }
         let watchdog = threads.iter().find(|thread| thread.name == "watchdog").unwrap();
         assert_eq!(watchdog.allowed, allowed);

@@ -55,12 +55,50 @@ fn this_machine_is_fine() {
 
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
-    for dir in ["/proc/no-such-directory", "/dev/null/below-a-file"] {
-        match probe(Some(Path::new(dir))) {
-            Err(ProbeError::NotWritable { dir: named, .. }) => assert_eq!(named, Path::new(dir)),
-            other => panic!("{dir}: {other:?}"),
-        }
+    let dir = Path::new("/proc/no-such-directory");
+    match probe(Some(dir)) {
+        Err(ProbeError::NotWritable { dir: named, .. }) => assert_eq!(named, dir),
+        other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_is_in_the_way_of_a_directory_is_named() {
+    let place = temp_dir("in-the-way");
+    std::fs::create_dir_all(&place).unwrap();
+    let (file, link) = (place.join("file"), place.join("link"));
+    std::fs::write(&file, "x").unwrap();
+    std::os::unix::fs::symlink(place.join("nowhere"), &link).unwrap();
+    let device = PathBuf::from("/dev/null");
+    for (dir, path, what) in [
+        (file.clone(), &file, "a file"),
+        (file.join("store/below"), &file, "a file"),
+        (device.join("store"), &device, "a special file"),
+        (link.join("store"), &link, "a link that leads nowhere"),
+    ] {
+        let expected = ProbeError::NotADirectory { dir: dir.clone(), path: path.clone(), what };
+        assert_eq!(probe(Some(&dir)).unwrap_err(), expected);
+    }
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn a_file_system_in_memory_is_told() {
+    let shared = Path::new("/dev/shm");
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    if !mounts.lines().any(|line| line.starts_with("tmpfs /dev/shm tmpfs ")) {
+        println!("skipped: this machine has no tmpfs at /dev/shm");
+        return;
+    }
+    let dir = shared.join(format!("machine-memory-{}", std::process::id()));
+    let found = probe(Some(&dir));
+    std::fs::remove_dir(&dir).unwrap();
+    match found {
+        Ok(found) => assert_eq!(found.memory_disk, Some("tmpfs")),
+        // Before Linux 6.6 a tmpfs has no direct I/O.
+        Err(error) => assert!(matches!(error, ProbeError::NoDirectIo { .. }), "{error}"),
+    }
+    assert_eq!(probe(None).unwrap().memory_disk, None);
 }
 
 /// Lets every system call through but `number`, which fails with `errno`.

@@ -22,6 +22,8 @@ fn stop_signals_are_taken_in_order() {
         // SAFETY: plain integers.
         child::check(unsafe { libc::kill(libc::getpid(), libc::SIGINT) }).unwrap();
         assert_eq!(signals.wait(), Some(StopSignal::Interrupt));
+        assert_eq!(StopSignal::Interrupt.to_string(), "SIGINT");
+        assert_eq!(StopSignal::Terminate.to_string(), "SIGTERM");
         let executor = runtime::start(spec("waiting"), move || async move {
             let sooner = runtime::timeout(Duration::from_millis(50), signals.next()).await;
             assert!(sooner.is_err(), "nobody has sent one");

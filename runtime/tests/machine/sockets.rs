@@ -5,12 +5,30 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use runtime::net::can_listen;
 use runtime::{Placement, Spec, TcpListener, TcpStream, sleep, timeout};
 
 use crate::child;
 
 fn spec(name: &str) -> Spec {
     Spec { name: name.to_owned(), placement: Placement::Any }
+}
+
+#[test]
+fn a_port_that_somebody_listens_on_cannot_be_had() {
+    let listen = || async {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.local_addr();
+        let error = can_listen(addr).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+        addr
+    };
+    let addr = runtime::start(spec("listener"), listen).unwrap().join().unwrap();
+    can_listen(addr).unwrap();
+    // The look has left nothing behind.
+    can_listen(addr).unwrap();
+    let nobodys: SocketAddr = "192.0.2.1:9876".parse().unwrap();
+    assert_eq!(can_listen(nobodys).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
 }
 
 #[test]

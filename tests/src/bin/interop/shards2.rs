@@ -42,11 +42,9 @@ fn pinned(lab: &mut Lab) -> Verdict {
     let mut cores = BTreeSet::new();
     for shard in 0..SPEC.shards {
         let name = format!("shard-{shard}");
-        // Threads that an executor starts for blocking calls inherit its name, but not its core.
-        let is_one = |cores: &str| cores.parse::<u32>().is_ok();
-        let named = threads.iter().filter(|thread| thread.name == name && is_one(&thread.cores));
-        let named: Vec<_> = named.collect();
-        expect(named.len() == 1, || format!("one thread {name} on one core; saw {threads:?}"))?;
+        let named: Vec<_> = threads.iter().filter(|thread| thread.name == name).collect();
+        let is_pinned = named.len() == 1 && named[0].cores.parse::<u32>().is_ok();
+        expect(is_pinned, || format!("one thread {name}, on one core; saw {threads:?}"))?;
         cores.insert(named[0].cores.clone());
     }
     expect(cores.len() == usize::from(SPEC.shards), || {
