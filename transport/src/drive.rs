@@ -10,13 +10,11 @@ use runtime::{ReadHalf, TcpStream, WriteHalf};
 
 use crate::connection::Connection;
 use crate::error::CloseReason;
+use crate::foreign::{FIRST_BYTES, Foreign};
 use crate::inner::Inner;
 use crate::limits::{OUTBOX_KEPT, PARTING, READ_CHUNK, READ_ROOM_MIN, READS_IN_A_ROW, WRITE_CHUNK};
 use crate::quiet::Quiet;
 use crate::serve::Serve;
-
-/// The first byte of a TLS handshake record. No frame begins with it: it would be longer than 256 MiB.
-const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves the connection until it ends. The socket is closed when this returns.
 pub(crate) async fn drive(
@@ -101,7 +99,7 @@ async fn read_loop(
     let finish = pin!(inner.finish.raised());
     let reading = pin!(async {
         let mut buffer = BytesMut::new();
-        let mut first = true;
+        let mut begun = false;
         let mut reads = 0;
         loop {
             match fill(inner, receive, &mut buffer).await {
@@ -109,8 +107,11 @@ async fn read_loop(
                 Ok(_) => inner.moved.set(runtime::now()),
                 Err(reason) => return reason,
             }
-            if std::mem::take(&mut first) && buffer[0] == TLS_HANDSHAKE {
-                return CloseReason::Tls;
+            if !begun && buffer.len() >= FIRST_BYTES {
+                begun = true;
+                if let Some(foreign) = Foreign::of(&buffer) {
+                    return CloseReason::Foreign(foreign);
+                }
             }
             if let Err(reason) = hand_over(connection, &mut buffer, service).await {
                 return reason;

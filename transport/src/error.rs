@@ -1,10 +1,13 @@
 //! Why a connection was not made, a request not answered, a connection closed.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use remoting::{DecodeError, EncodeError, FrameError};
 use runtime::IoError;
+
+use crate::foreign::Foreign;
 
 /// A server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,22 @@ pub enum BindError {
     /// Anything else.
     #[error(transparent)]
     Io(IoError),
+}
+
+impl BindError {
+    pub(crate) fn of(addr: SocketAddr, error: IoError) -> BindError {
+        match error.kind() {
+            ErrorKind::AddrInUse => BindError::InUse { addr },
+            ErrorKind::AddrNotAvailable => BindError::NotOurs { addr },
+            ErrorKind::PermissionDenied => BindError::NotPermitted { addr },
+            _ => BindError::Io(error),
+        }
+    }
+
+    /// Whether another IP address is the remedy; otherwise it is another port.
+    pub fn is_about_the_ip(&self) -> bool {
+        matches!(self, BindError::NotOurs { .. })
+    }
 }
 
 /// No connection could be made.
@@ -138,11 +157,9 @@ pub enum CloseReason {
     /// A frame whose header cannot be read; there is no number to answer to.
     #[error("unreadable header: {0}")]
     Header(DecodeError),
-    /// A TLS handshake on a port without TLS.
-    #[error(
-        "the peer speaks TLS, this port does not; switch TLS off in the client (tls.enable=false, or useTLS=false)"
-    )]
-    Tls,
+    /// Another protocol.
+    #[error(transparent)]
+    Foreign(Foreign),
 }
 
 impl CloseReason {
@@ -155,7 +172,7 @@ impl CloseReason {
             | CloseReason::Idle(_) => false,
             CloseReason::Receive(_) | CloseReason::Send(_) => false,
             CloseReason::Stalled { .. } | CloseReason::OutboxFull { .. } => true,
-            CloseReason::Frame(_) | CloseReason::Header(_) | CloseReason::Tls => true,
+            CloseReason::Frame(_) | CloseReason::Header(_) | CloseReason::Foreign(_) => true,
         }
     }
 }

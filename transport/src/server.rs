@@ -1,12 +1,11 @@
 //! The accept loop, and the end of a server.
 
 use std::cell::RefCell;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::{IoError, Task, TcpListener, TcpStream};
+use runtime::{Task, TcpListener, TcpStream};
 
 use crate::connection::Connection;
 use crate::drive::drive;
@@ -45,7 +44,7 @@ impl Server {
         service: Rc<impl Serve>,
     ) -> Result<Server, BindError> {
         limits.assert_sound();
-        let listener = TcpListener::bind(addr).await.map_err(|error| bind_error(addr, error))?;
+        let listener = TcpListener::bind(addr).await.map_err(|error| BindError::of(addr, error))?;
         let shared = Shared {
             limits: Rc::new(limits),
             service,
@@ -118,13 +117,13 @@ impl Drop for Server {
     }
 }
 
-fn bind_error(addr: SocketAddr, error: IoError) -> BindError {
-    match error.kind() {
-        ErrorKind::AddrInUse => BindError::InUse { addr },
-        ErrorKind::AddrNotAvailable => BindError::NotOurs { addr },
-        ErrorKind::PermissionDenied => BindError::NotPermitted { addr },
-        _ => BindError::Io(error),
-    }
+/// Whether a [`Server`] could listen on `addr` now. A look before a start that has much to do before it listens; the port
+/// is free again when this returns. On any thread, not in a simulation.
+///
+/// # Errors
+/// As [`Server::bind`].
+pub fn can_listen(addr: SocketAddr) -> Result<(), BindError> {
+    runtime::net::can_listen(addr).map_err(|error| BindError::of(addr, error))
 }
 
 async fn accept_loop(shared: Rc<Shared>, listener: TcpListener) {

@@ -127,8 +127,9 @@ fn what_is_no_frame_closes_the_connection_and_nobody_else_notices() {
             server(addr, Limits { max_connections: 100, ..Limits::default() }).await;
         let good =
             connect(server.local_addr(), Limits::default(), Rc::new(NoRequests)).await.unwrap();
-        let garbage: [&[u8]; 6] = [
+        let garbage: [&[u8]; 7] = [
             b"GET / HTTP/1.1\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             &[0xff; 64],
             &[0, 0, 0, 0, 0, 0, 0, 0],
             &[0, 0, 0, 6, 0, 0, 0, 2, b'{', b'}'],
