@@ -186,13 +186,26 @@ impl fmt::Display for Kind {
             Kind::Int { min, max: i64::MAX } => write!(f, "a whole number, {min} or more"),
             Kind::Int { min, max } => write!(f, "a whole number from {min} to {max}"),
             Kind::Size { min, max } => {
-                write!(f, "a number of bytes from {min} to {max}, also as 64KiB, 64MiB, 64GiB")
+                write!(f, "a number of bytes from {min} to {max}")?;
+                match size_examples(*min, *max).join(" or ") {
+                    none if none.is_empty() => Ok(()),
+                    examples => write!(f, ", also with a unit, such as {examples}"),
+                }
             }
             Kind::OneOf(words) => write!(f, "{}", words.join(" or ")),
             Kind::Text => write!(f, "any text"),
             Kind::List(separator) => write!(f, "texts separated by `{separator}`"),
         }
     }
+}
+
+/// A size in each unit that has one between `min` and `max`, both included.
+fn size_examples(min: u64, max: u64) -> Vec<String> {
+    let example = |(unit, shift): (&str, u32)| {
+        let fits = |count: &u64| (min..=max).contains(&(count << shift));
+        [64, 16, 4, 1].into_iter().find(fits).map(|count: u64| format!("{count}{unit}"))
+    };
+    [("KiB", 10), ("MiB", 20), ("GiB", 30)].into_iter().filter_map(example).collect()
 }
 
 pub(crate) fn parse_bool(value: &str) -> Option<bool> {
@@ -287,6 +300,28 @@ mod tests {
         assert_eq!(parse_size("2 gib"), Some(2 << 30));
         for bad in ["", "MiB", "-1", "1.5GiB", "64MB", "99999999999GiB", "1 2"] {
             assert_eq!(parse_size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_sizes_are_sizes_that_are_taken() {
+        let says = |min, max| Key::size("x", "", min, max, "size").kind.to_string();
+        assert_eq!(
+            says(16 << 20, 2 << 30),
+            "a number of bytes from 16777216 to 2147483648, also with a unit, such as 64MiB or 1GiB"
+        );
+        assert!(says(1024, 12 << 20).ends_with(", such as 64KiB or 4MiB"));
+        assert!(says(4096, 1 << 40).ends_with(", such as 64KiB or 64MiB or 64GiB"));
+        assert_eq!(says(1, 10), "a number of bytes from 1 to 10");
+        for (min, max) in [(16 << 20, 2 << 30), (1024, 12 << 20), (4096, 1 << 40), (1, 1 << 10)] {
+            let examples = size_examples(min, max);
+            assert!(!examples.is_empty());
+            for example in examples {
+                assert!(
+                    parse_size(&example).is_some_and(|n| (min..=max).contains(&n)),
+                    "{example}"
+                );
+            }
         }
     }
 

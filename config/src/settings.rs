@@ -8,28 +8,42 @@ use crate::properties::{self, Property};
 
 /// Where settings come from, as messages name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source(String);
+pub struct Source {
+    kind: SourceKind,
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    File,
+    Option,
+    Environment,
+}
 
 impl Source {
     /// A file, by the path the operator gave.
     pub fn file(path: &str) -> Source {
-        Source(path.to_owned())
+        Source { kind: SourceKind::File, name: path.to_owned() }
     }
 
     /// A command line option such as `-n`.
     pub fn option(option: &str) -> Source {
-        Source(format!("option {option}"))
+        Source { kind: SourceKind::Option, name: option.to_owned() }
     }
 
     /// An environment variable.
     pub fn environment(variable: &str) -> Source {
-        Source(format!("environment variable {variable}"))
+        Source { kind: SourceKind::Environment, name: variable.to_owned() }
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.kind {
+            SourceKind::File => f.write_str(&self.name),
+            SourceKind::Option => write!(f, "option {}", self.name),
+            SourceKind::Environment => write!(f, "environment variable {}", self.name),
+        }
     }
 }
 
@@ -208,6 +222,17 @@ impl Settings {
         &self.entry(name).1.place
     }
 
+    /// What an operator changes to change the value, for the remedies of errors that show later: the option that set it,
+    /// or the key and the place where it was set.
+    pub fn handle(&self, name: &str) -> String {
+        let (key, value) = self.entry(name);
+        match &value.place {
+            Place::At(source) if source.kind == SourceKind::Option => source.name.clone(),
+            Place::Default => format!("`{}`", key.name),
+            place => format!("`{}` ({place})", key.name),
+        }
+    }
+
     /// Whether somebody set the key.
     pub fn is_set(&self, name: &str) -> bool {
         *self.place(name) != Place::Default
@@ -341,6 +366,20 @@ mod tests {
 
         let errors = settings.load(&file(), b"a = 1\n<!-- x").unwrap_err();
         assert!(errors.to_string().starts_with("conf/a.conf: line 2: the comment"), "{errors}");
+    }
+
+    #[test]
+    fn a_value_is_changed_where_it_was_set() {
+        let (mut settings, _) = loaded("listenPort = 1\n");
+        assert_eq!(settings.handle("listenPort"), "`listenPort` (conf/a.conf:1)");
+        assert_eq!(settings.handle("flushDiskType"), "`flushDiskType`");
+        settings.set(&Source::option("--listen-port"), "listenPort", "2").unwrap();
+        assert_eq!(settings.handle("listenPort"), "--listen-port");
+        settings.set(&Source::environment("NAMESRV_ADDR"), "namesrvAddr", "a:1").unwrap();
+        assert_eq!(
+            settings.handle("namesrvAddr"),
+            "`namesrvAddr` (environment variable NAMESRV_ADDR)"
+        );
     }
 
     #[test]
