@@ -19,8 +19,13 @@ pub fn cargo() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
+/// Name and cargo command of each step, in order.
+pub fn steps() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STEPS.iter().map(|step| (step.name, step.args))
+}
+
 /// The names of all steps, in order, for messages.
-pub fn step_names() -> String {
+fn step_names() -> String {
     STEPS.map(|step| step.name).join(", ")
 }
 
@@ -30,19 +35,23 @@ pub fn parse<'a>(args: &[&'a str]) -> Result<Vec<&'a str>, String> {
     let mut rest = args;
     while let [option, name, after @ ..] = rest {
         if *option != "--only" {
-            return Err(format!("unknown option {option}"));
+            return Err(unknown(option));
         }
         if !STEPS.iter().any(|step| step.name == *name) {
-            return Err(format!("unknown step {name}"));
+            return Err(format!("there is no step {name}; there are {}", step_names()));
         }
         only.push(*name);
         rest = after;
     }
     match rest {
         [] => Ok(only),
-        ["--only", ..] => Err("--only needs the name of a step".to_owned()),
-        [option, ..] => Err(format!("unknown option {option}")),
+        ["--only", ..] => Err(format!("--only needs the name of a step: {}", step_names())),
+        [option, ..] => Err(unknown(option)),
     }
+}
+
+fn unknown(option: &str) -> String {
+    format!("ci has no option {option}; it has --only <step> and --help")
 }
 
 /// Runs the steps named by `only`, or all, and prints a table of what came of each. A failed step

@@ -17,38 +17,27 @@ use std::process::ExitCode;
 mod ci;
 mod fix;
 mod tidy;
+mod usage;
 
-const USAGE: &str = "\
-usage: cargo xtask <command>
-
-  ci [--only <step>]...   run the gate, or only the named steps of it; changes nothing
-  fix                     format, and apply what clippy can apply
-  tidy                    check what lints cannot: edges, names, lengths, links
-";
+use self::usage::Wish;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let root = workspace_root();
-    match args.as_slice() {
-        ["ci", rest @ ..] => match ci::parse(rest) {
-            Ok(only) => ci::run(&root, &only),
-            Err(message) => usage_error(&message),
-        },
-        ["fix"] => fix::run(&root),
-        ["tidy"] => tidy::run(&root),
-        ["help" | "--help" | "-h"] => {
-            print!("{USAGE}");
+    match usage::parse(&args) {
+        Ok(Wish::Ci { only }) => ci::run(&root, &only),
+        Ok(Wish::Fix) => fix::run(&root),
+        Ok(Wish::Tidy) => tidy::run(&root),
+        Ok(Wish::Help(text)) => {
+            print!("{text}");
             ExitCode::SUCCESS
         }
-        [] => usage_error("a command is missing"),
-        other => usage_error(&format!("unknown: {}", other.join(" "))),
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::from(2)
+        }
     }
-}
-
-fn usage_error(message: &str) -> ExitCode {
-    eprintln!("xtask: {message}\n\n{USAGE}\nsteps of ci: {}", ci::step_names());
-    ExitCode::from(2)
 }
 
 /// The folder of the workspace. Cargo names xtask's own folder when it runs it; a binary started by
