@@ -44,6 +44,10 @@ pub(crate) const WRITE_CHUNK: usize = 256 * 1024;
 pub(crate) const READ_CHUNK: usize = 64 * 1024;
 /// Free bytes of the read buffer below which it gets a new chunk.
 pub(crate) const READ_ROOM_MIN: usize = 4 * 1024;
+/// How long a server waits for a port that is in use before it says so.
+pub(crate) const PORT_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it tries meanwhile.
+pub(crate) const PORT_LOOK: Duration = Duration::from_millis(20);
 /// Reads in a row after which a connection lets others run.
 pub(crate) const READS_IN_A_ROW: u32 = 8;
 /// A send buffer that grew beyond this is given back when it is empty.

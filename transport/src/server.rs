@@ -1,16 +1,17 @@
 //! The accept loop, and the end of a server.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::{Task, TcpListener, TcpStream};
+use runtime::{IoError, Task, TcpListener, TcpStream};
 
 use crate::connection::Connection;
 use crate::drive::drive;
 use crate::error::BindError;
-use crate::limits::{Limits, SWEEP};
+use crate::limits::{Limits, PORT_LOOK, PORT_PATIENCE, SWEEP};
 use crate::quiet::Quiet;
 use crate::registry::Registry;
 use crate::serve::Serve;
@@ -34,7 +35,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Listens on `addr` (port 0: a free one) without accepting yet.
+    /// Listens on `addr` (port 0: a free one) without accepting yet. Waits up to a second for a port that is in use.
     ///
     /// # Errors
     /// [`BindError`], which names the address and what to do.
@@ -44,7 +45,7 @@ impl Server {
         service: Rc<impl Serve>,
     ) -> Result<Server, BindError> {
         limits.assert_sound();
-        let listener = TcpListener::bind(addr).await.map_err(|error| BindError::of(addr, error))?;
+        let listener = patiently(addr, async || TcpListener::bind(addr).await).await?;
         let shared = Shared {
             limits: Rc::new(limits),
             service,
@@ -118,12 +119,29 @@ impl Drop for Server {
 }
 
 /// Whether a [`Server`] could listen on `addr` now. A look before a start that has much to do before it listens; the port
-/// is free again when this returns. On any thread, not in a simulation.
+/// is free again when this returns. Not in a simulation.
 ///
 /// # Errors
 /// As [`Server::bind`].
-pub fn can_listen(addr: SocketAddr) -> Result<(), BindError> {
-    runtime::net::can_listen(addr).map_err(|error| BindError::of(addr, error))
+pub async fn can_listen(addr: SocketAddr) -> Result<(), BindError> {
+    patiently(addr, async || runtime::net::can_listen(addr)).await
+}
+
+/// Tries again for [`PORT_PATIENCE`] while the port is in use: when a process was killed, the kernel takes its io_uring down,
+/// and frees the ports that listened through it, a moment after the process has gone.
+async fn patiently<T>(
+    addr: SocketAddr,
+    attempt: impl AsyncFn() -> Result<T, IoError>,
+) -> Result<T, BindError> {
+    let until = runtime::now() + PORT_PATIENCE;
+    loop {
+        match attempt().await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && runtime::now() < until => {
+                runtime::sleep(PORT_LOOK).await;
+            }
+            result => return result.map_err(|error| BindError::of(addr, error)),
+        }
+    }
 }
 
 async fn accept_loop(shared: Rc<Shared>, listener: TcpListener) {

@@ -324,3 +324,24 @@ fn nobody_listening_is_a_clear_error() {
         assert!(error.to_string().contains(&at.to_string()), "{error}");
     });
 }
+
+#[test]
+fn a_port_that_is_freed_in_a_moment_is_waited_for() {
+    everywhere(|addr| async move {
+        let (first, _) = server(addr, Limits::default()).await;
+        let addr = first.local_addr();
+        let freed = runtime::spawn(async move {
+            runtime::sleep(Duration::from_millis(100)).await;
+            drop(first);
+        });
+        let (second, _) = server(addr, Limits::default()).await;
+        freed.await;
+        assert_eq!(second.local_addr(), addr);
+        // It is not waited for beyond a second.
+        let third = runtime::timeout(
+            5 * SECOND,
+            Server::bind(addr, Limits::default(), Rc::new(NoRequests)),
+        );
+        assert!(matches!(third.await, Ok(Err(BindError::InUse { .. }))));
+    });
+}
