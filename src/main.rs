@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod ports;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +17,8 @@ use clap::Parser;
 use runtime::channel::{Promise, promise};
 use runtime::executor::{JoinError, StartError};
 use runtime::{Executor, IoError, Placement, Spec};
+
+use ports::SamePort;
 
 /// Size of a segment of the log: small, because a quick start shall not take much of the disk.
 const SEGMENT: &str = "64MiB";
@@ -53,8 +57,13 @@ enum Failure {
     Config(#[from] LoadError),
     #[error(transparent)]
     Probe(#[from] runtime::probe::ProbeError),
-    #[error("NameServer: {0} (--namesrv-port)")]
-    NameServer(#[from] namesrv::BindError),
+    #[error(transparent)]
+    SamePort(#[from] SamePort),
+    #[error("NameServer: {source}; {} sets it", if .source.is_about_the_ip() { "--host" } else { "--namesrv-port" })]
+    NameServer {
+        #[from]
+        source: namesrv::BindError,
+    },
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error(transparent)]
@@ -71,16 +80,14 @@ fn main() -> ExitCode {
     boot::log_to_stdout();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("turbopump: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => runtime::process::end_with_error("turbopump", &failure),
     }
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
     let loaded = boot::load(&[], None, &settings(args))?;
     let config = loaded.config()?;
+    ports::check(args.namesrv_port, &config)?;
     runtime::probe::probe(None)?;
     let signals = runtime::process::stop_signals_second_ends("turbopump")?;
     let namesrv = NameServer::start(SocketAddr::from((args.host, args.namesrv_port)))?;
@@ -89,7 +96,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         boot::check_reachable(broker.started());
         greet(args, &broker);
         let signal = broker.wait_for_signal();
-        tracing::info!(?signal, "stopping");
+        tracing::info!(signal = signal.map(tracing::field::display), "stopping");
         broker.stop().map_err(Failure::from)
     });
     let stopped = namesrv.stop();

@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -35,8 +36,12 @@ impl Place {
     }
 
     fn command(&self) -> Command {
+        self.command_on(&self.dir.join("data"))
+    }
+
+    fn command_on(&self, data: &Path) -> Command {
         let mut command = Command::new(TURBOPUMP);
-        command.args(["--data", &self.dir.join("data").display().to_string()]);
+        command.args(["--data", &data.display().to_string()]);
         command.args(["--listen-port", &self.broker.to_string()]);
         command.args(["--namesrv-port", &self.namesrv.to_string()]);
         // What the environment says about other clusters does not count.
@@ -55,9 +60,24 @@ impl Place {
 
     /// Starts it where it cannot run, and returns what it says.
     fn refused(&self) -> String {
-        let Output { status, stderr, .. } = self.command().output().expect("turbopump runs");
+        self.refused_with(&[])
+    }
+
+    fn refused_with(&self, options: &[&str]) -> String {
+        self.refused_on(&self.dir.join("data"), options)
+    }
+
+    fn refused_on(&self, data: &Path, options: &[&str]) -> String {
+        let output = self.command_on(data).args(options).output().expect("turbopump runs");
+        let Output { status, stdout, stderr } = output;
         assert!(!status.success());
-        String::from_utf8(stderr).expect("text")
+        let (log, error) = (String::from_utf8(stdout), String::from_utf8(stderr));
+        let (log, error) = (log.expect("text"), error.expect("text"));
+        let message = error.strip_prefix("turbopump: ").expect("the program's name");
+        let line = message.lines().next().expect("a line");
+        let logged = |event: &str| event.contains(" ERROR ") && event.ends_with(line);
+        assert!(log.lines().any(logged), "no ERROR line `{line}` in:\n{log}");
+        error
     }
 }
 
@@ -156,13 +176,15 @@ fn a_second_one_on_the_same_ports_or_data_says_so() {
     other.namesrv = place.namesrv;
     let error = other.refused();
     let expected = format!("port {} of 127.0.0.1 is in use by another process", place.namesrv);
-    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains(&expected) && error.contains("--namesrv-port sets it"), "{error}");
+    assert!(!other.dir.join("data").exists(), "nothing was made");
 
     let mut other = Place::new("second-other");
     other.broker = place.broker;
     let error = other.refused();
     let expected = format!("port {} of 127.0.0.1 is in use by another process", place.broker);
-    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains(&expected) && error.contains("--listen-port sets it"), "{error}");
+    assert!(!other.dir.join("data").exists(), "nothing was made");
 
     let mut other = Place::new("second-other");
     let dir = std::mem::replace(&mut other.dir, place.dir.clone());
@@ -177,7 +199,99 @@ fn more_shards_than_cores_are_refused() {
     let mut place = Place::new("shards");
     // It comes to no listening: low enough for the ports of all shards.
     place.broker = 10_000;
-    let output = place.command().args(["--shards", "200"]).output().expect("turbopump runs");
-    let error = String::from_utf8(output.stderr).expect("text");
-    assert!(!output.status.success() && error.contains("200 shards need a core each"), "{error}");
+    let error = place.refused_with(&["--shards", "200"]);
+    assert!(error.contains("200 shards need a core each"), "{error}");
+    assert!(error.contains("--shards sets it"), "{error}");
+    assert!(!place.dir.join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn ports_and_addresses_that_cannot_be_are_told_by_their_options() {
+    let mut place = Place::new("ports");
+    let error = place.refused_with(&["--host", "192.0.2.1"]);
+    assert!(error.contains("192.0.2.1 is no address of this host"), "{error}");
+    assert!(error.contains("--host sets it") && !error.contains("--namesrv-port"), "{error}");
+
+    place.namesrv = place.broker;
+    let error = place.refused();
+    let port = place.broker;
+    let expected = format!("--listen-port {port} and --namesrv-port {port} are the same");
+    assert!(error.contains(&expected) && !error.contains("process"), "{error}");
+
+    // It comes to no listening.
+    (place.broker, place.namesrv) = (10_911, 11_011);
+    let error = place.refused_with(&["--shards", "2"]);
+    assert!(error.contains("--namesrv-port 11011 is also the port of shard 1"), "{error}");
+    assert!(error.contains("--listen-port 10911 and 1 × 100"), "{error}");
+    assert!(!place.dir.join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn data_that_are_a_file_or_of_other_shards_are_told_by_their_option() {
+    let place = Place::new("data");
+    let data = place.dir.join("data");
+    fs::write(&data, "a file").expect("our directory");
+    let error = place.refused();
+    assert!(error.contains(&format!("{} is a file, not a directory", data.display())), "{error}");
+    assert!(error.contains("--data sets it"), "{error}");
+    let below = data.join("below");
+    let error = place.refused_on(&below, &[]);
+    let expected = format!("{} cannot be the data directory: ", below.display());
+    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains(&format!("{} is a file", data.display())), "{error}");
+    fs::remove_file(&data).expect("our file");
+
+    if runtime::allowed_cores().len() < 2 {
+        println!("the rest is skipped: this machine has one core only");
+        return;
+    }
+    assert!(place.start().terminate());
+    let mut other = Place::new("data-shards");
+    // A port of which the one for shard 1 is free as well.
+    while TcpListener::bind(("127.0.0.1", other.broker + 100)).is_err() {
+        other = Place::new("data-shards");
+    }
+    let error = other.refused_on(&data, &["--shards", "2"]);
+    assert!(error.contains("a broker with 1 shard, and --shards asks for 2"), "{error}");
+    assert!(error.contains("set --shards to 1, or --data to another directory"), "{error}");
+}
+
+#[test]
+fn data_in_memory_are_warned_of() {
+    let mounts = fs::read_to_string("/proc/mounts").expect("the kernel tells");
+    if !mounts.lines().any(|line| line.starts_with("tmpfs /dev/shm tmpfs ")) {
+        println!("skipped: this machine has no tmpfs at /dev/shm");
+        return;
+    }
+    let mut place = Place::new("memory");
+    drop(fs::remove_dir_all(&place.dir));
+    place.dir = PathBuf::from(format!("/dev/shm/standalone-memory-{}", std::process::id()));
+    fs::create_dir_all(&place.dir).expect("a writable directory");
+    let output = place.dir.join("log");
+    let out = fs::File::create(&output).expect("our directory");
+    let mut command = place.command();
+    let child = command.stdout(out.try_clone().expect("a file")).stderr(out).spawn();
+    let mut running = Running { child: child.expect("turbopump starts"), log: output };
+    running.wait_for("is on a tmpfs, which is memory");
+    let line = running.log();
+    let line = line.lines().find(|line| line.contains("tmpfs")).expect("it was there");
+    assert!(line.contains(" WARN ") && line.contains("--data sets it"), "{line}");
+    drop(running.child.kill());
+    drop(running.child.wait());
+}
+
+#[test]
+fn a_peer_that_speaks_another_protocol_is_told() {
+    let place = Place::new("foreign");
+    let running = place.start();
+    for (bytes, words) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "the peer speaks HTTP, "),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "the peer speaks HTTP/2, "),
+        (&[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3], "the peer speaks TLS, "),
+    ] {
+        let mut peer = TcpStream::connect(("127.0.0.1", place.broker)).expect("it listens");
+        peer.write_all(bytes).expect("it reads");
+        running.wait_for(words);
+    }
+    assert!(running.terminate());
 }

@@ -148,6 +148,7 @@ fn options_print_and_refuse() {
     assert!(!ok && error.contains("the gRPC proxy is not in this build"), "{error}");
     let (ok, _, _) = output(&["-c", &conf, "--enable-proxy=false", "-pc", "proxy.json", "-p"]);
     assert!(ok);
+    assert_eq!(output(&["-c", &conf, "-m"]).1, important, "nothing is logged between the keys");
     let (ok, help, _) = output(&["--help"]);
     assert!(ok && help.contains("flushDiskType = ASYNC_FLUSH"), "{help}");
 }
@@ -159,11 +160,38 @@ fn a_configuration_that_asks_for_more_does_not_start() {
     let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
     assert!(!ok);
     assert!(error.contains("broker.conf:7: `enableDLegerCommitLog = true` is refused"), "{error}");
-    assert!(!place.dir.join("store").exists(), "nothing was made");
-
     let conf = place.conf("shards = 64\nshardPortStride = 1\n");
-    let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
+    let (ok, log, error) = output(&["-c", &conf.display().to_string()]);
     assert!(!ok && error.contains("64 shards need a core each"), "{error}");
+    assert!(error.contains("`shards` (") && error.contains("broker.conf:7) sets it"), "{error}");
+    assert_logged(&log, &error, "mqbroker");
+
+    let (ok, log, error) = output(&["-c", "/nowhere/broker.conf"]);
+    assert!(!ok && error.contains("/nowhere/broker.conf"), "{error}");
+    assert_logged(&log, &error, "mqbroker");
+    assert!(!place.dir.join("store").exists(), "nothing was made");
+}
+
+/// What is said on the standard error is in the log as well, each line an event of its own.
+#[track_caller]
+fn assert_logged(log: &str, error: &str, program: &str) {
+    let message = error.strip_prefix(&format!("{program}: ")).expect("the program's name");
+    for line in message.lines() {
+        let logged = |event: &str| event.contains(" ERROR ") && event.ends_with(line);
+        assert!(log.lines().any(logged), "no ERROR line `{line}` in:\n{log}");
+    }
+}
+
+#[test]
+fn a_store_that_can_be_none_is_refused() {
+    let place = Place::new("no-directory");
+    let conf = place.conf("").display().to_string();
+    let store = place.dir.join("store");
+    fs::write(&store, "a file").expect("our directory");
+    let (ok, _, error) = output(&["-c", &conf]);
+    let expected = format!("{} is a file, not a directory", store.display());
+    assert!(!ok && error.contains(&expected), "{error}");
+    assert!(error.contains("`storePathRootDir` (") && error.contains("broker.conf:4)"), "{error}");
 }
 
 #[test]
@@ -179,7 +207,10 @@ fn it_stops_in_good_order_and_says_how_it_starts() {
     );
     assert!(log.contains(&success), "{log}");
     assert!(!log.contains("this host cannot do it"), "it reaches itself: {log}");
-    assert!(running.terminate());
+    let mut running = running;
+    runtime::process::terminate(running.child.id()).expect("our child");
+    assert!(running.ended());
+    assert!(running.log().contains("stopping signal=SIGTERM"), "{}", running.log());
 
     let running = place.start(&conf);
     assert_eq!(running.log().matches("clean start").count(), 1, "{}", running.log());
@@ -211,6 +242,18 @@ fn a_store_and_a_port_belong_to_one_process() {
     let (ok, _, error) = output(&["-c", &same_port]);
     let expected = format!("port {} of 127.0.0.1 is in use by another process", place.port);
     assert!(!ok && error.contains(&expected), "{error}");
+    assert!(
+        error.contains("`listenPort` (") && error.contains("broker.conf:2) sets it"),
+        "{error}"
+    );
+    assert!(!other.dir.join("store").exists(), "nothing was made");
+
+    let foreign = fs::read_to_string(&same_port).expect("our file");
+    let foreign = foreign.replace("bindAddress = 127.0.0.1", "bindAddress = 192.0.2.1");
+    fs::write(&same_port, foreign).expect("our directory");
+    let (ok, _, error) = output(&["-c", &same_port]);
+    assert!(!ok && error.contains("192.0.2.1 is no address of this host"), "{error}");
+    assert!(error.contains("`bindAddress` (") && error.contains("broker.conf:3)"), "{error}");
     assert!(running.terminate(), "the first one goes on meanwhile");
 }
 
@@ -264,10 +307,44 @@ fn each_shard_has_a_core_a_port_and_a_store() {
         assert!(place.dir.join("store").join(shard).join("log").is_dir());
     }
     assert!(running.terminate());
+    assert_fixed_at_two(&place);
+}
 
+/// The store at `place` was made with two shards.
+fn assert_fixed_at_two(place: &Place) {
     let one = place.conf("shards = 1\n").display().to_string();
     let (ok, _, error) = output(&["-c", &one]);
-    assert!(!ok && error.contains("the stores of a broker with several shards"), "{error}");
+    assert!(!ok && error.contains("holds the store of a broker with 2 shards"), "{error}");
+    assert!(error.contains("broker.conf:7) asks for 1;"), "{error}");
+    assert!(error.contains("broker.conf:7) to 2, or `storePathRootDir` ("), "{error}");
+    let default = place.conf("").display().to_string();
+    let (ok, _, error) = output(&["-c", &default]);
+    assert!(!ok && error.contains("`shards` asks for 1;"), "{error}");
+
+    // An identity that cannot be read: the directories still tell the number.
+    for shard in ["shard-0", "shard-1"] {
+        let identity = place.dir.join("store").join(shard).join("store");
+        fs::write(identity, [0; 4096]).expect("our directory");
+    }
+    let (ok, _, error) = output(&["-c", &default]);
+    assert!(!ok && error.contains("holds the store of a broker with 2 shards"), "{error}");
+    let two = place.conf("shards = 2\n").display().to_string();
+    let (ok, _, error) = output(&["-c", &two]);
+    assert!(!ok && error.contains("this is no identity file of a store"), "{error}");
+}
+
+#[test]
+fn an_option_without_effect_is_told() {
+    let place = Place::new("proxy");
+    let log = place.dir.join("broker.log");
+    let out = fs::File::create(&log).expect("our directory");
+    let conf = place.conf("").display().to_string();
+    let child = mqbroker(&["-c", &conf, "-pc", "proxy.json"]).stdout(out).spawn();
+    let running = Running { child: child.expect("mqbroker starts"), log };
+    running.wait_for("the broker serves");
+    let expected = "option -pc (--proxyConfig proxy.json) has no effect: the gRPC proxy is not in";
+    assert!(running.log().contains(expected), "{}", running.log());
+    assert!(running.terminate());
 }
 
 #[test]

@@ -26,8 +26,10 @@ struct Args {
 /// Why the process ends with an error. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    #[error("the configuration file: {0}")]
+    Unreadable(IoError),
     #[error("{0}")]
-    Unreadable(#[from] IoError),
+    Signals(IoError),
     #[error("the configuration is wrong:\n{0}")]
     Config(#[from] ::config::ConfigErrors),
     #[error("{0}")]
@@ -36,8 +38,8 @@ enum Failure {
     Start(#[from] runtime::executor::StartError),
     #[error("{0}")]
     Died(#[from] runtime::executor::JoinError),
-    #[error("{0} (listenPort and bindAddress in the configuration file)")]
-    Bind(#[from] BindError),
+    #[error("{source}; {handle} sets it")]
+    Bind { source: BindError, handle: String },
 }
 
 fn main() -> ExitCode {
@@ -47,17 +49,18 @@ fn main() -> ExitCode {
     runtime::process::abort_on_panic();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("mqnamesrv: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => runtime::process::end_with_error("mqnamesrv", &failure),
     }
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    if !args.print {
+        log_to_stdout();
+    }
     let file = match &args.config {
         Some(path) => {
-            let text = runtime::process::read_config_file(path, limits::MAX_CONFIG_FILE)?;
+            let text = runtime::process::read_config_file(path, limits::MAX_CONFIG_FILE)
+                .map_err(Failure::Unreadable)?;
             Some((path.display().to_string(), text))
         }
         None => None,
@@ -71,21 +74,33 @@ fn run(args: &Args) -> Result<(), Failure> {
         print!("{}", settings.listing());
         return Ok(());
     }
-    log_to_stdout();
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     runtime::probe::probe(None)?;
     let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
-    runtime::start(spec, move || serve(config))?.join()?
+    let served = runtime::start(spec, move || serve(config))?.join()?;
+    served.map_err(|failure| match failure {
+        ServeError::Signals(error) => Failure::Signals(error),
+        ServeError::Bind(source) => {
+            let key = if source.is_about_the_ip() { "bindAddress" } else { "listenPort" };
+            Failure::Bind { source, handle: settings.handle(key) }
+        }
+    })
+}
+
+enum ServeError {
+    Signals(IoError),
+    Bind(BindError),
 }
 
 /// Serves until SIGTERM or SIGINT.
-async fn serve(config: Config) -> Result<(), Failure> {
-    let mut signals = runtime::process::stop_signals_second_ends("mqnamesrv")?;
-    let server = namesrv::start(config).await?;
+async fn serve(config: Config) -> Result<(), ServeError> {
+    let signals = runtime::process::stop_signals_second_ends("mqnamesrv");
+    let mut signals = signals.map_err(ServeError::Signals)?;
+    let server = namesrv::start(config).await.map_err(ServeError::Bind)?;
     let signal = signals.next().await;
-    tracing::info!(?signal, "stopping");
+    tracing::info!(signal = signal.map(tracing::field::display), "stopping");
     server.stop().await;
     Ok(())
 }

@@ -167,6 +167,14 @@ impl Identity {
     }
 }
 
+/// Number of shards of the broker that made the store in `dir`; `None` when there is no store.
+///
+/// # Errors
+/// The identity cannot be read.
+pub async fn shards_of(dir: &Path) -> Result<Option<u32>, OpenError> {
+    Ok(Identity::load(dir).await?.map(|identity| identity.shards))
+}
+
 /// Whether a file of this name in a directory without an identity is a leftover of a creation that
 /// did not finish.
 pub(crate) fn is_leftover(name: &str) -> bool {

@@ -38,7 +38,7 @@ mod writer;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError};
-pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId};
+pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};
 pub use index::{Boundary, QueueRange, Unit};
 pub use options::{Flush, LARGEST_REQUEST, MAX_BATCH, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};

@@ -65,10 +65,7 @@ fn main() -> ExitCode {
     runtime::process::abort_on_panic();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("mqbroker: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => runtime::process::end_with_error("mqbroker", &failure),
     }
 }
 
@@ -81,18 +78,24 @@ fn run(args: &Args) -> Result<(), Failure> {
     if args.enable_proxy {
         return Err(Failure::Proxy);
     }
+    let prints = args.print_all || args.print_important;
+    if !prints {
+        boot::log_to_stdout();
+    }
     let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
     let options: Vec<_> =
         args.namesrv.iter().map(|addr| ("-n", "namesrvAddr", addr.clone())).collect();
     let loaded = boot::load(&[], file.as_ref(), &options)?;
-    if args.print_all || args.print_important {
+    if prints {
         print(&loaded, args.print_all);
         return Ok(());
     }
-    boot::log_to_stdout();
     loaded.log_warnings();
     if let Some(path) = &args.proxy_config {
-        tracing::warn!("{} has no effect: the gRPC proxy is not in this build", path.display());
+        tracing::warn!(
+            "option -pc (--proxyConfig {}) has no effect: the gRPC proxy is not in this build",
+            path.display()
+        );
     }
     let config = loaded.config()?;
     let signals = runtime::process::stop_signals_second_ends("mqbroker")?;
@@ -108,7 +111,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     boot::check_reachable(broker.started());
     let signal = broker.wait_for_signal();
-    tracing::info!(?signal, "stopping");
+    tracing::info!(signal = signal.map(tracing::field::display), "stopping");
     broker.stop()?;
     tracing::info!("stopped in good order");
     Ok(())

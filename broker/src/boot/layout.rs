@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime::IoError;
+use runtime::{IoError, fs};
 use thiserror::Error;
 
 use crate::config::Config;
+use crate::shard::identity::shard_dir;
 
 /// The file that makes a directory a store.
 const IDENTITY: &str = storage::IDENTITY_FILE;
@@ -13,25 +14,23 @@ const IDENTITY: &str = storage::IDENTITY_FILE;
 /// The directories belong to a broker with another number of shards. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum LayoutError {
-    /// A store of one shard lies where several shall be.
+    /// The number is fixed when the store is made.
     #[error(
-        "{dir} holds the store of a broker with shards = 1, the configuration says shards = {shards}; the number is \
-         fixed at the first start. Set shards = 1, or use another storePathRootDir"
+        "{} holds the store of a broker with {made} {}, and {shards_handle} asks for {shards}; the number is fixed when \
+         a store is made: set {shards_handle} to {made}, or {dir_handle} to another directory",
+        .dir.display(), if *.made == 1 { "shard" } else { "shards" }
     )]
-    WasOne {
+    Shards {
         /// The directory.
         dir: PathBuf,
-        /// As configured.
+        /// The number that the store was made with.
+        made: u32,
+        /// The number as configured.
         shards: u32,
-    },
-    /// Stores of several shards lie where one shall be.
-    #[error(
-        "{dir} holds the stores of a broker with several shards (`shard-0` …), the configuration says shards = 1; the \
-         number is fixed at the first start. Set shards as before, or use another storePathRootDir"
-    )]
-    WasMany {
-        /// The directory.
-        dir: PathBuf,
+        /// What sets the number.
+        shards_handle: String,
+        /// What sets the directory.
+        dir_handle: String,
     },
     /// The directory cannot be looked at.
     #[error(transparent)]
@@ -39,18 +38,35 @@ pub enum LayoutError {
 }
 
 /// Refuses a store directory that was used with another number of shards: one shard lies in the directory itself,
-/// several below it, so that the stores themselves would not meet.
+/// several below it, so that the stores themselves would not always meet.
 pub(super) async fn check(config: &Config) -> Result<(), LayoutError> {
     let dir = &config.store_dir;
-    let is_store = |dir: &Path| {
-        let file = dir.join(IDENTITY);
-        async move { runtime::fs::exists(&file).await }
-    };
-    if config.shards > 1 && is_store(dir).await? {
-        return Err(LayoutError::WasOne { dir: dir.clone(), shards: config.shards });
+    match made_with(dir).await? {
+        Some(made) if made != config.shards => Err(LayoutError::Shards {
+            dir: dir.clone(),
+            made,
+            shards: config.shards,
+            shards_handle: config.handles.shards.clone(),
+            dir_handle: config.handles.store_dir.clone(),
+        }),
+        _ => Ok(()),
     }
-    if config.shards == 1 && is_store(&dir.join("shard-0")).await? {
-        return Err(LayoutError::WasMany { dir: dir.clone() });
+}
+
+/// The number of shards of the broker that has used `dir`; `None` if there is no store.
+async fn made_with(dir: &Path) -> Result<Option<u32>, IoError> {
+    if fs::exists(dir.join(IDENTITY)).await? {
+        return Ok(Some(1));
     }
-    Ok(())
+    let mut found = 0;
+    // Any number above 1 gives the directories of several shards.
+    let nth = |number: u32| shard_dir(dir, number, u32::MAX);
+    while fs::exists(nth(found).join(IDENTITY)).await? {
+        // An identity that cannot be read is told when the store is opened; the others may still say the number.
+        if let Ok(Some(shards)) = storage::shards_of(&nth(found)).await {
+            return Ok(Some(shards));
+        }
+        found += 1;
+    }
+    Ok((found > 0).then_some(found))
 }

@@ -7,21 +7,24 @@ mod address;
 mod layout;
 mod load;
 mod log;
+mod ports;
 mod ready;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use runtime::channel::{Closed, Promise, PromiseReceiver, promise};
 use runtime::process::{StopSignal, StopSignals};
 use runtime::{Executor, Placement, Spec};
 use thiserror::Error;
+use tracing::field::display;
 
 pub use address::{AddressError, check_reachable};
 pub use layout::LayoutError;
 pub use load::{ConfigFile, FileError, Loaded, load};
 pub use log::log_to_stdout;
+pub use ports::PortError;
 
 use crate::config::Config;
 use crate::shard::siblings::{Mailbox, mailboxes};
@@ -33,6 +36,17 @@ pub enum BootError {
     /// This machine, or its limits.
     #[error(transparent)]
     Probe(#[from] runtime::probe::ProbeError),
+    /// The value of a setting does not fit this machine.
+    #[error("{source}; {handle} sets it")]
+    Setting {
+        /// Why.
+        source: runtime::probe::ProbeError,
+        /// What sets it.
+        handle: String,
+    },
+    /// The ports.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// The executors.
     #[error(transparent)]
     Executor(#[from] runtime::executor::StartError),
@@ -83,12 +97,9 @@ struct Starting {
 /// # Errors
 /// [`BootError`] of the first shard that does not start; those that did are stopped again.
 pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, BootError> {
-    for dir in directories(&config) {
-        runtime::probe::probe(Some(&dir))?;
-    }
-    let count = usize::try_from(config.shards).expect("a small number");
-    let cores = runtime::probe::cores_for(count)?;
     let config = Arc::new(config);
+    let cores = examine(&config)?;
+    let count = cores.len();
     let advertised = prepare(&config)?;
     tell(&config, advertised, &cores);
     let (mut starting, mut promised) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -108,7 +119,8 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     let (ready, signals) = match ready::wait(promised, signals)? {
         (ready::Outcome::All(ready), signals) => (ready, signals),
         (ready::Outcome::Told(signal), _) => {
-            tracing::info!(?signal, "stopping before all shards serve");
+            let signal = signal.map(display);
+            tracing::info!(signal, "stopping before all shards serve");
             return give_up(starting, failure).map(|()| None);
         }
     };
@@ -131,9 +143,40 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     }
 }
 
-fn directories(config: &Config) -> Vec<PathBuf> {
-    let mut dirs = vec![config.store_dir.clone()];
-    dirs.extend(config.log_dir.clone());
+/// Whether this machine can run such a broker; the cores for its shards. The directories come last: whoever is refused
+/// for another reason finds nothing made.
+fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
+    runtime::probe::probe(None)?;
+    let count = usize::try_from(config.shards).expect("a small number");
+    let of = |handle: &String| {
+        let handle = handle.clone();
+        |source| BootError::Setting { source, handle }
+    };
+    let cores = runtime::probe::cores_for(count).map_err(of(&config.handles.shards))?;
+    look_at_ports(config)?;
+    for (dir, handle) in directories(config) {
+        let found = runtime::probe::probe(Some(dir)).map_err(of(handle))?;
+        if let Some(kind) = found.memory_disk {
+            tracing::warn!(
+                "{} is on a {kind}, which is memory: what is stored there does not survive a restart of the machine; \
+                 {handle} sets it",
+                dir.display()
+            );
+        }
+    }
+    Ok(cores)
+}
+
+fn look_at_ports(config: &Arc<Config>) -> Result<(), BootError> {
+    let config = Arc::clone(config);
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    Ok(runtime::start(spec, move || async move { ports::check(&config).await })?.join()??)
+}
+
+/// The directories, and what sets each.
+fn directories(config: &Config) -> Vec<(&Path, &String)> {
+    let mut dirs = vec![(config.store_dir.as_path(), &config.handles.store_dir)];
+    dirs.extend(config.log_dir.iter().map(|dir| (dir.as_path(), &config.handles.log_dir)));
     dirs
 }
 

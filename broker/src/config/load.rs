@@ -9,7 +9,7 @@ use storage::{Flush, Options};
 use thiserror::Error;
 
 use super::demands::{self, Demands};
-use super::{Config, IoTuning, ProfileError, PullLimits, Retention};
+use super::{Config, Handles, IoTuning, ProfileError, PullLimits, Retention};
 use crate::shard::identity::{shard_name, shard_port};
 
 /// Bytes of a record beside its body: header, names, and at most 32,767 bytes of properties.
@@ -150,7 +150,18 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
             bytes: bytes(settings, "maxTransferBytesOnMessageInDisk"),
             messages: settings.int("maxTransferCountOnMessageInDisk"),
         },
+        handles: handles(settings),
     })
+}
+
+fn handles(settings: &Settings) -> Handles {
+    Handles {
+        shards: settings.handle("shards"),
+        listen_port: settings.handle("listenPort"),
+        bind_address: settings.handle("bindAddress"),
+        store_dir: settings.handle("storePathRootDir"),
+        log_dir: settings.handle("storePathCommitLog"),
+    }
 }
 
 pub(super) fn bytes(settings: &Settings, key: &str) -> usize {

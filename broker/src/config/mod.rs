@@ -109,6 +109,24 @@ pub struct Config {
     pub pull_memory: PullLimits,
     /// Limits of a pull that reads the disk.
     pub pull_disk: PullLimits,
+    /// What an operator changes to change some of these.
+    pub handles: Handles,
+}
+
+/// How an operator knows a setting: the option that set it, or the key and the place where it was set. For the remedies of
+/// errors that show only when the broker starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handles {
+    /// Of the number of shards.
+    pub shards: String,
+    /// Of the port of shard 0.
+    pub listen_port: String,
+    /// Of the local address to listen on.
+    pub bind_address: String,
+    /// Of the store's directory.
+    pub store_dir: String,
+    /// Of the log's directory.
+    pub log_dir: String,
 }
 
 /// How much one pull may return; one message is always returned.

@@ -46,10 +46,14 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
 
 ";
 
+const RESTART: &str = "\
+In the column *restart*, `yes` means that the broker reads the key when it starts, so that a change takes effect at the next
+start; `no` stands at keys without effect, of which a change does nothing.";
+
 fn page() -> String {
     let mut page = String::from(HEAD);
     let main = IMPORTANT.markdown();
-    writeln!(page, "## Keys\n\n{main}").expect("writing to a string cannot fail");
+    writeln!(page, "## Keys\n\n{RESTART}\n\n{main}").expect("writing to a string cannot fail");
     page.push_str("## The rest of Apache's keys\n\n");
     page.push_str("Known, and without effect here:\n\n");
     let rest = &KEYS.keys()[IMPORTANT.keys().len()..];
@@ -71,6 +75,13 @@ fn the_configuration_page_is_in_step_with_the_table() {
         return;
     }
     assert!(page == PAGE, "run `BLESS=1 cargo test -p broker the_configuration_page`");
+}
+
+#[test]
+fn every_key_that_does_something_needs_a_restart() {
+    for key in KEYS.keys().iter().filter(|key| key.effect == Effect::Full) {
+        assert!(key.needs_restart, "the page says so of {}", key.name);
+    }
 }
 
 #[test]
