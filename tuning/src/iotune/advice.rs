@@ -1,6 +1,6 @@
 //! What follows from the measurements for a broker, and why.
 
-use super::grid::{FITTED, Grid};
+use super::grid::{FITTED, Grid, HELD_OUT};
 use super::model::{Model, fit};
 use super::run::Measurements;
 use super::stats::Stats;
@@ -20,6 +20,10 @@ const WORTH_A_SECOND: f64 = 1.25;
 const IDLE_LOAD: f64 = 0.25;
 /// The part of the disk's bandwidth that the largest write should reach.
 const BANDWIDTH_SHARE: f64 = 0.8;
+/// How far a median may lie from what the model predicted, either way, for the model to be trusted.
+const MISFIT: f64 = 1.5;
+/// Beside other work, a p99 that grows by less than this shows nothing.
+const NOTICEABLE: f64 = 1.5;
 /// Bounds of the recommended batch: what the key takes, and what was measured.
 const BATCH: (usize, usize) = (64 << 10, 1 << 20);
 
@@ -50,13 +54,34 @@ pub fn advise(measured: &Measurements) -> Advice {
         fit(&FITTED.into_iter().filter_map(point).collect::<Vec<_>>())
     };
     let median = model(|stats| stats.p50);
+    let p99 = model(|stats| stats.p99);
+    let notes = notes(measured);
+    if let Some(load) = measured.load.filter(|load| *load > IDLE_LOAD) {
+        return withheld(load, notes, median, p99);
+    }
     Advice {
-        max_batch: max_batch(median),
+        max_batch: max_batch(grid, method.0, median),
         in_flight: in_flight(grid, method.0),
-        notes: notes(measured),
+        notes,
         median,
-        p99: model(|stats| stats.p99),
+        p99,
         method,
+    }
+}
+
+/// Numbers of a machine that does other things say how busy it was, not what the disk can do: the defaults stay.
+fn withheld(load: f64, notes: Vec<String>, median: Option<Model>, p99: Option<Model>) -> Advice {
+    let why = format!(
+        "the machine was not idle (load average {load:.1} for each core before the start), so nothing follows from these \
+         numbers and the default stays: measure again when it is"
+    );
+    Advice {
+        method: (Method::Fdatasync, why.clone()),
+        max_batch: (None, why.clone()),
+        in_flight: (1, why),
+        notes,
+        median,
+        p99,
     }
 }
 
@@ -88,11 +113,22 @@ fn method(grid: &Grid) -> (Method, String) {
     }
 }
 
-fn max_batch(model: Option<Model>) -> (Option<usize>, String) {
+fn max_batch(grid: &Grid, method: Method, model: Option<Model>) -> (Option<usize>, String) {
     let Some(model) = model else {
         let why = "latency does not grow with size in these measurements, so there is no knee: the default stays";
         return (None, why.to_owned());
     };
+    for size in HELD_OUT {
+        let Some(stats) = grid.at(size, 1, false, method) else { continue };
+        let ratio = stats.p50 / model.predict(size);
+        if !(MISFIT.recip()..=MISFIT).contains(&ratio) {
+            let why = format!(
+                "writes of {} take {ratio:.2} times what the model predicts: too far off to conclude anything, the default stays",
+                kib(size as f64)
+            );
+            return (None, why);
+        }
+    }
     // share = size / (size + knee)
     let wanted = model.knee() * BANDWIDTH_SHARE / (1.0 - BANDWIDTH_SHARE);
     let (smallest, largest) = BATCH;
@@ -130,27 +166,26 @@ fn in_flight(grid: &Grid, method: Method) -> (u32, String) {
 
 fn notes(measured: &Measurements) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(load) = measured.load.filter(|load| *load > IDLE_LOAD) {
-        notes.push(format!(
-            "the machine was not idle (load average {load:.1} for each core before the start): measure again when it is, these \
-             numbers are worth little"
-        ));
-    }
     for it in &measured.extents {
         notes.push(format!(
             "a write of {} into blocks that were only reserved takes {:.2} times as long as one over blocks that were written \
-             before (median): the broker writes segments once when it provisions them, and uses them again",
+             before (median)",
             kib(it.size as f64),
             it.unwritten.p50 / it.written.p50
         ));
     }
     let upkeep = &measured.upkeep;
+    let [zeroing, deleting] =
+        [upkeep.zeroing, upkeep.deleting].map(|stats| stats.p99 / upkeep.quiet.p99);
+    let conclusion = if zeroing.max(deleting) >= NOTICEABLE {
+        "do neither under load"
+    } else {
+        "too little to tell from noise"
+    };
     notes.push(format!(
-        "zeroing a file ({:.0} MB/s) makes the p99 of writes beside it {:.1} times as long, deleting one {:.1} times: do neither \
-         under load",
-        upkeep.zeros_a_second / 1e6,
-        upkeep.zeroing.p99 / upkeep.quiet.p99,
-        upkeep.deleting.p99 / upkeep.quiet.p99
+        "the p99 of writes is {zeroing:.1} times as long beside the zeroing of a file ({:.0} MB/s), and {deleting:.1} times \
+         beside the deletion of one: {conclusion}",
+        upkeep.zeros_a_second / 1e6
     ));
     notes
 }
@@ -222,11 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_was_not_idle_is_told_first() {
-        let busy = Measurements { load: Some(1.5), ..Disk::default().measurements() };
-        let notes = advise(&busy).notes;
-        assert_eq!(notes.len(), 4);
-        assert!(notes[0].contains("not idle (load average 1.5"), "{}", notes[0]);
+    fn nothing_follows_from_a_machine_that_was_not_idle() {
+        let disk = Disk { dsync_idle: 0.7, second: 1.6, ..Disk::default() };
+        let advice = advise(&Measurements { load: Some(1.5), ..disk.measurements() });
+        assert_eq!((advice.method.0, advice.max_batch.0), (Method::Fdatasync, None));
+        assert_eq!(advice.in_flight.0, 1);
+        assert!(advice.method.1.contains("not idle (load average 1.5"), "{}", advice.method.1);
+        assert!(advice.median.is_some(), "it is still shown");
+        // Where the load is not known the numbers count.
+        let advice = advise(&Measurements { load: None, ..disk.measurements() });
+        assert_eq!((advice.method.0, advice.in_flight.0), (Method::Dsync, 2));
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_decides_nothing() {
+        let mut measured = Disk::default().measurements();
+        for it in measured.grid.0.iter_mut().filter(|it| it.shape.size == 512 << 10) {
+            it.stats.p50 *= 3.0;
+        }
+        let (batch, why) = advise(&measured).max_batch;
+        assert_eq!(batch, None);
+        assert!(why.contains("writes of 512 KiB take 3.00 times"), "{why}");
     }
 
     #[test]
@@ -234,6 +285,11 @@ mod tests {
         let notes = advise(&Disk::default().measurements()).notes;
         assert_eq!(notes.len(), 3);
         assert!(notes[0].contains("write of 4.0 KiB") && notes[0].contains("2.00 times"));
-        assert!(notes[2].contains("p99 of writes beside it 10.0 times"), "{}", notes[2]);
+        assert!(notes[2].contains("10.0 times as long beside the zeroing"), "{}", notes[2]);
+        assert!(notes[2].contains("do neither under load"), "{}", notes[2]);
+        let mut calm = Disk::default().measurements();
+        (calm.upkeep.zeroing, calm.upkeep.deleting) = (calm.upkeep.quiet, calm.upkeep.quiet);
+        let notes = advise(&calm).notes;
+        assert!(notes[2].ends_with("too little to tell from noise"), "{}", notes[2]);
     }
 }

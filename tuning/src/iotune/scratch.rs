@@ -27,7 +27,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A file of `len` bytes whose blocks are reserved and unwritten. `purpose` tells the files of a process apart.
+    /// A file of `len` bytes whose blocks are reserved, where the file system does that, and unwritten. `purpose` tells the files of a process apart.
     ///
     /// # Errors
     /// `File`.
@@ -38,7 +38,13 @@ impl Scratch {
         let file = options.create_new(true).open(&path);
         let file = file.map_err(|source| failed(&path, "making it for direct I/O", source))?;
         let scratch = Self { path, file, len };
-        let reserved = sys::preallocate(&scratch.file, len);
+        let reserved = match sys::preallocate(&scratch.file, len) {
+            // Such a file system finds the blocks when they are written.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                scratch.file.set_len(len)
+            }
+            other => other,
+        };
         reserved.map_err(|source| scratch.failed("reserving its blocks", source))?;
         // The length and the blocks are durable before anything is measured.
         scratch.file.sync_all().map_err(|source| scratch.failed("flushing it", source))?;
