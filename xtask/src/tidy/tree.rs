@@ -66,6 +66,8 @@ pub fn read(root: &Path) -> Result<Vec<File>, std::io::Error> {
             if kind.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_str()) {
                 folders.push(path);
             } else if kind.is_file()
+                // A work tree beside the first has a file of that name, which says where the first lies.
+                && name != ".git"
                 && entry.metadata()?.len() <= FILE_MAX
                 && let Ok(text) = String::from_utf8(fs::read(entry.path())?)
             {
