@@ -23,6 +23,8 @@ mod index;
 mod log;
 mod open;
 mod options;
+#[allow(dead_code, unused_imports, reason = "the store does not use it yet")]
+mod part;
 mod place;
 mod provision;
 mod read;

@@ -1,0 +1,239 @@
+//! Writing a part's file: under another name, in small steps, and under its own name once it is
+//! complete and flushed.
+
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use runtime::{BLOCK, Buffer, File, IoError, OpenMode, fs};
+
+use super::QueueKey;
+use super::error::PartError;
+use super::file::PartFile;
+use super::format::{Counts, Item, KeyFence, Label, Listed, QueueFence, item_mut, seed as seed_of};
+use super::header::Header;
+use super::name::Span;
+use super::pace::Pace;
+use super::{KeyAt, Packed};
+use crate::identity::StoreId;
+
+/// Blocks of one write: few enough that a write of the log does not wait long behind one.
+const STEP_BLOCKS: usize = 32;
+const _: () = assert!(STEP_BLOCKS * BLOCK <= 128 * 1024);
+
+/// A file under way. Its sections are written in the order of their numbers, each to its end.
+pub(super) struct Output {
+    dir: PathBuf,
+    span: Span,
+    store: StoreId,
+    file: File,
+    seed: u32,
+    /// Blocks that are not written yet; the last one may be unsealed.
+    step: Buffer,
+    /// The number of the first of them.
+    step_number: u32,
+    /// Blocks in use in `step`.
+    blocks: usize,
+    /// Items in the last of them while it is unsealed; else 0.
+    items: usize,
+    counts: Counts,
+    queue_fences: Vec<QueueFence>,
+    key_fences: Vec<KeyFence>,
+    pub(super) pace: Pace,
+}
+
+/// A section that is being written.
+pub(super) struct Section<'a, T> {
+    out: &'a mut Output,
+    of: PhantomData<T>,
+}
+
+impl Output {
+    /// A new file for what `span` says; an unfinished one of that name is a leftover.
+    pub(super) async fn create(dir: &Path, store: StoreId, span: Span) -> Result<Self, IoError> {
+        let path = dir.join(span.unready_name());
+        if fs::exists(&path).await? {
+            fs::remove_file(&path).await?;
+        }
+        let file = File::open(&path, OpenMode::CreateNew).await?;
+        let step = file.buffer(STEP_BLOCKS * BLOCK);
+        Ok(Self {
+            dir: dir.to_owned(),
+            span,
+            store,
+            file,
+            seed: seed_of(store, span),
+            step,
+            step_number: 1, // the header comes last, when its numbers are known
+            blocks: 0,
+            items: 0,
+            counts: Counts::default(),
+            queue_fences: Vec::new(),
+            key_fences: Vec::new(),
+            pace: Pace::default(),
+        })
+    }
+
+    fn section<T: Item>(&mut self) -> Section<'_, T> {
+        assert_eq!(self.items, 0, "a section begins with a block");
+        Section { out: self, of: PhantomData }
+    }
+
+    pub(super) fn units(&mut self) -> Section<'_, Packed> {
+        assert!(self.counts == Counts::default(), "units come first");
+        self.section()
+    }
+
+    pub(super) fn directory(&mut self) -> Section<'_, Listed> {
+        assert!(self.counts.queues == 0 && self.counts.keys == 0, "the directory comes second");
+        self.section()
+    }
+
+    pub(super) fn keys(&mut self) -> Section<'_, KeyAt> {
+        assert!(self.counts.keys == 0, "keys come third");
+        self.section()
+    }
+
+    async fn write_step(&mut self) -> Result<(), IoError> {
+        assert_eq!(self.items, 0, "only sealed blocks are written");
+        if self.blocks == 0 {
+            return Ok(());
+        }
+        let next = self.file.buffer(STEP_BLOCKS * BLOCK);
+        let mut step = std::mem::replace(&mut self.step, next);
+        step.shrink_to(self.blocks * BLOCK);
+        let position = u64::from(self.step_number) * BLOCK as u64;
+        self.file.write_at(&Rc::new(step), position).await?;
+        self.step_number += u32::try_from(self.blocks).expect("a step is small");
+        self.blocks = 0;
+        Ok(())
+    }
+
+    fn seal<T: Item>(&mut self) {
+        assert!(self.items > 0 && self.items <= T::PER_BLOCK);
+        let at = self.blocks - 1;
+        let items = u32::try_from(self.items).expect("a block is small");
+        let number = self.step_number + u32::try_from(at).expect("a step is small");
+        let block = &mut self.step[at * BLOCK..][..BLOCK];
+        Label { kind: T::KIND, number, items }.seal(block, self.seed);
+        self.items = 0;
+    }
+
+    /// Writes the fences and the header, and gives the file its name. Durable when it returns.
+    pub(super) async fn finish(self, about: About) -> Result<PartFile, PartError> {
+        let path = self.dir.join(self.span.unready_name());
+        let (dir, span, store) = (self.dir.clone(), self.span, self.store);
+        if let Err(error) = self.complete(about).await {
+            drop(fs::remove_file(&path).await); // the space is needed more than the file
+            return Err(error.into());
+        }
+        let named = dir.join(span.name());
+        fs::rename(&path, &named).await?;
+        fs::sync_dir(&dir).await?;
+        PartFile::open(&named, store).await
+    }
+
+    async fn complete(mut self, about: About) -> Result<(), IoError> {
+        let queue_fences = std::mem::take(&mut self.queue_fences);
+        let key_fences = std::mem::take(&mut self.key_fences);
+        self.section().push_all(&queue_fences).await?;
+        self.section().push_all(&key_fences).await?;
+        self.write_step().await?;
+        let About { base, complete, times } = about;
+        let (store, span, counts) = (self.store, self.span, self.counts);
+        let header = Header { store, base, span, complete, times, counts };
+        let places = header.places().expect("what was written fits into a file");
+        assert_eq!(places.blocks, self.step_number, "everything is where the header says");
+        let mut block = self.file.buffer(BLOCK);
+        header.encode(&mut block);
+        self.file.write_at(&Rc::new(block), 0).await?;
+        self.file.sync().await?;
+        self.file.close().await
+    }
+
+    /// Gives the file up.
+    pub(super) async fn abandon(self) {
+        let path = self.dir.join(self.span.unready_name());
+        drop(self.file.close().await);
+        drop(fs::remove_file(&path).await); // what stays behind is removed at the next start
+    }
+}
+
+/// What the header says beside what was counted while writing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub base: model::PhysicalOffset,
+    pub complete: bool,
+    pub times: Option<(model::UnixMillis, model::UnixMillis)>,
+}
+
+impl<T: Item> Section<'_, T> {
+    /// Adds an item; tells whether it is the first one of its block.
+    async fn put(&mut self, item: &T) -> Result<bool, IoError> {
+        let begins = self.out.items == 0;
+        if begins {
+            if self.out.blocks == STEP_BLOCKS {
+                self.out.write_step().await?;
+            }
+            self.out.blocks += 1;
+        }
+        let block = &mut self.out.step[(self.out.blocks - 1) * BLOCK..][..BLOCK];
+        item.encode(item_mut::<T>(block, self.out.items));
+        self.out.items += 1;
+        if self.out.items == T::PER_BLOCK {
+            self.out.seal::<T>();
+        }
+        self.out.pace.spend(1).await;
+        Ok(begins)
+    }
+
+    async fn push_all(mut self, items: &[T]) -> Result<(), IoError> {
+        for item in items {
+            self.put(item).await?;
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// For work that goes into this section beside the writing.
+    pub(super) async fn spend(&mut self, work: u32) {
+        self.out.pace.spend(work).await;
+    }
+
+    /// Ends the section and with it its last block.
+    pub(super) fn end(self) {
+        if self.out.items > 0 {
+            self.out.seal::<T>();
+        }
+    }
+}
+
+impl Section<'_, Packed> {
+    pub(super) async fn push(&mut self, unit: &Packed) -> Result<(), IoError> {
+        self.put(unit).await?;
+        self.out.counts.units += 1;
+        Ok(())
+    }
+}
+
+impl Section<'_, Listed> {
+    /// Adds a queue; its units are those behind the units of the queue before.
+    pub(super) async fn push(&mut self, listed: &Listed) -> Result<(), IoError> {
+        if self.put(listed).await? {
+            let key: QueueKey = listed.key;
+            self.out.queue_fences.push(QueueFence(key));
+        }
+        self.out.counts.queues += 1;
+        Ok(())
+    }
+}
+
+impl Section<'_, KeyAt> {
+    pub(super) async fn push(&mut self, key: &KeyAt) -> Result<(), IoError> {
+        if self.put(key).await? {
+            self.out.key_fences.push(KeyFence(*key));
+        }
+        self.out.counts.keys += 1;
+        Ok(())
+    }
+}
