@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use bench::args::{Command, CommandLine, Gather, Output};
 use bench::interrupts::Interrupts;
-use bench::report::{Document, Screen, page};
+use bench::report::{Document, Screen, markdown, page};
 use bench::study::Session;
 use bench::{BenchError, Findings, files};
 use clap::{CommandFactory, Parser};
@@ -33,19 +33,25 @@ fn complain(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Makes a page of results that are there already.
+/// Makes a page, or tables, of results that are there already.
 fn gather_results(gather: &Gather, output: &Output) -> Result<Option<String>, BenchError> {
-    let Some(path) = &output.report else {
+    if output.report.is_none() && !gather.markdown {
         let kind = clap::error::ErrorKind::MissingRequiredArgument;
-        CommandLine::command()
-            .error(kind, "report needs --report FILE: where the page goes")
-            .exit();
-    };
+        let message = "give --report FILE for a page, or --markdown for tables";
+        CommandLine::command().error(kind, message).exit();
+    }
     let mut documents = Vec::new();
     for file in &gather.files {
         documents.extend(files::read_results(file)?);
     }
-    files::write_page(path, &page(&gather.title, &documents))?;
+    if gather.markdown {
+        let tables: Vec<String> = documents.iter().map(markdown).collect();
+        // Nobody reads it: the exit code still tells.
+        drop(stdout().write_all(tables.join("\n").as_bytes()));
+    }
+    if let Some(path) = &output.report {
+        files::write_page(path, &page(&gather.title, &documents))?;
+    }
     Ok(None)
 }
 

@@ -136,10 +136,10 @@ fn compare_takes_turns_at_each_depth() {
             format!("compare --a {a} --b {b} -t T --count 100 -k 3 --depths 1,8 --label-a us");
         let done = study(&line).await;
         let sides = [
-            ("us 1 in flight", 3),
-            ("B 1 in flight", 3),
-            ("us 8 in flight", 3),
-            ("B 8 in flight", 3),
+            ("us, 1 in flight", 3),
+            ("B, 1 in flight", 3),
+            ("us, 8 in flight", 3),
+            ("B, 8 in flight", 3),
         ];
         assert_eq!(shape(&done), sides.map(|(label, windows)| (label.to_owned(), windows)));
         let rate = done.spreads.iter().find(|spread| spread.name.starts_with("throughput"));
@@ -148,7 +148,7 @@ fn compare_takes_turns_at_each_depth() {
 
         let line = format!("compare --a {a} --b {b} -t T --count 100 -k 2 --consume");
         let done = study(&line).await;
-        assert_eq!(shape(&done), [("A consume".to_owned(), 2), ("B consume".to_owned(), 2)]);
+        assert_eq!(shape(&done), [("A, consume".to_owned(), 2), ("B, consume".to_owned(), 2)]);
         assert_eq!(done.spreads.len(), 1, "{done}");
     });
 }

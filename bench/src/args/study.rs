@@ -183,4 +183,7 @@ pub struct Gather {
     /// Title of the page
     #[arg(long, value_name = "TEXT", default_value = "mqbench")]
     pub title: String,
+    /// Print the results as tables in Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }

@@ -2,6 +2,7 @@
 
 pub mod curve;
 mod hdr;
+mod markdown;
 mod page;
 mod progress;
 mod screen;
@@ -10,6 +11,7 @@ mod table;
 mod text;
 
 pub use hdr::{HdrLog, Told};
+pub use markdown::markdown;
 pub use page::{Document, page};
 pub use progress::line;
 pub use screen::Screen;

@@ -1,6 +1,6 @@
 //! Two clusters in turn.
 
-use super::{Metric, Session, Side, Study, Window};
+use super::{Metric, Session, Side, Study, Window, of_pairs};
 use crate::args::{Begin, Compare, Consume, Mode, Pids, Produce};
 use crate::error::BenchError;
 
@@ -18,13 +18,8 @@ pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchEr
         depths => depths.to_vec(),
     };
     for depth in depths {
-        let name = |label: &str| {
-            if args.consume {
-                format!("{label} consume")
-            } else {
-                format!("{label} {depth} in flight")
-            }
-        };
+        let what = if args.consume { "consume".to_owned() } else { format!("{depth} in flight") };
+        let name = |label: &str| format!("{label}, {what}");
         let (mut a, mut b) = (Side::new(&name(&args.label_a)), Side::new(&name(&args.label_b)));
         for turn in 0..args.turns.windows {
             let run = &args.send.run;
@@ -49,7 +44,8 @@ pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchEr
         ] {
             // The ages of a backlog say nothing about who reads it.
             if !args.consume || !matches!(metric, Metric::P50 | Metric::P99 | Metric::P999) {
-                study.ratio(&a, &b, metric, name);
+                let name = format!("{name}, {} / {}, {what}", args.label_a, args.label_b);
+                study.spreads.extend(of_pairs(&name, a.values(metric), b.values(metric)));
             }
         }
         study.add(a);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::report::curve::Curve;
+use crate::report::text::{bytes, micros};
 use crate::seconds::Point;
 
 /// One run on the page.
@@ -62,6 +63,18 @@ pub struct Spread {
     pub min: f64,
     /// The largest.
     pub max: f64,
+}
+
+impl Spread {
+    /// How its numbers are shown.
+    #[must_use]
+    pub fn show(&self) -> fn(f64) -> String {
+        match self.unit.as_str() {
+            "us" => micros,
+            "bytes" => bytes,
+            _ => |ratio| format!("{ratio:.3}"),
+        }
+    }
 }
 
 /// One result: a run, or a study with several.

@@ -71,11 +71,7 @@ fn spreads(out: &mut String, spreads: &[Spread]) {
     }
     out.push_str("<table class=\"spreads\">\n<tr><th>windows side by side</th><th>median</th><th>from</th><th>to</th></tr>\n");
     for spread in spreads {
-        let show = |value: f64| match spread.unit.as_str() {
-            "us" => micros(value),
-            "bytes" => bytes(value),
-            _ => format!("{value:.3}"),
-        };
+        let show = spread.show();
         let (median, min, max) = (show(spread.median), show(spread.min), show(spread.max));
         let name = escaped(&spread.name);
         put(

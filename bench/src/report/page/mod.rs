@@ -3,5 +3,5 @@
 mod document;
 mod html;
 
-pub use document::Document;
+pub use document::{Document, Plot};
 pub use html::page;

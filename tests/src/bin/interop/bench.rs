@@ -20,7 +20,10 @@ const SIZE: &str = "512";
 
 /// The suite.
 pub fn checks() -> Vec<Check> {
-    vec![Check::new("bench/both-ways", Maker::Ours, &[], LIMIT, both_ways)]
+    vec![
+        Check::new("bench/both-ways", Maker::Ours, &[], LIMIT, both_ways),
+        Check::new("bench/studies", Maker::Ours, &[], LIMIT, studies),
+    ]
 }
 
 fn both_ways(lab: &mut Lab) -> Verdict {
@@ -41,6 +44,62 @@ fn both_ways(lab: &mut Lab) -> Verdict {
     let consumed = mqbench("consume", &["--count", &beyond, "--duration", "10s"])?;
     let received = number(&consumed, "received")?;
     expect(received == acked, || format!("{acked} acked, {received} received: {consumed}"))
+}
+
+/// Every other subcommand does its work against our servers and says something about it; how fast is not asked.
+fn studies(lab: &mut Lab) -> Verdict {
+    let bin = lab.shop.bin.clone();
+    let cluster = lab.cluster(Spec::of(Maker::Ours))?;
+    let (dir, namesrv) = (cluster.dir.clone(), cluster.namesrv_address());
+    let here = dir.display().to_string();
+    let mqbench = |line: &str| {
+        let mut command = Command::new(bin.join("mqbench"));
+        command.arg("--json").args(line.split(' ')).current_dir(&dir);
+        run(line.split(' ').next().unwrap_or_default(), &mut command, &dir)
+    };
+    let sent = mqbench(&format!(
+        "produce -n {namesrv} -t open --rate 300 --count 300 --hdr open.hlog --report open.html"
+    ))?;
+    expect(number(&sent, "acked")? == 300, || format!("300 acked: {sent}"))?;
+    for (file, begins) in [("open.hlog", "#[Histogram log"), ("open.html", "<!doctype html>")] {
+        let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+        expect(text.starts_with(begins), || format!("{file} begins with {begins}: {text}"))?;
+    }
+    let audited = audited(&bin, &dir, &namesrv)?;
+    expect(audited == 2000, || format!("2000 audited, not {audited}"))?;
+    for (line, sides) in [
+        (format!("mixed -n {namesrv} -t mix --backlog 2m --count 100 -i 2 -k 2"), 3),
+        (format!("topics -n {namesrv} -t many --topics 4 --queues 25 --count 200 -k 2"), 2),
+        (format!("limit --dir {here} --count 20 -k 2 --span 8m --method dsync"), 2),
+        (format!("floor -n {namesrv} -t floor --dir {here} --count 20 -k 2 --span 8m"), 3),
+        (format!("compare --a {namesrv} --b {namesrv} -t pair --depths 1,4 --count 100 -k 2"), 4),
+        (format!("compare --a {namesrv} --b {namesrv} -t pair --consume --count 100 -k 2"), 2),
+    ] {
+        let mut command = Command::new(bin.join("mqbench"));
+        command.arg("--json").args(line.split(' '));
+        let seen = process::run("mqbench", &mut command, &dir, RUN_LIMIT)?.clean(&line)?;
+        let study: Value = serde_json::from_str(&seen.out)
+            .map_err(|error| Failure::Wrong(format!("{line}: {error}:\n{}", seen.out)))?;
+        let told: Vec<usize> = (study["sides"].as_array().into_iter().flatten())
+            .map(|side| side["windows"].as_array().map_or(0, Vec::len))
+            .collect();
+        expect(told == vec![2; sides], || format!("{line}: windows {told:?}"))?;
+        expect(study["spreads"][0]["median"].is_number(), || format!("{line}: {study}"))?;
+    }
+    Ok(())
+}
+
+/// Sends and reads back; how many messages were looked for, none of them missing.
+fn audited(bin: &Path, dir: &Path, namesrv: &str) -> Verdict<u64> {
+    let mut command = Command::new(bin.join("mqbench"));
+    command.args(["produce", "--json", "-n", namesrv, "-t", "audited", "--audit"]);
+    command.args(["--count", "2000", "--connections", "2"]);
+    // The exit code says that nothing was lost, doubled or misplaced.
+    let seen =
+        process::run("mqbench audit", &mut command, dir, RUN_LIMIT)?.clean("mqbench audit")?;
+    let object: Value = serde_json::from_str(&seen.out)
+        .map_err(|error| Failure::Wrong(format!("no JSON ({error}): {}", seen.out)))?;
+    number(&object["audit"], "looked_for")
 }
 
 /// Runs mqbench to its end; the object that it prints, in which nothing failed and no promise was broken.

@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# Starts and stops what is measured: our servers and Apache RocketMQ 5.5.0, all on loopback, each with a store of its own.
+# It changes nothing in the system, and stops only what it started. See bench/README.md.
+set -euo pipefail
+
+usage() {
+    cat >&2 <<'END'
+usage: peer.sh fetch               resolve Apache RocketMQ 5.5.0 with Maven
+       peer.sh start KIND          start it, wait until it takes messages, print its variables
+       peer.sh env KIND            print NAMESRV, PIDS (of its brokers) and DURABILITY of one that runs
+       peer.sh stop KIND           stop it
+       peer.sh clean KIND          stop it and remove its store
+KIND   ours-sync ours-async apache-sync apache-async apache-dledger
+
+environment
+  PEERS_DIR   where stores, logs and process ids go (target/peers); put it on the device to be measured
+  PEERS_BIN   where mqnamesrv, mqbroker and mqbench are (target/release)
+  PEERS_PORT  first of 600 ports (23000)
+  PEERS_HEAP  options of a broker's JVM (-Xms2g -Xmx2g -Xmn1g; -Xms1g -Xmx1g -Xmn512m for each of the three of DLedger)
+END
+    exit 2
+}
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+dir=${PEERS_DIR:-$root/target/peers}
+bin=${PEERS_BIN:-$root/target/release}
+first_port=${PEERS_PORT:-23000}
+jars=$root/target/peers/lib
+ready_limit=90
+stop_limit=40
+
+die() { echo "peer.sh: $*" >&2; exit 1; }
+
+number_of() {
+    case $1 in
+        ours-sync) echo 0 ;;
+        ours-async) echo 1 ;;
+        apache-sync) echo 2 ;;
+        apache-async) echo 3 ;;
+        apache-dledger) echo 4 ;;
+        *) usage ;;
+    esac
+}
+
+durability_of() {
+    case $1 in
+        *-sync) echo "flushed before the acknowledgement" ;;
+        *-async) echo "not flushed before the acknowledgement: it survives the process, not the power" ;;
+        *-dledger) echo "never flushed before the acknowledgement: in the page caches of two of three brokers" ;;
+    esac
+}
+
+# --- processes ---------------------------------------------------------------------------------------------------------
+
+# When a process was started, in ticks since the boot: with its number, this names it for ever. Nothing if it is gone.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 || true; }
+
+# launch NAME COMMAND...: starts it in the background, with its output in a file.
+launch() {
+    local name=$1
+    shift
+    env -u NAMESRV_ADDR -u ROCKETMQ_HOME -u JAVA_TOOL_OPTIONS setsid "$@" >>"$home/$name.out" 2>&1 </dev/null &
+    local pid=$!
+    echo "$pid $(started_at "$pid")" >"$home/run/$name"
+}
+
+# The process that a file in the run directory names, if it still runs.
+running() {
+    local pid since
+    read -r pid since <"$1" || return 1
+    [ -n "$since" ] && [ "$(started_at "$pid")" = "$since" ] && echo "$pid"
+}
+
+stop() {
+    local file pid waited
+    for file in "$home"/run/broker* "$home"/run/namesrv; do
+        [ -f "$file" ] || continue
+        if pid=$(running "$file"); then
+            kill -TERM "$pid"
+            waited=0
+            while running "$file" >/dev/null && [ "$waited" -lt "$stop_limit" ]; do
+                sleep 0.5
+                waited=$((waited + 1))
+            done
+            if running "$file" >/dev/null; then
+                echo "peer.sh: $kind did not stop in time and is killed" >&2
+                kill -KILL "$pid"
+            fi
+        fi
+        rm -f "$file"
+    done
+}
+
+broker_pids() {
+    local file pid pids=""
+    for file in "$home"/run/broker*; do
+        [ -f "$file" ] || continue
+        pid=$(running "$file") || die "$kind has died; see $home/*.out"
+        pids=${pids:+$pids,}$pid
+    done
+    [ -n "$pids" ] || die "$kind does not run"
+    echo "$pids"
+}
+
+variables() {
+    local pids
+    pids=$(broker_pids)
+    printf 'NAMESRV=127.0.0.1:%s\nPIDS=%s\nDURABILITY="%s"\n' "$namesrv_port" "$pids" "$(durability_of "$kind")"
+}
+
+# --- Apache ------------------------------------------------------------------------------------------------------------
+
+fetch() {
+    [ -f "$jars/.complete" ] && [ ! "$root/bench/peers/pom.xml" -nt "$jars/.complete" ] && return
+    command -v mvn >/dev/null || die "mvn is missing: install Maven"
+    rm -rf "$jars"
+    mkdir -p "$jars"
+    mvn -q -B -f "$root/bench/peers/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars"
+    touch "$jars/.complete"
+}
+
+java_program() {
+    local java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+    command -v "$java" >/dev/null || die "java is missing: install a JDK, 17 or newer, or set JAVA_HOME"
+    echo "$java"
+}
+
+# apache NAME HEAP CLASS CONFIG: starts one of Apache's servers.
+apache() {
+    local name=$1 heap=$2 class=$3 conf=$4 package opens=()
+    for package in java.lang java.nio java.util sun.nio.ch; do
+        opens+=("--add-opens=java.base/$package=ALL-UNNAMED")
+    done
+    # What it logs goes below the home directory that it is told.
+    # shellcheck disable=SC2086 # the heap is several options
+    launch "$name" "$(java_program)" $heap -XX:+UseG1GC "${opens[@]}" -Duser.home="$home" -Drocketmq.home.dir="$home" \
+        -cp "$jars/*" "org.apache.rocketmq.$class" -c "$conf"
+}
+
+apache_namesrv() {
+    cat >"$home/namesrv.conf" <<END
+listenPort=$namesrv_port
+bindAddress=127.0.0.1
+kvConfigPath=$home/kvConfig.json
+configStorePath=$home/namesrv.properties
+END
+    apache namesrv "-Xms256m -Xmx256m" namesrv.NamesrvStartup "$home/namesrv.conf"
+}
+
+# What all of Apache's brokers are told. A send may wait for 5 s in the queue of the broker, so that many in flight measure
+# the broker and not its refusals (by default it refuses after 200 ms).
+apache_broker_conf() {
+    local port=$1 store=$2
+    cat <<END
+brokerClusterName=bench
+listenPort=$port
+bindAddress=127.0.0.1
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+namesrvAddr=127.0.0.1:$namesrv_port
+storePathRootDir=$store
+storePathCommitLog=$store/commitlog
+waitTimeMillsInSendQueue=5000
+diskMaxUsedSpaceRatio=95
+END
+}
+
+start_apache_single() {
+    local flush=$1
+    apache_namesrv
+    { apache_broker_conf "$broker_port" "$home/store"; printf 'brokerName=broker-a\nflushDiskType=%s\n' "$flush"; } \
+        >"$home/broker.conf"
+    apache broker "${PEERS_HEAP:--Xms2g -Xmx2g -Xmn1g}" broker.BrokerStartup "$home/broker.conf"
+}
+
+start_apache_dledger() {
+    local n peers="" conf
+    apache_namesrv
+    for n in 0 1 2; do
+        peers="${peers:+$peers;}n$n-127.0.0.1:$((broker_port + 50 + n))"
+    done
+    for n in 0 1 2; do
+        conf=$home/broker-$n.conf
+        {
+            apache_broker_conf "$((broker_port + n * 10))" "$home/store-$n"
+            # Which flushDiskType stands here makes no difference in this mode.
+            printf 'brokerName=broker-a\nflushDiskType=SYNC_FLUSH\nenableDLegerCommitLog=true\ndLegerGroup=broker-a\n'
+            printf 'dLegerPeers=%s\ndLegerSelfId=n%s\n' "$peers" "$n"
+        } >"$conf"
+        apache "broker-$n" "${PEERS_HEAP:--Xms1g -Xmx1g -Xmn512m}" broker.BrokerStartup "$conf"
+    done
+}
+
+# --- ours --------------------------------------------------------------------------------------------------------------
+
+start_ours() {
+    local flush=$1
+    [ -x "$bin/mqbroker" ] || die "$bin/mqbroker is missing: cargo build --release --bins --workspace"
+    printf 'listenPort=%s\nbindAddress=127.0.0.1\n' "$namesrv_port" >"$home/namesrv.conf"
+    cat >"$home/broker.conf" <<END
+brokerClusterName=bench
+brokerName=broker-a
+listenPort=$broker_port
+bindAddress=127.0.0.1
+brokerIP1=127.0.0.1
+namesrvAddr=127.0.0.1:$namesrv_port
+storePathRootDir=$home/store
+flushDiskType=$flush
+END
+    launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
+    launch broker "$bin/mqbroker" -c "$home/broker.conf"
+}
+
+# --- start -------------------------------------------------------------------------------------------------------------
+
+# A server is ready when it takes a message: its NameServer knows it, and it has a leader if it needs one.
+wait_until_ready() {
+    local waited=0
+    [ -x "$bin/mqbench" ] || die "$bin/mqbench is missing: cargo build --release --bins --workspace"
+    until "$bin/mqbench" produce -n "127.0.0.1:$namesrv_port" -t ready --count 1 >/dev/null 2>&1; do
+        broker_pids >/dev/null
+        waited=$((waited + 1))
+        [ "$waited" -lt "$ready_limit" ] || die "$kind takes no message after $ready_limit s; see $home/*.out"
+        sleep 1
+    done
+}
+
+start() {
+    if compgen -G "$home/run/*" >/dev/null; then
+        die "$kind runs already, or was left behind: peer.sh stop $kind"
+    fi
+    case $kind in apache-*) fetch ;; esac
+    mkdir -p "$home/run"
+    # From here on a failure takes down what was started.
+    trap 'code=$?; if [ "$code" != 0 ]; then stop; fi' EXIT
+    case $kind in
+        ours-sync) start_ours SYNC_FLUSH ;;
+        ours-async) start_ours ASYNC_FLUSH ;;
+        apache-sync) start_apache_single SYNC_FLUSH ;;
+        apache-async) start_apache_single ASYNC_FLUSH ;;
+        apache-dledger) start_apache_dledger ;;
+    esac
+    wait_until_ready
+    variables
+}
+
+[ $# -ge 1 ] || usage
+action=$1
+if [ "$action" = fetch ]; then
+    fetch
+    exit
+fi
+[ $# -eq 2 ] || usage
+kind=$2
+number=$(number_of "$kind")
+home=$dir/$kind
+namesrv_port=$((first_port + number * 100))
+broker_port=$((namesrv_port + 11))
+case $action in
+    start) start ;;
+    env) variables ;;
+    stop) stop ;;
+    clean) stop; rm -rf "$home" ;;
+    *) usage ;;
+esac
