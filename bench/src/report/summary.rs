@@ -189,6 +189,12 @@ impl Summary {
                 self.executors
             ));
         }
+        if self.measured == 0 && self.acked + self.received > 0 {
+            self.notes.push(
+                "no message was done in the measured time: the run ended in its warm-up, or stood still for all of it"
+                    .to_owned(),
+            );
+        }
         let late = self.late_p99_us.zip(self.p50_us).filter(|(late, p50)| late > p50);
         if let Some((late, _)) = late {
             self.notes.push(format!(

@@ -135,3 +135,14 @@ fn the_server_s_use_is_told_for_each_message() {
     assert_eq!((server.cpu_us_per_msg, server.resident_bytes), (Some(50.0), 3 << 20));
     assert!(summary.to_string().contains("CPU 50.00 µs a message, resident 3.0 MiB"), "{summary}");
 }
+
+#[test]
+fn a_window_in_which_nothing_happened_says_so() {
+    let begin: Instant = runtime::now();
+    let schedule = Schedule::new(begin, Duration::from_secs(5), None);
+    let mut recorder = Recorder::default();
+    recorder.acknowledged(&schedule, begin, begin + Duration::from_secs(1), 100);
+    let summary = Summary::new(&mode("mqbench produce -t T -w 5s"), outcome(recorder.into_tally()));
+    assert_eq!((summary.acked, summary.measured, summary.verdict()), (1, 0, None));
+    assert!(summary.to_string().contains("stood still"), "{summary}");
+}

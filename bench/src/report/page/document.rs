@@ -27,6 +27,8 @@ pub struct Plot {
     pub p9999_us: Option<f64>,
     /// Largest.
     pub max_us: Option<f64>,
+    /// What the latencies are measured from and to.
+    pub latency: String,
     /// How many latencies these are.
     pub latency_count: u64,
     /// What the server's processes used.
@@ -80,6 +82,8 @@ impl Spread {
 /// One result: a run, or a study with several.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
+    /// Where it comes from.
+    pub name: String,
     /// The subcommand.
     pub mode: String,
     /// Its runs, side by side.
@@ -109,7 +113,7 @@ struct Parts {
 }
 
 impl Document {
-    /// Reads one result. `name` stands for a single run that has no label.
+    /// Reads one result. `name` says which of several it is, and stands for a single run that has no label.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -131,6 +135,7 @@ impl Document {
         };
         let parameters = parts.parameters.iter().filter(|(_, value)| !value.is_null());
         Ok(Document {
+            name: name.to_owned(),
             mode: parts.mode,
             plots,
             spreads: parts.spreads,

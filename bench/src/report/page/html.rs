@@ -57,12 +57,8 @@ fn section(out: &mut String, number: usize, document: &Document, is_one_of_many:
 }
 
 fn heading(document: &Document, is_one_of_many: bool) -> String {
-    match document.plots.as_slice() {
-        [plot] if is_one_of_many && plot.label != document.mode => {
-            format!("{}: {}", document.mode, plot.label)
-        }
-        _ => document.mode.clone(),
-    }
+    let Document { mode, name, .. } = document;
+    if is_one_of_many && name != mode { format!("{mode}: {name}") } else { mode.clone() }
 }
 
 fn spreads(out: &mut String, spreads: &[Spread]) {

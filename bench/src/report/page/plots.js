@@ -40,7 +40,7 @@
       ticks = ticks.filter(v => v >= min * 0.999 && v <= max * 1.001);
       if (ticks.length >= 3) break;
     }
-    if (ticks.length > 12) ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / 8) === 0);
+    if (ticks.length > 8) ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / 6) === 0);
     return { max, at: v => (Math.log10(v) - from) / span, ticks };
   };
 
@@ -98,7 +98,8 @@
     x.ticks = [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].filter(v => v <= x.max * 1.001);
     const y = logarithmic(Math.min(...all.map(p => p[1])) / 1.15, Math.max(...all.map(p => p[1])) * 1.15);
     const percent = v => v === 1 ? "0 %" : +(100 - 100 / v).toPrecision(7) + " %";
-    return plot("Latency by percentile", "each line is a window; down is better", x, y, percent, time, lines);
+    const kinds = [...new Set(runs.map(run => run.latency).filter(Boolean))].join(", ");
+    return plot("Latency by percentile", "each line is a window" + (kinds && "; " + kinds), x, y, percent, time, lines);
   };
 
   const overTime = (runs, colour, title, sub, pick, isTime) => {
@@ -130,8 +131,8 @@
     const plots = [
       byPercentile(runs, colour),
       overTime(runs, colour, "Throughput over time", "messages a second; up is better", p => p.rate, false),
-      overTime(runs, colour, "Median latency over time", "of each second; down is better", p => p.p50_us, true),
-      overTime(runs, colour, "99 % latency over time", "of each second; down is better", p => p.p99_us, true),
+      overTime(runs, colour, "Median latency over time", "of each second", p => p.p50_us, true),
+      overTime(runs, colour, "99 % latency over time", "of each second", p => p.p99_us, true),
     ];
     box.append(legend, ...plots.filter(Boolean));
   }
