@@ -132,6 +132,34 @@ fn a_block_in_the_place_of_another_is_seen() {
     });
 }
 
+/// A lost write or a mixed-up device may leave a block of another file in the place of one.
+#[test]
+fn a_block_of_another_store_or_range_is_seen() {
+    simulated(7, |dir| async move {
+        let mut log = Log::new(140, 1 << 32);
+        let (grown, content) = log.grow(700);
+        let part = grown.freeze(log.end);
+        drop(write(&dir, STORE, &part).await.expect("room"));
+        let path = dir.join(part.span().name());
+        let intact = bytes_of(&path).await;
+        let elsewhere = dir.join("elsewhere");
+        fs::create_dir_all(&elsewhere).await.expect("a new directory");
+        drop(write(&elsewhere, StoreId(STORE.0 ^ 1), &part).await.expect("room"));
+        let other = bytes_of(&elsewhere.join(part.span().name())).await;
+        for number in 1..intact.len() / BLOCK {
+            let ours = &intact[number * BLOCK..][..BLOCK];
+            let theirs = &other[number * BLOCK..][..BLOCK];
+            assert_eq!(ours[4..], theirs[4..], "the same but for the CRC");
+            write_block(&path, number, theirs).await;
+            if let Ok(file) = PartFile::open(&path, STORE).await {
+                assert!(file.check().await.is_err(), "block {number} of another store");
+                assert!(answers_are_right(&file, &content).await);
+            }
+            write_block(&path, number, ours).await;
+        }
+    });
+}
+
 #[test]
 fn a_cut_or_longer_file_is_seen() {
     simulated(4, |dir| async move {
