@@ -2,6 +2,7 @@
 //!
 //! - `ci`: the one gate. Reads only; what it says here is what it says on the build machine.
 //! - `fix`: the one writer. Formats, and applies what clippy can apply.
+//! - `sim`: random histories in the simulator.
 //! - `tidy`: the checks that lints cannot make (crate edges, names, lengths, links).
 #![forbid(unsafe_code)]
 #![allow(
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 mod ci;
 mod fix;
+mod sim;
 mod tidy;
 mod usage;
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     match usage::parse(&args) {
         Ok(Wish::Ci { only }) => ci::run(&root, &only),
         Ok(Wish::Fix) => fix::run(&root),
+        Ok(Wish::Sim(wanted)) => sim::run(&root, &wanted),
         Ok(Wish::Tidy) => tidy::run(&root),
         Ok(Wish::Help(text)) => {
             print!("{text}");

@@ -1,12 +1,13 @@
 //! The command line: what is wished for, and what is said to whom asks.
 
-use crate::ci;
+use crate::{ci, sim};
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
   ci [--only <step>]...   run the gate, or only the named steps of it; changes nothing
   fix                     format, and apply what clippy can apply
+  sim                     run random histories in the simulator, or one again by its seed
   tidy                    check what lints cannot: edges, names, lengths, links
   help [<command>]        this text, or that of a command
 
@@ -20,6 +21,25 @@ Applies what clippy can apply by itself to the working tree, then formats it. Th
 writes. It takes no options.
 ";
 
+const SIM: &str = "\
+usage: cargo xtask sim [--seeds N] [--from S] [--minutes M]
+       cargo xtask sim --seed S
+       cargo xtask sim --mutations [--seeds N] [--from S]
+
+Runs random histories of the storage engine and of a broker in the simulator, each checked against
+what its clients were told. A failure names its seed and its commit. Reads only, but for the folder
+`target`.
+
+  --seeds N     so many fresh seeds, after the fixed ones; 100 if nothing is said
+  --from S      no fixed seeds, and the fresh ones from here; else from wherever the process id leads
+  --minutes M   fresh seeds for so long, at least as many as --seeds says
+  --seed S      this seed alone: what to do when a failure has named it
+  --gate        as the gate has it: for five minutes where CI is `true`, else for one
+  --mutations   put known bugs back, one at a time, in a copy of the tree, and count the seeds that it
+                takes to find each; at most as many as --seeds says, 400 if it says nothing
+  --help        this text
+";
+
 const TIDY: &str = "\
 usage: cargo xtask tidy
 
@@ -27,7 +47,7 @@ Checks what lints cannot: edges between crates, names, lengths, links. Reads onl
 options.
 ";
 
-const COMMANDS: &str = "ci, fix, tidy, help";
+const COMMANDS: &str = "ci, fix, sim, tidy, help";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +57,8 @@ pub enum Wish<'a> {
         only: Vec<&'a str>,
     },
     Fix,
+    /// Histories in the simulator.
+    Sim(sim::Wanted),
     Tidy,
     /// A text.
     Help(String),
@@ -49,9 +71,10 @@ pub fn parse<'a>(args: &[&'a str]) -> Result<Wish<'a>, String> {
     };
     let asks = |arg: &&str| ["--help", "-h"].contains(arg);
     match *command {
-        "ci" | "fix" | "tidy" if rest.iter().any(asks) => help(command).map(Wish::Help),
+        "ci" | "fix" | "sim" | "tidy" if rest.iter().any(asks) => help(command).map(Wish::Help),
         "ci" => ci::parse(rest).map(|only| Wish::Ci { only }),
         "fix" => no_options("fix", rest).map(|()| Wish::Fix),
+        "sim" => sim::parse(rest).map(Wish::Sim),
         "tidy" => no_options("tidy", rest).map(|()| Wish::Tidy),
         "help" | "--help" | "-h" => match rest {
             [] => Ok(Wish::Help(USAGE.to_owned())),
@@ -65,6 +88,7 @@ fn help(command: &str) -> Result<String, String> {
     match command {
         "ci" => Ok(ci_help()),
         "fix" => Ok(FIX.to_owned()),
+        "sim" => Ok(SIM.to_owned()),
         "tidy" => Ok(TIDY.to_owned()),
         "help" | "--help" | "-h" => Ok(USAGE.to_owned()),
         other => Err(unknown(other)),
@@ -119,7 +143,7 @@ mod tests {
         for args in [&[][..], &["help"], &["--help"], &["-h"], &["help", "help"]] {
             assert_eq!(text(args), USAGE, "{args:?}");
         }
-        for command in ["ci", "fix", "tidy"] {
+        for command in ["ci", "fix", "sim", "tidy"] {
             let usage = text(&["help", command]);
             assert!(usage.starts_with(&format!("usage: cargo xtask {command}")), "{usage}");
             assert_eq!(text(&[command, "--help"]), usage);
@@ -143,8 +167,8 @@ mod tests {
     #[test]
     fn what_is_unknown_is_told_with_what_is_known() {
         for (args, words) in [
-            (&["build"][..], &["build", "ci, fix, tidy"][..]),
-            (&["help", "build"], &["build", "ci, fix, tidy"]),
+            (&["build"][..], &["build", "ci, fix, sim, tidy"][..]),
+            (&["help", "build"], &["build", "ci, fix, sim, tidy"]),
             (&["fix", "--all"], &["--all", "--help"]),
             (&["ci", "--all"], &["--all", "--only <step>", "--help"]),
             (&["ci", "--only", "no-such"], &["no-such", "fmt, tidy, clippy"]),

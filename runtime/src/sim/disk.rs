@@ -97,6 +97,11 @@ impl SimDisk {
         self.faults.borrow().latency(world.now(), usual)
     }
 
+    /// The process is dead: what it had begun to write will not happen any more.
+    pub(super) fn forget_in_flight(&self) {
+        self.names.borrow().forget_in_flight();
+    }
+
     /// The power goes. The process must be dead.
     pub(super) fn power_cut(&self, rng: &mut SmallRng) {
         assert!(self.locks.borrow().is_empty(), "the dead hold no locks");

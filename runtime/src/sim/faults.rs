@@ -44,6 +44,7 @@ pub(super) struct Faults {
     pub(super) stalled_until: Instant,
     pub(super) capacity: u64,
     pub(super) failures: u64,
+    pub(super) flush_failures: u64,
 }
 
 impl Faults {
@@ -55,6 +56,7 @@ impl Faults {
             stalled_until: Instant::from_nanos(0),
             capacity,
             failures: 0,
+            flush_failures: 0,
         }
     }
 
@@ -86,6 +88,7 @@ impl Faults {
             }
         });
         self.failures += u64::from(struck);
+        self.flush_failures += u64::from(struck && op == DiskOp::Flush);
         struck
     }
 

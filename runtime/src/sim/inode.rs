@@ -200,6 +200,10 @@ impl Inode {
         drop(self.in_flight.remove(&number));
     }
 
+    pub(super) fn forget_in_flight(&mut self) {
+        self.in_flight.clear();
+    }
+
     /// The power goes: of what is not durable and of what is in flight, `survival` decides sector by sector. The order of
     /// writes counts for nothing, except that what was cut off before a write stays cut off.
     pub(super) fn power_cut(&mut self, survival: &mut Survival<'_>) {
@@ -260,6 +264,11 @@ impl Inode {
     /// Lets reads of these bytes fail until their blocks are written again.
     pub(super) fn spoil(&mut self, range: Range<u64>) {
         self.unreadable.extend(blocks_of(range));
+    }
+
+    pub(super) fn mend(&mut self, range: Range<u64>) {
+        let touched = blocks_of(range);
+        self.unreadable.retain(|block| !touched.contains(block));
     }
 }
 

@@ -271,6 +271,12 @@ impl Names {
         Ok(())
     }
 
+    pub(super) fn forget_in_flight(&self) {
+        for file in self.files.iter().filter_map(Weak::upgrade) {
+            file.inode.borrow_mut().forget_in_flight();
+        }
+    }
+
     /// The power goes: each change survives or not, but none without those before it that touched the same names.
     pub(super) fn power_cut(&mut self, survival: &mut Survival<'_>) {
         let mut lost: BTreeSet<PathBuf> = BTreeSet::new();

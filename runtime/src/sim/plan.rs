@@ -70,6 +70,11 @@ impl Disk {
         self.node.disk.faults.borrow().failures
     }
 
+    /// How many of them were flushes.
+    pub fn flush_failures(&self) -> u64 {
+        self.node.disk.faults.borrow().flush_failures
+    }
+
     /// The files, by path, with their lengths in bytes.
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
         let names = self.node.disk.names.borrow();
@@ -102,6 +107,14 @@ impl Disk {
     pub fn spoil(&self, path: impl AsRef<Path>, bytes: Range<u64>) {
         self.world.mark(Mark::Fault, bytes.start);
         self.file(path.as_ref()).inode.borrow_mut().spoil(bytes);
+    }
+
+    /// Lets these bytes be read again as they were.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn mend(&self, path: impl AsRef<Path>, bytes: Range<u64>) {
+        self.file(path.as_ref()).inode.borrow_mut().mend(bytes);
     }
 
     fn file(&self, path: &Path) -> Rc<SharedInode> {

@@ -222,17 +222,22 @@ impl World {
     }
 
     pub(super) fn crash(&self, node: &NodeState) {
+        self.end_process(node);
+        node.disk.forget_in_flight();
+    }
+
+    pub(super) fn power_cut(&self, node: &NodeState) {
+        self.end_process(node);
+        self.mark(Mark::PowerCut, u64::from(node.index));
+        self.with_fault_rng(|rng| node.disk.power_cut(rng));
+    }
+
+    fn end_process(&self, node: &NodeState) {
         self.mark(Mark::Crash, u64::from(node.index));
         let next = self.new_process();
         let process = node.process.replace(next);
         process.crashed.set(true);
         self.scheduler.end_process(self, &process);
-    }
-
-    pub(super) fn power_cut(&self, node: &NodeState) {
-        self.crash(node);
-        self.mark(Mark::PowerCut, u64::from(node.index));
-        self.with_fault_rng(|rng| node.disk.power_cut(rng));
     }
 
     /// The end of the world: tasks hold it and it holds tasks, so that one of the two must let go.

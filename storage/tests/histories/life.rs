@@ -1,0 +1,282 @@
+//! One life of a store: it recovers, is checked, works, and ends or is ended.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::{QueueId, QueueOffset};
+use runtime::random_below;
+use storage::{
+    AppendError, Applied, CommandKind, Event, Events, Options, ReadError, Recovery, Store, Unit,
+    What,
+};
+
+use crate::invariants::{Loss, reconcile};
+use crate::model::{Entry, Message, Model, Op, Place, UNREAD, body};
+use crate::observe::{QUEUES, TOPICS, observe, seen};
+use crate::support::draft;
+
+/// The kind of the commands that histories append.
+const COMMAND: CommandKind = CommandKind(9);
+
+/// What outlives the process.
+pub type Shared = Arc<Mutex<Model>>;
+
+pub fn with<T>(shared: &Shared, change: impl FnOnce(&mut Model) -> T) -> T {
+    change(&mut shared.lock().expect("no test thread has panicked"))
+}
+
+/// What a life is to do.
+#[derive(Clone)]
+pub struct Script {
+    pub options: Options,
+    /// What the store may have lost since the last life.
+    pub loss: Loss,
+    /// In one out of so many, a message is large: 1 fills segments, so that they roll.
+    pub large_one_in: u64,
+    /// The disk may fail.
+    pub faulty: bool,
+    /// Stop in order after so many turns; otherwise go on until killed.
+    pub turns: Option<u64>,
+}
+
+/// How a life ended by itself.
+#[derive(Debug)]
+pub enum Ended {
+    /// In order, as the script says.
+    Stopped,
+    /// It was not opened.
+    Refused(String),
+    /// It was opened, or had worked, and gave up.
+    Failed(String),
+    /// Something in it could not be read.
+    Unreadable(ReadError),
+}
+
+/// What the owner is told of a committed entry that holds no messages.
+pub fn op_of(what: &What) -> Op {
+    match what {
+        What::Messages(_) => unreachable!("asked for entries without messages"),
+        What::TopicPut { name, queues, .. } => Op::TopicPut { name: name.clone(), queues: *queues },
+        What::TopicDeleted { name } => Op::TopicDelete { name: name.clone() },
+        What::Command { kind, payload } => {
+            assert_eq!(*kind, COMMAND, "a command of another kind than any that was appended");
+            let number = payload[..].try_into().expect("commands have eight bytes");
+            Op::Command { number: u64::from_le_bytes(number) }
+        }
+        What::Membership => Op::Membership,
+    }
+}
+
+/// A live, from its start to its end. Panics when an invariant does not hold.
+pub async fn live(script: Script, shared: Shared) -> Ended {
+    let (store, mut events) = match Store::open(script.options.clone()).await {
+        Ok(opened) => opened,
+        Err(error) => return Ended::Refused(error.to_string()),
+    };
+    let (replayed, recovery) = match recovered(&mut events).await {
+        Ok(recovered) => recovered,
+        Err(error) => return Ended::Failed(error),
+    };
+    let seen = match observe(&store, replayed, &recovery).await {
+        Ok(seen) => seen,
+        Err(error) => return Ended::Unreadable(error),
+    };
+    if let Err(violated) = with(&shared, |model| reconcile(model, &seen, script.loss)) {
+        panic!("{violated}");
+    }
+    work(script, &shared, &store, events).await
+}
+
+async fn recovered(events: &mut Events) -> Result<(Vec<Applied>, Recovery), String> {
+    let mut replayed = Vec::new();
+    loop {
+        match events.next().await {
+            Event::Committed(applied) => {
+                assert!(applied.replayed);
+                replayed.push(applied);
+            }
+            Event::Recovered(recovery) => return Ok((replayed, recovery)),
+            Event::Failed(error) => return Err(error.to_string()),
+            Event::Stopped => panic!("nobody has stopped it"),
+        }
+    }
+}
+
+async fn work(script: Script, shared: &Shared, store: &Store, events: Events) -> Ended {
+    let applier = runtime::spawn(apply(Arc::clone(shared), store.clone(), events));
+    for _ in 0..2 {
+        runtime::spawn(read_forever(Arc::clone(shared), store.clone(), script.faulty)).detach();
+    }
+    let mut turns = 0;
+    while script.turns.is_none_or(|all| turns < all) {
+        turns += 1;
+        for _ in 0..random_below(8) {
+            match append(&script, shared, store) {
+                Err(AppendError::Failed) => return applier.await,
+                Ok(()) | Err(AppendError::Busy { .. }) => {}
+                Err(AppendError::NoTopic | AppendError::NoQueue { .. }) => {}
+                Err(error) => panic!("an append is refused: {error}"),
+            }
+        }
+        runtime::sleep(Duration::from_micros(random_below(2_000))).await;
+    }
+    store.stop().await;
+    applier.await
+}
+
+/// One random append. Numbers are used up only by what was appended.
+fn append(script: &Script, shared: &Shared, store: &Store) -> Result<(), AppendError> {
+    let topic = TOPICS[random_below(TOPICS.len() as u64) as usize];
+    match random_below(300) {
+        0..3 => {
+            let queues = 1 + random_below(u64::from(QUEUES)) as u32;
+            store.append_create_topic(topic, queues, b"payload")?;
+            let name = topic.to_owned();
+            with(shared, |model| model.pending.push_back(Op::TopicPut { name, queues }));
+        }
+        3 => {
+            store.append_delete_topic(topic)?;
+            let name = topic.to_owned();
+            with(shared, |model| model.pending.push_back(Op::TopicDelete { name }));
+        }
+        4..20 => {
+            let number = with(shared, |model| model.commands);
+            store.append_command(COMMAND, &number.to_le_bytes())?;
+            with(shared, |model| {
+                model.commands += 1;
+                model.pending.push_back(Op::Command { number });
+            });
+        }
+        20..40 => append_messages(script, shared, store, topic, 1 + random_below(5))?,
+        _ => append_messages(script, shared, store, topic, 1)?,
+    }
+    Ok(())
+}
+
+fn append_messages(
+    script: &Script,
+    shared: &Shared,
+    store: &Store,
+    topic: &str,
+    count: u64,
+) -> Result<(), AppendError> {
+    let first = with(shared, |model| model.appended.len() as u64);
+    let queue = QueueId(random_below(u64::from(QUEUES)) as u32);
+    let bodies: Vec<Vec<u8>> = (first..first + count).map(body).collect();
+    let bytes: usize = bodies.iter().map(Vec::len).sum();
+    // The numbers decide how long messages are; a short history skips the large ones.
+    let too_large = bytes > 900_000 || (bytes > 10_000 && random_below(script.large_one_in) > 0);
+    if too_large {
+        // A number that was never appended must not come back either.
+        let never = Message { number: first, topic: String::new(), queue };
+        with(shared, |model| model.appended.push(never));
+        return Ok(());
+    }
+    let drafts: Vec<_> = bodies.iter().map(|body| draft(topic, queue, body)).collect();
+    store.append_messages(&drafts)?;
+    with(shared, |model| {
+        for number in first..first + count {
+            let message = Message { number, topic: topic.to_owned(), queue };
+            model.pending.push_back(Op::Message(message.clone()));
+            model.appended.push(message);
+        }
+    });
+    Ok(())
+}
+
+/// Takes what comes back until the store's last word.
+async fn apply(shared: Shared, store: Store, mut events: Events) -> Ended {
+    loop {
+        match events.next().await {
+            Event::Committed(applied) => {
+                assert!(!applied.replayed);
+                let (entry, durable) = (entry_of(applied, &store), durable(&store));
+                let committed = with(&shared, |model| {
+                    model.durable = model.durable.max(durable);
+                    model.commit(entry)
+                });
+                assert_eq!(committed, Ok(()), "while it works");
+            }
+            Event::Stopped => {
+                with(&shared, |model| {
+                    assert_eq!(model.pending, [], "all is committed before a stop");
+                    model.durable = durable(&store);
+                });
+                return Ended::Stopped;
+            }
+            Event::Failed(error) => {
+                let refused = store.append_command(COMMAND, b"12345678");
+                assert_eq!(refused, Err(AppendError::Failed), "a store that failed takes nothing");
+                return Ended::Failed(error.to_string());
+            }
+            Event::Recovered(_) => panic!("it recovers once"),
+        }
+    }
+}
+
+/// What the store says is durable.
+fn durable(store: &Store) -> model::PhysicalOffset {
+    let stats = store.stats();
+    model::PhysicalOffset(stats.max.0 - stats.unflushed)
+}
+
+fn entry_of(applied: Applied, store: &Store) -> Entry {
+    let end = Some(store.stats().max);
+    let index = applied.index.0;
+    let What::Messages(records) = applied.what else {
+        return Entry { index, ops: vec![(op_of(&applied.what), None)], end };
+    };
+    let placed = records.into_iter().map(|record| {
+        let place = Place { offset: record.queue_offset, physical: record.physical };
+        let (topic, queue) = (record.topic.to_string(), record.queue);
+        (Op::Message(Message { number: UNREAD, topic, queue }), Some(place))
+    });
+    Entry { index, ops: placed.collect(), end }
+}
+
+/// Reads what is committed, again and again: it is what was told, or an error that says why not.
+async fn read_forever(shared: Shared, store: Store, faulty: bool) {
+    loop {
+        runtime::sleep(Duration::from_micros(500 + random_below(5_000))).await;
+        let Some((topic, queue, due)) = with(&shared, |model| choose(model)) else {
+            continue;
+        };
+        let first = QueueOffset(due[0].0);
+        let mut units: Vec<Unit> = Vec::new();
+        store.units(&topic, queue, first, due.len(), |_, unit| {
+            units.push(unit);
+            ControlFlow::Continue(())
+        });
+        let read = match store.read_units(&units).await {
+            Ok(read) => read,
+            Err(_) if faulty => continue, // told, not served
+            Err(error) => panic!("{due:?} of {queue} of {topic}: {error}"),
+        };
+        for ((offset, number), (unit, bytes)) in due.iter().zip(units.iter().zip(read)) {
+            let message = seen(QueueOffset(*offset), unit.offset, &bytes);
+            assert_eq!(message.number, Some(*number), "offset {offset} of {queue} of {topic}");
+            assert_eq!(message.own_offset.0, *offset, "in {queue} of {topic}");
+        }
+    }
+}
+
+/// Neighbours in a queue, each by its offset and number.
+type Wanted = (String, QueueId, Vec<(u64, u64)>);
+
+/// Some neighbours in a queue.
+fn choose(model: &Model) -> Option<Wanted> {
+    let topic = TOPICS[random_below(TOPICS.len() as u64) as usize];
+    let queues = &model.topics.get(topic)?.queues;
+    let queue = random_below(queues.len() as u64) as usize;
+    let kept = &queues[queue];
+    // The store may know already that the topic is gone.
+    let going = |op: &Op| matches!(op, Op::TopicDelete { name } if name == topic);
+    if kept.is_empty() || model.pending.iter().any(going) {
+        return None;
+    }
+    let from = random_below(kept.len() as u64) as usize;
+    let some = kept.iter().enumerate().skip(from).take(1 + random_below(20) as usize);
+    let due = some.map(|(offset, kept)| (offset as u64, kept.number)).collect();
+    Some((topic.to_owned(), QueueId(queue as u32), due))
+}

@@ -1,0 +1,221 @@
+//! Random histories of one store in the simulator, each checked against a model of what it was told.
+//!
+//! A seed decides everything: the theme, what is appended, when the process dies or the power goes, what the
+//! disk does wrong. After every start all that the store shows is compared with the model; see `invariants`.
+//!
+//! `SEED=s` runs one seed, `SEEDS=n` so many fresh ones: see [`runtime::sim::run_seeds`], and `cargo xtask sim`.
+
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
+mod invariants;
+mod life;
+mod model;
+mod observe;
+mod rot;
+#[path = "../support/mod.rs"]
+mod support;
+mod trouble;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::sim::{Disk, Node, Simulation, run_seeds};
+use storage::{Flush, Options};
+
+use crate::invariants::Loss;
+use crate::life::{Ended, Script, Shared, live, with};
+use crate::trouble::{Dice, Theme};
+
+const FIXED: std::ops::Range<u64> = 0..12;
+/// A bound on the virtual time of a life that ends by itself: disks stand still for seconds.
+const LIMIT: Duration = Duration::from_secs(3_600);
+
+/// One store, over all its lives.
+pub struct History {
+    simulation: Simulation,
+    node: Node,
+    disk: Disk,
+    dice: Dice,
+    theme: Theme,
+    shared: Shared,
+    /// Since the store was last found right, an owner was told of what is not flushed.
+    unflushed: bool,
+    loss: Loss,
+    /// How often it had been found right when this life began, and whether it flushes now and then only.
+    under_way: Option<(u64, bool)>,
+    /// Flushes that had failed before the last power cut. What a failed flush was to cover is gone for good, though it
+    /// can be read until the power goes: so it goes before the store is opened again. (A store that recovers without
+    /// that takes for durable what is not; to be lifted when recovery writes such a tail again.)
+    flush_failures: u64,
+    /// What has happened, for the one who reads of a failure.
+    diary: Vec<String>,
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?}:\n  {}", self.theme, self.diary.join("\n  "));
+        }
+    }
+}
+
+impl History {
+    fn new(seed: u64) -> History {
+        let simulation = Simulation::new(seed);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let mut dice = Dice::new(seed);
+        let theme = Theme::draw(&mut dice);
+        let (disk, shared) = (node.disk(), Shared::default());
+        History {
+            simulation,
+            node,
+            disk,
+            dice,
+            theme,
+            shared,
+            unflushed: false,
+            loss: Loss::Nothing,
+            under_way: None,
+            flush_failures: 0,
+            diary: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, what: String) {
+        let failures = self.disk.failures();
+        self.diary.push(format!("{:?}, {failures} failures: {what}", self.simulation.now()));
+    }
+
+    fn script(&mut self) -> Script {
+        let mut options: Options = support::options(Path::new("/store"));
+        if self.dice.one_in(3) {
+            options.flush = Flush::Async { interval: Duration::from_millis(5) };
+        }
+        options.tail_budget = self.dice.pick(&[8 * 1024, 64 * 1024, 1024 * 1024]);
+        let large_one_in = self.dice.pick(&[1, 1, 20, 1_000_000]);
+        let (loss, faulty) = (self.loss, self.theme.has_failures());
+        Script { options, loss, large_one_in, faulty, turns: None }
+    }
+
+    /// A life that is ended from outside, or ends because the disk fails.
+    fn troubled_life(&mut self) {
+        let mut script = self.script();
+        if self.dice.one_in(6) {
+            script.turns = Some(self.dice.below(100));
+        }
+        let failures = self.disk.failures();
+        let executor = self.begin(script);
+        if self.dice.one_in(2) {
+            self.theme.plan(&mut self.dice, &self.disk);
+        }
+        let parts = self.dice.below(4);
+        for _ in 0..=parts {
+            let long = self.dice.micros(1_000, 200_000);
+            let time = if self.dice.one_in(3) { self.dice.micros(0, 14_000) } else { long };
+            self.simulation.run_for(time);
+            self.theme.plan(&mut self.dice, &self.disk);
+        }
+        self.end();
+        if let Ok(ended) = executor.join() {
+            self.note(format!("it had ended before: {ended:?}"));
+            let failed = self.disk.failures() > failures || self.theme.has_failures();
+            let stopped = matches!(ended, Ended::Stopped);
+            assert!(stopped || failed, "{:?}: nothing has failed, and {ended:?}", self.theme);
+        }
+        if self.dice.one_in(2) {
+            self.disk.heal();
+        }
+    }
+
+    fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {
+        let before = with(&self.shared, |model| model.recovered);
+        self.under_way = Some((before, script.options.flush != Flush::Sync));
+        self.note(format!("a life begins, {:?}, may lose {:?}", script.options.flush, script.loss));
+        let mine = Arc::clone(&self.shared);
+        let executor = self.node.start("store", move || live(script, mine));
+        // Most lives come to work.
+        if self.dice.below(4) > 0 {
+            let shared = Arc::clone(&self.shared);
+            let is_right = || with(&shared, |model| model.recovered > before);
+            let limit = Duration::from_secs(20);
+            self.simulation.run_until(limit, || is_right() || executor.is_finished());
+        }
+        executor
+    }
+
+    /// The process dies, and perhaps the power goes.
+    fn end(&mut self) {
+        if let Some((before, is_async)) = self.under_way.take()
+            && with(&self.shared, |model| model.recovered) > before
+        {
+            // A store that is found right has flushed all that it found.
+            (self.unflushed, self.loss) = (is_async, Loss::Nothing);
+        }
+        let flush_failed = self.disk.flush_failures() > self.flush_failures;
+        if self.theme.has_power_cuts() && (self.dice.one_in(2) || flush_failed) {
+            self.flush_failures = self.disk.flush_failures();
+            let unsynced = self.node.unsynced_bytes();
+            self.note(format!("the power goes, {unsynced} bytes are not synced"));
+            self.node.power_cut();
+            if self.unflushed {
+                let durable = with(&self.shared, |model| model.durable);
+                self.loss = Loss::Beyond(durable);
+            }
+        } else {
+            self.note("the process dies".to_owned());
+            self.node.crash();
+        }
+    }
+
+    /// A life on a healthy disk, to its end in order.
+    fn healthy_life(&mut self, turns: u64) {
+        self.disk.heal();
+        let script = Script { turns: Some(turns), faulty: false, ..self.script() };
+        let shared = Arc::clone(&self.shared);
+        let executor = self.node.start("healthy", move || live(script, shared));
+        let ended = self.simulation.join(executor, LIMIT).expect("it ends by itself");
+        assert!(matches!(ended, Ended::Stopped), "on a healthy disk: {ended:?}");
+        self.node.crash();
+        (self.unflushed, self.loss) = (false, Loss::Nothing);
+    }
+}
+
+fn history(seed: u64) -> u64 {
+    let mut history = History::new(seed);
+    for _ in 0..=history.dice.below(6) {
+        history.troubled_life();
+    }
+    history.end();
+    history.healthy_life(50);
+    history.healthy_life(0);
+    if history.theme == Theme::Rot {
+        rot::histories(&mut history);
+    }
+    let committed = with(&history.shared, |model| model.entries.len());
+    assert!(committed > 5, "a history in which nothing was committed shows nothing");
+    history.simulation.trace_hash()
+}
+
+#[test]
+fn whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served() {
+    run_seeds("storage", FIXED, |seed| {
+        history(seed);
+    });
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    for seed in 100..103 {
+        assert_eq!(history(seed), history(seed), "seed {seed}");
+    }
+    assert_ne!(history(100), history(101));
+}
+
+/// The file of the segment that holds `physical`.
+fn segment_of(physical: u64) -> (PathBuf, u64) {
+    let size = support::options(Path::new("/store")).segment_size;
+    let base = physical / size * size;
+    (PathBuf::from(format!("/store/log/{base:020}")), physical - base)
+}

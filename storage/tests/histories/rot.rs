@@ -1,0 +1,110 @@
+//! Bits that rot and sectors that cannot be read: named and refused, never served wrong, never skipped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::life::{Ended, Script, live, with};
+use crate::{History, LIMIT, segment_of};
+
+/// What rots.
+#[derive(Clone, Debug)]
+struct Rotten {
+    file: PathBuf,
+    bit: u64,
+    unreadable: bool,
+    /// It lies in what was acknowledged, which is never written again.
+    in_record: bool,
+}
+
+/// Where a record's body begins, with addresses of four bytes; a body has at least eight bytes. What lies before it is
+/// covered by the entry's checksum, which a start checks, and by none that a read checks.
+const BODY: u64 = 88;
+
+/// Lets one thing rot after the other, each in a store that was stopped in order and is whole.
+pub fn histories(history: &mut History) {
+    while_it_works(history);
+    for _ in 0..6 {
+        let rotten = choose(history);
+        set(history, &rotten, true);
+        let ended = open(history);
+        match &ended {
+            // What is rotten is not needed: free space, a copy.
+            Ended::Stopped => {}
+            Ended::Refused(error) | Ended::Failed(error) => assert!(
+                error.contains("/store") || error.contains("offset"),
+                "{rotten:?}: the error does not say where: {error}"
+            ),
+            Ended::Unreadable(error) => {
+                let text = error.to_string();
+                assert!(text.contains("offset") || text.contains("/store"), "{rotten:?}: {text}");
+            }
+        }
+        history.node.crash();
+        // A life that stopped in order has written, and perhaps over what was rotten.
+        if matches!(ended, Ended::Stopped) && !rotten.unreadable {
+            return;
+        }
+        set(history, &rotten, false);
+        history.healthy_life(0); // nothing was cut, nothing was changed
+    }
+}
+
+/// A record rots in a store that is open: readers are told, or get what was written.
+fn while_it_works(history: &mut History) {
+    let turns = Some(200);
+    let script = Script { turns, faulty: true, large_one_in: 1_000_000, ..history.script() };
+    let before = with(&history.shared, |model| model.recovered);
+    let shared = Arc::clone(&history.shared);
+    let executor = history.node.start("rotting", move || live(script, shared));
+    let shared = Arc::clone(&history.shared);
+    let is_right = || with(&shared, |model| model.recovered > before);
+    assert!(history.simulation.run_until(LIMIT, is_right), "it was stopped in order");
+    let rotten: Vec<Rotten> = (0..20).map(|_| choose(history)).collect();
+    let rotten: Vec<_> = rotten.into_iter().filter(|rotten| rotten.in_record).collect();
+    for one in &rotten {
+        set(history, one, true);
+    }
+    drop(history.simulation.join(executor, LIMIT).expect("it ends by itself"));
+    history.node.crash();
+    for one in &rotten {
+        set(history, one, false);
+    }
+    history.healthy_life(0);
+}
+
+fn choose(history: &mut History) -> Rotten {
+    let unreadable = history.dice.one_in(3);
+    let in_record = history.dice.one_in(2);
+    let records: Vec<u64> = with(&history.shared, |model| {
+        let kept = model.topics.values().flat_map(|topic| topic.queues.iter().flatten());
+        kept.map(|kept| kept.physical.0).collect()
+    });
+    if in_record && !records.is_empty() {
+        let (file, at) = segment_of(history.dice.pick(&records));
+        let bit = (at + BODY) * 8 + history.dice.below(8 * 8);
+        return Rotten { file, bit, unreadable, in_record };
+    }
+    let files: Vec<(PathBuf, u64)> =
+        history.disk.files().into_iter().filter(|(_, len)| *len > 0).collect();
+    let (file, len) = &files[history.dice.below(files.len() as u64) as usize];
+    let within = if history.dice.one_in(2) { (*len).min(8192) } else { *len };
+    let bit = history.dice.below(within * 8);
+    Rotten { file: file.clone(), bit, unreadable, in_record: false }
+}
+
+fn set(history: &History, rotten: &Rotten, now: bool) {
+    let byte = rotten.bit / 8;
+    match (rotten.unreadable, now) {
+        (true, true) => history.disk.spoil(&rotten.file, byte..byte + 1),
+        (true, false) => history.disk.mend(&rotten.file, byte..byte + 1),
+        (false, _) => history.disk.flip_bit(&rotten.file, rotten.bit),
+    }
+}
+
+/// Opens, checks and closes the store: whatever it serves is right, or this panics.
+fn open(history: &mut History) -> Ended {
+    let script = Script { turns: Some(0), faulty: true, ..history.script() };
+    let shared = Arc::clone(&history.shared);
+    let executor = history.node.start("rotten", move || live(script, shared));
+    history.simulation.join(executor, LIMIT).expect("it ends by itself")
+}

@@ -1,0 +1,177 @@
+//! `cargo xtask sim`: random histories in the simulator, under as many seeds as asked.
+//!
+//! The histories are tests of the crates that they are about; this builds them optimized and tells them, by the
+//! environment, which seeds to run (`runtime::sim::run_seeds` has the words). All suites run at once.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use crate::ci::cargo;
+
+mod mutations;
+
+/// Where histories are: package, test target, and the test in it that runs seeds.
+const SUITES: [Suite; 1] = [Suite {
+    package: "storage",
+    target: "histories",
+    test: "whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served",
+}];
+
+/// Fresh seeds when nothing is said.
+const SEEDS: u64 = 100;
+/// Minutes of fresh seeds in the gate: on the build machine, and elsewhere.
+const GATE_MINUTES: [u64; 2] = [5, 1];
+
+#[derive(Clone, Copy)]
+struct Suite {
+    package: &'static str,
+    target: &'static str,
+    test: &'static str,
+}
+
+/// What is asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    seed: Option<u64>,
+    seeds: Option<u64>,
+    from: Option<u64>,
+    minutes: Option<u64>,
+    mutations: bool,
+}
+
+/// Reads the command's options.
+pub fn parse(args: &[&str]) -> Result<Wanted, String> {
+    let mut wanted = Wanted::default();
+    let mut rest = args;
+    while let [option, after @ ..] = rest {
+        let slot = match *option {
+            "--seed" => &mut wanted.seed,
+            "--seeds" => &mut wanted.seeds,
+            "--from" => &mut wanted.from,
+            "--minutes" => &mut wanted.minutes,
+            "--gate" => {
+                let on_build_machine = env::var("CI").is_ok_and(|value| value == "true");
+                wanted.minutes = Some(GATE_MINUTES[usize::from(!on_build_machine)]);
+                rest = after;
+                continue;
+            }
+            "--mutations" => {
+                wanted.mutations = true;
+                rest = after;
+                continue;
+            }
+            option => {
+                return Err(format!(
+                    "unknown option {option}; cargo xtask sim --help has those there are"
+                ));
+            }
+        };
+        let [number, after @ ..] = after else {
+            return Err(format!("{option} needs a number"));
+        };
+        *slot = Some(number.parse().map_err(|_| format!("{option}: {number} is no number"))?);
+        rest = after;
+    }
+    if wanted.seed.is_some() && (wanted.seeds, wanted.from, wanted.minutes) != (None, None, None) {
+        return Err("--seed runs that seed alone".to_owned());
+    }
+    Ok(wanted)
+}
+
+/// Runs the histories; what they print passes through.
+pub fn run(root: &Path, wanted: &Wanted) -> ExitCode {
+    if wanted.mutations {
+        return mutations::run(root, wanted.from.unwrap_or(0), wanted.seeds.unwrap_or(400));
+    }
+    let Some(programs) = build(root, &root.join("target")) else {
+        return ExitCode::FAILURE;
+    };
+    let started: Vec<Option<Child>> = programs
+        .iter()
+        .map(|(suite, program)| command(root, suite, program, wanted).spawn().ok())
+        .collect();
+    let mut passed = true;
+    for child in started {
+        passed &= child.is_some_and(|mut child| child.wait().is_ok_and(|status| status.success()));
+    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The program of a suite, told what to run.
+fn command(root: &Path, suite: &Suite, program: &Path, wanted: &Wanted) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root.join(suite.package));
+    command.args([suite.test, "--exact", "--nocapture"]);
+    let minutes = wanted.minutes;
+    let seeds = wanted.seeds.or(if minutes.is_some() { None } else { Some(SEEDS) });
+    let words = [
+        ("SEED", wanted.seed),
+        ("SEEDS", seeds),
+        ("SEEDS_FROM", wanted.from),
+        ("SEEDS_MINUTES", minutes),
+    ];
+    for (word, number) in words {
+        match number {
+            Some(number) => command.env(word, number.to_string()),
+            None => command.env_remove(word),
+        };
+    }
+    command
+}
+
+/// Builds all suites, optimized; their programs.
+fn build(root: &Path, target: &Path) -> Option<Vec<(Suite, PathBuf)>> {
+    let built = SUITES.map(|suite| Some((suite, build_one(root, target, suite)?)));
+    built.into_iter().collect()
+}
+
+fn build_one(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
+    let output = Command::new(cargo())
+        .args([
+            "test",
+            "--locked",
+            "--release",
+            "--no-run",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args(["--package", suite.package, "--test", suite.target])
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().filter_map(executable).next_back()
+}
+
+/// The program that a line of cargo's messages names.
+fn executable(line: &str) -> Option<PathBuf> {
+    let (_, rest) = line.split_once("\"executable\":\"")?;
+    rest.split_once('"').map(|(path, _)| PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wanted, executable, parse};
+
+    #[test]
+    fn options_are_read() {
+        assert_eq!(parse(&[]), Ok(Wanted::default()));
+        let some = Wanted { seeds: Some(5), from: Some(7), minutes: Some(1), ..Wanted::default() };
+        assert_eq!(parse(&["--seeds", "5", "--from", "7", "--minutes", "1"]), Ok(some));
+        assert_eq!(parse(&["--seed", "9"]), Ok(Wanted { seed: Some(9), ..Wanted::default() }));
+        for bad in [&["--seed"][..], &["--seeds", "x"], &["--seed", "1", "--seeds", "2"], &["x"]] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_program_is_found_in_cargos_messages() {
+        let line =
+            r#"{"reason":"compiler-artifact","executable":"/t/release/deps/x-1","fresh":true}"#;
+        assert_eq!(executable(line), Some("/t/release/deps/x-1".into()));
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null}"#), None);
+    }
+}
