@@ -28,7 +28,7 @@ use crate::invariants::Loss;
 use crate::life::{Ended, Script, Shared, live, with};
 use crate::trouble::{Dice, Theme};
 
-const FIXED: std::ops::Range<u64> = 0..12;
+const FIXED: std::ops::Range<u64> = 0..6;
 /// A bound on the virtual time of a life that ends by itself: disks stand still for seconds.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
@@ -207,7 +207,7 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served() {
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    for seed in 100..103 {
+    for seed in 100..102 {
         assert_eq!(history(seed), history(seed), "seed {seed}");
     }
     assert_ne!(history(100), history(101));
