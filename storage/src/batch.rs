@@ -10,10 +10,10 @@ use std::rc::Rc;
 use model::{Draft, LogIndex, PhysicalOffset, QueueId};
 use runtime::{BLOCK, Buffer};
 
-use crate::command::{CommandKind, TopicCommand};
+use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, entry_len};
 use crate::error::AppendError;
-use crate::options::MAX_BATCH;
+use crate::options::{MAX_COMMAND, Options};
 use crate::segment::SEGMENT_HEADER_LEN;
 use crate::topics::Topics;
 
@@ -21,6 +21,13 @@ use crate::topics::Topics;
 pub(crate) const MAX_QUEUES: u32 = 65_536;
 /// The smallest buffer that a batch is given, in bytes.
 const SMALLEST_BUFFER: usize = 4 * BLOCK;
+/// The largest buffer that a batch is given because the one before needed it, in bytes.
+const LARGEST_EXPECTED: usize = 1024 * 1024;
+/// Bytes at a segment's end that messages leave to commands while there is no file for the next segment;
+/// less in small segments.
+const LEFT_TO_COMMANDS: u64 = 4 * 1024 * 1024;
+/// Bytes that commands leave to trims.
+const LEFT_TO_TRIMS: u64 = 64 * 1024;
 
 /// A record in a batch; its offsets are stamped when the batch is placed.
 #[derive(Debug)]
@@ -102,10 +109,10 @@ impl Batch {
         self.base.plus(self.end as u64)
     }
 
-    /// Whether `more` bytes may still be added: a batch takes at least one entry, stays within
-    /// [`MAX_BATCH`] after that, and always within its segment.
-    fn takes(&self, more: usize) -> bool {
-        let small_enough = self.is_empty() || self.len() + more <= MAX_BATCH;
+    /// Whether `more` bytes may still be added: a batch takes at least one entry, stays within `most`
+    /// bytes after that, and always within its segment.
+    fn takes(&self, more: usize, most: usize) -> bool {
+        let small_enough = self.is_empty() || self.len() + more <= most;
         small_enough && self.end + more <= self.segment_end
     }
 
@@ -190,12 +197,53 @@ pub(crate) fn entry_start(end: PhysicalOffset, len: u64, segment_size: u64) -> P
     }
 }
 
+/// Who wants to append: the end of the last segment is kept for those without whom a full disk would
+/// stay full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Messages,
+    Command,
+    Trim,
+}
+
+impl Purpose {
+    /// Bytes of a segment that this leaves to others while there is no file for the next one.
+    fn leaves(self, segment_size: u64) -> u64 {
+        match self {
+            Self::Messages => (segment_size / 16).min(LEFT_TO_COMMANDS),
+            Self::Command => (segment_size / 64).min(LEFT_TO_TRIMS),
+            Self::Trim => 0,
+        }
+    }
+}
+
+/// What a builder depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub segment_size: u64,
+    /// Bytes that may wait.
+    pub max_queued: usize,
+    /// Bytes of the largest request.
+    pub max_request: usize,
+    /// Bytes of a batch of several requests.
+    pub max_batch: usize,
+}
+
+impl From<&Options> for Limits {
+    fn from(options: &Options) -> Self {
+        let &Options { segment_size, max_queued, max_request, max_batch, .. } = options;
+        Self { segment_size, max_queued, max_request, max_batch }
+    }
+}
+
 /// What waits to be written: closed batches, and one that still fills.
 #[derive(Debug)]
 pub(crate) struct Builder {
-    segment_size: u64,
-    max_queued: usize,
-    max_request: usize,
+    limits: Limits,
+    /// Files that are ready for segments behind the one that is drafted into.
+    rooms: usize,
+    /// Something was refused because there was none.
+    refused: bool,
     /// Where the log will end once everything that is closed has been written.
     end: PhysicalOffset,
     closed: VecDeque<Batch>,
@@ -209,16 +257,42 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(
-        segment_size: u64,
-        max_queued: usize,
-        max_request: usize,
-        end: PhysicalOffset,
-        topics: Topics,
-    ) -> Self {
+    pub(crate) fn new(limits: Limits, end: PhysicalOffset, topics: Topics, rooms: usize) -> Self {
         let (closed, open, queued) = (VecDeque::new(), None, 0);
-        let expected = SMALLEST_BUFFER;
-        Self { segment_size, max_queued, max_request, end, closed, open, queued, expected, topics }
+        let (expected, refused) = (SMALLEST_BUFFER, false);
+        Self { limits, rooms, refused, end, closed, open, queued, expected, topics }
+    }
+
+    /// Another file is ready.
+    pub(crate) fn add_room(&mut self) {
+        self.rooms += 1;
+        self.refused = false;
+    }
+
+    /// Whether the next segment's file must be there soon, and is not.
+    pub(crate) fn wants_room(&self) -> bool {
+        let into = self.drafted().0 % self.limits.segment_size;
+        self.rooms == 0 && (self.refused || into > self.limits.segment_size / 4 * 3 || into == 0)
+    }
+
+    /// Where the log will end once everything that waits has been written.
+    fn drafted(&self) -> PhysicalOffset {
+        self.open.as_ref().map_or(self.end, Batch::end_offset)
+    }
+
+    /// Refuses what would need a segment for which there is no file.
+    fn check_room(&mut self, cost: usize, purpose: Purpose) -> Result<(), AppendError> {
+        if self.rooms > 0 {
+            return Ok(());
+        }
+        let size = self.limits.segment_size;
+        let into = self.drafted().0 % size;
+        let left = if into == 0 { 0 } else { size - into };
+        if cost as u64 + purpose.leaves(size) <= left {
+            return Ok(());
+        }
+        self.refused = true;
+        Err(AppendError::NoSegment)
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -231,7 +305,7 @@ impl Builder {
 
     /// Encodes messages into the open batch: all of them, or none.
     pub(crate) fn push_messages(&mut self, drafts: &[Draft<'_>]) -> Result<(), AppendError> {
-        let mut len = 0;
+        let (mut len, mut cost) = (0, 0);
         for draft in drafts {
             let topic = self.topics.find(draft.topic).ok_or(AppendError::NoTopic)?;
             let (queue, queues) = (draft.queue_id.0, topic.queues());
@@ -239,8 +313,10 @@ impl Builder {
                 return Err(AppendError::NoQueue { queue, queues });
             }
             len += draft.encoded_len();
+            cost += entry_len(draft.encoded_len());
         }
-        self.admit(len, self.max_request)?;
+        self.admit(len, self.limits.max_request)?;
+        self.check_room(cost, Purpose::Messages)?;
         for draft in drafts {
             self.push_record(draft);
         }
@@ -268,7 +344,7 @@ impl Builder {
             _ => {}
         }
         let payload = command.to_bytes();
-        self.push_entry(Kind::Topic, &[&payload])?;
+        self.push_entry(Kind::Topic, &[&payload], Purpose::Command)?;
         // The incarnation is settled when the batch is placed; drafting only asks whether it exists.
         match &command {
             TopicCommand::Put { name, queues, .. } => self.topics.put(name, *queues, LogIndex(0)),
@@ -284,16 +360,28 @@ impl Builder {
         kind: CommandKind,
         payload: &[u8],
     ) -> Result<(), AppendError> {
-        self.push_entry(Kind::Command, &[&[kind.0], payload])
+        self.push_entry(Kind::Command, &[&[kind.0], payload], Purpose::Command)
     }
 
     pub(crate) fn push_membership(&mut self, payload: &[u8]) -> Result<(), AppendError> {
-        self.push_entry(Kind::Membership, &[payload])
+        self.push_entry(Kind::Membership, &[payload], Purpose::Command)
     }
 
-    fn push_entry(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<(), AppendError> {
+    pub(crate) fn push_trim(&mut self, to: PhysicalOffset) -> Result<(), AppendError> {
+        self.push_entry(Kind::Trim, &[&Trim { to: to.0 }.to_bytes()], Purpose::Trim)
+    }
+
+    fn push_entry(
+        &mut self,
+        kind: Kind,
+        parts: &[&[u8]],
+        purpose: Purpose,
+    ) -> Result<(), AppendError> {
         let len = parts.iter().map(|part| part.len()).sum();
-        self.admit(len, self.max_request.max(MAX_BATCH))?;
+        if purpose != Purpose::Trim {
+            self.admit(len, self.limits.max_request.max(MAX_COMMAND))?;
+        }
+        self.check_room(entry_len(len), purpose)?;
         let before = self.room_for(entry_len(len), entry_len(len)).len();
         let batch = self.open.as_mut().expect("room was made");
         let mut at = batch.begin(kind, len).at + ENTRY_HEADER_LEN;
@@ -310,7 +398,7 @@ impl Builder {
         if len > largest {
             return Err(AppendError::TooLarge { len, max: largest });
         }
-        let (queued, max) = (self.queued, self.max_queued);
+        let (queued, max) = (self.queued, self.limits.max_queued);
         // An empty queue takes whatever one request may have.
         if queued > 0 && queued + len > max {
             return Err(AppendError::Busy { queued, max });
@@ -321,11 +409,19 @@ impl Builder {
     /// A batch that takes `cost` more bytes; a new one, whose first entry has `first` bytes, if the
     /// open one does not.
     fn room_for(&mut self, cost: usize, first: usize) -> &Batch {
-        if self.open.as_ref().is_some_and(|batch| !batch.takes(cost)) {
+        let Limits { segment_size, max_batch, .. } = self.limits;
+        if self.open.as_ref().is_some_and(|batch| !batch.takes(cost, max_batch)) {
             self.close_open();
         }
-        let (end, size, expected) = (self.end, self.segment_size, self.expected);
-        self.open.get_or_insert_with(|| Batch::open(end, first, size, expected))
+        if self.open.is_none() {
+            let batch = Batch::open(self.end, first, segment_size, self.expected);
+            let ends_there = self.end.0.is_multiple_of(segment_size);
+            if ends_there || batch.base.0 / segment_size != self.end.0 / segment_size {
+                self.rooms = self.rooms.checked_sub(1).expect("room was asked for");
+            }
+            self.open = Some(batch);
+        }
+        self.open.as_ref().expect("just made")
     }
 
     fn close_open(&mut self) {
@@ -334,7 +430,7 @@ impl Builder {
         };
         let batch = batch.close();
         self.end = batch.end_offset();
-        self.expected = batch.buf.len().clamp(SMALLEST_BUFFER, MAX_BATCH);
+        self.expected = batch.buf.len().clamp(SMALLEST_BUFFER, LARGEST_EXPECTED);
         self.closed.push_back(batch);
     }
 
@@ -379,7 +475,13 @@ mod tests {
     fn builder(end: u64) -> Builder {
         let mut topics = Topics::default();
         topics.put("T", 2, LogIndex(0));
-        Builder::new(SEGMENT, 40_000, 20_000, PhysicalOffset(end), topics)
+        let limits = Limits {
+            segment_size: SEGMENT,
+            max_queued: 40_000,
+            max_request: 20_000,
+            max_batch: 1024 * 1024,
+        };
+        Builder::new(limits, PhysicalOffset(end), topics, 1)
     }
 
     fn draft(body: &[u8], queue: u32) -> Draft<'_> {
@@ -439,8 +541,27 @@ mod tests {
     }
 
     #[test]
+    fn without_a_file_for_the_next_segment_the_end_of_the_last_is_kept_for_commands_and_trims() {
+        let mut builder = builder(SEGMENT - 8_000);
+        builder.rooms = 0;
+        let body = [7; 3_000];
+        assert!(builder.wants_room());
+        builder.push_messages(&[draft(&body, 0)]).expect("room");
+        let full = builder.push_messages(&[draft(&body, 0)]);
+        assert_eq!(full, Err(AppendError::NoSegment));
+        builder.push_command(CommandKind(1), &body).expect("what messages leave");
+        builder.push_command(CommandKind(1), &body[..400]).expect("what messages leave");
+        let full = builder.push_command(CommandKind(1), &body[..500]);
+        assert_eq!(full, Err(AppendError::NoSegment));
+        builder.push_trim(PhysicalOffset(SEGMENT)).expect("what commands leave");
+        builder.add_room();
+        builder.push_messages(&[draft(&body, 0)]).expect("room again");
+        assert_eq!((builder.rooms, builder.drafted().0 / SEGMENT), (0, 1));
+    }
+
+    #[test]
     fn limits_are_told() {
-        let mut builder = builder(0);
+        let mut builder = builder(4096);
         let body = [7; 15_000];
         let unknown = Draft { topic: "U", ..draft(b"", 0) };
         assert_eq!(builder.push_messages(&[unknown]), Err(AppendError::NoTopic));

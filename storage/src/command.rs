@@ -30,6 +30,28 @@ impl Membership {
     }
 }
 
+/// A topic as a checkpoint keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct TopicState {
+    pub name: String,
+    /// Index of the entry that made it.
+    pub incarnation: u64,
+    /// Of each queue: the oldest offset, the next offset, and where in the log it began.
+    pub queues: Vec<(u64, u64, u64)>,
+}
+
+/// Some topics of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct TopicStates {
+    pub topics: Vec<TopicState>,
+}
+
+/// The log before an offset is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct Trim {
+    pub to: u64,
+}
+
 /// The version byte in front of the archived bytes.
 const VERSION: u8 = 0;
 
@@ -64,6 +86,8 @@ macro_rules! archived {
 
 archived!(TopicCommand);
 archived!(Membership);
+archived!(TopicStates);
+archived!(Trim);
 
 #[cfg(test)]
 mod tests {

@@ -57,11 +57,13 @@ pub(crate) enum Kind {
     Topic = 3,
     /// A command that only the owner of the store understands; its first byte tells which.
     Command = 4,
+    /// The log before an offset is given up.
+    Trim = 5,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Membership, Self::Messages, Self::Topic, Self::Command]
+        [Self::Membership, Self::Messages, Self::Topic, Self::Command, Self::Trim]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

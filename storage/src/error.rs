@@ -105,6 +105,23 @@ pub struct DamageError {
     pub evidence: String,
 }
 
+/// Why the log was not trimmed. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum TrimError {
+    /// A trim ends where a segment begins, behind the log's beginning and at most where the newest segment
+    /// but one ends.
+    #[error("the log cannot be trimmed to offset {to}: {why}")]
+    Where {
+        /// As asked for.
+        to: PhysicalOffset,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The command was not appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
 /// Why the store stopped working. It accepts nothing any more; what it holds can still be read.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -116,6 +133,35 @@ pub enum StoreError {
         "{0}; the shard stops accepting. Look at the disk, then restart the broker: recovery tells what is there"
     )]
     Io(#[from] IoError),
+    /// The log was trimmed, and what its beginning came to cannot be read.
+    #[error(
+        "{dir}: no checkpoint from which the log can be read is intact ({why}), and the log begins at offset {oldest}. \
+         Restore the checkpoint of that offset from a copy, or start with an empty directory"
+    )]
+    NoCheckpoint {
+        /// The checkpoints.
+        dir: PathBuf,
+        /// What is wrong with the newest.
+        why: String,
+        /// Where the log begins.
+        oldest: PhysicalOffset,
+    },
+    /// A file of the index is another store's.
+    #[error("{0}")]
+    Index(String),
+    /// Segments at the beginning of the log are gone, and were not trimmed.
+    #[error(
+        "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. Restore them from a copy \
+         or from another replica, or start with an empty directory"
+    )]
+    Missing {
+        /// The log's directory.
+        dir: PathBuf,
+        /// Where the log should begin.
+        from: PhysicalOffset,
+        /// Where it begins.
+        to: PhysicalOffset,
+    },
     /// An entry of the log means nothing to this version.
     #[error(
         "entry {index} at offset {offset} cannot be understood ({why}); it was written by another version. Start \
@@ -169,6 +215,15 @@ pub enum AppendError {
         /// Bytes that may wait.
         max: usize,
     },
+    /// The log needs a new segment and its file is not ready yet: a matter of milliseconds.
+    #[error("the file of the log's next segment is not ready yet")]
+    NoSegment,
+    /// The disk is full: there is no room for a new segment, or for what a start needs to be short.
+    #[error(
+        "the disk is full, there is no room for the log's next segment. Free some space, or let messages expire earlier \
+         (fileReservedTime, diskMaxUsedSpaceRatio)"
+    )]
+    Full,
     /// Recovery has not finished.
     #[error("the log is being recovered")]
     Recovering,
@@ -213,6 +268,9 @@ pub enum ReadError {
         /// What is wrong.
         why: String,
     },
+    /// A file of the index.
+    #[error("{0}. It is made anew by a start that does not find the file")]
+    Index(String),
     /// The disk.
     #[error(transparent)]
     Io(#[from] IoError),

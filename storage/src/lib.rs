@@ -14,33 +14,40 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
 mod batch;
+mod checkpoint;
 mod command;
 mod entry;
 mod error;
 mod identity;
 mod index;
+mod keeper;
 mod log;
+mod lookup;
 mod open;
 mod options;
-#[allow(dead_code, unused_imports, reason = "the store does not use it yet")]
 mod part;
 mod place;
+mod position;
 mod provision;
 mod read;
+mod recover;
 mod replay;
 mod replicate;
 mod segment;
 mod store;
 mod tail;
 mod topics;
+mod trim;
 mod vote;
 mod writer;
 
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
-pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError};
+pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};
-pub use index::{Boundary, QueueRange, Unit};
-pub use options::{Flush, LARGEST_REQUEST, MAX_BATCH, Options};
+pub use index::{Boundary, QueueRange, Reach, Unit};
+pub use keeper::StateWanted;
+pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};

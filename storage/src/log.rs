@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use model::PhysicalOffset;
 
-use crate::segment::Segment;
+use crate::segment::{self, Segment};
 
 /// All segments, by the offset they begin at. The last one is written to.
 pub(crate) struct Log {
@@ -47,9 +47,27 @@ impl Log {
         segment
     }
 
+    /// The file that would hold `offset`.
+    pub(crate) fn path_of(&self, offset: PhysicalOffset) -> PathBuf {
+        self.dir.join(segment::name(PhysicalOffset(offset.0 / self.segment_size * self.segment_size)))
+    }
+
+    /// Takes the segments before `to` out of the log, oldest first. The one that is written to stays.
+    pub(crate) fn take_before(&self, to: PhysicalOffset) -> Vec<Rc<Segment>> {
+        let mut segments = self.segments.borrow_mut();
+        let kept = segments.split_off(&to);
+        assert!(!kept.is_empty(), "the segment that is written to is never given up");
+        std::mem::replace(&mut *segments, kept).into_values().collect()
+    }
+
     /// All segments, oldest first.
     pub(crate) fn all(&self) -> Vec<Rc<Segment>> {
         self.segments.borrow().values().cloned().collect()
+    }
+
+    /// Where the oldest segment begins.
+    pub(crate) fn oldest_base(&self) -> PhysicalOffset {
+        *self.segments.borrow().keys().next().expect("a log has a segment")
     }
 
     /// The oldest entry's offset.

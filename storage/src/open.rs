@@ -11,18 +11,22 @@ use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
 use crate::options::{LARGEST_REQUEST, Options};
-use crate::provision::{self, Spares};
+use crate::provision;
 use crate::segment::{self, Segment, SegmentHeader};
+use crate::store::{CHECKPOINTS, INDEX};
 use crate::vote::{self, Vote, VoteFile};
 
 const LOCK: &str = "lock";
+/// Directories that a store makes once it is in use.
+const OURS: [&str; 2] = [CHECKPOINTS, INDEX];
 
 /// A store whose log has not been read yet.
 pub(crate) struct Opened {
     pub identity: Identity,
     pub log: Log,
     pub vote: VoteFile,
-    pub spare: bool,
+    /// Numbers of the files that are ready for segments.
+    pub spares: Vec<usize>,
     pub locks: Locks,
 }
 
@@ -52,9 +56,9 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     identity.check(options)?;
     let segments = open_segments(options, &identity).await?;
     let vote = VoteFile::open(&options.dir).await?;
-    let spare = provision::has_spare(&options.log_dir, options.segment_size).await?;
+    let spares = provision::found(&options.log_dir, options.segment_size).await?;
     let log = Log::new(options.log_dir.clone(), options.segment_size, segments);
-    Ok(Opened { identity, log, vote, spare, locks })
+    Ok(Opened { identity, log, vote, spares, locks })
 }
 
 async fn lock(options: &Options) -> Result<Locks, OpenError> {
@@ -118,6 +122,7 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
     let ours = |name: &str| {
         name == LOCK
             || name == vote::FILE
+            || OURS.contains(&name)
             || identity::is_leftover(name)
             || log_name.is_some_and(|log| log == name)
     };
@@ -127,8 +132,7 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
     if fs::exists(&options.log_dir).await? {
         let ours = |name: &str| {
             name == LOCK
-                || name == provision::SPARE
-                || name == provision::UNREADY
+                || provision::is_spare(name)
                 || segment::base_of(name) == Some(PhysicalOffset(0))
         };
         refuse_others(&options.log_dir, ours).await?;
@@ -173,6 +177,11 @@ async fn refuse_log_of_others(options: &Options) -> Result<(), OpenError> {
             return Err(refuse(&first));
         }
     }
+    for dir in OURS.map(|name| options.dir.join(name)) {
+        if fs::exists(&dir).await? && !fs::list(&dir).await?.is_empty() {
+            return Err(refuse(&dir));
+        }
+    }
     Ok(())
 }
 
@@ -188,10 +197,9 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
         fs::remove_file(&first).await?;
     }
     let size = options.segment_size;
-    if !provision::has_spare(&options.log_dir, size).await? {
-        provision::provision(&options.log_dir, size).await?;
-    }
-    let (file, name) = Spares::new(&options.log_dir, size, true).take().await?;
+    provision::found(&options.log_dir, size).await?; // tidies up
+    let name = provision::provision(&options.log_dir, size).await?;
+    let file = File::open(&name, OpenMode::ReadWrite).await?;
     let header = SegmentHeader {
         store: identity.id,
         base: PhysicalOffset(0),
@@ -199,7 +207,8 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
         size,
         chain: first_chain(identity.id),
     };
-    let segment = Segment::adopt(&options.log_dir, file, &name, header).await?;
+    let method = options.file_method();
+    let segment = Segment::adopt(&options.log_dir, file, &name, header, method).await?;
     let idle_mark = segment.first_entry();
     segment.file.close().await?;
     let vote =
@@ -237,7 +246,7 @@ async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Seg
             why,
             remedy: "restore the segment from a copy or from another replica, or start with an empty directory",
         };
-        let file = File::open(&path, OpenMode::ReadWrite).await?;
+        let file = Segment::open_file(&path, options.file_method()).await?;
         let block = file.read_at(0, BLOCK).await?;
         let header = SegmentHeader::decode(&block).map_err(|why| refuse(why.into()))?;
         if header.store != identity.id {
@@ -246,7 +255,8 @@ async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Seg
                 header.store, identity.id
             )));
         }
-        let expected = segments.last().map_or(PhysicalOffset(0), Segment::end);
+        // Where the log begins is for the checkpoints to tell: what was trimmed is gone.
+        let expected = segments.last().map_or(base, Segment::end);
         if header.base != base || base != expected || file.len().await? != identity.segment_size {
             return Err(refuse(format!(
                 "the segment at offset {expected} with {} bytes was due",

@@ -8,9 +8,11 @@ use runtime::buffer::BUFFER_MAX;
 
 use crate::entry::entry_len;
 
-/// The most bytes of records that share one write, unless a single request is larger. Beyond it a
-/// larger write only makes everybody wait longer.
-pub const MAX_BATCH: usize = 1024 * 1024;
+/// The most bytes of one command.
+pub const MAX_COMMAND: usize = 1024 * 1024;
+/// The most that [`Options::max_batch`] may be. Beyond it a larger write only makes everybody wait
+/// longer.
+pub const LARGEST_BATCH: usize = 8 * 1024 * 1024;
 
 /// A segment holds at least this many of the largest entries, so that the rest left over at its end
 /// stays small.
@@ -18,7 +20,8 @@ pub(crate) const LARGEST_ENTRIES_A_SEGMENT: u64 = 4;
 
 /// The most that [`Options::max_request`] may be: an entry is read and written in one piece.
 pub const LARGEST_REQUEST: usize = 256 * 1024 * 1024;
-const _: () = assert!(MAX_BATCH <= LARGEST_REQUEST && LARGEST_REQUEST <= BUFFER_MAX / 2);
+const _: () = assert!(MAX_COMMAND <= LARGEST_BATCH && LARGEST_BATCH <= LARGEST_REQUEST);
+const _: () = assert!(LARGEST_REQUEST <= BUFFER_MAX / 2);
 
 /// Bytes that no entry in a segment of this size exceeds, whatever the options were when it was
 /// written.
@@ -40,6 +43,17 @@ pub enum Flush {
     },
 }
 
+/// How a batch is made durable where its append waits for that ([`Flush::Sync`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlushMethod {
+    /// A write, and an fdatasync behind it. The right one for most machines.
+    #[default]
+    Fdatasync,
+    /// A write to a file that was opened with O_DSYNC: a little faster where cores are idle, and much
+    /// slower where they are busy.
+    Dsync,
+}
+
 /// What a store is opened with. `shard`, `shards` and `segment_size` are fixed at the first start.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,12 +65,17 @@ pub struct Options {
     pub segment_size: u64,
     /// When an append counts as committed.
     pub flush: Flush,
+    /// How it is flushed, with [`Flush::Sync`].
+    pub method: FlushMethod,
+    /// The most bytes of records that share one write, unless a single request is larger; at most
+    /// [`LARGEST_BATCH`].
+    pub max_batch: usize,
     /// Bytes of written buffers that are kept for readers at the tail.
     pub tail_budget: usize,
     /// Bytes that may wait for the writer before appends are refused as busy.
     pub max_queued: usize,
     /// The largest request, in bytes of encoded records; at most [`LARGEST_REQUEST`]. Commands may
-    /// always have [`MAX_BATCH`].
+    /// always have [`MAX_COMMAND`].
     pub max_request: usize,
     /// This shard's number.
     pub shard: u32,
@@ -65,9 +84,18 @@ pub struct Options {
 }
 
 impl Options {
+    /// How files of the log are opened.
+    pub(crate) fn file_method(&self) -> FlushMethod {
+        match self.flush {
+            Flush::Sync => self.method,
+            Flush::Async { .. } => FlushMethod::Fdatasync,
+        }
+    }
+
     /// Bytes of the largest entry.
     pub(crate) fn largest_entry(&self) -> u64 {
-        entry_len(self.max_request.clamp(MAX_BATCH, LARGEST_REQUEST)) as u64
+        let most = self.max_request.max(self.max_batch).clamp(MAX_COMMAND, LARGEST_REQUEST);
+        entry_len(most) as u64
     }
 
     /// The smallest segment that goes with the other options, in bytes.

@@ -43,9 +43,9 @@ impl LogEnd {
         for entry in &batch.entries {
             let offset = batch.base.plus(entry.at as u64);
             for draft in &entry.records {
-                let counted = self.topics.count(&draft.topic, draft.queue);
-                let (_, queue_offset) = counted.expect("a drafted message has its queue");
                 let physical = batch.base.plus(draft.at as u64);
+                let counted = self.topics.count(&draft.topic, draft.queue, physical);
+                let (_, queue_offset) = counted.expect("a drafted message has its queue");
                 let bytes = &mut batch.buf[draft.at..draft.at + draft.len];
                 record::stamp(bytes, queue_offset, physical, self.timestamp);
             }

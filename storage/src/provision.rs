@@ -1,169 +1,323 @@
-//! Files for segments to come.
+//! Files for segments to come, and what becomes of segments that were given up.
 //!
 //! A durable write into blocks that have been written before costs about half of one into fresh
-//! extents, so a segment's file is zeroed when the store is made, or while the shard is idle. Under
-//! load nothing is zeroed: a segment that is due before its file is ready gets an allocated one.
+//! extents, so a segment's file is zeroed when the store is made or while the shard is idle, and the
+//! file of a segment that was given up is used again. Under load nothing is zeroed and nothing is
+//! deleted: a segment that is due before its file is ready gets an allocated one.
+//!
+//! A batch never waits for its segment: what would need a file that is not there is refused before it
+//! is drafted, so that on a full disk nothing that was taken is stuck.
 
+mod zeroing;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::{Buffer, File, Instant, IoError, OpenMode, fs};
+use runtime::channel::{Flag, Notify};
+use runtime::{File, IoError, OpenMode, fs};
 
-/// A zeroed file, ready to become a segment.
-pub(crate) const SPARE: &str = "spare";
-/// A file that is not ready.
-pub(crate) const UNREADY: &str = "spare.tmp";
-/// Bytes zeroed in one write: about a millisecond of the disk's time.
-const STEP: u64 = 1024 * 1024;
-/// Time without another attempt after a spare could not be made.
+pub(crate) use zeroing::UNREADY;
+use zeroing::Zeroing;
+
+use crate::segment::Segment;
+use crate::store::Inner;
+
+/// Files that are kept ready. Beyond that a segment that is given up is deleted.
+const MOST: usize = 2;
+/// Files that are zeroed ahead; more come only from segments that are given up.
+const WANTED: usize = 1;
+/// Time without another attempt after a file could not be zeroed.
 const REST: Duration = Duration::from_secs(60);
+/// Time between two attempts to get a file on a full disk.
+const RETRY: Duration = Duration::from_millis(500);
+/// Time between two looks at whether the shard is idle.
+const LOOK: Duration = Duration::from_millis(500);
+/// Bytes by which a file is shortened at a time before it is deleted.
+const DELETE_STEP: u64 = 64 * 1024 * 1024;
+/// Time between two such steps: freeing blocks takes the file system milliseconds.
+const DELETE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A file on its way to become [`SPARE`].
-struct Zeroing {
-    dir: PathBuf,
-    file: File,
-    zeros: Rc<Buffer>,
-    done: u64,
-    size: u64,
+/// The name of a file that is ready to become a segment.
+fn name(number: usize) -> String {
+    format!("spare.{number}")
 }
 
-impl Zeroing {
-    /// Makes the file; its blocks are allocated and not written yet.
-    async fn start(dir: &Path, size: u64) -> Result<Self, IoError> {
-        let file = fresh(dir, size).await?;
-        let step = usize::try_from(STEP.min(size)).expect("a step fits into memory");
-        let mut zeros = file.buffer(step);
-        zeros.fill(0);
-        Ok(Self { dir: dir.to_owned(), file, zeros: Rc::new(zeros), done: 0, size })
-    }
+/// Whether a file of this name in the log's directory is one that no segment has become of yet.
+pub(crate) fn is_spare(name: &str) -> bool {
+    [UNREADY, LAST_MOMENT].contains(&name) || number_of(name).is_some()
+}
 
-    /// Zeroes a little more. `Ok(None)`: the spare is ready, flushed and under its name.
-    async fn step(self) -> Result<Option<Self>, IoError> {
-        let Self { dir, file, zeros, done, size } = self;
-        let left = size - done;
-        if left == 0 {
-            file.sync().await?;
-            file.close().await?;
-            fs::rename(dir.join(UNREADY), dir.join(SPARE)).await?;
-            fs::sync_dir(&dir).await?;
-            return Ok(None);
+/// The name of a file that was made in the last moment.
+const LAST_MOMENT: &str = "spare.now";
+
+fn number_of(found: &str) -> Option<usize> {
+    (0..MOST).find(|number| name(*number) == found)
+}
+
+/// Zeroes a whole file now; its path.
+pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError> {
+    let mut zeroing = Zeroing::start(dir, size).await?;
+    while zeroing.step().await? {}
+    let path = dir.join(name(0));
+    zeroing.finish(&path).await?;
+    Ok(path)
+}
+
+/// Numbers of the files that are ready. Those of another size, and what was not finished, are removed.
+pub(crate) async fn found(dir: &Path, size: u64) -> Result<Vec<usize>, IoError> {
+    let mut numbers = Vec::new();
+    for entry in fs::list(dir).await? {
+        match number_of(&entry.name) {
+            Some(number) if entry.len == size => numbers.push(number),
+            _ if is_spare(&entry.name) => fs::remove_file(dir.join(&entry.name)).await?,
+            _ => {}
         }
-        let zeros = if left < zeros.len() as u64 {
-            let mut rest = file.buffer(usize::try_from(left).expect("less than a step"));
-            rest.fill(0);
-            Rc::new(rest)
-        } else {
-            zeros
-        };
-        file.write_at(&zeros, done).await?;
-        let done = done + zeros.len() as u64;
-        Ok(Some(Self { dir, file, zeros, done, size }))
     }
-}
-
-/// A new file of `size` bytes under [`UNREADY`]; an older one of that name is a leftover.
-async fn fresh(dir: &Path, size: u64) -> Result<File, IoError> {
-    let path = dir.join(UNREADY);
-    if fs::exists(&path).await? {
-        fs::remove_file(&path).await?;
-    }
-    let file = File::open(&path, OpenMode::CreateNew).await?;
-    file.allocate(size).await?;
-    Ok(file)
-}
-
-/// Zeroes a whole spare now.
-pub(crate) async fn provision(dir: &Path, size: u64) -> Result<(), IoError> {
-    let mut zeroing = Some(Zeroing::start(dir, size).await?);
-    while let Some(under_way) = zeroing {
-        zeroing = under_way.step().await?;
-    }
-    Ok(())
-}
-
-/// Whether a spare of the right size is there; one of another size is removed.
-pub(crate) async fn has_spare(dir: &Path, size: u64) -> Result<bool, IoError> {
-    let path = dir.join(SPARE);
-    if !fs::exists(&path).await? {
-        return Ok(false);
-    }
-    let file = File::open(&path, OpenMode::ReadOnly).await?;
-    let len = file.len().await?;
-    file.close().await?;
-    if len != size {
-        fs::remove_file(&path).await?;
-    }
-    Ok(len == size)
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// The files for segments to come.
 pub(crate) struct Spares {
     dir: PathBuf,
     size: u64,
-    state: State,
-    /// After a failure nothing is tried before this.
-    rest_until: Option<Instant>,
-}
-
-enum State {
-    Missing,
-    Zeroing(Zeroing),
-    Ready,
+    ready: RefCell<VecDeque<usize>>,
+    given_up: RefCell<VecDeque<Rc<Segment>>>,
+    /// The disk has no room for another segment.
+    full: Cell<bool>,
+    wake: Notify,
 }
 
 impl Spares {
-    /// For segments of `size` bytes in `dir`; `ready`: as [`has_spare`] said.
-    pub(crate) fn new(dir: &Path, size: u64, ready: bool) -> Self {
-        let state = if ready { State::Ready } else { State::Missing };
-        Self { dir: dir.to_owned(), size, state, rest_until: None }
+    /// For segments of `size` bytes in `dir`; `ready`: as [`found`] said.
+    pub(crate) fn new(dir: &Path, size: u64, ready: Vec<usize>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            size,
+            ready: RefCell::new(ready.into()),
+            given_up: RefCell::default(),
+            full: Cell::new(false),
+            wake: Notify::new(),
+        }
     }
 
-    /// A file for the next segment, and its present name: the spare, or else one that is allocated only.
-    pub(crate) async fn take(&mut self) -> Result<(File, PathBuf), IoError> {
-        // A file that is half zeroed is given up with its name: finishing it would take too long now.
-        if let State::Ready = std::mem::replace(&mut self.state, State::Missing) {
-            let path = self.dir.join(SPARE);
+    /// Files that are ready.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.borrow().len()
+    }
+
+    /// Whether the disk had no room for another segment when it was last asked for.
+    pub(crate) fn full(&self) -> bool {
+        self.full.get()
+    }
+
+    /// Somebody waits for a file, or the shard is idle.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// A file for the next segment, and its present name.
+    pub(crate) async fn take(&self) -> Result<(File, PathBuf), IoError> {
+        let taken = self.ready.borrow_mut().pop_front();
+        self.wake();
+        if let Some(number) = taken {
+            let path = self.dir.join(name(number));
             match File::open(&path, OpenMode::ReadWrite).await {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
                 Err(error) => return Err(error),
             }
         }
-        let file = fresh(&self.dir, self.size).await?;
-        Ok((file, self.dir.join(UNREADY)))
+        let path = self.dir.join(LAST_MOMENT);
+        Ok((zeroing::allocated(&path, self.size).await?, path))
     }
 
-    /// Works on the spare until it is ready or the shard is `busy`, which is asked after every step.
-    ///
-    /// A failure is no failure of the log, which can do without a spare: its file is given up, so that
-    /// a full disk gets the space back, and tried again later.
-    pub(crate) async fn prepare(&mut self, busy: impl Fn() -> bool) {
-        if self.rest_until.is_some_and(|until| runtime::now() < until) {
-            return;
-        }
-        if self.zero(busy).await.is_err() {
-            self.state = State::Missing;
-            self.rest_until = Some(runtime::now() + REST);
-            drop(fs::remove_file(self.dir.join(UNREADY)).await); // if it is there at all
-        }
+    /// Takes over the file of a segment that is not part of the log any more.
+    pub(crate) fn give_up(&self, segment: Rc<Segment>) {
+        self.given_up.borrow_mut().push_back(segment);
+        self.wake();
     }
 
-    async fn zero(&mut self, busy: impl Fn() -> bool) -> Result<(), IoError> {
-        loop {
-            let under_way = match std::mem::replace(&mut self.state, State::Missing) {
-                State::Missing => Zeroing::start(&self.dir, self.size).await?,
-                State::Zeroing(under_way) => under_way,
-                State::Ready => {
-                    self.state = State::Ready;
-                    return Ok(());
+    /// A number that no file has.
+    fn free_number(&self) -> Option<usize> {
+        let ready = self.ready.borrow();
+        (0..MOST).find(|number| !ready.contains(number))
+    }
+
+    fn add(&self, inner: &Inner, number: usize) {
+        self.ready.borrow_mut().push_back(number);
+        self.full.set(false);
+        inner.builder.borrow_mut().add_room();
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Use the file of a segment that was given up again, or delete it.
+    Recycle,
+    /// Get a file at once: one is due.
+    Allocate,
+    /// Zero a little.
+    Zero,
+    /// Nothing.
+    Rest,
+}
+
+/// The shard as the provisioner sees it.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    ready: usize,
+    given_up: bool,
+    /// The log reaches into the last part of its segment, or something was refused for want of a file.
+    due: bool,
+    idle: bool,
+    resting: bool,
+}
+
+fn decide(sight: Sight) -> Step {
+    if sight.given_up {
+        Step::Recycle
+    } else if sight.ready == 0 && sight.due {
+        Step::Allocate
+    } else if sight.ready < WANTED && sight.idle && !sight.resting {
+        Step::Zero
+    } else {
+        Step::Rest
+    }
+}
+
+/// Provides files until `over` is raised.
+pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
+    let mut zeroing = None;
+    let mut rest_until = runtime::now();
+    while !over.is_raised() {
+        let sight = Sight {
+            ready: spares.ready(),
+            given_up: !spares.given_up.borrow().is_empty(),
+            due: inner.builder.borrow().wants_room(),
+            idle: inner.idle.get(),
+            resting: runtime::now() < rest_until,
+        };
+        match decide(sight) {
+            Step::Recycle => recycle(&inner, &spares).await,
+            Step::Allocate => allocate(&inner, &spares, &mut zeroing).await,
+            Step::Zero => {
+                if zero(&inner, &spares, &mut zeroing).await.is_err() {
+                    // No failure of the log, which can do without: the file is given up, so that a full
+                    // disk gets the space back, and tried again later.
+                    zeroing = None;
+                    rest_until = runtime::now() + REST;
+                    drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
                 }
-            };
-            self.state = under_way.step().await?.map_or(State::Ready, State::Zeroing);
-            if busy() {
-                return Ok(());
             }
+            Step::Rest => drop(runtime::timeout(LOOK, spares.wake.notified()).await),
         }
+    }
+}
+
+async fn zero(
+    inner: &Inner,
+    spares: &Spares,
+    zeroing: &mut Option<Zeroing>,
+) -> Result<(), IoError> {
+    let mut under_way = match zeroing.take() {
+        Some(under_way) => under_way,
+        None => Zeroing::start(&spares.dir, spares.size).await?,
+    };
+    if under_way.step().await? {
+        *zeroing = Some(under_way);
+        return Ok(());
+    }
+    finish(inner, spares, under_way).await
+}
+
+async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), IoError> {
+    let number = spares.free_number().expect("a file is made only where one is missing");
+    zeroing.finish(&spares.dir.join(name(number))).await?;
+    spares.add(inner, number);
+    Ok(())
+}
+
+/// Gets a file now: the one that is half zeroed as it is, or an allocated one.
+async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>) {
+    let started = match zeroing.take() {
+        Some(under_way) => Ok(under_way),
+        None => Zeroing::start(&spares.dir, spares.size).await,
+    };
+    let got = match started {
+        Ok(under_way) => finish(inner, spares, under_way).await,
+        Err(error) => Err(error),
+    };
+    if got.is_err() {
+        spares.full.set(true);
+        drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
+        drop(runtime::timeout(RETRY, spares.wake.notified()).await);
+    }
+}
+
+/// Makes the oldest segment that was given up a file for a new one, or deletes it.
+async fn recycle(inner: &Inner, spares: &Spares) {
+    let Some(segment) = spares.given_up.borrow().front().cloned() else {
+        return;
+    };
+    let path = segment.path();
+    let done = match spares.free_number() {
+        Some(number) => reuse(inner, spares, &path, number).await,
+        None => delete(inner, &path).await,
+    };
+    spares.given_up.borrow_mut().pop_front();
+    // A file that can be neither renamed nor deleted is in nobody's way: it is tried again at the next
+    // start, which finds it before the log's beginning.
+    drop(done);
+}
+
+async fn reuse(inner: &Inner, spares: &Spares, path: &Path, number: usize) -> Result<(), IoError> {
+    fs::rename(path, spares.dir.join(name(number))).await?;
+    fs::sync_dir(&spares.dir).await?;
+    spares.add(inner, number);
+    Ok(())
+}
+
+/// Deletes a file in steps that do not hold up the file system.
+async fn delete(inner: &Inner, path: &Path) -> Result<(), IoError> {
+    let file = File::open(path, OpenMode::ReadWrite).await?;
+    let mut len = file.len().await?;
+    while len > DELETE_STEP {
+        len -= DELETE_STEP;
+        file.truncate(len).await?;
+        if !inner.idle.get() {
+            runtime::sleep(DELETE_PAUSE).await;
+        }
+    }
+    file.close().await?;
+    fs::remove_file(path).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_before_what_is_for_idle_times() {
+        let quiet = Sight { ready: 0, given_up: false, due: false, idle: true, resting: false };
+        assert_eq!(decide(quiet), Step::Zero);
+        assert_eq!(decide(Sight { ready: WANTED, ..quiet }), Step::Rest);
+        assert_eq!(decide(Sight { resting: true, ..quiet }), Step::Rest);
+        assert_eq!(decide(Sight { due: true, ..quiet }), Step::Allocate);
+        assert_eq!(decide(Sight { due: true, given_up: true, ..quiet }), Step::Recycle);
+        let busy = Sight { idle: false, ..quiet };
+        assert_eq!(decide(busy), Step::Rest);
+        assert_eq!(decide(Sight { due: true, ..busy }), Step::Allocate);
+    }
+
+    #[test]
+    fn spares_are_told_by_their_names() {
+        assert!(is_spare("spare.0") && is_spare("spare.1") && is_spare(UNREADY));
+        assert!(!is_spare("spare.2") && !is_spare("spare") && !is_spare("00000000000000000000"));
     }
 }

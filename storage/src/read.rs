@@ -1,7 +1,5 @@
 //! Reading committed records: from the tail's buffers, or from the disk.
 
-use std::ops::ControlFlow;
-
 use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis, record};
 use runtime::Slice;
 
@@ -33,7 +31,7 @@ impl Store {
         if let Some(found) = self.try_read(offset, len) {
             return Ok(found);
         }
-        let (min, max) = (self.inner.log.oldest(), self.inner.committed.get());
+        let (min, max) = (self.inner.oldest(), self.inner.committed.get());
         let outside = ReadError::OutOfRange { offset, len: u64::from(len), min, max };
         if offset < min || offset.0.checked_add(u64::from(len)).is_none_or(|end| end > max.0) {
             return Err(outside);
@@ -83,7 +81,7 @@ impl Store {
     /// # Errors
     /// [`ReadError::NoRecord`] when none begins there.
     pub async fn record_at(&self, offset: PhysicalOffset) -> Result<Slice, ReadError> {
-        let (min, max) = (self.inner.log.oldest(), self.inner.committed.get());
+        let (min, max) = (self.inner.oldest(), self.inner.committed.get());
         let shortest = record::MIN_LEN as u64;
         if offset < min || offset.0.checked_add(shortest).is_none_or(|end| end > max.0) {
             return Err(ReadError::OutOfRange { offset, len: shortest, min, max });
@@ -126,7 +124,7 @@ impl Store {
         queue: QueueId,
         offset: QueueOffset,
     ) -> Result<Option<UnixMillis>, ReadError> {
-        let Some(unit) = self.inner.index.borrow().unit(topic, queue, offset) else {
+        let Some(unit) = self.unit(topic, queue, offset).await? else {
             return Ok(None);
         };
         self.store_time_of(unit).await.map(Some)
@@ -176,19 +174,6 @@ impl Store {
             Boundary::Lower => low,
             Boundary::Upper => QueueOffset(low.0.saturating_sub(1)).max(range.min),
         }))
-    }
-
-    /// Calls `visit` for the committed messages of a queue from `from` on, in order, until it breaks
-    /// or `max` messages were seen.
-    pub fn units(
-        &self,
-        topic: &str,
-        queue: QueueId,
-        from: QueueOffset,
-        max: usize,
-        visit: impl FnMut(QueueOffset, Unit) -> ControlFlow<()>,
-    ) {
-        self.inner.index.borrow().visit(topic, queue, from, max, visit);
     }
 }
 

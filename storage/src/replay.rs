@@ -1,5 +1,5 @@
-//! Recovery: reads the log from its beginning, hands out every intact entry, and tells a torn tail
-//! from damage.
+//! Recovery: reads the log from a checkpoint, or from its beginning, hands out every intact entry, and
+//! tells a torn tail from damage.
 //!
 //! A write that was not flushed before the power went may be there in part, and its parts in any
 //! order. Such a torn tail is cut. An entry that was durable once and is bad now is damage: nothing is
@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use model::{LogIndex, PhysicalOffset, UnixMillis};
+use model::{PhysicalOffset, Term, UnixMillis};
 use runtime::{BLOCK, IoError, Slice};
 
 use crate::entry::{
@@ -17,6 +17,7 @@ use crate::entry::{
 use crate::error::{DamageError, StoreError};
 use crate::log::Log;
 use crate::options::largest_entry_in;
+use crate::position::Position;
 use crate::segment::Segment;
 use crate::vote::Vote;
 
@@ -27,6 +28,7 @@ const WINDOW: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub header: Replicated,
+    pub generation: u64,
     pub payload: Slice,
 }
 
@@ -38,12 +40,9 @@ pub(crate) struct Replay {
     segment: Rc<Segment>,
     window: Window,
     /// Where the next entry is expected, and what it must continue.
-    pub offset: PhysicalOffset,
-    pub index: LogIndex,
-    pub chain: u32,
-    pub timestamp: UnixMillis,
-    /// Of the newest entry read: generations never fall along a log.
-    pub generation: u64,
+    pub position: Position,
+    /// No entry of this log reaches beyond; what lies there is of an older life of the blocks.
+    limit: PhysicalOffset,
     /// Something follows the log that is not blank: a write that was not finished.
     pub torn: bool,
 }
@@ -99,24 +98,60 @@ enum Found {
 }
 
 impl Replay {
-    /// A reader from the beginning of `log`, whose first entry continues `chain`.
-    pub(crate) fn new(log: Rc<Log>, vote: Vote) -> Self {
-        let mut segments = log.all().into_iter();
+    /// A reader from `from` on, or from the beginning of `log`, in which no entry reaches beyond `limit`.
+    pub(crate) fn new(
+        log: Rc<Log>,
+        vote: Vote,
+        from: Option<Position>,
+        limit: PhysicalOffset,
+    ) -> Self {
+        let all = log.all();
+        // A point at the end of the last segment has none behind it.
+        let first = from.map_or(0, |from| {
+            let before = all.partition_point(|segment| segment.end() <= from.offset);
+            before.min(all.len() - 1)
+        });
+        let mut segments = all[first..].to_vec().into_iter();
         let segment = segments.next().expect("a log has a segment");
-        let (offset, index, chain) =
-            (segment.first_entry(), segment.header.index, segment.header.chain);
-        Self {
-            log,
-            vote,
-            segments,
-            offset,
-            index,
-            chain,
+        let mut position = from.unwrap_or(Position {
+            offset: segment.header.base,
+            index: segment.header.index,
+            term: Term(0),
+            chain: segment.header.chain,
             timestamp: UnixMillis(0),
             generation: 0,
-            torn: false,
-            segment,
-            window: Window::default(),
+            last: PhysicalOffset(0),
+        });
+        if position.offset == segment.header.base {
+            position.offset = segment.first_entry();
+        }
+        Self { log, vote, segments, position, limit, torn: false, segment, window: Window::default() }
+    }
+
+    /// Makes sure that the log is the one that the point to start from belongs to: the entry before it
+    /// must stand where the point says.
+    pub(crate) async fn check_start(&self) -> Result<(), StoreError> {
+        let at = self.position;
+        let damage = |why: String| DamageError {
+            segment: self.log.path_of(at.last),
+            offset: at.last,
+            why,
+            evidence: format!("the checkpoint at offset {} continues it", at.offset),
+        };
+        let Some(segment) = self.log.at(at.last) else {
+            return Err(damage("its segment is missing".into()).into());
+        };
+        let header = Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await?;
+        match Replicated::decode(&header) {
+            Ok(entry)
+                if entry.offset == at.last
+                    && entry.index.next() == at.index
+                    && entry.chain == at.chain =>
+            {
+                Ok(())
+            }
+            Ok(entry) => Err(damage(format!("entry {} stands there", entry.index)).into()),
+            Err(bad) => Err(damage(bad.to_string()).into()),
         }
     }
 
@@ -141,14 +176,20 @@ impl Replay {
     }
 
     fn advance(&mut self, entry: &Entry) {
-        self.offset = entry.header.offset.plus(entry_len(entry.payload.len()) as u64);
-        self.index = entry.header.index.next();
-        self.chain = entry.header.chain;
-        self.timestamp = self.timestamp.max(entry.header.timestamp);
+        let (header, before) = (&entry.header, self.position);
+        self.position = Position {
+            offset: header.offset.plus(entry_len(entry.payload.len()) as u64),
+            index: header.index.next(),
+            term: header.term,
+            chain: header.chain,
+            timestamp: before.timestamp.max(header.timestamp),
+            generation: entry.generation,
+            last: header.offset,
+        };
     }
 
     async fn read(&mut self) -> Result<Found, IoError> {
-        let offset = self.offset;
+        let offset = self.position.offset;
         let header = self.window.read(&self.segment, offset, ENTRY_HEADER_LEN).await?;
         let (replicated, local) = match self.check_header(&header) {
             Ok(parts) => parts,
@@ -160,19 +201,18 @@ impl Replay {
             return Ok(Found::Bad(BadEntry::Length(len as u64)));
         }
         let (header, payload) = entry.split_at(ENTRY_HEADER_LEN);
-        if let Err(bad) = replicated.check_chain(self.chain, header, payload) {
+        if let Err(bad) = replicated.check_chain(self.position.chain, header, payload) {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
-        self.generation = local.generation;
-        Ok(Found::Entry(Entry { header: replicated, payload }))
+        Ok(Found::Entry(Entry { header: replicated, generation: local.generation, payload }))
     }
 
     fn check_header(&self, header: &[u8]) -> Result<(Replicated, Local), BadEntry> {
         let replicated = Replicated::decode(header)?;
         let local = Local::decode(header)?;
-        let (found, expected) = (replicated.index.0, self.index.0);
-        if replicated.offset != self.offset {
+        let (found, expected) = (replicated.index.0, self.position.index.0);
+        if replicated.offset != self.position.offset {
             return Err(BadEntry::Offset { found: replicated.offset.0 });
         }
         if found != expected {
@@ -180,13 +220,13 @@ impl Replay {
         }
         // What a cut has left behind may follow whole and continue the chain, if the entry that now
         // stands before it is the same as then.
-        let (found, least) = (local.generation, self.generation);
+        let (found, least) = (local.generation, self.position.generation);
         if found < least {
             return Err(BadEntry::Generation { found, least });
         }
         // Before the chain is checked the length is anybody's; it must not make us read gigabytes.
         let len = entry_len(replicated.payload_len as usize) as u64;
-        let left = self.segment.end().since(self.offset);
+        let left = self.segment.end().since(self.position.offset);
         if len > left.min(largest_entry_in(self.log.segment_size)) {
             return Err(BadEntry::Length(len));
         }
@@ -197,42 +237,43 @@ impl Replay {
     /// must continue exactly what was read.
     fn enter(&mut self, next: Rc<Segment>, bad: &BadEntry) -> Result<(), StoreError> {
         let header = next.header;
-        if (header.index, header.chain) != (self.index, self.chain) {
+        if (header.index, header.chain) != (self.position.index, self.position.chain) {
             let evidence = format!("segment {} continues with entry {}", header.base, header.index);
             return Err(self.damage(bad, evidence).into());
         }
         self.segment = next;
-        self.offset = self.segment.first_entry();
+        self.position.offset = self.segment.first_entry();
         self.window = Window::default();
         Ok(())
     }
 
     /// Makes sure that nothing behind the bad entry was ever durable.
     async fn check_torn(&mut self, bad: &BadEntry) -> Result<(), StoreError> {
-        if self.vote.idle_mark > self.offset {
+        if self.vote.idle_mark > self.position.offset {
             let mark = self.vote.idle_mark;
             let evidence =
                 format!("the log was intact up to offset {mark} when the mark was written");
             return Err(self.damage(bad, evidence).into());
         }
-        if self.vote.clean && self.vote.idle_mark == self.offset {
+        if self.vote.clean && self.vote.idle_mark == self.position.offset {
             return Ok(()); // stopped in order right here: what follows is of an older life
         }
         self.torn = !matches!(bad, BadEntry::Magic(0) | BadEntry::End);
-        let mut at = self.offset;
-        while at < self.segment.end() {
+        let end = self.segment.end().min(self.limit);
+        let mut at = self.position.offset;
+        while at < end {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;
             let left = self.segment.end().since(at);
             assert!(bytes.len() as u64 == left.min(WINDOW as u64), "segments keep their size");
-            if let Some(witness) = find_witness(&bytes, at, self.offset, self.vote.generation) {
+            if let Some(witness) = find_witness(&bytes, at, self.position.offset, self.vote.generation) {
                 let evidence =
                     format!("the intact entry at offset {witness} says that it was durable");
                 return Err(self.damage(bad, evidence).into());
             }
             // Headers that straddle two windows are seen whole in the second one.
             let step = bytes.len().saturating_sub(ENTRY_HEADER_LEN) / ENTRY_ALIGN * ENTRY_ALIGN;
-            at = if at.plus(bytes.len() as u64) >= self.segment.end() {
-                self.segment.end()
+            at = if at.plus(bytes.len() as u64) >= end {
+                end
             } else {
                 at.plus(step as u64)
             };
@@ -243,7 +284,7 @@ impl Replay {
     fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {
         DamageError {
             segment: self.segment.path(),
-            offset: self.offset,
+            offset: self.position.offset,
             why: bad.to_string(),
             evidence,
         }
@@ -251,8 +292,8 @@ impl Replay {
 
     /// The block that the log ends in, up to that end.
     pub(crate) async fn last_block(&mut self) -> Result<Vec<u8>, IoError> {
-        let into = self.offset.since(self.segment.header.base) % BLOCK as u64;
-        let begin = PhysicalOffset(self.offset.0 - into);
+        let into = self.position.offset.since(self.segment.header.base) % BLOCK as u64;
+        let begin = PhysicalOffset(self.position.offset.0 - into);
         let len = usize::try_from(into).expect("less than a block");
         if len == 0 {
             return Ok(Vec::new());
@@ -266,7 +307,7 @@ impl Replay {
     /// returns, and so is all that was read.
     pub(crate) async fn cut(&mut self, last_block: &[u8]) -> Result<(), IoError> {
         assert!(Rc::ptr_eq(&self.segment, &self.log.active()), "the log ends in its last segment");
-        let begin = PhysicalOffset(self.offset.0 - last_block.len() as u64);
+        let begin = PhysicalOffset(self.position.offset.0 - last_block.len() as u64);
         if begin < self.segment.end() {
             let mut block = self.segment.file.buffer(BLOCK);
             block.fill(0);

@@ -9,8 +9,9 @@ use crate::batch::Batch;
 use crate::entry::Local;
 use crate::identity::StoreId;
 use crate::log::Log;
-use crate::options::Flush;
+use crate::options::{Flush, FlushMethod};
 use crate::place::{LogEnd, PlacedEntry};
+use crate::position::Position;
 use crate::provision::Spares;
 use crate::segment::{Segment, SegmentHeader};
 
@@ -48,8 +49,11 @@ pub(crate) struct Standalone {
     pub last_block: Vec<u8>,
     /// Up to here the log is known to be durable.
     pub durable: Rc<std::cell::Cell<PhysicalOffset>>,
+    /// Where the newest entry begins.
+    pub last: PhysicalOffset,
     /// Where the next segment's file comes from.
-    pub spares: Spares,
+    pub spares: Rc<Spares>,
+    pub method: FlushMethod,
 }
 
 impl Replicator for Standalone {
@@ -80,14 +84,30 @@ impl Replicator for Standalone {
         let (buf, memory) = (Rc::new(batch.buf), batch.memory);
         segment.write(&buf, base).await?;
         if self.flush == Flush::Sync {
-            segment.file.sync().await?;
+            if self.method == FlushMethod::Fdatasync {
+                segment.file.sync().await?;
+            }
             self.durable.set(end);
         }
+        self.last = entries.last().expect("a batch has an entry").header.offset;
         Ok(Committed { buf, memory, base, start, end, entries })
     }
 }
 
 impl Standalone {
+    /// The end of the log.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            offset: self.end.offset,
+            index: self.end.index,
+            term: self.term,
+            chain: self.end.chain,
+            timestamp: self.end.timestamp,
+            generation: self.generation,
+            last: self.last,
+        }
+    }
+
     /// The segment that the batch goes to: the active one, or a new one behind it.
     async fn segment_for(&mut self, batch: &Batch) -> Result<Rc<Segment>, IoError> {
         let active = self.log.active();
@@ -105,7 +125,7 @@ impl Standalone {
             chain: self.end.chain,
         };
         let (file, name) = self.spares.take().await?;
-        let segment = Segment::adopt(&self.log.dir, file, &name, header).await?;
+        let segment = Segment::adopt(&self.log.dir, file, &name, header, self.method).await?;
         self.last_block.clear();
         self.end.offset = segment.first_entry();
         Ok(self.log.add(segment))

@@ -10,6 +10,7 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::{BLOCK, Buffer, File, IoError, OpenMode};
 
 use crate::identity::{FORMAT_VERSION, StoreId};
+use crate::options::FlushMethod;
 
 /// Bytes before the first entry.
 pub(crate) const SEGMENT_HEADER_LEN: u64 = BLOCK as u64;
@@ -105,6 +106,7 @@ impl Segment {
         file: File,
         from: &Path,
         header: SegmentHeader,
+        method: FlushMethod,
     ) -> Result<Self, IoError> {
         let mut block = file.buffer(BLOCK);
         header.encode(&mut block);
@@ -114,8 +116,15 @@ impl Segment {
         let path = dir.join(name(header.base));
         runtime::fs::rename(from, &path).await?;
         runtime::fs::sync_dir(dir).await?;
-        let file = File::open(&path, OpenMode::ReadWrite).await?;
-        Ok(Self { header, file })
+        Ok(Self { header, file: Self::open_file(&path, method).await? })
+    }
+
+    /// Opens the file of a segment so that what is written to it can be flushed by `method`.
+    pub(crate) async fn open_file(path: &Path, method: FlushMethod) -> Result<File, IoError> {
+        match method {
+            FlushMethod::Fdatasync => File::open(path, OpenMode::ReadWrite).await,
+            FlushMethod::Dsync => File::open_dsync(path, OpenMode::ReadWrite).await,
+        }
     }
 
     pub(crate) fn path(&self) -> PathBuf {

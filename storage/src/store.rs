@@ -1,27 +1,37 @@
 //! The store of a shard, as its owner sees it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
-use runtime::{IoError, Slice, Task};
+use runtime::{Slice, Task};
 
-use crate::batch::Builder;
+use crate::batch::{Builder, Limits};
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::command::{CommandKind, TopicCommand};
 use crate::error::{AppendError, OpenError, StoreError};
 use crate::identity::StoreId;
 use crate::index::{Index, QueueRange};
+use crate::keeper::StateWanted;
 use crate::log::Log;
+use crate::lookup::Places;
 use crate::open::{self, Locks};
 use crate::options::Options;
+use crate::provision::Spares;
 use crate::tail::Tail;
 use crate::topics::Topics;
+use crate::trim::Prepared;
 use crate::writer;
 
 /// Committed entries that may wait for the store's owner. Beyond it the writer waits.
 const MAX_EVENTS: usize = 1024;
+/// Names in the store's directory.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+pub(crate) const INDEX: &str = "index";
 
 /// The log of one shard and the index of its queues. A cheap handle; the store belongs to the executor
 /// that opened it and is not `Send`.
@@ -56,9 +66,46 @@ pub(crate) struct Inner {
     pub wake: Notify,
     /// The writer has ended.
     pub ended: Flag,
-    /// Why the background flush failed, for the writer to tell.
-    pub flush_failure: RefCell<Option<IoError>>,
+    /// Why something in the background failed, for the writer to tell.
+    failure: RefCell<Option<StoreError>>,
+    pub checkpoints: Checkpoints,
+    pub index_dir: PathBuf,
+    /// Where the newest checkpoint is.
+    pub checkpointed: Cell<PhysicalOffset>,
+    /// The keeper has written something, or failed.
+    pub progress: Notify,
+    /// The disk is too full for what the keeper has to write.
+    pub cramped: Cell<bool>,
+    /// The checkpoints at the ends of segments whose index is to be merged.
+    pub merges: RefCell<VecDeque<Checkpoint>>,
+    pub merge_wake: Notify,
+    pub prepared: RefCell<Prepared>,
+    pub places: Places,
+    pub spares: Rc<Spares>,
+    /// Nothing was appended for a while.
+    pub idle: Cell<bool>,
     _locks: Locks,
+}
+
+impl Inner {
+    /// Where the log begins for readers.
+    pub(crate) fn oldest(&self) -> PhysicalOffset {
+        self.log.oldest().max(self.index.borrow().trimmed_to())
+    }
+
+    /// Lets the store fail, from the background: the writer tells its owner.
+    pub(crate) fn fail(&self, error: StoreError) {
+        self.phase.set(Phase::Failed);
+        self.failure.borrow_mut().get_or_insert(error);
+        self.wake.notify_one();
+        self.progress.notify_all();
+    }
+
+    /// Tells of a failure in the background. To be asked before anything that was written meanwhile
+    /// counts as committed: a later flush may succeed although what the failed one was to cover is lost.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
 }
 
 /// Counted by the writer.
@@ -80,6 +127,8 @@ pub struct Stats {
     pub max: PhysicalOffset,
     /// Committed bytes that a power cut could take (`ASYNC_FLUSH` only).
     pub unflushed: u64,
+    /// The disk has no room for what the log needs next, and messages may be refused.
+    pub full: bool,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -123,6 +172,11 @@ pub struct Recovery {
 pub enum Event {
     /// An entry is committed, and in the index.
     Committed(Applied),
+    /// The state that the owner gave for the checkpoint from which this start reads on. At most once, and
+    /// before anything else.
+    Restored(Vec<u8>),
+    /// The owner's state is wanted, for a checkpoint: as it is after all events before this one.
+    StateWanted(StateWanted),
     /// Everything the log held has been handed out; appends are taken from now on.
     Recovered(Recovery),
     /// The store takes no appends any more. Appends that were not committed before this event never
@@ -173,6 +227,11 @@ pub enum What {
     },
     /// An entry of the group itself.
     Membership,
+    /// The log before this offset is given up.
+    Trimmed {
+        /// Where it begins now.
+        to: PhysicalOffset,
+    },
 }
 
 /// A committed message.
@@ -226,18 +285,14 @@ impl Store {
     pub async fn open(options: Options) -> Result<(Self, Events), OpenError> {
         let opened = open::open(&options).await?;
         let log = Rc::new(opened.log);
-        let builder = Builder::new(
-            options.segment_size,
-            options.max_queued,
-            options.max_request,
-            PhysicalOffset(0),
-            Topics::default(),
-        );
+        let (id, size, zero) = (opened.identity.id, options.segment_size, PhysicalOffset(0));
+        let builder = Builder::new(Limits::from(&options), zero, Topics::default(), 0);
+        let spares = Rc::new(Spares::new(&options.log_dir, size, opened.spares));
         let inner = Rc::new(Inner {
-            id: opened.identity.id,
+            id,
             log,
             builder: RefCell::new(builder),
-            index: RefCell::new(Index::new(options.segment_size)),
+            index: RefCell::new(Index::new(size, zero)),
             tail: RefCell::new(Tail::new(options.tail_budget)),
             phase: Cell::new(Phase::Recovering),
             committed: Cell::new(PhysicalOffset(0)),
@@ -245,12 +300,23 @@ impl Store {
             counters: Counters::default(),
             wake: Notify::new(),
             ended: Flag::new(),
-            flush_failure: RefCell::new(None),
+            failure: RefCell::new(None),
+            checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
+            index_dir: options.dir.join(INDEX),
+            checkpointed: Cell::new(zero),
+            progress: Notify::new(),
+            cramped: Cell::new(false),
+            merges: RefCell::default(),
+            merge_wake: Notify::new(),
+            prepared: RefCell::default(),
+            places: Places::default(),
+            spares,
+            idle: Cell::new(false),
             _locks: opened.locks,
             options,
         });
         let (sender, receiver) = mpsc(MAX_EVENTS);
-        let run = writer::run(Rc::clone(&inner), opened.vote, opened.spare, sender);
+        let run = writer::run(Rc::clone(&inner), opened.vote, sender);
         let writer = runtime::spawn(run);
         Ok((Self { inner }, Events { receiver, over: false, _writer: writer }))
     }
@@ -275,6 +341,9 @@ impl Store {
     /// # Errors
     /// [`AppendError`]; nothing was appended then.
     pub fn append_messages(&self, drafts: &[Draft<'_>]) -> Result<(), AppendError> {
+        if self.inner.cramped.get() {
+            return Err(AppendError::Full);
+        }
         self.append(|builder| builder.push_messages(drafts))
     }
 
@@ -310,7 +379,7 @@ impl Store {
         self.append(|builder| builder.push_command(kind, payload))
     }
 
-    fn append(
+    pub(crate) fn append(
         &self,
         push: impl FnOnce(&mut Builder) -> Result<(), AppendError>,
     ) -> Result<(), AppendError> {
@@ -320,9 +389,15 @@ impl Store {
             Phase::Stopping => return Err(AppendError::Stopped),
             Phase::Failed => return Err(AppendError::Failed),
         }
-        push(&mut self.inner.builder.borrow_mut())?;
+        let pushed = push(&mut self.inner.builder.borrow_mut());
         self.inner.wake.notify_one();
-        Ok(())
+        if pushed == Err(AppendError::NoSegment) {
+            self.inner.spares.wake();
+            if self.inner.spares.full() {
+                return Err(AppendError::Full);
+            }
+        }
+        pushed
     }
 
     /// Whether a message for this topic can be appended now: appended topics count, committed or not.
@@ -337,13 +412,21 @@ impl Store {
         self.inner.index.borrow().range(topic, queue)
     }
 
+    /// Where the first message of the queue is or was; `None` when it has had none.
+    #[must_use]
+    pub fn queue_began(&self, topic: &str, queue: QueueId) -> Option<PhysicalOffset> {
+        let (_, _, counter) = self.inner.index.borrow().queue(topic, queue)?;
+        (counter.next > QueueOffset(0)).then_some(counter.began)
+    }
+
     /// What the store has done, and how much waits.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (inner, counters) = (&self.inner, &self.inner.counters);
         let max = inner.committed.get();
         Stats {
-            min: inner.log.oldest(),
+            min: inner.oldest(),
+            full: inner.cramped.get() || inner.spares.full(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),

@@ -5,36 +5,59 @@
 //! again topic starts clean.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
 
-use model::{LogIndex, QueueId, QueueOffset};
+use model::{LogIndex, PhysicalOffset, QueueId, QueueOffset};
+
+use crate::part::QueueKey;
 
 /// One life of a topic, from its creation to its deletion: the index of the entry that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Incarnation(pub LogIndex);
 
+/// How far a queue has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counter {
+    /// The offset that the next message gets.
+    pub next: QueueOffset,
+    /// Where the queue's first message is or was; means nothing while `next` is 0, and outside of the
+    /// applied table.
+    pub began: PhysicalOffset,
+}
+
+const EMPTY: Counter = Counter { next: QueueOffset(0), began: PhysicalOffset(0) };
+
 /// A topic at a point of the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topic {
     pub incarnation: Incarnation,
-    /// The next offset of each queue.
-    next: Vec<QueueOffset>,
+    queues: Vec<Counter>,
 }
 
 impl Topic {
-    pub(crate) fn queues(&self) -> u32 {
-        u32::try_from(self.next.len()).expect("queues are counted with 32 bits")
+    pub(crate) fn new(incarnation: Incarnation, queues: Vec<Counter>) -> Self {
+        Self { incarnation, queues }
     }
 
-    pub(crate) fn next(&self, queue: QueueId) -> Option<QueueOffset> {
-        self.next.get(queue.0 as usize).copied()
+    pub(crate) fn queues(&self) -> u32 {
+        u32::try_from(self.queues.len()).expect("queues are counted with 32 bits")
+    }
+
+    pub(crate) fn counter(&self, queue: QueueId) -> Option<Counter> {
+        self.queues.get(queue.0 as usize).copied()
+    }
+
+    pub(crate) fn counters(&self) -> &[Counter] {
+        &self.queues
     }
 }
 
 /// All topics at a point of the log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topics {
-    by_name: HashMap<Rc<str>, Topic>,
+    /// Its order depends on what is in it alone, so that a checkpoint of the same state has the same bytes.
+    by_name: HashMap<Rc<str>, Topic, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Topics {
@@ -55,27 +78,50 @@ impl Topics {
             None => self
                 .by_name
                 .entry(Rc::from(name))
-                .or_insert(Topic { incarnation: Incarnation(index), next: Vec::new() }),
+                .or_insert(Topic { incarnation: Incarnation(index), queues: Vec::new() }),
         };
-        let queues = (queues as usize).max(topic.next.len());
-        topic.next.resize(queues, QueueOffset(0));
+        let queues = (queues as usize).max(topic.queues.len());
+        topic.queues.resize(queues, EMPTY);
+    }
+
+    /// Puts back a topic that a checkpoint has kept.
+    pub(crate) fn restore(&mut self, name: &str, topic: Topic) {
+        let before = self.by_name.insert(Rc::from(name), topic);
+        assert!(before.is_none(), "a checkpoint names a topic once");
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Rc<str>, &Topic)> {
+        self.by_name.iter()
     }
 
     pub(crate) fn delete(&mut self, name: &str) -> Option<Topic> {
         self.by_name.remove(name)
     }
 
-    /// Counts one message in a queue and returns the offset it gets; `None` when there is no such
-    /// queue.
+    /// All queues, in no order, with the offsets that their next messages get.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = (QueueKey, QueueOffset)> {
+        self.by_name.values().flat_map(|topic| {
+            let incarnation = topic.incarnation;
+            let queues = (0..).map(QueueId).zip(&topic.queues);
+            queues.map(move |(queue, counter)| (QueueKey { incarnation, queue }, counter.next))
+        })
+    }
+
+    /// Counts one message, which lies at `at`, in a queue and returns the offset it gets; `None` when
+    /// there is no such queue.
     pub(crate) fn count(
         &mut self,
         name: &str,
         queue: QueueId,
+        at: PhysicalOffset,
     ) -> Option<(Incarnation, QueueOffset)> {
         let topic = self.by_name.get_mut(name)?;
-        let next = topic.next.get_mut(queue.0 as usize)?;
-        let offset = *next;
-        *next = offset.plus(1);
+        let counter = topic.queues.get_mut(queue.0 as usize)?;
+        let offset = counter.next;
+        if offset == QueueOffset(0) {
+            counter.began = at;
+        }
+        counter.next = offset.plus(1);
         Some((topic.incarnation, offset))
     }
 }
@@ -87,16 +133,18 @@ mod tests {
     #[test]
     fn a_topic_made_again_starts_clean() {
         let mut topics = Topics::default();
+        let (life, at) = (|index| Incarnation(LogIndex(index)), PhysicalOffset);
         topics.put("T", 2, LogIndex(1));
-        assert_eq!(topics.count("T", QueueId(1)), Some((Incarnation(LogIndex(1)), QueueOffset(0))));
-        assert_eq!(topics.count("T", QueueId(1)), Some((Incarnation(LogIndex(1)), QueueOffset(1))));
-        assert_eq!(topics.count("T", QueueId(2)), None);
+        assert_eq!(topics.count("T", QueueId(1), at(70)), Some((life(1), QueueOffset(0))));
+        assert_eq!(topics.count("T", QueueId(1), at(90)), Some((life(1), QueueOffset(1))));
+        assert_eq!(topics.count("T", QueueId(2), at(99)), None);
         topics.put("T", 1, LogIndex(5));
         let topic = topics.find("T").expect("it is there");
-        assert_eq!((topic.queues(), topic.next(QueueId(1))), (2, Some(QueueOffset(2))));
+        let counter = Counter { next: QueueOffset(2), began: at(70) };
+        assert_eq!((topic.queues(), topic.counter(QueueId(1))), (2, Some(counter)));
         topics.delete("T");
-        assert_eq!(topics.count("T", QueueId(0)), None);
+        assert_eq!(topics.count("T", QueueId(0), at(120)), None);
         topics.put("T", 1, LogIndex(9));
-        assert_eq!(topics.count("T", QueueId(0)), Some((Incarnation(LogIndex(9)), QueueOffset(0))));
+        assert_eq!(topics.count("T", QueueId(0), at(130)), Some((life(9), QueueOffset(0))));
     }
 }

@@ -3,31 +3,29 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LogIndex, PhysicalOffset, Record};
+use model::PhysicalOffset;
 use runtime::Slice;
-use runtime::channel::{Flag, Sender};
+use runtime::channel::{Flag, Sender, mpsc};
 
-use crate::batch::Builder;
-use crate::command::{CommandKind, Membership, TopicCommand};
-use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
+use crate::apply::apply;
+use crate::entry::ENTRY_HEADER_LEN;
 use crate::error::StoreError;
-use crate::index::Index;
+use crate::keeper::{self, Due, MOST_IN_WRITING};
 use crate::options::Flush;
-use crate::place::LogEnd;
-use crate::provision::Spares;
-use crate::replay::{Entry, Replay};
+use crate::position::Position;
+use crate::provision;
+use crate::recover::recover;
 use crate::replicate::{Committed, Replicator, Standalone};
-use crate::store::{Applied, AppliedRecord, Event, Inner, Phase, Recovery, What};
+use crate::store::{Event, Inner, Phase};
 use crate::tail::Part;
-use crate::topics::Topics;
 use crate::vote::{Vote, VoteFile};
 
 /// Without an append for so long the shard counts as idle, and prepares its next segment.
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Runs a store from recovery to its end, and tells its owner how it ended.
-pub(crate) async fn run(inner: Rc<Inner>, vote: VoteFile, spare: bool, events: Sender<Event>) {
-    let end = match work(&inner, vote, spare, &events).await {
+pub(crate) async fn run(inner: Rc<Inner>, vote: VoteFile, events: Sender<Event>) {
+    let end = match work(&inner, vote, &events).await {
         Ok(()) => Event::Stopped,
         Err(error) => {
             inner.phase.set(Phase::Failed);
@@ -43,103 +41,40 @@ pub(crate) async fn run(inner: Rc<Inner>, vote: VoteFile, spare: bool, events: S
 async fn work(
     inner: &Rc<Inner>,
     mut vote: VoteFile,
-    spare: bool,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
-    let mut replicator = recover(inner, &mut vote, spare, events).await?;
+    let (due, is_due) = mpsc(MOST_IN_WRITING);
+    let keeping = runtime::spawn(keeper::run(Rc::clone(inner), is_due));
+    let mut replicator = recover(inner, &mut vote, events, &due).await?;
     let over = Flag::new();
+    let merging = runtime::spawn(keeper::merge_regularly(Rc::clone(inner)));
+    let providing = provision::run(Rc::clone(inner), Rc::clone(&inner.spares), over.clone());
+    let providing = runtime::spawn(providing);
     let flusher = match inner.options.flush {
         Flush::Sync => None,
         Flush::Async { interval } => {
             Some(runtime::spawn(flush_regularly(Rc::clone(inner), interval, over.clone())))
         }
     };
-    let written = write(inner, &mut replicator, &mut vote, events).await;
+    let written = write(inner, &mut replicator, &mut vote, events, &due).await;
     over.raise();
+    inner.spares.wake();
+    // What is under way is heard out: nobody else would be told of its failure.
+    drop((due, merging));
+    if written.is_ok() {
+        keeping.await;
+        providing.await;
+    }
     if let Some(flusher) = flusher {
-        flusher.await; // a flush under way is heard out: nobody else would be told of its failure
+        flusher.await;
     }
     written?;
-    check_flushes(inner)?;
+    inner.check()?;
     inner.log.active().file.sync().await?;
     inner.durable.set(replicator.end.offset);
     let last = vote.vote();
     vote.store(Vote { idle_mark: replicator.end.offset, clean: true, ..last }).await?;
     Ok(())
-}
-
-/// Reads the log, hands out what it holds, cuts a torn tail, and opens the store for appends.
-async fn recover(
-    inner: &Rc<Inner>,
-    vote: &mut VoteFile,
-    spare: bool,
-    events: &Sender<Event>,
-) -> Result<Standalone, StoreError> {
-    let began = runtime::now();
-    let before = vote.vote();
-    let mut replay = Replay::new(Rc::clone(&inner.log), before);
-    let start = replay.offset;
-    let (entries, records) = hand_out(inner, &mut replay, events).await?;
-    let last_block = replay.last_block().await?;
-    replay.cut(&last_block).await?;
-    let generation = before.generation.max(replay.generation) + 1;
-    let end = replay.offset;
-    vote.store(Vote { generation, idle_mark: end, clean: false, ..before }).await?;
-    let topics = inner.index.borrow().topics().clone();
-    let new = replay.index == LogIndex(0);
-    open_for_appends(inner, end, topics.clone(), new);
-    let (clean, took) = (before.clean, began.elapsed());
-    let torn = replay.torn;
-    let recovery = Recovery { clean, new, entries, records, start, end, torn, took };
-    drop(events.send(Event::Recovered(recovery)).await);
-    let (index, chain, timestamp) = (replay.index, replay.chain, replay.timestamp);
-    Ok(Standalone {
-        log: Rc::clone(&inner.log),
-        store: inner.id,
-        flush: inner.options.flush,
-        term: before.term,
-        generation,
-        end: LogEnd { index, offset: end, chain, timestamp, topics },
-        last_block,
-        durable: Rc::clone(&inner.durable),
-        spares: Spares::new(&inner.log.dir, inner.log.segment_size, spare),
-    })
-}
-
-/// Enters everything the log holds into the index and tells the owner. Counts entries and messages.
-async fn hand_out(
-    inner: &Inner,
-    replay: &mut Replay,
-    events: &Sender<Event>,
-) -> Result<(u64, u64), StoreError> {
-    let (mut entries, mut records) = (0, 0);
-    while let Some(entry) = replay.next().await? {
-        let applied = apply(inner, entry, true)?;
-        entries += 1;
-        if let What::Messages(messages) = &applied.what {
-            records += messages.len() as u64;
-        }
-        drop(events.send(Event::Committed(applied)).await);
-    }
-    Ok((entries, records))
-}
-
-/// From here on appends are taken. A new log begins with the entry that founds its group of one.
-fn open_for_appends(inner: &Inner, end: PhysicalOffset, topics: Topics, new: bool) {
-    inner.committed.set(end);
-    inner.durable.set(end);
-    let options = &inner.options;
-    let (size, queued, request) = (options.segment_size, options.max_queued, options.max_request);
-    let mut builder = Builder::new(size, queued, request, end, topics);
-    if new {
-        let pushed = builder.push_membership(&Membership::alone(inner.id).to_bytes());
-        assert!(pushed.is_ok(), "an empty log has room for its first entry");
-        inner.wake.notify_one();
-    }
-    *inner.builder.borrow_mut() = builder;
-    if inner.phase.get() == Phase::Recovering {
-        inner.phase.set(Phase::Open);
-    }
 }
 
 /// Writes batches until the store is stopped and nothing waits any more.
@@ -148,40 +83,58 @@ async fn write(
     replicator: &mut Standalone,
     vote: &mut VoteFile,
     events: &Sender<Event>,
+    due: &Sender<Due>,
 ) -> Result<(), StoreError> {
     assert!(replicator.accepts(), "appends are taken only where they can be proposed");
     loop {
-        check_flushes(inner)?;
+        keeper::wait_for_room(inner).await?;
         let next = inner.builder.borrow_mut().take();
         if let Some(batch) = next {
-            let began = runtime::now();
+            inner.idle.set(false);
+            let (began, before) = (runtime::now(), replicator.position());
             let committed = replicator.propose(batch).await?;
-            check_flushes(inner)?;
-            mark_segment(inner, vote, committed.start).await?;
+            inner.check()?;
             count(inner, &committed, began.elapsed());
+            enter(inner, vote, before, committed.start, events, due).await?;
             publish(inner, committed, events).await?;
+            let end = replicator.position();
+            // A new store has a checkpoint from its first entry on.
+            if before.index.0 == 0 || keeper::is_due(inner, end.offset) {
+                keeper::cut(inner, end, events, due).await?;
+            }
+            if inner.builder.borrow().wants_room() {
+                inner.spares.wake();
+            }
         } else if inner.phase.get() == Phase::Stopping {
             return Ok(());
         } else if runtime::timeout(IDLE, inner.wake.notified()).await.is_err() {
-            prepare(inner, replicator).await;
+            inner.idle.set(true);
+            inner.spares.wake();
         }
     }
 }
 
-/// Notes beside the vote that the log reaches into a new segment, before anybody is told of what is in
-/// it: should the segment be gone at the next start, the log is not taken for a shorter one.
-async fn mark_segment(
+/// Where a batch, which begins at `start`, is the first one of its segment: notes beside the vote that
+/// the log reaches into a new segment, before anybody is told of what is in it (should the segment be
+/// gone at the next start, the log is not taken for a shorter one), and ends the part of the index that
+/// the segment before has.
+async fn enter(
     inner: &Inner,
     vote: &mut VoteFile,
+    before: Position,
     start: PhysicalOffset,
+    events: &Sender<Event>,
+    due: &Sender<Due>,
 ) -> Result<(), StoreError> {
-    let last = vote.vote();
-    let segment = |offset: PhysicalOffset| offset.0 / inner.options.segment_size;
-    if segment(start) == segment(last.idle_mark) {
-        return Ok(());
+    let (last, size) = (vote.vote(), inner.options.segment_size);
+    if start.0 / size != last.idle_mark.0 / size {
+        assert!(start > last.idle_mark, "the log grows at its end");
+        vote.store(Vote { idle_mark: start, ..last }).await?;
     }
-    assert!(start > last.idle_mark, "the log grows at its end");
-    vote.store(Vote { idle_mark: start, ..last }).await?;
+    let base = PhysicalOffset(start.0 / size * size);
+    if inner.index.borrow().segment() != base {
+        keeper::cut(inner, Position { offset: base, ..before }, events, due).await?;
+    }
     Ok(())
 }
 
@@ -208,92 +161,10 @@ async fn publish(
     for placed in entries {
         let from = placed.at + ENTRY_HEADER_LEN;
         let payload = Slice::new(Rc::clone(&buf), from..from + placed.header.payload_len as usize);
-        let applied = apply(inner, Entry { header: placed.header, payload }, false)?;
+        let applied = apply(inner, &placed.header, payload, false).await?;
         drop(events.send(Event::Committed(applied)).await);
     }
     Ok(())
-}
-
-/// Enters a committed entry into the index. The only way in, for what was read at start and for what
-/// was just written.
-fn apply(inner: &Inner, entry: Entry, replayed: bool) -> Result<Applied, StoreError> {
-    let Entry { header, payload } = entry;
-    let what = understand(inner, &header, payload).map_err(|why| StoreError::Foreign {
-        index: header.index.0,
-        offset: header.offset,
-        why,
-    })?;
-    Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
-}
-
-fn understand(inner: &Inner, header: &Replicated, payload: Slice) -> Result<What, String> {
-    let mut index = inner.index.borrow_mut();
-    Ok(match header.kind {
-        Kind::Membership => {
-            Membership::from_bytes(&payload)?;
-            What::Membership
-        }
-        Kind::Messages => What::Messages(messages(&mut index, header, &payload)?),
-        Kind::Topic => match TopicCommand::from_bytes(&payload)? {
-            TopicCommand::Put { name, queues, payload } => {
-                index.put_topic(&name, queues, header.index);
-                What::TopicPut { name, queues, payload }
-            }
-            TopicCommand::Delete { name } => {
-                index.delete_topic(&name);
-                What::TopicDeleted { name }
-            }
-        },
-        Kind::Command => {
-            let kind = CommandKind(*payload.first().ok_or("a command without a kind")?);
-            What::Command { kind, payload: payload.slice(1..payload.len()) }
-        }
-    })
-}
-
-fn messages(
-    index: &mut Index,
-    header: &Replicated,
-    payload: &[u8],
-) -> Result<Vec<AppliedRecord>, String> {
-    let mut applied = Vec::with_capacity(header.records as usize);
-    let mut at = header.offset.plus(ENTRY_HEADER_LEN as u64);
-    let mut left = payload;
-    while !left.is_empty() {
-        let record = Record::parse(left).map_err(|error| error.to_string())?;
-        if record.physical_offset() != at {
-            return Err(format!(
-                "the record at offset {at} says it is at {}",
-                record.physical_offset()
-            ));
-        }
-        let unit = index.add(&record)?;
-        applied.push(AppliedRecord {
-            topic: unit.topic,
-            queue: record.queue_id(),
-            queue_offset: record.queue_offset(),
-            physical: at,
-            size: unit.size,
-            tag_hash: unit.tag_hash,
-            store_time: record.store_time(),
-        });
-        at = at.plus(record.bytes().len() as u64);
-        left = &left[record.bytes().len()..];
-    }
-    if applied.len() != header.records as usize {
-        return Err(format!("{} records, the header says {}", applied.len(), header.records));
-    }
-    Ok(applied)
-}
-
-/// Does a little of what is left for idle times: the next segment's file, once the active one is half
-/// full.
-async fn prepare(inner: &Inner, replicator: &mut Standalone) {
-    let size = inner.options.segment_size;
-    if replicator.end.offset.0 % size > size / 2 {
-        let busy = || inner.builder.borrow().queued() > 0 || inner.phase.get() != Phase::Open;
-        replicator.spares.prepare(busy).await;
-    }
 }
 
 /// Flushes what was written and not flushed, every `interval` until `over`.
@@ -305,18 +176,9 @@ async fn flush_regularly(inner: Rc<Inner>, interval: Duration, over: Flag) {
         }
         // A segment that is not active any more was flushed before its successor was made.
         if let Err(error) = inner.log.active().file.sync().await {
-            inner.phase.set(Phase::Failed);
-            *inner.flush_failure.borrow_mut() = Some(error);
-            inner.wake.notify_one();
-            return;
+            return inner.fail(error.into());
         }
         let durable = inner.durable.get().max(written);
         inner.durable.set(durable);
     }
-}
-
-/// Tells of a failed background flush. To be asked before anything that was written meanwhile counts
-/// as committed: a later flush may succeed although what the failed one was to cover is lost.
-fn check_flushes(inner: &Inner) -> Result<(), StoreError> {
-    inner.flush_failure.take().map_or(Ok(()), |error| Err(error.into()))
 }

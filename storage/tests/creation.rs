@@ -89,7 +89,7 @@ fn what_only_looks_like_a_record_is_not_read() {
         let mut body = vec![0; 200];
         body[..4].copy_from_slice(&3_000_000_u32.to_be_bytes());
         body[4..8].copy_from_slice(&0xDAA3_20A7_u32.to_be_bytes());
-        opened.store.append_message(&draft("T", QueueId(0), &body)).expect("room");
+        opened.append("T", QueueId(0), &body).await;
         let record = opened.collect(1).await.remove(0);
         // A record with IPv4 hosts has 88 bytes before its body.
         let forged = opened.store.record_at(record.physical.plus(88)).await;

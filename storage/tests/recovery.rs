@@ -110,7 +110,7 @@ fn a_lost_vote_does_not_hide_damage() {
             let (store, mut events) = try_open(options(&dir)).await.expect("one slot is intact");
             let error = loop {
                 match events.next().await {
-                    Event::Committed(_) => {}
+                    Event::Committed(_) | Event::Restored(_) => {}
                     Event::Failed(error) => break error,
                     other => panic!("{other:?}"),
                 }
@@ -152,7 +152,7 @@ fn a_segment_that_is_gone_is_no_shorter_log() {
             let large = vec![7; 900_000];
             let size = options(&dir).segment_size;
             loop {
-                opened.store.append_message(&draft("T", QueueId(0), &large)).expect("room");
+                opened.append("T", QueueId(0), &large).await;
                 if opened.collect(1).await[0].physical.0 > size {
                     return abandon(opened).await;
                 }
@@ -164,7 +164,7 @@ fn a_segment_that_is_gone_is_no_shorter_log() {
             let (store, mut events) = try_open(options(&dir)).await.expect("the rest is whole");
             let error = loop {
                 match events.next().await {
-                    Event::Committed(_) => {}
+                    Event::Committed(_) | Event::Restored(_) => {}
                     Event::Failed(error) => break error,
                     other => panic!("{other:?}"),
                 }

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::QueueId;
+use storage::AppendError;
 use support::{Opened, draft, everywhere, open, options};
 
 const IDLE: Duration = Duration::from_millis(1_500);
 
 async fn send(opened: &mut Opened, len: usize) -> u64 {
     let body = vec![0x5A; len];
-    opened.store.append_message(&draft("T", QueueId(0), &body)).expect("room");
+    opened.append("T", QueueId(0), &body).await;
     let record = opened.collect(1).await.remove(0);
     record.physical.0 + u64::from(record.size)
 }
@@ -34,12 +35,12 @@ fn a_spare_that_was_interrupted_is_given_up_when_its_segment_is_due() {
         opened.store.append_create_topic("T", 1, b"").expect("room");
         fill(&mut opened, size * 3 / 4).await;
         // Load comes back while the spare is being zeroed, and stays until the next segment is half full.
-        while !exists(&dir, "spare.tmp").await && !exists(&dir, "spare").await {
+        while !exists(&dir, "spare.tmp").await && !exists(&dir, "spare.0").await {
             runtime::sleep(Duration::from_micros(100)).await;
         }
         fill(&mut opened, size + size * 3 / 4).await;
         runtime::sleep(IDLE).await;
-        assert!(exists(&dir, "spare").await && !exists(&dir, "spare.tmp").await);
+        assert!(exists(&dir, "spare.0").await && !exists(&dir, "spare.tmp").await);
         fill(&mut opened, 3 * size).await;
         opened.stop().await;
         assert!(open(options(&dir)).await.recovery.clean);
@@ -47,7 +48,7 @@ fn a_spare_that_was_interrupted_is_given_up_when_its_segment_is_due() {
 }
 
 #[test]
-fn the_log_does_without_a_spare_that_cannot_be_made() {
+fn without_a_file_for_the_next_segment_messages_are_refused_until_there_is_one() {
     everywhere("no-spare", |dir| async move {
         let size = options(&dir).segment_size;
         let mut opened = open(options(&dir)).await;
@@ -56,9 +57,20 @@ fn the_log_does_without_a_spare_that_cannot_be_made() {
         runtime::fs::create_dir_all(&blocked).await.expect("writable");
         fill(&mut opened, size * 3 / 4).await;
         runtime::sleep(IDLE).await;
-        send(&mut opened, 10).await;
-        assert!(!exists(&dir, "spare").await);
+        assert!(!exists(&dir, "spare.0").await && opened.store.stats().full);
+        let body = vec![0x5A; 100_000];
+        let last = loop {
+            match opened.store.append_message(&draft("T", QueueId(0), &body)) {
+                Ok(()) => drop(opened.collect(1).await),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(last, AppendError::Full);
+        // What messages have left is for those that may free some space.
+        opened.store.append_create_topic("U", 1, b"").expect("room");
+        assert!(opened.store.stats().max.0 < size);
         runtime::fs::rename(&blocked, dir.join("log").join("away")).await.expect("writable");
+        runtime::sleep(IDLE).await;
         fill(&mut opened, 2 * size).await;
         opened.stop().await;
     });
@@ -72,7 +84,7 @@ fn a_spare_that_somebody_removed_is_not_missed() {
         opened.store.append_create_topic("T", 1, b"").expect("room");
         fill(&mut opened, size * 3 / 4).await;
         runtime::sleep(IDLE).await;
-        runtime::fs::remove_file(dir.join("log").join("spare")).await.expect("it was ready");
+        runtime::fs::remove_file(dir.join("log").join("spare.0")).await.expect("it was ready");
         fill(&mut opened, 2 * size).await;
         opened.stop().await;
     });

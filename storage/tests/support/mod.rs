@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Draft, QueueId, UnixMillis};
+use model::{Draft, QueueId, QueueOffset, UnixMillis};
 use runtime::sim::Simulation;
 use runtime::{BLOCK, File, OpenMode, Placement, Spec};
 use storage::{
-    Applied, AppliedRecord, Event, Events, Flush, OpenError, Options, Recovery, Store, What,
+    AppendError, Applied, AppliedRecord, Event, Events, Flush, FlushMethod, OpenError, Options, Recovery, Store, Unit, What,
 };
 
 /// Runs the test on the simulated disk, and on a real one.
@@ -105,6 +105,8 @@ pub fn options(dir: &Path) -> Options {
         log_dir: dir.join("log"),
         segment_size: 0,
         flush: Flush::Sync,
+        method: FlushMethod::Fdatasync,
+        max_batch: 1024 * 1024,
         tail_budget: 64 * 1024,
         max_queued: 4 * 1024 * 1024,
         max_request: 1024 * 1024,
@@ -119,26 +121,35 @@ pub async fn try_open(options: Options) -> Result<(Store, Events), OpenError> {
     Store::open(options).await
 }
 
+/// What the owner of these tests' stores says of its state.
+pub const STATE: &[u8] = b"the owner's state";
+
 /// A store that has recovered.
 pub struct Opened {
     pub store: Store,
     pub events: Events,
     pub recovery: Recovery,
+    /// The owner's state, if the start began at a checkpoint.
+    pub restored: Option<Vec<u8>>,
+    /// What the log held behind the checkpoint.
     pub replayed: Vec<Applied>,
     records: Vec<AppliedRecord>,
 }
 
 pub async fn open(options: Options) -> Opened {
     let (store, mut events) = try_open(options).await.expect("the store opens");
-    let mut replayed = Vec::new();
+    let (mut restored, mut replayed) = (None, Vec::new());
     loop {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(applied.replayed);
                 replayed.push(applied);
             }
+            Event::Restored(state) => restored = Some(state),
+            Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
             Event::Recovered(recovery) => {
-                return Opened { store, events, recovery, replayed, records: Vec::new() };
+                let records = Vec::new();
+                return Opened { store, events, recovery, restored, replayed, records };
             }
             other => panic!("the store does not recover: {other:?}"),
         }
@@ -155,8 +166,15 @@ impl Opened {
                     self.records.extend(records);
                 }
             }
+            Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
             other => panic!("the store stopped working: {other:?}"),
         }
+    }
+
+    /// Takes the events that are there, and lets time pass.
+    pub async fn answer(&mut self) {
+        let some = Duration::from_millis(1);
+        while runtime::timeout(some, self.drain_some()).await.is_ok() {}
     }
 
     /// The next `count` committed messages.
@@ -165,6 +183,19 @@ impl Opened {
             self.drain_some().await;
         }
         self.records.drain(..count).collect()
+    }
+
+    /// Appends a message as soon as there is room.
+    pub async fn append(&self, topic: &str, queue: QueueId, body: &[u8]) {
+        while let Err(error) = self.store.append_message(&draft(topic, queue, body)) {
+            assert_eq!(error, AppendError::NoSegment);
+            runtime::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// All messages of a queue, wherever their index is.
+    pub async fn units(&self, topic: &str, queue: QueueId) -> Vec<(QueueOffset, Unit)> {
+        all_units(&self.store, topic, queue).await
     }
 
     /// Stops in order.
@@ -177,11 +208,28 @@ impl Opened {
             match self.events.next().await {
                 Event::Stopped => break,
                 Event::Committed(_) => {}
+                Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
                 other => panic!("the store does not stop: {other:?}"),
             }
         }
         stopped.await;
     }
+}
+
+/// All messages of a queue, wherever their index is.
+pub async fn all_units(store: &Store, topic: &str, queue: QueueId) -> Vec<(QueueOffset, Unit)> {
+    let range = store.queue(topic, queue).expect("the queue is there");
+    let (mut at, mut units) = (range.min, Vec::new());
+    while at < range.max {
+        let more = store.older_units(topic, queue, at, 1000).await.expect("the index is intact");
+        assert_eq!(more.first().map(|(offset, _)| *offset), Some(at), "queue {queue} has a gap");
+        at = at.plus(more.len() as u64);
+        units.extend(more);
+    }
+    for (due, (offset, _)) in (range.min.0..).zip(&units) {
+        assert_eq!(offset.0, due, "queue {queue} is in order");
+    }
+    units
 }
 
 pub fn body(i: u64) -> Vec<u8> {

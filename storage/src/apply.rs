@@ -1,0 +1,94 @@
+//! Entering committed entries into the index: the one way in, for what was read at start and for what
+//! was just written.
+
+use std::rc::Rc;
+
+use model::{PhysicalOffset, Record};
+use runtime::Slice;
+
+use crate::command::{CommandKind, Membership, TopicCommand, Trim};
+use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::store::{Applied, AppliedRecord, Inner, What};
+use crate::trim;
+
+/// Enters a committed entry.
+pub(crate) async fn apply(
+    inner: &Rc<Inner>,
+    header: &Replicated,
+    payload: Slice,
+    replayed: bool,
+) -> Result<Applied, StoreError> {
+    if header.kind == Kind::Trim {
+        let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(header, why))?;
+        trim::applied(inner, PhysicalOffset(to)).await?;
+    }
+    let what = understand(&mut inner.index.borrow_mut(), header, payload);
+    let what = what.map_err(|why| foreign(header, why))?;
+    Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
+}
+
+fn foreign(header: &Replicated, why: String) -> StoreError {
+    StoreError::Foreign { index: header.index.0, offset: header.offset, why }
+}
+
+fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<What, String> {
+    Ok(match header.kind {
+        Kind::Membership => {
+            index.set_membership(Membership::from_bytes(&payload)?);
+            What::Membership
+        }
+        Kind::Messages => What::Messages(messages(index, header, &payload)?),
+        Kind::Topic => match TopicCommand::from_bytes(&payload)? {
+            TopicCommand::Put { name, queues, payload } => {
+                index.put_topic(&name, queues, header.index);
+                What::TopicPut { name, queues, payload }
+            }
+            TopicCommand::Delete { name } => {
+                index.delete_topic(&name);
+                What::TopicDeleted { name }
+            }
+        },
+        Kind::Command => {
+            let kind = CommandKind(*payload.first().ok_or("a command without a kind")?);
+            What::Command { kind, payload: payload.slice(1..payload.len()) }
+        }
+        Kind::Trim => What::Trimmed { to: index.trimmed_to() },
+    })
+}
+
+fn messages(
+    index: &mut Index,
+    header: &Replicated,
+    payload: &[u8],
+) -> Result<Vec<AppliedRecord>, String> {
+    let mut applied = Vec::with_capacity(header.records as usize);
+    let mut at = header.offset.plus(ENTRY_HEADER_LEN as u64);
+    let mut left = payload;
+    while !left.is_empty() {
+        let record = Record::parse(left).map_err(|error| error.to_string())?;
+        if record.physical_offset() != at {
+            return Err(format!(
+                "the record at offset {at} says it is at {}",
+                record.physical_offset()
+            ));
+        }
+        let unit = index.add(&record)?;
+        applied.push(AppliedRecord {
+            topic: unit.topic,
+            queue: record.queue_id(),
+            queue_offset: record.queue_offset(),
+            physical: at,
+            size: unit.size,
+            tag_hash: unit.tag_hash,
+            store_time: record.store_time(),
+        });
+        at = at.plus(record.bytes().len() as u64);
+        left = &left[record.bytes().len()..];
+    }
+    if applied.len() != header.records as usize {
+        return Err(format!("{} records, the header says {}", applied.len(), header.records));
+    }
+    Ok(applied)
+}

@@ -1,0 +1,150 @@
+//! The directory of the checkpoints.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use model::PhysicalOffset;
+use runtime::{BLOCK, File, IoError, OpenMode, fs};
+
+use super::{Checkpoint, format};
+use crate::identity::StoreId;
+use crate::segment;
+
+/// Bytes of one write or read.
+const STEP: usize = 128 * 1024;
+/// Checkpoints between two segments' beginnings that are kept: should the newest be damaged, the one
+/// before it is read, and a little more of the log.
+const KEPT: usize = 2;
+/// The name of a file that is not complete.
+const UNREADY: &str = "checkpoint.tmp";
+
+/// A damaged checkpoint, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged {
+    pub file: PathBuf,
+    pub why: String,
+}
+
+/// The checkpoints of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoints {
+    dir: PathBuf,
+    store: StoreId,
+    segment_size: u64,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(dir: &Path, store: StoreId, segment_size: u64) -> Self {
+        Self { dir: dir.to_owned(), store, segment_size }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, offset: PhysicalOffset) -> PathBuf {
+        self.dir.join(segment::name(offset))
+    }
+
+    /// Offsets of all checkpoints, oldest first; whether they are intact is not known.
+    pub(crate) async fn list(&self) -> Result<Vec<PhysicalOffset>, IoError> {
+        if !fs::exists(&self.dir).await? {
+            return Ok(Vec::new());
+        }
+        let entries = fs::list(&self.dir).await?;
+        let mut offsets: Vec<_> =
+            entries.iter().filter_map(|entry| segment::base_of(&entry.name)).collect();
+        offsets.sort_unstable();
+        Ok(offsets)
+    }
+
+    /// The checkpoint at `offset`; `Ok(Err(_))`: it is damaged.
+    pub(crate) async fn read(
+        &self,
+        offset: PhysicalOffset,
+    ) -> Result<Result<Checkpoint, Damaged>, IoError> {
+        let path = self.path(offset);
+        let file = File::open(&path, OpenMode::ReadOnly).await?;
+        let len = file.len().await?;
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < len {
+            let part = file.read_at(bytes.len() as u64, STEP).await?;
+            if part.is_empty() {
+                break; // shorter than it was a moment ago: the format tells
+            }
+            bytes.extend_from_slice(&part);
+        }
+        file.close().await?;
+        let checkpoint = format::decode(&bytes, self.store).and_then(|checkpoint| {
+            let found = checkpoint.position.offset;
+            let here = found == offset;
+            if here { Ok(checkpoint) } else { Err(format!("it is for offset {found}")) }
+        });
+        Ok(checkpoint.map_err(|why| Damaged { file: path, why }))
+    }
+
+    /// Writes a checkpoint, all or nothing; durable when it returns. The log must be durable up to it.
+    pub(crate) async fn write(&self, checkpoint: &Checkpoint) -> Result<(), IoError> {
+        let bytes = format::encode(checkpoint, self.store).await;
+        if !fs::exists(&self.dir).await? {
+            fs::create_dir_all(&self.dir).await?;
+            fs::sync_dir(self.dir.parent().expect("it lies in the store's directory")).await?;
+        }
+        let unready = self.dir.join(UNREADY);
+        if fs::exists(&unready).await? {
+            fs::remove_file(&unready).await?;
+        }
+        let file = File::open(&unready, OpenMode::CreateNew).await?;
+        for (number, part) in (0..).zip(bytes.chunks(STEP)) {
+            let mut buffer = file.buffer(part.len());
+            buffer.copy_from_slice(part);
+            file.write_at(&Rc::new(buffer), number * STEP as u64).await?;
+        }
+        file.sync().await?;
+        file.close().await?;
+        fs::rename(&unready, self.path(checkpoint.position.offset)).await?;
+        fs::sync_dir(&self.dir).await
+    }
+
+    /// Removes what nobody needs any more, `oldest` being where the log begins.
+    pub(crate) async fn prune(&self, oldest: PhysicalOffset) -> Result<(), IoError> {
+        for offset in unneeded(&self.list().await?, self.segment_size, oldest) {
+            fs::remove_file(self.path(offset)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a checkpoint that is damaged.
+    pub(crate) async fn remove(&self, damaged: &Damaged) -> Result<(), IoError> {
+        fs::remove_file(&damaged.file).await
+    }
+}
+
+/// Which of the checkpoints at `offsets` (oldest first) nobody needs.
+fn unneeded(
+    offsets: &[PhysicalOffset],
+    segment_size: u64,
+    oldest: PhysicalOffset,
+) -> Vec<PhysicalOffset> {
+    let newest = &offsets[offsets.len().saturating_sub(KEPT)..];
+    let needed = |offset: &PhysicalOffset| {
+        newest.contains(offset) || offset.0.is_multiple_of(segment_size) && *offset >= oldest
+    };
+    offsets.iter().copied().filter(|offset| !needed(offset)).collect()
+}
+
+const _: () = assert!(STEP.is_multiple_of(BLOCK) && KEPT > 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings_of_segments_and_the_newest_two_are_kept() {
+        let offsets: Vec<_> = [0, 40, 100, 140, 180, 200, 220, 260, 280].map(PhysicalOffset).into();
+        let gone = unneeded(&offsets, 100, PhysicalOffset(100));
+        assert_eq!(gone, [0, 40, 140, 180, 220].map(PhysicalOffset));
+        assert_eq!(unneeded(&offsets[..1], 100, PhysicalOffset(100)), []);
+        assert_eq!(unneeded(&[], 100, PhysicalOffset(100)), []);
+    }
+}

@@ -1,0 +1,241 @@
+//! Keeping starts short: parts of the index and checkpoints are written while the log goes on.
+//!
+//! Every [`INTERVAL`] of log, and where a segment begins, the writer ends the growing part of the index,
+//! asks the owner for its state at that point, and leaves both to the keeper. Once the part is on the
+//! disk and the log is durable up to the point, a checkpoint says so, and a start reads only what
+//! follows it. The writer waits before the log is [`FURTHEST`] ahead of the newest checkpoint, so that
+//! a start never reads more than that.
+
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::PhysicalOffset;
+use runtime::channel::{OneshotReceiver, OneshotSender, Receiver, Sender, oneshot};
+use runtime::{IoError, fs};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::StoreError;
+use crate::part::{self, Frozen, MERGE_MAX_PARTS, PartError, PartFile};
+use crate::position::Position;
+use crate::store::{Event, Inner};
+
+/// Bytes of log between two checkpoints.
+pub(crate) const INTERVAL: u64 = 32 * 1024 * 1024;
+/// The furthest that the log is ahead of the newest checkpoint, in bytes, but for one batch.
+pub(crate) const FURTHEST: u64 = 64 * 1024 * 1024;
+/// The same while the disk is too full for a checkpoint.
+pub(crate) const FURTHEST_CRAMPED: u64 = 2 * FURTHEST;
+/// Parts that may be in writing. Their number bounds the memory of the index, see
+/// [`crate::part::Growing`].
+pub(crate) const MOST_IN_WRITING: usize = 2;
+/// Time between two attempts to write on a full disk.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The owner's part of a checkpoint is due: its state after everything that came back before this, and
+/// nothing else.
+#[derive(Debug)]
+pub struct StateWanted {
+    reply: OneshotSender<Vec<u8>>,
+}
+
+impl StateWanted {
+    /// Gives the state, in whatever format; it comes back as [`Event::Restored`]. Dropping this instead
+    /// of giving a state means that the owner is about to give up the store.
+    pub fn give(self, state: Vec<u8>) {
+        drop(self.reply.send(state)); // a store that has failed meanwhile needs none
+    }
+}
+
+/// What the keeper is to write.
+pub(crate) struct Due {
+    /// `None` when no part ends here.
+    part: Option<Rc<Frozen>>,
+    checkpoint: Checkpoint,
+    state: OneshotReceiver<Vec<u8>>,
+}
+
+/// Whether the growing part should end at `end`.
+pub(crate) fn is_due(inner: &Inner, end: PhysicalOffset) -> bool {
+    let index = inner.index.borrow();
+    let long_enough = index.grown(end) >= INTERVAL || index.is_full();
+    long_enough && index.being_written() < MOST_IN_WRITING
+}
+
+/// Ends the growing part at `at` and has a checkpoint made there. Everything before `at` must have been
+/// applied, and handed to the owner.
+pub(crate) async fn cut(
+    inner: &Inner,
+    at: Position,
+    events: &Sender<Event>,
+    due: &Sender<Due>,
+) -> Result<(), StoreError> {
+    while inner.index.borrow().being_written() >= MOST_IN_WRITING {
+        inner.progress.notified().await;
+        inner.check()?;
+    }
+    let part = inner.index.borrow_mut().freeze(at.offset);
+    let checkpoint = inner.index.borrow().checkpoint(at);
+    let (reply, state) = oneshot();
+    drop(events.send(Event::StateWanted(StateWanted { reply })).await);
+    // The keeper ends before the writer only when it has failed, which the writer is told.
+    drop(due.send(Due { part, checkpoint, state }).await);
+    Ok(())
+}
+
+/// Waits until the log may grow: not too far ahead of the newest checkpoint, and the index not too large.
+pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
+    loop {
+        inner.check()?;
+        let ahead = inner.committed.get().since(inner.checkpointed.get());
+        let crowded = {
+            let index = inner.index.borrow();
+            index.is_full() && index.being_written() >= MOST_IN_WRITING
+        };
+        // On a full disk messages are refused. What was appended before, and what may free some space,
+        // must not wait for that space.
+        let (furthest, crowded) = match inner.cramped.get() {
+            true => (FURTHEST_CRAMPED, false),
+            false => (FURTHEST, crowded),
+        };
+        if ahead < furthest && !crowded {
+            return Ok(());
+        }
+        inner.progress.notified().await;
+    }
+}
+
+/// Writes what is due until nobody can ask for more.
+pub(crate) async fn run(inner: Rc<Inner>, mut due: Receiver<Due>) {
+    while let Some(next) = due.recv().await {
+        if let Err(error) = keep(&inner, next).await {
+            inner.fail(error);
+            return;
+        }
+        inner.progress.notify_all();
+    }
+}
+
+async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
+    let Due { part, mut checkpoint, state } = due;
+    if let Some(frozen) = part {
+        let file = insist(inner, async || write_part(inner, &frozen).await).await?;
+        drop(frozen);
+        let frozen = inner.index.borrow_mut().written(file);
+        if let Ok(frozen) = Rc::try_unwrap(frozen) {
+            frozen.discard().await;
+        }
+    }
+    let Some(owner) = state.await.ok() else {
+        return Ok(()); // the owner is giving up the store
+    };
+    checkpoint.owner = owner;
+    let at = checkpoint.position.offset;
+    make_durable(inner, at).await?;
+    insist(inner, async || inner.checkpoints.write(&checkpoint).await).await?;
+    assert!(at >= inner.checkpointed.get(), "checkpoints go forward");
+    inner.checkpointed.set(at);
+    inner.cramped.set(false);
+    // A trim that was committed since then is read again at a start, with the checkpoint that it needs.
+    inner.checkpoints.prune(checkpoint.trim).await?;
+    if at.0.is_multiple_of(inner.options.segment_size) {
+        inner.merges.borrow_mut().push_back(checkpoint);
+        inner.merge_wake.notify_one();
+    }
+    Ok(())
+}
+
+async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError> {
+    match part::write(&inner.index_dir, inner.id, frozen).await {
+        Ok(file) => Ok(file),
+        Err(PartError::Io(error)) => Err(error),
+        Err(error) => {
+            let file = inner.index_dir.join(frozen.span().name());
+            Err(IoError::path(runtime::IoOp::Write, file, std::io::Error::other(error.to_string())))
+        }
+    }
+}
+
+/// Tries again while the disk is full. Meanwhile the store takes no messages.
+async fn insist<T>(
+    inner: &Inner,
+    mut write: impl AsyncFnMut() -> Result<T, IoError>,
+) -> Result<T, StoreError> {
+    loop {
+        match write().await {
+            Ok(written) => return Ok(written),
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                inner.cramped.set(true);
+                inner.progress.notify_all();
+                runtime::sleep(RETRY).await;
+                inner.check()?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Makes the log durable up to `at`. A segment that is not active any more was flushed before its
+/// successor was made.
+async fn make_durable(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
+    if inner.durable.get() >= at {
+        return Ok(());
+    }
+    let written = inner.committed.get();
+    inner.log.active().file.sync().await?;
+    let durable = inner.durable.get().max(written);
+    inner.durable.set(durable);
+    Ok(())
+}
+
+/// Merges the parts of each segment that is complete into one, one segment after the other. A merge that
+/// does not succeed is no failure: the parts do as well, only slower.
+pub(crate) async fn merge_regularly(inner: Rc<Inner>) {
+    loop {
+        let Some(checkpoint) = inner.merges.borrow_mut().pop_front() else {
+            inner.merge_wake.notified().await;
+            continue;
+        };
+        let end = checkpoint.position.offset;
+        let mut queues: Vec<_> = checkpoint.topics.queues().collect();
+        queues.sort_unstable();
+        drop(checkpoint);
+        drop(merge(&inner, end, &queues).await);
+    }
+}
+
+/// Merges the parts of the segment that ends at `end`.
+async fn merge(
+    inner: &Inner,
+    end: PhysicalOffset,
+    queues: &[(part::QueueKey, model::QueueOffset)],
+) -> Result<(), PartError> {
+    let base = PhysicalOffset(end.0 - inner.options.segment_size);
+    let parts: Vec<_> = {
+        let index = inner.index.borrow();
+        let here = |file: &&Rc<PartFile>| file.base() == base;
+        index.files().filter(here).cloned().collect()
+    };
+    let whole = parts.last().is_some_and(|last| last.span().to == end);
+    if !whole || parts.len() > MERGE_MAX_PARTS || parts.iter().any(|part| part.is_complete()) {
+        return Ok(());
+    }
+    // Opened again, so that readers keep theirs until the merged one is there.
+    let mut sources = Vec::with_capacity(parts.len());
+    for part in &parts {
+        let path = inner.index_dir.join(part.span().name());
+        sources.push(PartFile::open(&path, inner.id).await?);
+    }
+    let complete = queues.iter().copied();
+    let merged = part::merge(&inner.index_dir, inner.id, &sources, Some(complete)).await?;
+    let name = merged.span().name();
+    let replaced = inner.index.borrow_mut().merged(merged);
+    for part in replaced {
+        // The merged one may have taken the name of the only part there was.
+        let old = part.span().name();
+        if old != name {
+            fs::remove_file(inner.index_dir.join(old)).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! Looking up messages in the older parts of the index, which are on the disk.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use model::{PhysicalOffset, QueueId, QueueOffset};
+
+use crate::error::ReadError;
+use crate::index::{Reach, Unit};
+use crate::part::{PartError, PartFile, QueueKey, RunAt};
+use crate::store::{Inner, Store};
+
+/// Queues whose newest place in the index is remembered.
+const REMEMBERED: usize = 4096;
+/// Parts that are looked into one after the other for the continuation of a queue before it is searched
+/// for in all.
+const NEIGHBOURS: usize = 4;
+/// Times that a queue is searched for in an index that changes meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// Where queues were read last: a reader that goes on finds its place without a search.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    last: RefCell<HashMap<QueueKey, (PhysicalOffset, RunAt)>>,
+}
+
+impl Places {
+    fn remember(&self, key: QueueKey, part: PhysicalOffset, run: RunAt) {
+        let mut last = self.last.borrow_mut();
+        if last.len() >= REMEMBERED && !last.contains_key(&key) {
+            last.clear(); // a search is no more than a few reads
+        }
+        last.insert(key, (part, run));
+    }
+
+    fn recall(&self, key: &QueueKey) -> Option<(PhysicalOffset, RunAt)> {
+        self.last.borrow().get(key).copied()
+    }
+}
+
+impl RunAt {
+    fn holds(&self, at: QueueOffset) -> bool {
+        self.first <= at && at < self.end()
+    }
+}
+
+impl Store {
+    /// Calls `visit` for the committed messages of a queue from `from` on, in order, until it breaks or
+    /// `max` messages were seen. [`Reach::Disk`]: the first of them is in an older part of the index;
+    /// nothing was seen, and [`Store::older_units`] finds them.
+    pub fn units(
+        &self,
+        topic: &str,
+        queue: QueueId,
+        from: QueueOffset,
+        max: usize,
+        visit: impl FnMut(QueueOffset, Unit) -> ControlFlow<()>,
+    ) -> Reach {
+        self.inner.index.borrow().visit(topic, queue, from, max, visit)
+    }
+
+    /// Committed messages of a queue from `from` on, in order, wherever their index is: at least one, if
+    /// there is one, and at most `max`. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ReadError`] of the disk, or of a damaged index file; the log itself is not read.
+    pub async fn older_units(
+        &self,
+        topic: &str,
+        queue: QueueId,
+        from: QueueOffset,
+        max: usize,
+    ) -> Result<Vec<(QueueOffset, Unit)>, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let mut units = Vec::new();
+            let reach = self.units(topic, queue, from, max, |offset, unit| {
+                units.push((offset, unit));
+                ControlFlow::Continue(())
+            });
+            if reach == Reach::Memory {
+                return Ok(units);
+            }
+            let found = self.inner.index.borrow().queue(topic, queue);
+            let Some((key, min, _)) = found else {
+                return Ok(units);
+            };
+            let at = from.max(min);
+            if let Some((part, run)) = self.inner.locate(key, at).await? {
+                return read(&part, &run, at, max).await;
+            }
+            // The index has changed while it was searched: a part was written, merged or trimmed.
+            runtime::yield_now().await;
+        }
+        Err(ReadError::Index(format!("no part of the index has message {from} of queue {queue} of `{topic}`")))
+    }
+
+    /// The place of one message; `None` when the queue does not hold it.
+    pub(crate) async fn unit(
+        &self,
+        topic: &str,
+        queue: QueueId,
+        offset: QueueOffset,
+    ) -> Result<Option<Unit>, ReadError> {
+        let holds = self.queue(topic, queue).is_some_and(|range| {
+            range.min <= offset && offset < range.max
+        });
+        if !holds {
+            return Ok(None);
+        }
+        let units = self.older_units(topic, queue, offset, 1).await?;
+        Ok(units.first().filter(|(at, _)| *at == offset).map(|(_, unit)| *unit))
+    }
+}
+
+/// Messages of a run from `at` on, as many as one read gives.
+async fn read(
+    part: &PartFile,
+    run: &RunAt,
+    at: QueueOffset,
+    max: usize,
+) -> Result<Vec<(QueueOffset, Unit)>, ReadError> {
+    let skip = u32::try_from(at.0 - run.first.0).expect("a run is counted with 32 bits");
+    let units = part.units(run, skip, max).await?;
+    let numbered = (at.0..).map(QueueOffset).zip(units);
+    Ok(numbered.map(|(offset, packed)| (offset, packed.unit(part.base()))).collect())
+}
+
+impl Inner {
+    /// The part on the disk that holds message `at` of the queue. `None` when there is none, because the
+    /// index has changed meanwhile.
+    async fn locate(
+        &self,
+        key: QueueKey,
+        at: QueueOffset,
+    ) -> Result<Option<(Rc<PartFile>, RunAt)>, ReadError> {
+        if let Some((from, run)) = self.places.recall(&key)
+            && let Some(found) = self.near(key, at, from, run).await?
+        {
+            return Ok(Some(found));
+        }
+        let parts: Vec<_> = self.index.borrow().files().cloned().collect();
+        let complete = parts.partition_point(|part| part.is_complete());
+        for part in parts[complete..].iter().rev() {
+            if let Some(run) = part.run(&key).await?
+                && run.first <= at
+            {
+                return Ok(run.holds(at).then(|| self.found(key, part, run)));
+            }
+        }
+        // Every queue there was is in every complete part, so that the search can be by halves.
+        let (mut low, mut high) = (0, complete);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match parts[middle].run(&key).await? {
+                Some(run) if run.holds(at) => {
+                    return Ok(Some(self.found(key, &parts[middle], run)));
+                }
+                Some(run) if at < run.first => high = middle,
+                _ => low = middle + 1,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same, if it is in the part that begins at `from`, where it was last, or soon behind.
+    async fn near(
+        &self,
+        key: QueueKey,
+        at: QueueOffset,
+        mut from: PhysicalOffset,
+        run: RunAt,
+    ) -> Result<Option<(Rc<PartFile>, RunAt)>, ReadError> {
+        if at < run.first {
+            return Ok(None);
+        }
+        for _ in 0..NEIGHBOURS {
+            let Some(part) = self.index.borrow().file_after(from) else {
+                return Ok(None);
+            };
+            match part.run(&key).await? {
+                Some(run) if run.holds(at) => return Ok(Some(self.found(key, &part, run))),
+                Some(run) if at < run.first => return Ok(None),
+                _ => from = part.span().to,
+            }
+        }
+        Ok(None)
+    }
+
+    fn found(&self, key: QueueKey, part: &Rc<PartFile>, run: RunAt) -> (Rc<PartFile>, RunAt) {
+        self.places.remember(key, part.span().from, run);
+        (Rc::clone(part), run)
+    }
+}
+
+impl From<PartError> for ReadError {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Io(error) => Self::Io(error),
+            other => Self::Index(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! A point of the log between two entries.
+
+use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
+
+/// All that reading the log on from a point depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Where the next entry is expected. The beginning of a segment stands for its first entry.
+    pub offset: PhysicalOffset,
+    /// Index that the next entry has.
+    pub index: LogIndex,
+    /// Term of the entry before.
+    pub term: Term,
+    /// The chain that the next entry continues.
+    pub chain: u32,
+    /// Time of the newest entry before.
+    pub timestamp: UnixMillis,
+    /// Generation of the entry before; generations never fall along a log.
+    pub generation: u64,
+    /// Where the entry before begins: what stands there tells whether a log is the one that this point
+    /// belongs to.
+    pub last: PhysicalOffset,
+}

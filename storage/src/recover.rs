@@ -1,0 +1,241 @@
+//! A start: the newest checkpoint, and the log that follows it.
+
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset};
+use runtime::channel::Sender;
+use runtime::fs;
+
+use crate::apply::apply;
+use crate::batch::{Builder, Limits};
+use crate::checkpoint::Checkpoint;
+use crate::command::Membership;
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::keeper::{self, Due, FURTHEST_CRAMPED};
+use crate::options::largest_entry_in;
+use crate::part::{self, PartError, PartFile};
+use crate::place::LogEnd;
+use crate::position::Position;
+use crate::replay::Replay;
+use crate::replicate::Standalone;
+use crate::store::{Event, Inner, Phase, Recovery, What};
+use crate::topics::Topics;
+use crate::vote::{Vote, VoteFile};
+
+/// Where reading begins.
+struct From {
+    position: Option<Position>,
+    /// No entry reaches beyond.
+    limit: PhysicalOffset,
+}
+
+/// Reads what is there, hands it out, cuts a torn tail, and opens the store for appends.
+pub(crate) async fn recover(
+    inner: &Rc<Inner>,
+    vote: &mut VoteFile,
+    events: &Sender<Event>,
+    due: &Sender<Due>,
+) -> Result<Standalone, StoreError> {
+    let began = runtime::now();
+    let before = vote.vote();
+    let From { position, limit } = load(inner, events).await?;
+    let mut replay = Replay::new(Rc::clone(&inner.log), before, position, limit);
+    if position.is_some() {
+        replay.check_start().await?;
+    }
+    let start = replay.position.offset;
+    let (entries, records) = hand_out(inner, &mut replay, events, due).await?;
+    check_beginning(inner)?;
+    let last_block = replay.last_block().await?;
+    replay.cut(&last_block).await?;
+    let (torn, end) = (replay.torn, replay.position);
+    let generation = before.generation.max(end.generation) + 1;
+    vote.store(Vote { generation, idle_mark: end.offset, clean: false, ..before }).await?;
+    let topics = inner.index.borrow().topics().clone();
+    let new = end.index == LogIndex(0);
+    if position.is_none() && !new {
+        keeper::cut(inner, end, events, due).await?;
+    }
+    open_for_appends(inner, end.offset, topics.clone(), new);
+    let (clean, took) = (before.clean, began.elapsed());
+    let recovery =
+        Recovery { clean, new, entries, records, start, end: end.offset, torn, took };
+    drop(events.send(Event::Recovered(recovery)).await);
+    let Position { offset, index, chain, timestamp, last, .. } = end;
+    Ok(Standalone {
+        log: Rc::clone(&inner.log),
+        store: inner.id,
+        flush: inner.options.flush,
+        method: inner.options.file_method(),
+        term: before.term,
+        generation,
+        end: LogEnd { index, offset, chain, timestamp, topics },
+        last,
+        last_block,
+        durable: Rc::clone(&inner.durable),
+        spares: Rc::clone(&inner.spares),
+    })
+}
+
+/// Puts the newest checkpoint into place from which all can be read, and removes what goes beyond it.
+async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreError> {
+    let oldest = inner.log.oldest_base();
+    let (parts, names) = open_parts(inner).await?;
+    let offsets = inner.checkpoints.list().await?;
+    let mut damaged = Vec::new();
+    let mut chosen = None;
+    for offset in offsets.iter().rev() {
+        match inner.checkpoints.read(*offset).await? {
+            Ok(checkpoint) if covers(&parts, oldest.max(checkpoint.trim), *offset) => {
+                chosen = Some(checkpoint);
+                break;
+            }
+            Ok(_) => {}
+            Err(what) => damaged.push(what),
+        }
+    }
+    let newest = offsets.last().copied();
+    let why = match damaged.first() {
+        Some(what) => format!("{}: {}", what.file.display(), what.why),
+        None => "there is none".to_owned(),
+    };
+    for what in &damaged {
+        inner.checkpoints.remove(what).await?;
+    }
+    let Some(mut checkpoint) = chosen else {
+        remove_parts(inner, names).await?;
+        if oldest > PhysicalOffset(0) {
+            let dir = inner.checkpoints.dir().to_owned();
+            return Err(StoreError::NoCheckpoint { dir, why, oldest });
+        }
+        return Ok(From { position: None, limit: PhysicalOffset(u64::MAX) });
+    };
+    let position = checkpoint.position;
+    let slack = largest_entry_in(inner.options.segment_size) + 2 * runtime::BLOCK as u64;
+    let limit = match newest == Some(position.offset) {
+        true => position.offset.plus(FURTHEST_CRAMPED + slack),
+        false => PhysicalOffset(u64::MAX),
+    };
+    let owner = std::mem::take(&mut checkpoint.owner);
+    inner.checkpointed.set(position.offset);
+    let trim = checkpoint.trim;
+    take_over(inner, checkpoint, parts, names).await?;
+    crate::trim::give_up(inner, trim.max(oldest), Vec::new());
+    drop(events.send(Event::Restored(owner)).await);
+    Ok(From { position: Some(position), limit })
+}
+
+/// The index as of the checkpoint, of the parts that it goes with. The others are removed.
+async fn take_over(
+    inner: &Inner,
+    checkpoint: Checkpoint,
+    parts: Vec<PartFile>,
+    mut names: Vec<String>,
+) -> Result<(), StoreError> {
+    let (end, trim) = (checkpoint.position.offset, checkpoint.trim);
+    let belongs = |part: &PartFile| part.span().to <= end && part.span().from >= trim;
+    let (ours, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(belongs);
+    names.extend(others.iter().map(|part| part.span().name()));
+    names.retain(|name| ours.iter().all(|part| part.span().name() != *name));
+    drop(others);
+    remove_parts(inner, names).await?;
+    let size = inner.options.segment_size;
+    *inner.index.borrow_mut() = Index::restore(size, checkpoint, ours);
+    Ok(())
+}
+
+/// All parts that can be used, oldest first, and the names of all others. Parts are made of the log, so
+/// that one that is damaged is made again.
+async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), StoreError> {
+    if !fs::exists(&inner.index_dir).await? {
+        fs::create_dir_all(&inner.index_dir).await?;
+        fs::sync_dir(&inner.options.dir).await?;
+    }
+    let plan = part::list(&inner.index_dir).await?;
+    let (mut parts, mut names) = (Vec::new(), plan.remove);
+    for span in plan.parts {
+        match PartFile::open(&inner.index_dir.join(span.name()), inner.id).await {
+            Ok(part) => parts.push(part),
+            Err(PartError::Io(error)) => return Err(error.into()),
+            Err(error @ PartError::Foreign { .. }) => {
+                return Err(StoreError::Index(error.to_string()));
+            }
+            Err(PartError::Damaged { .. } | PartError::Version { .. }) => names.push(span.name()),
+        }
+    }
+    Ok((parts, names))
+}
+
+/// Whether `parts` (oldest first) cover the log from `from` to `to` without a gap.
+fn covers(parts: &[PartFile], from: PhysicalOffset, to: PhysicalOffset) -> bool {
+    let mut at = from;
+    for span in parts.iter().map(PartFile::span) {
+        if span.from == at && span.to <= to {
+            at = span.to;
+        }
+    }
+    at == to
+}
+
+async fn remove_parts(inner: &Inner, names: Vec<String>) -> Result<(), StoreError> {
+    for name in names {
+        fs::remove_file(inner.index_dir.join(name)).await?;
+    }
+    Ok(())
+}
+
+/// Enters everything the log holds into the index and tells the owner. Counts entries and messages.
+async fn hand_out(
+    inner: &Rc<Inner>,
+    replay: &mut Replay,
+    events: &Sender<Event>,
+    due: &Sender<Due>,
+) -> Result<(u64, u64), StoreError> {
+    let (mut entries, mut records) = (0, 0);
+    let size = inner.options.segment_size;
+    loop {
+        let before = replay.position;
+        let Some(entry) = replay.next().await? else {
+            return Ok((entries, records));
+        };
+        let base = PhysicalOffset(entry.header.offset.0 / size * size);
+        if base != inner.index.borrow().segment() {
+            keeper::cut(inner, Position { offset: base, ..before }, events, due).await?;
+        } else if keeper::is_due(inner, before.offset) {
+            keeper::cut(inner, before, events, due).await?;
+        }
+        let applied = apply(inner, &entry.header, entry.payload, true).await?;
+        entries += 1;
+        if let What::Messages(messages) = &applied.what {
+            records += messages.len() as u64;
+        }
+        drop(events.send(Event::Committed(applied)).await);
+    }
+}
+
+/// What is missing at the log's beginning must have been trimmed.
+fn check_beginning(inner: &Inner) -> Result<(), StoreError> {
+    let (oldest, trim) = (inner.log.oldest_base(), inner.index.borrow().trimmed_to());
+    if oldest <= trim {
+        return Ok(());
+    }
+    Err(StoreError::Missing { dir: inner.log.dir.clone(), from: trim, to: oldest })
+}
+
+/// From here on appends are taken. A new log begins with the entry that founds its group of one.
+fn open_for_appends(inner: &Inner, end: PhysicalOffset, topics: Topics, new: bool) {
+    inner.committed.set(end);
+    inner.durable.set(end);
+    let rooms = inner.spares.ready();
+    let mut builder = Builder::new(Limits::from(&inner.options), end, topics, rooms);
+    if new {
+        let pushed = builder.push_membership(&Membership::alone(inner.id).to_bytes());
+        assert!(pushed.is_ok(), "an empty log has room for its first entry");
+        inner.wake.notify_one();
+    }
+    *inner.builder.borrow_mut() = builder;
+    if inner.phase.get() == Phase::Recovering {
+        inner.phase.set(Phase::Open);
+    }
+}

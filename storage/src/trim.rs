@@ -1,0 +1,102 @@
+//! Giving up the beginning of the log.
+//!
+//! A trim is an entry of the log, so that every replica gives up the same. It ends where a segment
+//! begins; what the queues had counted to at that point, where their messages begin from then on, is in
+//! the checkpoint that was made there.
+
+use std::rc::Rc;
+
+use model::PhysicalOffset;
+use runtime::{IoError, fs};
+
+use crate::checkpoint::Mins;
+use crate::error::{DamageError, StoreError, TrimError};
+use crate::part::PartFile;
+use crate::store::{Inner, Store};
+
+/// The newest trim that was prepared: where the queues begin behind it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared {
+    to: PhysicalOffset,
+    mins: Mins,
+}
+
+impl Store {
+    /// Gives up the log before `to`, which must be where a segment begins. It is appended like a message;
+    /// once it is committed, offsets below are gone and the segments' files are used again.
+    ///
+    /// # Errors
+    /// [`TrimError`]; nothing was appended then.
+    pub async fn append_trim(&self, to: PhysicalOffset) -> Result<(), TrimError> {
+        let inner = &self.inner;
+        let refuse = |why| Err(TrimError::Where { to, why });
+        if !to.0.is_multiple_of(inner.options.segment_size) {
+            return refuse("no segment begins there");
+        }
+        if to <= inner.index.borrow().trimmed_to() || to <= inner.log.oldest_base() {
+            return refuse("it was trimmed there or further before");
+        }
+        if to > inner.checkpointed.get() || to > inner.log.active().header.base {
+            return refuse("what is before it is not on the disk in full yet");
+        }
+        // Read here and not when it is committed, because then the writer would wait for it.
+        if let Ok(mins) = read_mins(inner, to).await {
+            *inner.prepared.borrow_mut() = Prepared { to, mins };
+        } else {
+            return refuse("its checkpoint cannot be read");
+        }
+        Ok(self.append(|builder| builder.push_trim(to))?)
+    }
+
+    /// The segments of the log, oldest first: offsets of the first byte, and of the first byte behind.
+    #[must_use]
+    pub fn segments(&self) -> Vec<(PhysicalOffset, PhysicalOffset)> {
+        let all = self.inner.log.all();
+        all.iter().map(|segment| (segment.header.base, segment.end())).collect()
+    }
+}
+
+async fn read_mins(inner: &Inner, to: PhysicalOffset) -> Result<Mins, StoreError> {
+    match inner.checkpoints.read(to).await? {
+        Ok(checkpoint) => Ok(checkpoint.ends()),
+        Err(damaged) => Err(DamageError {
+            segment: damaged.file,
+            offset: to,
+            why: damaged.why,
+            evidence: "the log is trimmed to there".into(),
+        }
+        .into()),
+    }
+}
+
+/// A trim is committed: offsets below are gone from now on, the files follow.
+pub(crate) async fn applied(inner: &Rc<Inner>, to: PhysicalOffset) -> Result<(), StoreError> {
+    if to <= inner.index.borrow().trimmed_to() {
+        return Ok(());
+    }
+    let prepared = inner.prepared.borrow().clone();
+    let mins = match prepared.to == to {
+        true => prepared.mins,
+        false => read_mins(inner, to).await?,
+    };
+    let parts = inner.index.borrow_mut().trim(to, mins);
+    give_up(inner, to, parts);
+    Ok(())
+}
+
+/// Leaves what lies before `to` to those who use it again, or remove it.
+pub(crate) fn give_up(inner: &Rc<Inner>, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
+    for segment in inner.log.take_before(to) {
+        inner.spares.give_up(segment);
+    }
+    let inner = Rc::clone(inner);
+    // What stays behind is found at the next start.
+    runtime::spawn(async move { drop(remove(&inner, parts).await) }).detach();
+}
+
+async fn remove(inner: &Inner, parts: Vec<Rc<PartFile>>) -> Result<(), IoError> {
+    for part in parts {
+        fs::remove_file(inner.index_dir.join(part.span().name())).await?;
+    }
+    Ok(())
+}
