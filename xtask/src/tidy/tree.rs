@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::mask::mask;
 
-/// Folders that hold no source of ours: version control, build output, the quick start's store.
-const SKIPPED_FOLDERS: [&str; 3] = [".git", "target", "data"];
+/// What holds no source of ours: version control (a file in a linked worktree), build output, the quick
+/// start's store.
+const SKIPPED: [&str; 3] = [".git", "target", "data"];
 
 /// Larger files are recordings, not text that someone wrote. Bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -63,7 +64,10 @@ pub fn read(root: &Path) -> Result<Vec<File>, std::io::Error> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_str()) {
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file()
                 // A work tree beside the first has a file of that name, which says where the first lies.
