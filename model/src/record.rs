@@ -256,6 +256,49 @@ fn born_host_len(record: &[u8]) -> usize {
     if v6 { V6_HOST } else { V4_HOST }
 }
 
+/// Bytes at the beginning of a record that a [`Head`] is read from; every record has as many.
+pub const HEAD_LEN: usize = AT_BORN_HOST + V6_HOST + 8;
+const _: () = assert!(HEAD_LEN <= MIN_LEN);
+
+/// What the beginning of a record tells, for those who do not need the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of the record.
+    pub len: u32,
+    /// Queue within the topic.
+    pub queue_id: QueueId,
+    /// Position in the queue.
+    pub queue_offset: QueueOffset,
+    /// Position of the record in the log.
+    pub physical_offset: PhysicalOffset,
+    /// When the leader stored the message.
+    pub store_time: UnixMillis,
+}
+
+impl Head {
+    /// Reads the head of the record at the beginning of `bytes`. Only the magic is checked: the caller
+    /// compares the other fields with what he knows of the record.
+    ///
+    /// # Errors
+    /// [`RecordError::Short`] below [`HEAD_LEN`] bytes, [`RecordError::Magic`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
+        if bytes.len() < HEAD_LEN {
+            return Err(RecordError::Short { needed: HEAD_LEN, available: bytes.len() });
+        }
+        let magic = u32_at(bytes, AT_MAGIC);
+        if magic != MAGIC_V1 && magic != MAGIC_V2 {
+            return Err(RecordError::Magic(magic));
+        }
+        Ok(Self {
+            len: u32_at(bytes, 0),
+            queue_id: QueueId(u32_at(bytes, AT_QUEUE_ID)),
+            queue_offset: QueueOffset(u64_at(bytes, AT_QUEUE_OFFSET)),
+            physical_offset: PhysicalOffset(u64_at(bytes, AT_PHYSICAL_OFFSET)),
+            store_time: UnixMillis(u64_at(bytes, AT_BORN_HOST + born_host_len(bytes))),
+        })
+    }
+}
+
 /// A record in place: its bytes, with the bounds of its parts checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {

@@ -52,6 +52,13 @@ fn what_is_written_is_read_back() {
             assert_eq!(record.properties(), b"TAGS\x01TagA\x02CLUSTER\x01c\x02");
             assert_eq!(record.tag_hash(), 2_598_919);
             assert_eq!(record.bytes().len(), draft.encoded_len());
+            let head = Head::parse(&bytes[..HEAD_LEN]).expect("a head");
+            assert_eq!(head.len as usize, draft.encoded_len());
+            assert_eq!((head.queue_id, head.queue_offset), (QueueId(3), QueueOffset(9)));
+            assert_eq!(head.physical_offset, PhysicalOffset(711));
+            assert_eq!(head.store_time, UnixMillis(42));
+            assert!(Head::parse(&bytes[..HEAD_LEN - 1]).is_err());
+            assert!(Head::parse(&bytes[1..]).is_err());
         }
     }
 }

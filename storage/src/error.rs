@@ -1,6 +1,7 @@
 //! What can go wrong with a store, each with its remedy.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use model::{PhysicalOffset, RecordError};
 use runtime::IoError;
@@ -260,9 +261,11 @@ pub enum ReadError {
     },
     /// The bytes on the disk are not those that were written.
     #[error(
-        "the record at offset {offset} is damaged on the disk: {why}. Check the device, restore the segment from a copy or another replica"
+        "the record at offset {offset} is damaged on the disk, in {segment}: {why}. Check the device, restore the segment from a copy or another replica"
     )]
     Damaged {
+        /// The segment file.
+        segment: PathBuf,
         /// Where the record begins.
         offset: PhysicalOffset,
         /// What is wrong.
@@ -271,7 +274,14 @@ pub enum ReadError {
     /// A file of the index.
     #[error("{0}. It is made anew by a start that does not find the file")]
     Index(String),
-    /// The disk.
-    #[error(transparent)]
-    Io(#[from] IoError),
+    /// The disk gives an error; `source` names the segment.
+    #[error(
+        "the bytes at offset {offset} cannot be read: {source}. Check the device, restore the segment from a copy or another replica"
+    )]
+    Io {
+        /// Where they begin.
+        offset: PhysicalOffset,
+        /// What the system says.
+        source: Rc<IoError>,
+    },
 }

@@ -16,6 +16,8 @@
 
 mod apply;
 mod batch;
+mod by_time;
+mod cache;
 mod checkpoint;
 mod command;
 mod entry;
@@ -44,6 +46,7 @@ mod trim;
 mod vote;
 mod writer;
 
+pub use cache::CacheStats;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};

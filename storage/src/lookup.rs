@@ -197,7 +197,6 @@ impl Inner {
 impl From<PartError> for ReadError {
     fn from(error: PartError) -> Self {
         match error {
-            PartError::Io(error) => Self::Io(error),
             other => Self::Index(other.to_string()),
         }
     }

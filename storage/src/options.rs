@@ -72,6 +72,9 @@ pub struct Options {
     pub max_batch: usize,
     /// Bytes of written buffers that are kept for readers at the tail.
     pub tail_budget: usize,
+    /// Bytes of memory for what was read from the disk, kept for further readers. Views of it that were
+    /// given out live on beyond it.
+    pub cache_size: usize,
     /// Bytes that may wait for the writer before appends are refused as busy.
     pub max_queued: usize,
     /// The largest request, in bytes of encoded records; at most [`LARGEST_REQUEST`]. Commands may

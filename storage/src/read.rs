@@ -1,19 +1,70 @@
-//! Reading committed records: from the tail's buffers, or from the disk.
+//! Reading committed records: from the tail's buffers, from the cache, or from the disk.
 
-use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis, record};
-use runtime::Slice;
+use std::rc::Rc;
 
+use model::{PhysicalOffset, QueueId, QueueOffset, Record, record};
+use runtime::{IoError, Slice};
+
+use crate::cache::{FetchError, FileId, Place, Source, WINDOW, Want};
 use crate::error::ReadError;
-use crate::index::{Boundary, Unit};
+use crate::index::Unit;
+use crate::segment::Segment;
 use crate::store::Store;
 
 /// Records of one pull that lie at most this far apart are read together, in bytes: reading what
 /// lies between costs less than another read.
 const GAP: u64 = 16 * 1024;
-/// The most bytes of one read, unless a single record is larger.
-const MAX_READ: u64 = 1024 * 1024;
+/// The most bytes that are read together, unless a single record is larger.
+const MAX_READ: u64 = WINDOW as u64;
 /// Bytes that are read to see how long a record is.
 const PROBE: u32 = 4096;
+/// Windows of the cache that the answer to one request keeps alive, at [`WINDOW`] bytes each. When records
+/// lie further apart than that, the rest of them is copied.
+const MAX_PINNED: usize = 16;
+
+impl Source for Segment {
+    async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
+        self.file.read_at(pos, len).await
+    }
+}
+
+/// Committed bytes and the segment that holds them.
+struct Located {
+    segment: Rc<Segment>,
+    /// Where they begin in the segment.
+    pos: u64,
+    /// End of the segment's committed bytes, from its beginning.
+    limit: u64,
+    /// They lie so near to the end of the log that several readers are to be expected.
+    near: bool,
+}
+
+impl Located {
+    fn place(&self) -> Place<'_, Segment> {
+        let file = self.segment.cache_id();
+        Place { source: &self.segment, file, limit: self.limit, shared: self.near }
+    }
+
+    fn error(&self, offset: PhysicalOffset, why: FetchError) -> Option<ReadError> {
+        let segment = self.segment.path();
+        match why {
+            FetchError::Forgotten => None,
+            FetchError::Short => {
+                let why = "the segment is shorter than it was".into();
+                Some(ReadError::Damaged { segment, offset, why })
+            }
+            FetchError::Io(source) => Some(ReadError::Io { offset, source }),
+        }
+    }
+}
+
+impl Segment {
+    /// What the segment is called in the cache. Its base is a multiple of a block: numbers that are not
+    /// are free for other files.
+    pub(crate) fn cache_id(&self) -> FileId {
+        FileId(self.header.base.0)
+    }
+}
 
 impl Store {
     /// The committed bytes `offset..offset + len`, if they are still in memory. No copy, no waiting.
@@ -31,22 +82,58 @@ impl Store {
         if let Some(found) = self.try_read(offset, len) {
             return Ok(found);
         }
+        self.fetch(offset, len, len).await
+    }
+
+    /// At least `len` and at most `run` bytes from `offset` on, from the cache or the disk. `run` ends
+    /// within the segment.
+    async fn fetch(&self, offset: PhysicalOffset, len: u32, run: u32) -> Result<Slice, ReadError> {
+        loop {
+            let at = self.locate(offset, run)?;
+            let want = Want { pos: at.pos, len: len as usize, run: run as usize };
+            match self.inner.cache.fetch(&at.place(), want).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(why) => match at.error(offset, why) {
+                    Some(error) => return Err(error),
+                    // A segment was recycled, or the log was cut. If it was another one, this read has
+                    // nothing to fear but must be made again.
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    /// As [`Store::read`] from the disk, for a few bytes that nobody will ask for again.
+    pub(crate) async fn peek(&self, offset: PhysicalOffset, len: u32) -> Result<Slice, ReadError> {
+        loop {
+            let at = self.locate(offset, len)?;
+            match self.inner.cache.peek(&at.place(), at.pos, len as usize).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(why) => match at.error(offset, why) {
+                    Some(error) => return Err(error),
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    fn locate(&self, offset: PhysicalOffset, len: u32) -> Result<Located, ReadError> {
         let (min, max) = (self.inner.oldest(), self.inner.committed.get());
         let outside = ReadError::OutOfRange { offset, len: u64::from(len), min, max };
-        if offset < min || offset.0.checked_add(u64::from(len)).is_none_or(|end| end > max.0) {
+        if offset < min || len == 0 {
             return Err(outside);
         }
         let Some(segment) = self.inner.log.at(offset) else {
             return Err(outside);
         };
-        let bytes = segment.file.read_at(offset.since(segment.header.base), len as usize).await?;
-        if bytes.len() < len as usize {
-            return Err(ReadError::Damaged {
-                offset,
-                why: "the segment is shorter than it was".into(),
-            });
+        let base = segment.header.base;
+        let limit = max.min(segment.end());
+        if offset.0.checked_add(u64::from(len)).is_none_or(|end| end > limit.0) {
+            return Err(outside);
         }
-        Ok(bytes)
+        let options = &self.inner.options;
+        let near = max.since(offset) <= (options.tail_budget + options.cache_size / 2) as u64;
+        Ok(Located { pos: offset.since(base), limit: limit.since(base), near, segment })
     }
 
     /// The records of `units`, each checked against its CRC when it comes from the disk. Records that
@@ -57,23 +144,63 @@ impl Store {
     pub async fn read_units(&self, units: &[Unit]) -> Result<Vec<Slice>, ReadError> {
         let mut records = Vec::with_capacity(units.len());
         let mut left = units;
+        let mut pinned = 0;
         while let Some(first) = left.first() {
             if let Some(found) = self.try_read(first.offset, first.size) {
                 records.push(found);
                 left = &left[1..];
                 continue;
             }
-            let (count, len) = together(left, self.inner.log.segment_size);
-            let bytes = self.read(first.offset, len).await?;
+            let (_, run) = together(left, self.inner.log.segment_size);
+            let mut bytes = self.fetch(first.offset, first.size, run).await?;
+            let (count, len) = within(left, bytes.len());
+            pinned += 1;
+            if pinned > MAX_PINNED {
+                let mut copy = runtime::buffer(len);
+                copy.copy_from_slice(&bytes[..len]);
+                bytes = Slice::new(Rc::new(copy), 0..len);
+            }
             for unit in &left[..count] {
                 let at = usize::try_from(unit.offset.since(first.offset)).expect("within one read");
-                let slice = bytes.slice(at..at + unit.size as usize);
-                check(&slice, unit.offset)?;
-                records.push(slice);
+                let record = bytes.slice(at..at + unit.size as usize);
+                self.check(&record, unit.offset)?;
+                records.push(record);
             }
+            self.served(&left[..count]);
             left = &left[count..];
         }
         Ok(records)
+    }
+
+    /// Tells the cache what was read from it.
+    fn served(&self, units: &[Unit]) {
+        let Some(segment) = self.inner.log.at(units[0].offset) else {
+            return;
+        };
+        let bytes = units.iter().map(|unit| u64::from(unit.size)).sum();
+        let pos = units[0].offset.since(segment.header.base);
+        self.inner.cache.served(segment.cache_id(), pos, bytes);
+    }
+
+    /// Checks that `bytes` are the record that was written at `offset`. If they are not, the next reader
+    /// finds them on the disk and not in the cache.
+    pub(crate) fn check<'a>(
+        &self,
+        bytes: &'a [u8],
+        offset: PhysicalOffset,
+    ) -> Result<Record<'a>, ReadError> {
+        check(bytes, offset).map_err(|why| self.damaged(offset, bytes.len(), why))
+    }
+
+    /// What is said of bytes that are not what was written.
+    pub(crate) fn damaged(&self, offset: PhysicalOffset, len: usize, why: String) -> ReadError {
+        let Some(segment) = self.inner.log.at(offset) else {
+            let (min, max) = (self.inner.oldest(), self.inner.committed.get());
+            return ReadError::OutOfRange { offset, len: len as u64, min, max };
+        };
+        let pos = offset.since(segment.header.base);
+        self.inner.cache.distrust(segment.cache_id(), pos, len as u64);
+        ReadError::Damaged { segment: segment.path(), offset, why }
     }
 
     /// The record that begins at `offset`, checked. Cancel safe.
@@ -102,78 +229,20 @@ impl Store {
             let why = model::RecordError::Short { needed: len, available: most as usize };
             return Err(ReadError::NoRecord { offset, why });
         }
-        let len = u32::try_from(len).expect("a record is within its segment");
-        let bytes = self.read(offset, len).await?;
+        let bytes = if len <= begin.len() {
+            begin.slice(0..len)
+        } else {
+            let len = u32::try_from(len).expect("a record is within its segment");
+            self.read(offset, len).await?
+        };
         let record = Record::parse(&bytes).map_err(|why| ReadError::NoRecord { offset, why })?;
         // A body may hold bytes that look like a record; only a real one knows its own place.
         if record.physical_offset() != offset {
             let why = model::RecordError::Magic(0);
             return Err(ReadError::NoRecord { offset, why });
         }
-        check(&bytes, offset)?;
+        self.check(&bytes, offset)?;
         Ok(bytes)
-    }
-
-    /// When the message was stored; `None` when the queue does not hold it.
-    ///
-    /// # Errors
-    /// As [`Store::read_units`].
-    pub async fn store_time(
-        &self,
-        topic: &str,
-        queue: QueueId,
-        offset: QueueOffset,
-    ) -> Result<Option<UnixMillis>, ReadError> {
-        let Some(unit) = self.unit(topic, queue, offset).await? else {
-            return Ok(None);
-        };
-        self.store_time_of(unit).await.map(Some)
-    }
-
-    async fn store_time_of(&self, unit: Unit) -> Result<UnixMillis, ReadError> {
-        let bytes = self.read(unit.offset, unit.size).await?;
-        let record = check(&bytes, unit.offset)?;
-        Ok(record.store_time())
-    }
-
-    /// The message that stands for `time` in the queue. Below the oldest message that is the oldest;
-    /// beyond the newest it is the end of the queue ([`Boundary::Lower`]) or the newest message
-    /// ([`Boundary::Upper`]), as RocketMQ 5.5.0's `ConsumeQueue.getOffsetInQueueByTime` has it. `None`
-    /// when there is no such queue. Store times never fall along a queue, so this is a binary search.
-    ///
-    /// # Errors
-    /// As [`Store::read_units`].
-    pub async fn offset_by_time(
-        &self,
-        topic: &str,
-        queue: QueueId,
-        time: UnixMillis,
-        boundary: Boundary,
-    ) -> Result<Option<QueueOffset>, ReadError> {
-        let Some(range) = self.queue(topic, queue) else {
-            return Ok(None);
-        };
-        // The first message whose store time is at or after `time` (Lower), or after it (Upper).
-        let (mut low, mut high) = (range.min, range.max);
-        while low < high {
-            let middle = QueueOffset(low.0 + (high.0 - low.0) / 2);
-            let Some(stored) = self.store_time(topic, queue, middle).await? else {
-                return Ok(self.queue(topic, queue).map(|range| range.min));
-            };
-            let before = match boundary {
-                Boundary::Lower => stored < time,
-                Boundary::Upper => stored <= time,
-            };
-            if before {
-                low = middle.plus(1);
-            } else {
-                high = middle;
-            }
-        }
-        Ok(Some(match boundary {
-            Boundary::Lower => low,
-            Boundary::Upper => QueueOffset(low.0.saturating_sub(1)).max(range.min),
-        }))
     }
 }
 
@@ -196,13 +265,35 @@ fn together(units: &[Unit], segment_size: u64) -> (usize, u32) {
     (count, u32::try_from(end.since(first.offset)).expect("one read is below 4 GiB"))
 }
 
-/// Checks that `bytes` are the record that was written at `offset`.
-fn check(bytes: &[u8], offset: PhysicalOffset) -> Result<Record<'_>, ReadError> {
-    let damaged = |why: String| ReadError::Damaged { offset, why };
-    let record = Record::parse(bytes).map_err(|why| damaged(why.to_string()))?;
-    record.check_body().map_err(|why| damaged(why.to_string()))?;
+/// How many of the leading units lie within the first `available` bytes from the first one, and the bytes
+/// to their end.
+fn within(units: &[Unit], available: usize) -> (usize, usize) {
+    let (mut count, mut len) = (0, 0);
+    for unit in units {
+        let Some(at) = unit.offset.0.checked_sub(units[0].offset.0) else {
+            break;
+        };
+        let end = at + u64::from(unit.size);
+        if end > available as u64 {
+            break;
+        }
+        len = len.max(usize::try_from(end).expect("within the bytes that are there"));
+        count += 1;
+    }
+    assert!(count > 0, "the first unit was read");
+    (count, len)
+}
+
+/// The record that was written at `offset`, if `bytes` are that.
+fn check(bytes: &[u8], offset: PhysicalOffset) -> Result<Record<'_>, String> {
+    let record = Record::parse(bytes).map_err(|why| why.to_string())?;
+    record.check_body().map_err(|why| why.to_string())?;
     if record.physical_offset() != offset {
-        return Err(damaged(format!("the record says it is at {}", record.physical_offset())));
+        return Err(format!("the record says it is at {}", record.physical_offset()));
+    }
+    if record.bytes().len() != bytes.len() {
+        let (says, was) = (record.bytes().len(), bytes.len());
+        return Err(format!("the record says it has {says} bytes, {was} were written"));
     }
     Ok(record)
 }
@@ -222,5 +313,16 @@ mod tests {
         assert_eq!(together(&crossing, 1000), (1, 100));
         let large = [unit(0, 1_000_000), unit(1_000_000, 1_000_000)];
         assert_eq!(together(&large, 1 << 30), (1, 1_000_000));
+    }
+
+    #[test]
+    fn units_are_taken_while_they_are_there_whole() {
+        let unit = |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0 };
+        let units = [unit(100, 50), unit(160, 50), unit(300, 10)];
+        assert_eq!(within(&units, 50), (1, 50));
+        assert_eq!(within(&units, 109), (1, 50));
+        assert_eq!(within(&units, 110), (2, 110));
+        assert_eq!(within(&units, 1000), (3, 210));
+        assert_eq!(within(&[unit(100, 50), unit(90, 5)], 1000), (1, 50));
     }
 }

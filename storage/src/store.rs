@@ -11,6 +11,7 @@ use runtime::channel::{Flag, Notify, Receiver, mpsc};
 use runtime::{Slice, Task};
 
 use crate::batch::{Builder, Limits};
+use crate::cache::{Cache, CacheStats};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::command::{CommandKind, TopicCommand};
 use crate::error::{AppendError, OpenError, StoreError};
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub builder: RefCell<Builder>,
     pub index: RefCell<Index>,
     pub tail: RefCell<Tail>,
+    pub cache: Cache,
     pub phase: Cell<Phase>,
     /// End of the committed log.
     pub committed: Cell<PhysicalOffset>,
@@ -143,6 +145,8 @@ pub struct Stats {
     pub write_time: Duration,
     /// The slowest batch.
     pub slowest_write: Duration,
+    /// What was read from the disk, and kept.
+    pub cache: CacheStats,
 }
 
 /// How a start went.
@@ -294,6 +298,7 @@ impl Store {
             builder: RefCell::new(builder),
             index: RefCell::new(Index::new(size, zero)),
             tail: RefCell::new(Tail::new(options.tail_budget)),
+            cache: Cache::new(options.cache_size),
             phase: Cell::new(Phase::Recovering),
             committed: Cell::new(PhysicalOffset(0)),
             durable: Rc::new(Cell::new(PhysicalOffset(0))),
@@ -436,6 +441,7 @@ impl Store {
             records: counters.records.get(),
             write_time: counters.write_time.get(),
             slowest_write: counters.slowest_write.get(),
+            cache: inner.cache.stats(),
         }
     }
 

@@ -108,6 +108,7 @@ pub fn options(dir: &Path) -> Options {
         method: FlushMethod::Fdatasync,
         max_batch: 1024 * 1024,
         tail_budget: 64 * 1024,
+        cache_size: 4 * 1024 * 1024,
         max_queued: 4 * 1024 * 1024,
         max_request: 1024 * 1024,
         shard: 0,
