@@ -49,7 +49,8 @@ impl Log {
 
     /// The file that would hold `offset`.
     pub(crate) fn path_of(&self, offset: PhysicalOffset) -> PathBuf {
-        self.dir.join(segment::name(PhysicalOffset(offset.0 / self.segment_size * self.segment_size)))
+        self.dir
+            .join(segment::name(PhysicalOffset(offset.0 / self.segment_size * self.segment_size)))
     }
 
     /// Takes the segments before `to` out of the log, oldest first. The one that is written to stays.

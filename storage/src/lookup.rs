@@ -93,7 +93,9 @@ impl Store {
             // The index has changed while it was searched: a part was written, merged or trimmed.
             runtime::yield_now().await;
         }
-        Err(ReadError::Index(format!("no part of the index has message {from} of queue {queue} of `{topic}`")))
+        Err(ReadError::Index(format!(
+            "no part of the index has message {from} of queue {queue} of `{topic}`"
+        )))
     }
 
     /// The place of one message; `None` when the queue does not hold it.
@@ -103,9 +105,8 @@ impl Store {
         queue: QueueId,
         offset: QueueOffset,
     ) -> Result<Option<Unit>, ReadError> {
-        let holds = self.queue(topic, queue).is_some_and(|range| {
-            range.min <= offset && offset < range.max
-        });
+        let holds =
+            self.queue(topic, queue).is_some_and(|range| range.min <= offset && offset < range.max);
         if !holds {
             return Ok(None);
         }

@@ -86,6 +86,8 @@ pub(crate) struct Spares {
     dir: PathBuf,
     size: u64,
     ready: RefCell<VecDeque<usize>>,
+    /// The file that is becoming a segment, and still has the name of this number.
+    taken: Cell<Option<usize>>,
     given_up: RefCell<VecDeque<Rc<Segment>>>,
     /// The disk has no room for another segment.
     full: Cell<bool>,
@@ -99,6 +101,7 @@ impl Spares {
             dir: dir.to_owned(),
             size,
             ready: RefCell::new(ready.into()),
+            taken: Cell::new(None),
             given_up: RefCell::default(),
             full: Cell::new(false),
             wake: Notify::new(),
@@ -120,10 +123,12 @@ impl Spares {
         self.wake.notify_one();
     }
 
-    /// A file for the next segment, and its present name.
+    /// A file for the next segment, and its present name, which is free again after
+    /// [`Spares::adopted`].
     pub(crate) async fn take(&self) -> Result<(File, PathBuf), IoError> {
+        assert!(self.taken.get().is_none(), "one segment is made at a time");
         let taken = self.ready.borrow_mut().pop_front();
-        self.wake();
+        self.taken.set(taken);
         if let Some(number) = taken {
             let path = self.dir.join(name(number));
             match File::open(&path, OpenMode::ReadWrite).await {
@@ -136,6 +141,12 @@ impl Spares {
         Ok((zeroing::allocated(&path, self.size).await?, path))
     }
 
+    /// The file that was taken has the name of its segment now.
+    pub(crate) fn adopted(&self) {
+        self.taken.set(None);
+        self.wake();
+    }
+
     /// Takes over the file of a segment that is not part of the log any more.
     pub(crate) fn give_up(&self, segment: Rc<Segment>) {
         self.given_up.borrow_mut().push_back(segment);
@@ -145,7 +156,7 @@ impl Spares {
     /// A number that no file has.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
-        (0..MOST).find(|number| !ready.contains(number))
+        (0..MOST).find(|number| !ready.contains(number) && self.taken.get() != Some(*number))
     }
 
     fn add(&self, inner: &Inner, number: usize) {
@@ -172,6 +183,8 @@ enum Step {
 #[derive(Clone, Copy, Debug)]
 struct Sight {
     ready: usize,
+    /// A name is free for another file.
+    free: bool,
     given_up: bool,
     /// The log reaches into the last part of its segment, or something was refused for want of a file.
     due: bool,
@@ -182,9 +195,9 @@ struct Sight {
 fn decide(sight: Sight) -> Step {
     if sight.given_up {
         Step::Recycle
-    } else if sight.ready == 0 && sight.due {
+    } else if sight.ready == 0 && sight.due && sight.free {
         Step::Allocate
-    } else if sight.ready < WANTED && sight.idle && !sight.resting {
+    } else if sight.ready < WANTED && sight.idle && sight.free && !sight.resting {
         Step::Zero
     } else {
         Step::Rest
@@ -198,6 +211,7 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
     while !over.is_raised() {
         let sight = Sight {
             ready: spares.ready(),
+            free: spares.free_number().is_some(),
             given_up: !spares.given_up.borrow().is_empty(),
             due: inner.builder.borrow().wants_room(),
             idle: inner.idle.get(),
@@ -304,7 +318,8 @@ mod tests {
 
     #[test]
     fn what_is_due_comes_before_what_is_for_idle_times() {
-        let quiet = Sight { ready: 0, given_up: false, due: false, idle: true, resting: false };
+        let quiet =
+            Sight { ready: 0, free: true, given_up: false, due: false, idle: true, resting: false };
         assert_eq!(decide(quiet), Step::Zero);
         assert_eq!(decide(Sight { ready: WANTED, ..quiet }), Step::Rest);
         assert_eq!(decide(Sight { resting: true, ..quiet }), Step::Rest);

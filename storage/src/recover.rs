@@ -59,8 +59,7 @@ pub(crate) async fn recover(
     }
     open_for_appends(inner, end.offset, topics.clone(), new);
     let (clean, took) = (before.clean, began.elapsed());
-    let recovery =
-        Recovery { clean, new, entries, records, start, end: end.offset, torn, took };
+    let recovery = Recovery { clean, new, entries, records, start, end: end.offset, torn, took };
     drop(events.send(Event::Recovered(recovery)).await);
     let Position { offset, index, chain, timestamp, last, .. } = end;
     Ok(Standalone {

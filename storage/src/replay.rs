@@ -125,7 +125,16 @@ impl Replay {
         if position.offset == segment.header.base {
             position.offset = segment.first_entry();
         }
-        Self { log, vote, segments, position, limit, torn: false, segment, window: Window::default() }
+        Self {
+            log,
+            vote,
+            segments,
+            position,
+            limit,
+            torn: false,
+            segment,
+            window: Window::default(),
+        }
     }
 
     /// Makes sure that the log is the one that the point to start from belongs to: the entry before it
@@ -265,18 +274,16 @@ impl Replay {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;
             let left = self.segment.end().since(at);
             assert!(bytes.len() as u64 == left.min(WINDOW as u64), "segments keep their size");
-            if let Some(witness) = find_witness(&bytes, at, self.position.offset, self.vote.generation) {
+            if let Some(witness) =
+                find_witness(&bytes, at, self.position.offset, self.vote.generation)
+            {
                 let evidence =
                     format!("the intact entry at offset {witness} says that it was durable");
                 return Err(self.damage(bad, evidence).into());
             }
             // Headers that straddle two windows are seen whole in the second one.
             let step = bytes.len().saturating_sub(ENTRY_HEADER_LEN) / ENTRY_ALIGN * ENTRY_ALIGN;
-            at = if at.plus(bytes.len() as u64) >= end {
-                end
-            } else {
-                at.plus(step as u64)
-            };
+            at = if at.plus(bytes.len() as u64) >= end { end } else { at.plus(step as u64) };
         }
         Ok(())
     }

@@ -126,6 +126,7 @@ impl Standalone {
         };
         let (file, name) = self.spares.take().await?;
         let segment = Segment::adopt(&self.log.dir, file, &name, header, self.method).await?;
+        self.spares.adopted();
         self.last_block.clear();
         self.end.offset = segment.first_entry();
         Ok(self.log.add(segment))

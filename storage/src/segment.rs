@@ -116,7 +116,12 @@ impl Segment {
         let path = dir.join(name(header.base));
         runtime::fs::rename(from, &path).await?;
         runtime::fs::sync_dir(dir).await?;
-        Ok(Self { header, file: Self::open_file(&path, method).await? })
+        let file = Self::open_file(&path, method).await?;
+        // What the log goes on in must be what was just prepared: another file under this name would
+        // be found out only by the next start, when what it should hold is lost.
+        let there = file.read_at(0, BLOCK).await?;
+        assert_eq!(SegmentHeader::decode(&there), Ok(header), "a segment is found under its name");
+        Ok(Self { header, file })
     }
 
     /// Opens the file of a segment so that what is written to it can be flushed by `method`.

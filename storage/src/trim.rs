@@ -87,7 +87,7 @@ pub(crate) async fn applied(inner: &Rc<Inner>, to: PhysicalOffset) -> Result<(),
 /// Leaves what lies before `to` to those who use it again, or remove it.
 pub(crate) fn give_up(inner: &Rc<Inner>, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
     for segment in inner.log.take_before(to) {
-        inner.cache.forget(segment.cache_id());
+        inner.cache.forget(segment.cache_id(), 0);
         inner.spares.give_up(segment);
     }
     let inner = Rc::clone(inner);

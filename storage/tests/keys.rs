@@ -9,10 +9,8 @@ use support::{Opened, draft, everywhere, open, options};
 async fn send(opened: &mut Opened, topic: &str, number: usize, len: usize) {
     let properties = format!("KEYS\x01order-{number} all\x02UNIQ_KEY\x01U{number}\x02");
     let body = vec![b'x'; len];
-    let message = model::Draft {
-        properties: properties.as_bytes(),
-        ..draft(topic, QueueId(0), &body)
-    };
+    let message =
+        model::Draft { properties: properties.as_bytes(), ..draft(topic, QueueId(0), &body) };
     while opened.store.append_message(&message).is_err() {
         runtime::sleep(std::time::Duration::from_millis(1)).await;
     }

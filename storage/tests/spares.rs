@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
 use model::QueueId;
+use runtime::sim::Simulation;
 use storage::AppendError;
 use support::{Opened, draft, everywhere, open, options};
 
@@ -88,4 +90,31 @@ fn a_spare_that_somebody_removed_is_not_missed() {
         fill(&mut opened, 2 * size).await;
         opened.stop().await;
     });
+}
+
+#[test]
+fn a_file_that_becomes_a_segment_is_not_replaced_meanwhile() {
+    // Much more is drafted than is written: the file after the next is due while the next one is made.
+    for seed in 0..24 {
+        let simulation = Simulation::new(seed);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let executor = node.start("store", || async {
+            let dir = Path::new("/store");
+            let size = options(dir).segment_size;
+            let mut opened = open(options(dir)).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            let body = vec![0x5A; 700_000];
+            while opened.store.stats().max.0 < 4 * size {
+                match opened.store.append_message(&draft("T", QueueId(0), &body)) {
+                    Ok(()) => {}
+                    Err(AppendError::Busy { .. }) => opened.drain_some().await,
+                    Err(AppendError::NoSegment) => opened.answer().await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            opened.stop().await;
+            assert!(open(options(dir)).await.recovery.clean);
+        });
+        simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
+    }
 }

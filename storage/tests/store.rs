@@ -10,7 +10,9 @@ use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis};
 use storage::{
     AppendError, Boundary, CommandKind, Event, Flush, OpenError, ReadError, StoreError, What,
 };
-use support::{Opened, STATE, body, damage, draft, everywhere, open, options, over_a_crash, try_open};
+use support::{
+    Opened, STATE, body, damage, draft, everywhere, open, options, over_a_crash, try_open,
+};
 
 /// Sends `count` messages to queue `i % 4` and waits until all are committed.
 async fn send(opened: &mut Opened, from: u64, count: u64) -> Vec<storage::AppliedRecord> {

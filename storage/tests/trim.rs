@@ -110,7 +110,9 @@ fn a_trim_is_remembered_over_a_death() {
             trim(&mut opened, 2 * size).await;
             drop(opened);
             runtime::yield_now().await;
-            sent.iter().map(|record| (record.physical.0, record.queue.0, record.queue_offset.0)).collect()
+            sent.iter()
+                .map(|record| (record.physical.0, record.queue.0, record.queue_offset.0))
+                .collect()
         },
         |dir, sent: Vec<(u64, u32, u64)>| async move {
             let size = options(&dir).segment_size;

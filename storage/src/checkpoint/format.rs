@@ -109,7 +109,8 @@ fn put_header(
     body_crc: u32,
 ) {
     let at = &checkpoint.position;
-    let mut put = |from: usize, bytes: &[u8]| block[from..from + bytes.len()].copy_from_slice(bytes);
+    let mut put =
+        |from: usize, bytes: &[u8]| block[from..from + bytes.len()].copy_from_slice(bytes);
     put(0, &MAGIC);
     put(AT_VERSION, &[FORMAT_VERSION]);
     put(AT_STORE, &store.0.to_le_bytes());

@@ -16,7 +16,8 @@ fn checkpoint(topics: u64) -> Checkpoint {
         let incarnation = Incarnation(LogIndex(number));
         let counter =
             |queue| Counter { next: QueueOffset(number + queue), began: PhysicalOffset(queue) };
-        table.restore(&format!("T{number}"), Topic::new(incarnation, (0..4).map(counter).collect()));
+        table
+            .restore(&format!("T{number}"), Topic::new(incarnation, (0..4).map(counter).collect()));
         mins.insert(QueueKey { incarnation, queue: QueueId(1) }, QueueOffset(number));
     }
     Checkpoint {

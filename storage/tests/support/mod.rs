@@ -14,7 +14,8 @@ use model::{Draft, QueueId, QueueOffset, UnixMillis};
 use runtime::sim::Simulation;
 use runtime::{BLOCK, File, OpenMode, Placement, Spec};
 use storage::{
-    AppendError, Applied, AppliedRecord, Event, Events, Flush, FlushMethod, OpenError, Options, Recovery, Store, Unit, What,
+    AppendError, Applied, AppliedRecord, Event, Events, Flush, FlushMethod, OpenError, Options,
+    Recovery, Store, Unit, What,
 };
 
 /// Runs the test on the simulated disk, and on a real one.
