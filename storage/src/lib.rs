@@ -56,3 +56,4 @@ pub use index::{Boundary, QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
+pub use trim::SegmentTimes;

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use model::PhysicalOffset;
+use model::{PhysicalOffset, UnixMillis};
 use runtime::{IoError, fs};
 
 use crate::checkpoint::Mins;
@@ -19,6 +19,18 @@ use crate::store::{Inner, Store};
 pub(crate) struct Prepared {
     to: PhysicalOffset,
     mins: Mins,
+}
+
+/// A segment of the log, and when its messages were stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentTimes {
+    /// Its first byte.
+    pub from: PhysicalOffset,
+    /// The first byte behind.
+    pub to: PhysicalOffset,
+    /// The oldest and the newest store time of its messages, those of topics that were deleted since among
+    /// them; `None` if it has none.
+    pub times: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl Store {
@@ -53,6 +65,26 @@ impl Store {
     pub fn segments(&self) -> Vec<(PhysicalOffset, PhysicalOffset)> {
         let all = self.inner.log.all();
         all.iter().map(|segment| (segment.header.base, segment.end())).collect()
+    }
+
+    /// The segments of the log, oldest first, with the times of their committed messages. Reads nothing from
+    /// the disk.
+    #[must_use]
+    pub fn segment_times(&self) -> Vec<SegmentTimes> {
+        let segments = self.segments().into_iter();
+        let mut found: Vec<_> =
+            segments.map(|(from, to)| SegmentTimes { from, to, times: None }).collect();
+        let index = self.inner.index.borrow();
+        let files = index.files().map(|part| (part.base(), part.times()));
+        let in_memory = index.in_memory().map(|part| (part.base(), part.times()));
+        for (base, times) in files.chain(in_memory) {
+            let Some(times) = times else { continue };
+            if let Ok(at) = found.binary_search_by_key(&base, |segment| segment.from) {
+                let (oldest, newest) = found[at].times.unwrap_or(times);
+                found[at].times = Some((oldest.min(times.0), newest.max(times.1)));
+            }
+        }
+        found
     }
 }
 
