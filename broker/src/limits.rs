@@ -17,6 +17,8 @@ pub const MAX_BATCH_MESSAGES: usize = 16_384;
 /// The most index entries that one pull looks at when its filter matches few; it then answers
 /// "retry immediately" with the offset it came to.
 pub const MAX_SCANNED: usize = 16_384;
+/// The most index entries that a pull asks of an index file at a time.
+pub const SCAN_STEP: usize = 1024;
 /// The most messages of one pull, whatever the client asks for.
 pub const MAX_PULL_MESSAGES: usize = 1024;
 /// The most bytes of one pull beyond its first message, whatever the client asks for.

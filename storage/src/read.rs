@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use model::{PhysicalOffset, QueueId, QueueOffset, Record, record};
+use model::{PhysicalOffset, Record, record};
 use runtime::{IoError, Slice};
 
 use crate::cache::{FetchError, FileId, Place, Source, WINDOW, Want};

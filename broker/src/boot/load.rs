@@ -178,22 +178,23 @@ mod tests {
     fn a_profile_lies_below_the_file_and_above_the_defaults() {
         let defaults = [("tailBudget", "32MiB".to_owned()), ("maxMessageSize", "1MiB".to_owned())];
         let file = file("ioProfile=latency\nblockCacheSize=16MiB\n");
-        let options = [("-x", "writesInFlight", "2".to_owned())];
+        let options = [("-x", "busyPollMicros", "2".to_owned())];
         let loaded = load(&defaults, Some(&file), &options).unwrap();
         let text = |key| loaded.settings.text(key);
         assert_eq!(loaded.warnings, []);
         assert_eq!((text("tailBudget"), text("maxMessageSize")), ("64MiB", "1MiB"));
         assert_eq!((text("maxBatchBytes"), text("blockCacheSize")), ("256KiB", "16MiB"));
-        assert_eq!(text("writesInFlight"), "2");
+        assert_eq!(text("busyPollMicros"), "2");
         assert_eq!(
             loaded.profile_lines(),
             [
-                "I/O profile latency: sets flushMethod = FDATASYNC, maxBatchBytes = 256KiB, busyPollMicros = 0, tailBudget = 64MiB",
-                "I/O profile latency: set elsewhere: writesInFlight (option -x), blockCacheSize (broker.conf:2)",
+                "I/O profile latency: sets flushMethod = FDATASYNC, maxBatchBytes = 256KiB, tailBudget = 64MiB",
+                "I/O profile latency: set elsewhere: busyPollMicros (option -x), blockCacheSize (broker.conf:2)",
             ]
         );
         let config = loaded.config().unwrap();
-        assert_eq!((config.io.max_batch, config.io.writes_in_flight), (256 << 10, 2));
+        assert_eq!(config.io.max_batch, 256 << 10);
+        assert_eq!(config.io.busy_poll, std::time::Duration::from_micros(2));
     }
 
     #[test]

@@ -80,12 +80,11 @@ pub(super) const KEYS: [Key; 68] = [
     )
     .restart()
     .ours(),
-    Key::int(
+    Key::one_of(
         "writesInFlight",
         "1",
-        1,
-        2,
-        "Writes of the log that may be under way at a time in a shard",
+        &["1"],
+        "Writes of the log that may be under way at a time in a shard. Only 1 in this build",
     )
     .restart()
     .ours(),

@@ -92,7 +92,10 @@ impl Config {
             log_dir,
             segment_size: self.segment_size,
             flush: self.flush,
+            method: self.io.flush_method,
+            max_batch: self.io.max_batch,
             tail_budget: self.tail_budget,
+            cache_size: self.io.block_cache,
             max_queued: self.max_queued,
             max_request: self.max_request,
             shard: number,
@@ -295,6 +298,7 @@ fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
         return Err(settings.bad_value("mappedFileSizeCommitLog", allowed).into());
     }
     let options = config.store_options(PathBuf::new(), PathBuf::new(), 0);
+    config.io.check(settings, &options)?;
     if config.segment_size < options.smallest_segment() {
         let remedy =
             "a segment holds at least four of the largest requests: raise it or lower the other";
@@ -307,5 +311,5 @@ fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
             "two of the largest requests must be able to wait: raise it or lower the other";
         return Err(settings.contradiction("maxQueuedBytes", "maxMessageSize", remedy).into());
     }
-    config.io.check(settings, config.segment_size, config.tail_budget)
+    Ok(())
 }

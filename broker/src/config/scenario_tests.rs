@@ -263,7 +263,6 @@ fn what_is_kept_and_how_the_log_meets_the_device() {
     let io = IoTuning {
         flush_method: FlushMethod::Fdatasync,
         max_batch: 1 << 20,
-        writes_in_flight: 1,
         busy_poll: Duration::ZERO,
         block_cache: 64 << 20,
     };

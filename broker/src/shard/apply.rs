@@ -14,14 +14,14 @@ use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
-use super::{Phase, Shard, groups, offsets, pull, register, topics};
+use super::{Phase, Shard, groups, offsets, pull, register, state, topics};
 
 /// Builds the shard's state from what the log holds.
 ///
 /// # Errors
 /// The log is damaged, or was written by another version.
 pub async fn recover(shard: &Rc<Shard>, events: &mut Events) -> Result<Recovery, StartError> {
-    let mut progress = Progress::new(runtime::now(), shard.store.stats().min);
+    let mut progress = Progress::new(runtime::now());
     loop {
         match events.next().await {
             Event::Committed(applied) => {
@@ -32,6 +32,8 @@ pub async fn recover(shard: &Rc<Shard>, events: &mut Events) -> Result<Recovery,
                 }
                 committed(shard, applied)?;
             }
+            Event::Restored(bytes) => state::restore(shard, &bytes)?,
+            Event::StateWanted(wanted) => wanted.give(state::of(shard).to_bytes()),
             Event::Recovered(recovery) => return Ok(recovery),
             Event::Failed(error) => return Err(error.into()),
             Event::Stopped => panic!("a store is stopped by its shard, which has not started"),
@@ -52,7 +54,8 @@ pub async fn run(shard: Rc<Shard>, mut events: Events) {
                 assert!(shard.completions.borrow().is_empty(), "a log stops when all is committed");
                 return;
             }
-            Event::Recovered(_) => panic!("recovery ends once"),
+            Event::StateWanted(wanted) => wanted.give(state::of(&shard).to_bytes()),
+            Event::Recovered(_) | Event::Restored(_) => panic!("recovery ends once"),
         }
     }
 }
@@ -61,7 +64,6 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
     let replayed = applied.replayed;
     match applied.what {
         What::Messages(records) => {
-            shard.stats.in_log(applied.timestamp.0);
             if !replayed {
                 messages(shard, &records);
             }
@@ -83,6 +85,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
             command_done(shard, replayed);
         }
         What::Membership => {}
+        What::Trimmed { .. } => command_done(shard, replayed),
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Stalled {
             ("brokerName", "b"),
             ("storePathRootDir", "/store"),
             ("maxMessageSize", "1MiB"),
-            ("mappedFileSizeCommitLog", "16MiB"),
+            ("mappedFileSizeCommitLog", "64MiB"),
             ("maxQueuedBytes", "16MiB"),
             ("namesrvAddr", "10.0.0.1:9876"),
         ] {
@@ -82,8 +82,13 @@ impl Stalled {
     )]
     async fn apply_one(&self) {
         loop {
-            let Event::Committed(applied) = self.events.borrow_mut().next().await else {
-                panic!("the log works")
+            let applied = match self.events.borrow_mut().next().await {
+                Event::Committed(applied) => applied,
+                Event::StateWanted(wanted) => {
+                    wanted.give(state::of(&self.shard).to_bytes());
+                    continue;
+                }
+                other => panic!("the log works: {other:?}"),
             };
             let founding = matches!(applied.what, What::Membership);
             committed(&self.shard, applied).expect("a command of this version");

@@ -32,6 +32,7 @@ pub mod send_back;
 pub mod send_rules;
 pub mod siblings;
 pub mod start;
+pub mod state;
 pub mod subscription;
 pub mod topic_rules;
 pub mod topics;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use model::{QueueId, QueueOffset};
 
 use super::commands::{ConsumerOffsets, OffsetUpdate};
+use super::state::GroupOffsets;
 use crate::limits::{MAX_OFFSETS, MAX_OFFSETS_A_COMMAND, MAX_OFFSETS_COMMAND, MAX_PENDING_OFFSETS};
 
 /// Bytes of a command that one group and topic take beside their names, at most.
@@ -48,6 +49,36 @@ pub enum NotNoted {
 }
 
 impl OffsetTable {
+    /// The committed offsets as they were at a checkpoint.
+    #[must_use]
+    pub fn restored(groups: impl Iterator<Item = GroupOffsets>) -> Self {
+        let mut table = Self::default();
+        for GroupOffsets { group, topics } in groups {
+            let kept = table.applied.entry(group).or_default();
+            for (topic, queues) in topics {
+                kept.entry(topic).or_default().extend(queues);
+            }
+        }
+        let queues = table.applied.values().flat_map(|topics| topics.values());
+        table.applied_len = queues.map(Queues::len).sum();
+        table
+    }
+
+    /// All committed offsets, sorted by group, topic and queue.
+    #[must_use]
+    pub fn all(&self) -> Vec<GroupOffsets> {
+        let owned = |(topic, queues): (&String, &Queues)| {
+            (topic.clone(), queues.iter().map(|(queue, offset)| (*queue, *offset)).collect())
+        };
+        let of_group = |(group, topics): (&String, &ByTopic)| GroupOffsets {
+            group: group.clone(),
+            topics: topics.iter().map(owned).collect(),
+        };
+        let mut all: Vec<_> = self.applied.iter().map(of_group).collect();
+        all.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+        all
+    }
+
     /// Notes a group's new offset, to be proposed later. A smaller one than before is taken as well:
     /// that is how consumers and tools go back.
     ///

@@ -4,7 +4,6 @@
 //! query is answered from what is committed, after the group's pending updates are. A oneway update waits
 //! for at most [`OFFSETS_EVERY`] and goes to the log with all others.
 
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -65,13 +64,10 @@ fn not_found(set_zero: bool) -> &'static str {
 /// it, whatever it asks for. (RocketMQ 5.5.0, ConsumerManageProcessor.queryConsumerOffset; there "recent"
 /// is 40 % of the machine's memory.)
 fn is_young(shard: &Shard, topic: &str, queue: QueueId) -> bool {
-    let mut young = false;
-    let end = shard.store.stats().max;
-    shard.store.units(topic, queue, QueueOffset(0), 1, |offset, unit| {
-        young = offset == QueueOffset(0) && end.since(unit.offset) <= YOUNG_QUEUE;
-        ControlFlow::Break(())
-    });
-    young
+    let has_first =
+        shard.store.queue(topic, queue).is_some_and(|range| range.min == QueueOffset(0));
+    let began = shard.store.queue_began(topic, queue).filter(|_| has_first);
+    began.is_some_and(|began| shard.store.stats().max.since(began) <= YOUNG_QUEUE)
 }
 
 /// QUERY_CONSUMER_OFFSET (14).

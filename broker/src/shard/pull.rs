@@ -14,7 +14,7 @@ use remoting::header::DecodeExt;
 use remoting::header::pull::{PullHeader, PullReply, pull_flag};
 use remoting::{CommandRef, ResponseCode};
 use runtime::{Instant, Slice};
-use storage::Unit;
+use storage::{Reach, ReadError, Unit};
 use transport::Connection;
 
 use super::commands::{SubscriptionGroup, TopicConfig, perm};
@@ -26,7 +26,9 @@ use super::reply::{Caller, Refusal};
 use super::subscription::{Filter, Subscription};
 use super::{Phase, Shard, offsets};
 use crate::config::PullLimits;
-use crate::limits::{MAX_PULL_BYTES, MAX_PULL_MESSAGES, MAX_SCANNED, MAX_SUSPEND, SLOW_CONSUMER};
+use crate::limits::{
+    MAX_PULL_BYTES, MAX_PULL_MESSAGES, MAX_SCANNED, MAX_SUSPEND, SCAN_STEP, SLOW_CONSUMER,
+};
 
 /// A pull, decoded.
 pub struct PullRequest {
@@ -265,7 +267,9 @@ fn read(shard: &Rc<Shard>, pull: Box<PullRequest>, allowed: Allowed, begin: Queu
         // It has not taken what it asked for before: let it ask again, then its requests wait.
         return answer_empty(shard, &pull, &allowed, Status::NoMatchedMessage, begin);
     }
-    let (units, next) = choose(shard, &pull, &allowed, begin);
+    let Some((units, next)) = choose(shard, &pull, &allowed, begin) else {
+        return on_disk(shard, pull, allowed, Wanted::From(begin));
+    };
     if units.is_empty() {
         return answer_empty(shard, &pull, &allowed, Status::NoMatchedMessage, next);
     }
@@ -273,38 +277,64 @@ fn read(shard: &Rc<Shard>, pull: Box<PullRequest>, allowed: Allowed, begin: Queu
         units.iter().map(|unit| shard.store.try_read(unit.offset, unit.size)).collect();
     match tail {
         Some(records) => answer_found(shard, &pull, &allowed, &records, next),
-        None => read_disk(shard, pull, allowed, units, next),
+        None => on_disk(shard, pull, allowed, Wanted::Chosen { units, next }),
     }
 }
 
 /// Chooses what the pull returns. A pull that begins in the tail has other limits than one that reads the
-/// disk.
+/// disk. `None`: where the first message is must be read from the disk.
 fn choose(
     shard: &Shard,
     pull: &PullRequest,
     allowed: &Allowed,
     begin: QueueOffset,
-) -> (Vec<Unit>, QueueOffset) {
+) -> Option<(Vec<Unit>, QueueOffset)> {
     let mut choice = None;
-    shard.store.units(&pull.topic, allowed.queue, begin, MAX_SCANNED, |offset, unit| {
-        choice
-            .get_or_insert_with(|| {
-                let in_tail = shard.store.try_read(unit.offset, unit.size).is_some();
-                let limits = limits(shard, pull, in_tail);
-                Choice::new(&allowed.subscription.filter, limits, begin)
-            })
-            .offer(offset, unit)
-    });
-    match choice {
-        Some(choice) => {
-            let next = choice.next();
-            (choice.into_units(), next)
-        }
-        None => (Vec::new(), begin),
+    let reach =
+        shard.store.units(&pull.topic, allowed.queue, begin, MAX_SCANNED, |offset, unit| {
+            choice
+                .get_or_insert_with(|| {
+                    Choice::new(&allowed.subscription.filter, limits(shard, pull, unit), begin)
+                })
+                .offer(offset, unit)
+        });
+    if reach == Reach::Disk {
+        return None;
     }
+    Some(choice.map_or((Vec::new(), begin), Choice::into_units))
 }
 
-fn limits(shard: &Shard, pull: &PullRequest, in_tail: bool) -> PullLimits {
+/// The same from the parts of the index that are on the disk.
+async fn choose_on_disk(
+    shard: &Shard,
+    pull: &PullRequest,
+    allowed: &Allowed,
+    begin: QueueOffset,
+) -> Result<(Vec<Unit>, QueueOffset), ReadError> {
+    let filter = &allowed.subscription.filter;
+    let step = match filter {
+        Filter::All => usize::try_from(pull.messages).unwrap_or(0).clamp(1, SCAN_STEP),
+        Filter::Tags(_) | Filter::Unsupported(_) => SCAN_STEP,
+    };
+    let (mut choice, mut scanned): (Option<Choice<'_>>, usize) = (None, 0);
+    while scanned < MAX_SCANNED {
+        let at = choice.as_ref().map_or(begin, Choice::next);
+        let max = step.min(MAX_SCANNED - scanned);
+        let found = shard.store.older_units(&pull.topic, allowed.queue, at, max).await?;
+        let Some((_, first)) = found.first() else { break };
+        scanned += found.len();
+        let choice =
+            choice.get_or_insert_with(|| Choice::new(filter, limits(shard, pull, *first), begin));
+        if found.into_iter().any(|(offset, unit)| choice.offer(offset, unit).is_break()) {
+            break;
+        }
+    }
+    Ok(choice.map_or((Vec::new(), begin), Choice::into_units))
+}
+
+/// The limits of a pull whose first message is `first`.
+fn limits(shard: &Shard, pull: &PullRequest, first: Unit) -> PullLimits {
+    let in_tail = shard.store.try_read(first.offset, first.size).is_some();
     let config = &shard.config;
     let broker = if in_tail { config.pull_memory } else { config.pull_disk };
     let broker = PullLimits {
@@ -314,35 +344,60 @@ fn limits(shard: &Shard, pull: &PullRequest, in_tail: bool) -> PullLimits {
     pull_rules::limits(broker, pull.messages, pull.bytes)
 }
 
-fn read_disk(
-    shard: &Rc<Shard>,
-    pull: Box<PullRequest>,
-    allowed: Allowed,
-    units: Vec<Unit>,
-    next: QueueOffset,
-) {
+/// What a pull reads from the disk.
+enum Wanted {
+    /// Messages whose places are known, and where the next pull goes on.
+    Chosen { units: Vec<Unit>, next: QueueOffset },
+    /// Messages from here on, wherever they are.
+    From(QueueOffset),
+}
+
+fn on_disk(shard: &Rc<Shard>, pull: Box<PullRequest>, allowed: Allowed, wanted: Wanted) {
     let caller = pull.caller.clone();
     let at = Rc::clone(shard);
     let read = async move {
         if !pull.caller.connection().is_open() {
             return;
         }
-        match at.store.read_units(&units).await {
-            Ok(records) => answer_found(&at, &pull, &allowed, &records, next),
-            Err(error) => {
-                if let Some(unreported) = at.read_failures.may_say(runtime::now()) {
-                    tracing::error!(
-                        shard = %at.identity.name, topic = %pull.topic, queue = %allowed.queue, %error, unreported,
-                        "messages cannot be read"
-                    );
-                }
-                unread(&error).send(&pull.caller);
+        match from_disk(&at, &pull, &allowed, wanted).await {
+            Ok((records, next)) if records.is_empty() => {
+                answer_empty(&at, &pull, &allowed, Status::NoMatchedMessage, next);
             }
+            Ok((records, next)) => answer_found(&at, &pull, &allowed, &records, next),
+            Err(error) => not_read(&at, &pull, &allowed, &error),
         }
     };
     if let Err(TooMany { max }) = shard.disk_reads.run(read) {
         too_many_reads(max).send(&caller);
     }
+}
+
+async fn from_disk(
+    shard: &Shard,
+    pull: &PullRequest,
+    allowed: &Allowed,
+    wanted: Wanted,
+) -> Result<(Vec<Slice>, QueueOffset), ReadError> {
+    let (units, next) = match wanted {
+        Wanted::Chosen { units, next } => (units, next),
+        Wanted::From(begin) => choose_on_disk(shard, pull, allowed, begin).await?,
+    };
+    Ok((shard.store.read_units(&units).await?, next))
+}
+
+fn not_read(shard: &Shard, pull: &PullRequest, allowed: &Allowed, error: &ReadError) {
+    let range = shard.store.queue(&pull.topic, allowed.queue);
+    if let Begin::Nowhere { status, next } = pull_rules::begin(range, pull.offset) {
+        // The messages were given up, or their topic was deleted, while they were being read.
+        return answer_empty(shard, pull, allowed, status, next);
+    }
+    if let Some(unreported) = shard.read_failures.may_say(runtime::now()) {
+        tracing::error!(
+            shard = %shard.identity.name, topic = %pull.topic, queue = %allowed.queue, %error, unreported,
+            "messages cannot be read"
+        );
+    }
+    unread(error).send(&pull.caller);
 }
 
 /// The fields of every answer to a pull that was not refused.

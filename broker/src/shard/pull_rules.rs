@@ -151,10 +151,10 @@ impl<'a> Choice<'a> {
         self.bytes
     }
 
-    /// What was chosen, in order.
+    /// What was chosen, in order, and where the next pull goes on.
     #[must_use]
-    pub fn into_units(self) -> Vec<Unit> {
-        self.units
+    pub fn into_units(self) -> (Vec<Unit>, QueueOffset) {
+        (self.units, self.next)
     }
 }
 
@@ -226,9 +226,9 @@ mod tests {
                 break;
             }
         }
-        let next = choice.next().0;
         assert_eq!(choice.bytes(), choice.units.len() * 100);
-        (choice.into_units().iter().map(|unit| unit.offset.0 / 1000).collect(), next)
+        let (units, next) = choice.into_units();
+        (units.iter().map(|unit| unit.offset.0 / 1000).collect(), next.0)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How far recovery has come, for whoever waits: a start reads the whole log.
+//! How far recovery has come, for whoever waits: a start reads what follows the newest checkpoint.
 
 use model::PhysicalOffset;
 use runtime::Instant;
@@ -10,7 +10,8 @@ use crate::limits::RECOVERY_LINE_EVERY;
 /// Where a replay has come to. Says something every few seconds.
 #[derive(Debug)]
 pub struct Progress {
-    start: PhysicalOffset,
+    /// Where the first message begins.
+    start: Option<PhysicalOffset>,
     /// Behind the last message.
     at: PhysicalOffset,
     entries: u64,
@@ -22,7 +23,7 @@ pub struct Progress {
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where the log begins.
+    /// Where reading began: at the first message.
     pub start: PhysicalOffset,
     /// Behind the last message that was read. Entries without messages do not name their place.
     pub at: PhysicalOffset,
@@ -33,19 +34,27 @@ pub struct Step {
 }
 
 impl Progress {
-    /// Nothing was read yet of a log that begins at `start`.
+    /// Nothing was read yet.
     #[must_use]
-    pub fn new(now: Instant, start: PhysicalOffset) -> Self {
-        Self { start, at: start, entries: 0, told: now, told_at: start }
+    pub fn new(now: Instant) -> Self {
+        let zero = PhysicalOffset(0);
+        Self { start: None, at: zero, entries: 0, told: now, told_at: zero }
     }
 
     /// An entry was read.
     pub fn applied(&mut self, applied: &Applied) {
         self.entries += 1;
         if let What::Messages(records) = &applied.what
-            && let Some(last) = records.last()
+            && let (Some(first), Some(last)) = (records.first(), records.last())
         {
+            self.begins_at(first.physical);
             self.is_at(last.physical.plus(u64::from(last.size)));
+        }
+    }
+
+    fn begins_at(&mut self, first: PhysicalOffset) {
+        if self.start.is_none() {
+            (self.start, self.at, self.told_at) = (Some(first), first, first);
         }
     }
 
@@ -63,7 +72,8 @@ impl Progress {
         let bytes = u128::from(self.at.since(self.told_at));
         let rate = u64::try_from(bytes * 1000 / took.as_millis().max(1)).unwrap_or(u64::MAX);
         (self.told, self.told_at) = (now, self.at);
-        Some(Step { start: self.start, at: self.at, entries: self.entries, rate })
+        let start = self.start.unwrap_or(self.at);
+        Some(Step { start, at: self.at, entries: self.entries, rate })
     }
 }
 
@@ -101,7 +111,9 @@ mod tests {
     fn a_short_recovery_says_nothing_and_a_long_one_every_five_seconds() {
         let start = runtime::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut progress = Progress::new(start, PhysicalOffset(1000));
+        let mut progress = Progress::new(start);
+        progress.begins_at(PhysicalOffset(1000));
+        progress.begins_at(PhysicalOffset(2000));
         progress.is_at(PhysicalOffset(900_000));
         assert_eq!(progress.step(at(4_999)), None);
         progress.is_at(PhysicalOffset(1_001_000));

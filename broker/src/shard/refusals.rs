@@ -27,7 +27,8 @@ impl From<AppendError> for Refusal {
                 ResponseCode::InvalidParameter
             }
             AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
-            AppendError::Busy { queued, max } => return busy(queued, max),
+            AppendError::Busy { .. } | AppendError::NoSegment => return busy(&error),
+            AppendError::Full => return disk_full(&error.to_string()),
             AppendError::Recovering | AppendError::Failed | AppendError::Stopped => {
                 let remark = format!("service not available now. {error}");
                 return Self::new(ResponseCode::ServiceNotAvailable, remark);
@@ -37,12 +38,26 @@ impl From<AppendError> for Refusal {
     }
 }
 
-fn busy(queued: usize, max: usize) -> Refusal {
-    let remark = format!(
-        "[OVERLOAD]broker busy, start flow control for a while: {queued} bytes wait for the disk, \
-         maxQueuedBytes is {max}"
-    );
+/// A matter of milliseconds: the log takes more soon.
+fn busy(error: &AppendError) -> Refusal {
+    let why = match error {
+        AppendError::Busy { queued, max } => {
+            format!("{queued} bytes wait for the disk, maxQueuedBytes is {max}")
+        }
+        other => other.to_string(),
+    };
+    let remark = format!("[OVERLOAD]broker busy, start flow control for a while: {why}");
     Refusal::new(ResponseCode::SystemBusy, remark)
+}
+
+/// The disk is too full for more, in the words of RocketMQ 5.5.0, class SendMessageProcessor; `why` stands where the
+/// shares of the disk that are in use stand there, and says what to do.
+pub fn disk_full(why: &str) -> Refusal {
+    let remark = format!(
+        "service not available now. It may be caused by one of the following reasons: the broker's disk is full \
+         [{why}], messages are put to the slave, message store has been shut down, etc."
+    );
+    Refusal::new(ResponseCode::ServiceNotAvailable, remark)
 }
 
 /// No such topic on this broker.

@@ -16,6 +16,7 @@ use super::completions::{Afterwards, Completion};
 use super::dispatch::Requests;
 use super::identity::Identity;
 use super::siblings::{self, Mailbox};
+use super::state::StateError;
 use super::{
     Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, topic_rules, topics,
 };
@@ -59,6 +60,9 @@ pub enum StartError {
     /// Metadata in the log.
     #[error("the log cannot be understood: {0}")]
     Command(#[from] CommandError),
+    /// What the shard gave for a checkpoint.
+    #[error("the checkpoint cannot be understood: {0}")]
+    State(#[from] StateError),
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),

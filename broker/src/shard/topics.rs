@@ -31,19 +31,29 @@ pub struct Version {
     pub counter: u64,
 }
 
-/// A topic in the appended view.
-#[derive(Debug)]
-struct Appended {
+/// A topic in one of the views.
+#[derive(Clone, Debug)]
+struct Known {
     topic: Rc<TopicConfig>,
     /// The most queues that it ever had; a topic that is made smaller keeps them in the index.
     most_queues: u32,
 }
 
+type Table = HashMap<Rc<str>, Known>;
+
+/// Puts the topic into a view. Queues that it has now and had not before.
+fn put_into(table: &mut Table, topic: Rc<TopicConfig>) -> u32 {
+    let before = table.get(topic.name.as_str()).map_or(0, |before| before.most_queues);
+    let most_queues = before.max(topic.queues());
+    table.insert(Rc::from(topic.name.as_str()), Known { topic, most_queues });
+    most_queues - before
+}
+
 /// The table of topics, in both views.
 #[derive(Debug, Default)]
 pub struct Topics {
-    appended: HashMap<Rc<str>, Appended>,
-    applied: HashMap<Rc<str>, Rc<TopicConfig>>,
+    appended: Table,
+    applied: Table,
     /// Queues of all topics of the appended view.
     queues: u64,
     version: Version,
@@ -59,12 +69,30 @@ impl Topics {
     /// The topic as consumers and tools see it.
     #[must_use]
     pub fn find_applied(&self, name: &str) -> Option<&Rc<TopicConfig>> {
-        self.applied.get(name)
+        self.applied.get(name).map(|found| &found.topic)
     }
 
     /// All topics as consumers and tools see them, in no order.
     pub fn applied(&self) -> impl Iterator<Item = &Rc<TopicConfig>> {
-        self.applied.values()
+        self.applied.values().map(|known| &known.topic)
+    }
+
+    /// The same, each with the most queues that it ever had.
+    pub fn applied_with_queues(&self) -> impl Iterator<Item = (&Rc<TopicConfig>, u32)> {
+        self.applied.values().map(|known| (&known.topic, known.most_queues))
+    }
+
+    /// Both views as they were at a checkpoint: topics, each with the most queues that it ever had.
+    #[must_use]
+    pub fn restored(topics: impl Iterator<Item = (TopicConfig, u32)>, version: Version) -> Self {
+        let known = |(topic, most_queues): (TopicConfig, u32)| {
+            let name = Rc::<str>::from(topic.name.as_str());
+            let most_queues = most_queues.max(topic.queues());
+            (name, Known { topic: Rc::new(topic), most_queues })
+        };
+        let applied: Table = topics.map(known).collect();
+        let queues = applied.values().map(|known| u64::from(known.most_queues)).sum();
+        Self { appended: applied.clone(), applied, queues, version }
     }
 
     /// Which state of the applied table this is.
@@ -104,11 +132,7 @@ impl Topics {
     }
 
     fn append(&mut self, topic: Rc<TopicConfig>) {
-        let before = self.appended.get(topic.name.as_str()).map_or(0, |before| before.most_queues);
-        let most_queues = before.max(topic.queues());
-        self.queues += u64::from(most_queues - before);
-        let name = Rc::from(topic.name.as_str());
-        self.appended.insert(name, Appended { topic, most_queues });
+        self.queues += u64::from(put_into(&mut self.appended, topic));
     }
 
     fn append_delete(&mut self, name: &str) {
@@ -120,11 +144,11 @@ impl Topics {
     /// A committed creation or change; `now` in milliseconds since 1970. One from before the start was
     /// never in the appended view.
     pub fn apply(&mut self, topic: TopicConfig, replayed: bool, now: u64) {
-        let (name, topic) = (Rc::<str>::from(topic.name.as_str()), Rc::new(topic));
+        let topic = Rc::new(topic);
         if replayed {
             self.append(Rc::clone(&topic));
         }
-        self.applied.insert(name, topic);
+        put_into(&mut self.applied, topic);
         self.changed(now);
     }
 

@@ -104,7 +104,9 @@ fn put_disk(shard: &Shard, space: Space, table: &mut Table) {
     let (total, free) = (size_text(space.total), size_text(space.available));
     put(table, "commitLogDirCapacity", format!("Total : {total}, Free : {free}."));
     // Tools show the age of this in hours. Where there is no message, nothing is older than now.
-    let earliest = shard.stats.earliest().unwrap_or_else(runtime::unix_millis);
+    let segments = shard.store.segment_times().into_iter();
+    let earliest = segments.filter_map(|segment| segment.times).map(|(oldest, _)| oldest.0).next();
+    let earliest = earliest.unwrap_or_else(runtime::unix_millis);
     put(table, "earliestMessageTimeStamp", earliest);
 }
 

@@ -42,7 +42,6 @@ pub struct Stats {
     topics: RefCell<HashMap<Rc<str>, SmallCounter>>,
     groups: RefCell<HashMap<String, HashMap<String, SmallCounter>>>,
     days: Cell<Days>,
-    earliest: Cell<Option<u64>>,
 }
 
 /// Totals at the beginnings of days (UTC), since the start of the process.
@@ -85,7 +84,6 @@ impl Stats {
             topics: RefCell::default(),
             groups: RefCell::default(),
             days: Cell::new(Days { day: now / DAY_MILLIS, ..Days::default() }),
-            earliest: Cell::default(),
         }
     }
 
@@ -100,19 +98,6 @@ impl Stats {
         } else if topics.len() < MAX_RATES {
             topics.entry(Rc::clone(topic)).or_default().add(1);
         }
-    }
-
-    /// A message is in the log, stored at `time`, milliseconds since 1970; before the start or after it.
-    pub fn in_log(&self, time: u64) {
-        if self.earliest.get().is_none() {
-            self.earliest.set(Some(time));
-        }
-    }
-
-    /// When the oldest message in the log was stored, milliseconds since 1970.
-    #[must_use]
-    pub fn earliest(&self) -> Option<u64> {
-        self.earliest.get()
     }
 
     /// A message was refused.

@@ -58,6 +58,14 @@ impl Default for Groups {
 }
 
 impl Groups {
+    /// Both views as they were at a checkpoint. The system groups are always there.
+    #[must_use]
+    pub fn restored(groups: impl Iterator<Item = SubscriptionGroup>, version: Version) -> Self {
+        let Self { mut applied, .. } = Self::default();
+        applied.extend(groups.map(|group| (Rc::from(group.name.as_str()), Rc::new(group))));
+        Self { appended: applied.clone(), applied, version }
+    }
+
     /// The group as consumers see it: with what is under way.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Rc<SubscriptionGroup>> {

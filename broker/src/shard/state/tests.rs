@@ -1,0 +1,250 @@
+//! A shard that is restored is the shard that was.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Settings, Source};
+use model::QueueId;
+use runtime::sim::Simulation;
+use storage::Store;
+
+use super::*;
+use crate::config::{Config, KEYS, Surroundings};
+use crate::shard::commands::{
+    ConsumerOffsets, GroupCommand, OffsetUpdate, SubscriptionGroup, TopicConfig,
+};
+use crate::shard::identity::Identity;
+use crate::shard::siblings::mailboxes;
+use crate::shard::{groups, offsets, topics};
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const NAMES: [&str; 4] = ["A", "B", "C", "TBW102"];
+
+/// A change that comes back from the log.
+#[derive(Clone, Debug)]
+enum Change {
+    Topic(TopicConfig),
+    TopicDeleted(String),
+    Group(GroupCommand),
+    Offsets(ConsumerOffsets),
+}
+
+/// A number below `below`, from the simulation's seed.
+fn below(below: u32) -> u32 {
+    u32::try_from(runtime::random_below(u64::from(below))).expect("below a 32-bit number")
+}
+
+fn name() -> String {
+    NAMES[below(4) as usize].to_owned()
+}
+
+fn change() -> Change {
+    match below(15) {
+        0..4 => {
+            let queues = below(20) + 1;
+            let mut topic = TopicConfig::new(&name(), queues, below(16));
+            topic.read_queues = queues / 2 + 1;
+            (topic.order, topic.sys_flag) = (below(2) == 0, below(9).cast_signed());
+            topic.attributes.push(("message.type".to_owned(), name()));
+            Change::Topic(topic)
+        }
+        4 => Change::TopicDeleted(name()),
+        5..8 => {
+            let mut group = SubscriptionGroup::new(&name());
+            (group.retry_max_times, group.retry_queue_nums) = (-below(5).cast_signed(), below(9));
+            Change::Group(GroupCommand::Put(group))
+        }
+        8 => Change::Group(GroupCommand::Delete { name: name(), offsets: below(2) == 0 }),
+        _ => {
+            let update = |_| OffsetUpdate {
+                group: name(),
+                topic: name(),
+                queues: (0..=below(5))
+                    .map(|_| (below(8), runtime::random_below(1 << 60)))
+                    .collect(),
+            };
+            Change::Offsets(ConsumerOffsets { updates: (0..=below(3)).map(update).collect() })
+        }
+    }
+}
+
+fn changes() -> Vec<Change> {
+    (0..below(40)).map(|_| change()).collect()
+}
+
+fn apply(shard: &Rc<Shard>, change: &Change) {
+    let applied = match change {
+        Change::Topic(topic) => topics::applied(shard, &topic.to_bytes(), true),
+        Change::TopicDeleted(name) => {
+            topics::applied_delete(shard, name, true);
+            Ok(())
+        }
+        Change::Group(command) => groups::applied(shard, &command.to_bytes(), true),
+        Change::Offsets(offsets) => offsets::applied(shard, &offsets.to_bytes(), true),
+    };
+    applied.expect("a command of this version");
+}
+
+/// A shard over an empty store of its own.
+async fn shard(number: usize) -> Rc<Shard> {
+    let mut settings = Settings::defaults(&KEYS);
+    let dir = format!("/store-{number}");
+    for (key, value) in [("brokerName", "b"), ("storePathRootDir", dir.as_str())] {
+        settings.set(&Source::option("test"), key, value).expect("a key and its value");
+    }
+    for (key, value) in [("maxMessageSize", "1MiB"), ("mappedFileSizeCommitLog", "16MiB")] {
+        settings.set(&Source::option("test"), key, value).expect("a key and its value");
+    }
+    let around = Surroundings { home: None, host_name: "test".into(), cores: 2 };
+    let config = Arc::new(Config::from_settings(&settings, &around).expect("a configuration"));
+    let identity = Identity::of(&config, 0, IP.into());
+    let dir = PathBuf::from(dir);
+    let options = config.store_options(dir.clone(), dir.join("log"), 0);
+    let (store, _events) = Store::open(options).await.expect("a new store");
+    Rc::new(Shard::new(config, identity, store, mailboxes(1).remove(0)))
+}
+
+/// What the shard answers about everything that may be there.
+fn answers(shard: &Shard) -> String {
+    let (topics, groups, offsets) =
+        (shard.topics.borrow(), shard.groups.borrow(), shard.offsets.borrow());
+    let known = NAMES.map(|name| {
+        let queues =
+            (0..8).map(|queue| NAMES.map(|group| offsets.find(group, name, QueueId(queue))));
+        let mut consumers: Vec<_> = offsets.groups_of(name).collect();
+        consumers.sort_unstable();
+        format!(
+            "{:?} {:?} {:?} {:?} {consumers:?} {:?}",
+            topics.find(name),
+            topics.find_applied(name),
+            groups.find(name),
+            groups.find_applied(name),
+            queues.collect::<Vec<_>>(),
+        )
+    });
+    format!("{known:?} {:?} {:?} {}", topics.version(), groups.version(), topics.len())
+}
+
+/// As before anything was applied.
+fn empty(shard: &Shard) {
+    shard.topics.replace(Topics::default());
+    shard.groups.replace(Groups::default());
+    shard.offsets.replace(OffsetTable::default());
+}
+
+#[test]
+fn what_is_restored_is_what_was_and_goes_on_alike() {
+    in_simulation(3, || async {
+        let (first, second) = (shard(1).await, shard(2).await);
+        for round in 0..200 {
+            empty(&first);
+            empty(&second);
+            changes().iter().for_each(|change| apply(&first, change));
+            let bytes = of(&first).to_bytes();
+            restore(&second, &bytes).expect("a state of this version");
+            assert_eq!(answers(&first), answers(&second), "round {round}");
+            assert_eq!(of(&second).to_bytes(), bytes, "round {round}");
+            for change in changes() {
+                apply(&first, &change);
+                apply(&second, &change);
+            }
+            assert_eq!(answers(&first), answers(&second), "round {round}");
+            assert_eq!(of(&first), of(&second), "round {round}");
+        }
+    });
+}
+
+fn in_simulation<F: Future<Output = ()> + 'static>(
+    seed: u64,
+    test: impl FnOnce() -> F + Send + 'static,
+) {
+    let simulation = Simulation::new(seed);
+    let run = simulation.node("node", IP).start("test", test);
+    simulation.join(run, Duration::from_secs(60)).expect("the run ends");
+}
+
+fn sample() -> ShardState {
+    ShardState {
+        topics: vec![TopicState { config: TopicConfig::new("T", 4, 6), most_queues: 8 }],
+        topics_version: VersionState { timestamp: 1, counter: 2 },
+        groups: vec![SubscriptionGroup::new("G")],
+        groups_version: VersionState::default(),
+        offsets: vec![GroupOffsets {
+            group: "a group with a long name".to_owned(),
+            topics: vec![("T".to_owned(), vec![(0, 7), (3, u64::MAX)])],
+        }],
+    }
+}
+
+#[test]
+fn no_bytes_make_it_panic() {
+    let bytes = sample().to_bytes();
+    assert_eq!(ShardState::from_bytes(&bytes), Ok(sample()));
+    for end in 0..bytes.len() {
+        assert!(ShardState::from_bytes(&bytes[..end]).is_err());
+    }
+    for at in 0..bytes.len() {
+        for flip in [1, 0x80, 0xFF] {
+            let mut bad = bytes.clone();
+            bad[at] ^= flip;
+            // Some flips make another valid state; none makes a panic.
+            drop(ShardState::from_bytes(&bad));
+        }
+    }
+    let other = [1, 9, 0, 0];
+    assert_eq!(ShardState::from_bytes(&other), Err(StateError::Version { found: Some([1, 9]) }));
+    let text = ShardState::from_bytes(&other).expect_err("another version").to_string();
+    assert!(text.contains("begins with Some([1, 9])") && text.contains("reads [1, 0]"), "{text}");
+}
+
+#[test]
+fn no_damage_makes_it_panic() {
+    in_simulation(5, || async {
+        let intact = sample().to_bytes();
+        for _ in 0..4096 {
+            let mut bytes = intact.clone();
+            let at = below(u32::try_from(bytes.len()).expect("a short state")) as usize;
+            for byte in bytes[at..].iter_mut().take(1 + below(16) as usize) {
+                *byte = u8::try_from(below(256)).expect("a byte");
+            }
+            drop(ShardState::from_bytes(&bytes));
+        }
+    });
+}
+
+#[test]
+fn many_queues_and_offsets_stay_small() {
+    in_simulation(1, || async {
+        let shard = shard(1).await;
+        let (topics, groups) = (TOPICS, 10);
+        for number in 0..topics {
+            let topic = TopicConfig::new(&format!("a topic of usual length {number:06}"), 10, 6);
+            apply(&shard, &Change::Topic(topic));
+        }
+        for group in 0..groups {
+            for number in 0..topics {
+                let update = OffsetUpdate {
+                    group: format!("a group of usual length {group:06}"),
+                    topic: format!("a topic of usual length {number:06}"),
+                    queues: (0..10).map(|queue| (queue, 1_000_000)).collect(),
+                };
+                apply(&shard, &Change::Offsets(ConsumerOffsets { updates: vec![update] }));
+            }
+        }
+        #[allow(clippy::disallowed_methods)]
+        let began = std::time::Instant::now();
+        let state = of(&shard);
+        let c = began.elapsed();
+        let bytes = state.to_bytes();
+        let d = began.elapsed();
+        drop(state.clone());
+        println!("{c:?} {d:?} {}", bytes.len());
+        let offsets = (groups * topics * 10) as usize;
+        assert!(bytes.len() < 24 * offsets + 200 * topics as usize, "{} bytes", bytes.len());
+        assert_eq!(ShardState::from_bytes(&bytes), Ok(state));
+    });
+}
+const TOPICS: u32 = 10_000;
