@@ -47,7 +47,7 @@ pub(crate) struct TopicStates {
 }
 
 /// The log before an offset is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(crate) struct Trim {
     pub to: u64,
 }

@@ -197,8 +197,6 @@ impl Inner {
 
 impl From<PartError> for ReadError {
     fn from(error: PartError) -> Self {
-        match error {
-            other => Self::Index(other.to_string()),
-        }
+        Self::Index(error.to_string())
     }
 }

@@ -229,7 +229,8 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
                     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
                 }
             }
-            Step::Rest => drop(runtime::timeout(LOOK, spares.wake.notified()).await),
+            // Woken or not, there may be something to do.
+            Step::Rest => runtime::timeout(LOOK, spares.wake.notified()).await.unwrap_or(()),
         }
     }
 }
@@ -270,7 +271,7 @@ async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>)
     if got.is_err() {
         spares.full.set(true);
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
-        drop(runtime::timeout(RETRY, spares.wake.notified()).await);
+        runtime::sleep(RETRY).await;
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Entry {
 pub(crate) struct Replay {
     log: Rc<Log>,
     vote: Vote,
-    segments: std::vec::IntoIter<Rc<Segment>>,
+    segments: std::iter::Skip<std::vec::IntoIter<Rc<Segment>>>,
     segment: Rc<Segment>,
     window: Window,
     /// Where the next entry is expected, and what it must continue.
@@ -111,7 +111,7 @@ impl Replay {
             let before = all.partition_point(|segment| segment.end() <= from.offset);
             before.min(all.len() - 1)
         });
-        let mut segments = all[first..].to_vec().into_iter();
+        let mut segments = all.into_iter().skip(first);
         let segment = segments.next().expect("a log has a segment");
         let mut position = from.unwrap_or(Position {
             offset: segment.header.base,

@@ -372,7 +372,6 @@ impl Cache {
     /// Drops what is kept of the file's bytes from `from` on, and lets reads that are under way fail with
     /// [`FetchError::Forgotten`]. To be called when nobody finds these bytes any more, and before they
     /// change.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no segment is recycled or cut yet"))]
     pub(crate) fn forget(&self, file: FileId, from: u64) {
         self.shared.epoch.set(self.shared.epoch.get() + 1);
         self.shared.windows.borrow_mut().forget(file, from);

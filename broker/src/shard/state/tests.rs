@@ -219,7 +219,7 @@ fn no_damage_makes_it_panic() {
 fn many_queues_and_offsets_stay_small() {
     in_simulation(1, || async {
         let shard = shard(1).await;
-        let (topics, groups) = (TOPICS, 10);
+        let (topics, groups) = (200, 10);
         for number in 0..topics {
             let topic = TopicConfig::new(&format!("a topic of usual length {number:06}"), 10, 6);
             apply(&shard, &Change::Topic(topic));
@@ -234,17 +234,10 @@ fn many_queues_and_offsets_stay_small() {
                 apply(&shard, &Change::Offsets(ConsumerOffsets { updates: vec![update] }));
             }
         }
-        #[allow(clippy::disallowed_methods)]
-        let began = std::time::Instant::now();
         let state = of(&shard);
-        let c = began.elapsed();
         let bytes = state.to_bytes();
-        let d = began.elapsed();
-        drop(state.clone());
-        println!("{c:?} {d:?} {}", bytes.len());
         let offsets = (groups * topics * 10) as usize;
         assert!(bytes.len() < 24 * offsets + 200 * topics as usize, "{} bytes", bytes.len());
         assert_eq!(ShardState::from_bytes(&bytes), Ok(state));
     });
 }
-const TOPICS: u32 = 10_000;
