@@ -1,7 +1,7 @@
 //! What can go wrong with a store, each with its remedy.
 
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use model::{PhysicalOffset, RecordError};
 use runtime::IoError;
@@ -282,6 +282,6 @@ pub enum ReadError {
         /// Where they begin.
         offset: PhysicalOffset,
         /// What the system says.
-        source: Rc<IoError>,
+        source: Arc<IoError>,
     },
 }

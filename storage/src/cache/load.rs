@@ -1,7 +1,7 @@
 //! One read of a window, and everybody who waits for it.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use runtime::channel::Flag;
 use runtime::{IoError, Slice};
@@ -19,7 +19,7 @@ pub(crate) enum FetchError {
     Short,
     /// The device.
     #[error(transparent)]
-    Io(Rc<IoError>),
+    Io(Arc<IoError>),
 }
 
 /// A window on its way from the disk. It is read by a task of its own: those who wait for it may go.

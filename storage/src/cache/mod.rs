@@ -301,7 +301,7 @@ impl Cache {
         if self.shared.epoch.get() != epoch {
             return Err(FetchError::Forgotten);
         }
-        let bytes = read.map_err(|error| FetchError::Io(Rc::new(error)))?;
+        let bytes = read.map_err(|error| FetchError::Io(std::sync::Arc::new(error)))?;
         add(&self.shared.counters.read_bytes, bytes.len() as u64);
         assert!(bytes.len() <= len, "no more is read than was asked for");
         if bytes.len() < len { Err(FetchError::Short) } else { Ok(bytes) }

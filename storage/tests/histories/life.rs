@@ -1,6 +1,5 @@
 //! One life of a store: it recovers, is checked, works, and ends or is ended.
 
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,6 +64,7 @@ pub fn op_of(what: &What) -> Op {
             Op::Command { number: u64::from_le_bytes(number) }
         }
         What::Membership => Op::Membership,
+        What::Trimmed { .. } => panic!("nothing is trimmed"),
     }
 }
 
@@ -74,29 +74,44 @@ pub async fn live(script: Script, shared: Shared) -> Ended {
         Ok(opened) => opened,
         Err(error) => return Ended::Refused(error.to_string()),
     };
-    let (replayed, recovery) = match recovered(&mut events).await {
+    let (restored, replayed, recovery) = match recovered(&mut events).await {
         Ok(recovered) => recovered,
         Err(error) => return Ended::Failed(error),
     };
-    let seen = match observe(&store, replayed, &recovery).await {
+    let mut seen = match observe(&store, replayed, &recovery).await {
         Ok(seen) => seen,
         Err(error) => return Ended::Unreadable(error),
     };
+    // What the log before a checkpoint came to is what the owner said then, and it was told of all of it.
+    let before = with(&shared, |model| model.entries.get(..restored).map(<[Entry]>::to_vec));
+    let before = before.expect("a checkpoint is never of what was lost");
+    seen.entries.splice(..0, before);
     if let Err(violated) = with(&shared, |model| reconcile(model, &seen, script.loss)) {
         panic!("{violated}");
     }
     work(script, &shared, &store, events).await
 }
 
-async fn recovered(events: &mut Events) -> Result<(Vec<Applied>, Recovery), String> {
-    let mut replayed = Vec::new();
+/// The owner's state: how many entries it was told of.
+fn state(entries: usize) -> Vec<u8> {
+    (entries as u64).to_le_bytes().to_vec()
+}
+
+async fn recovered(events: &mut Events) -> Result<(usize, Vec<Applied>, Recovery), String> {
+    let (mut restored, mut replayed) = (0, Vec::new());
     loop {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(applied.replayed);
                 replayed.push(applied);
             }
-            Event::Recovered(recovery) => return Ok((replayed, recovery)),
+            Event::Restored(state) => {
+                assert!(replayed.is_empty(), "the checkpoint comes first");
+                let entries = state.try_into().expect("a state has eight bytes");
+                restored = u64::from_le_bytes(entries) as usize;
+            }
+            Event::StateWanted(wanted) => wanted.give(state(restored + replayed.len())),
+            Event::Recovered(recovery) => return Ok((restored, replayed, recovery)),
             Event::Failed(error) => return Err(error.to_string()),
             Event::Stopped => panic!("nobody has stopped it"),
         }
@@ -114,7 +129,8 @@ async fn work(script: Script, shared: &Shared, store: &Store, events: Events) ->
         for _ in 0..random_below(8) {
             match append(&script, shared, store) {
                 Err(AppendError::Failed) => return applier.await,
-                Ok(()) | Err(AppendError::Busy { .. }) => {}
+                Ok(()) | Err(AppendError::Busy { .. } | AppendError::NoSegment) => {}
+                Err(AppendError::Full) => {}
                 Err(AppendError::NoTopic | AppendError::NoQueue { .. }) => {}
                 Err(error) => panic!("an append is refused: {error}"),
             }
@@ -210,7 +226,10 @@ async fn apply(shared: Shared, store: Store, mut events: Events) -> Ended {
                 assert_eq!(refused, Err(AppendError::Failed), "a store that failed takes nothing");
                 return Ended::Failed(error.to_string());
             }
-            Event::Recovered(_) => panic!("it recovers once"),
+            Event::StateWanted(wanted) => {
+                wanted.give(state(with(&shared, |model| model.entries.len())));
+            }
+            Event::Recovered(_) | Event::Restored(_) => panic!("it recovers once"),
         }
     }
 }
@@ -243,11 +262,11 @@ async fn read_forever(shared: Shared, store: Store, faulty: bool) {
             continue;
         };
         let first = QueueOffset(due[0].0);
-        let mut units: Vec<Unit> = Vec::new();
-        store.units(&topic, queue, first, due.len(), |_, unit| {
-            units.push(unit);
-            ControlFlow::Continue(())
-        });
+        let units = match store.older_units(&topic, queue, first, due.len()).await {
+            Ok(units) => units.into_iter().map(|(_, unit)| unit).collect::<Vec<Unit>>(),
+            Err(_) if faulty => continue, // told, not served
+            Err(error) => panic!("{due:?} of {queue} of {topic}: {error}"),
+        };
         let read = match store.read_units(&units).await {
             Ok(read) => read,
             Err(_) if faulty => continue, // told, not served

@@ -1,7 +1,6 @@
 //! What a store shows when it has recovered.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use model::{PhysicalOffset, QueueId, QueueOffset, Record};
 use storage::{Applied, ReadError, Recovery, Store, Unit, What};
@@ -87,10 +86,12 @@ async fn observe_queue(
         return Ok(None);
     };
     let mut units: Vec<(QueueOffset, Unit)> = Vec::new();
-    store.units(topic, queue, range.min, usize::MAX, |offset, unit| {
-        units.push((offset, unit));
-        ControlFlow::Continue(())
-    });
+    let mut at = range.min;
+    while at < range.max {
+        let more = store.older_units(topic, queue, at, usize::MAX).await?;
+        at = more.last().expect("a queue has no gap").0.plus(1);
+        units.extend(more);
+    }
     let mut messages = Vec::with_capacity(units.len());
     for part in units.chunks(AT_ONCE) {
         let wanted: Vec<Unit> = part.iter().map(|(_, unit)| *unit).collect();
