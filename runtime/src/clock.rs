@@ -1,5 +1,6 @@
 //! The clocks: monotonic for measuring, wall for timestamps. Both virtual in a simulation.
 
+use std::mem::MaybeUninit;
 use std::ops::{Add, AddAssign, Sub};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -87,4 +88,42 @@ pub fn unix_millis() -> u64 {
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The hour of the day, 0 to 23, at this time in milliseconds since 1970, in the zone that the environment names
+/// (`TZ`, `/etc/localtime`); in a simulation in UTC. Works on any thread.
+pub fn local_hour(unix_millis: u64) -> u8 {
+    let in_utc = u8::try_from(unix_millis / 3_600_000 % 24).expect("below 24");
+    if context::sim().is_some() {
+        return in_utc;
+    }
+    let Ok(seconds) = libc::time_t::try_from(unix_millis / 1000) else { return in_utc };
+    let mut parts = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: the call reads one number and fills in one `tm`, or gives back null; it reads the environment, which
+    // nothing in this process changes.
+    if unsafe { libc::localtime_r(&seconds, parts.as_mut_ptr()) }.is_null() {
+        return in_utc;
+    }
+    // SAFETY: the call has filled it in.
+    u8::try_from(unsafe { parts.assume_init() }.tm_hour).unwrap_or(in_utc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_the_day_comes_back_after_a_day() {
+        const DAY: u64 = 86_400_000;
+        let winter = 1_736_899_200_000; // no zone changes its clock within these days
+        let hours: Vec<u8> = (0..24).map(|hour| local_hour(winter + hour * DAY / 24)).collect();
+        assert_eq!(
+            hours,
+            (0..24).map(|hour| local_hour(winter + DAY + hour * DAY / 24)).collect::<Vec<_>>()
+        );
+        let mut each = hours;
+        each.sort_unstable();
+        assert_eq!(each, (0..24).collect::<Vec<_>>());
+        assert!(local_hour(u64::MAX) < 24);
+    }
 }

@@ -25,8 +25,22 @@ pub struct Entry {
 pub struct Space {
     /// All of it.
     pub total: u64,
+    /// What is free, with what only root may use.
+    pub free: u64,
     /// What an unprivileged process may still use.
     pub available: u64,
+}
+
+impl Space {
+    /// Percent in use of what an unprivileged process may have, rounded up, as `df` counts it. A file system without a
+    /// size has nothing in use.
+    #[must_use]
+    pub fn used_percent(self) -> u8 {
+        let used = u128::from(self.total.saturating_sub(self.free));
+        let entire = used + u128::from(self.available);
+        let percent = if entire == 0 { 0 } else { (used * 100).div_ceil(entire) };
+        u8::try_from(percent).expect("a part is at most the whole")
+    }
 }
 
 /// Creates `path` and its missing parents; it may exist.
@@ -168,5 +182,21 @@ pub async fn lock_exclusive(path: impl AsRef<Path>) -> Result<DirLock, LockError
         Ok(inner) => Ok(DirLock { path, _inner: inner }),
         Err(LockFailure::Held { pid }) => Err(LockError::Held { path, pid }),
         Err(LockFailure::Io(error)) => Err(IoError::path(IoOp::Lock, path, error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_counted_without_what_only_root_may_have() {
+        let used = |total, free, available| Space { total, free, available }.used_percent();
+        assert_eq!(used(0, 0, 0), 0);
+        assert_eq!(used(100, 100, 95), 0);
+        assert_eq!(used(100, 10, 0), 100);
+        assert_eq!(used(252, 198, 38), 59);
+        assert_eq!(used(1_000, 999, 999), 1, "rounded up");
+        assert_eq!(used(u64::MAX, 0, 0), 100);
     }
 }

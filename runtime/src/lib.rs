@@ -30,7 +30,7 @@ mod uring;
 mod watchdog;
 
 pub use buffer::{BLOCK, Buffer, Slice, buffer};
-pub use clock::{Instant, now, unix_millis};
+pub use clock::{Instant, local_hour, now, unix_millis};
 pub use error::{IoError, IoOp};
 pub use executor::{Executor, Placement, Spec, allowed_cores, start};
 pub use file::{File, OpenMode};

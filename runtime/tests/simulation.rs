@@ -147,6 +147,7 @@ fn virtual_time_costs_nothing_and_moves_only_when_all_wait() {
     let executor = node.start("main", || async {
         let start = now();
         let wall = runtime::unix_millis();
+        assert_eq!(u64::from(runtime::local_hour(wall)), wall / 3_600_000 % 24, "UTC everywhere");
         for _ in 0..1000 {
             spawn(async {}).await;
         }

@@ -73,7 +73,8 @@ impl SimDisk {
         if !self.exists(path) {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
-        Ok(Space { total: self.faults.borrow().capacity, available: self.available() })
+        let available = self.available();
+        Ok(Space { total: self.faults.borrow().capacity, free: available, available })
     }
 
     /// Bytes that are free.

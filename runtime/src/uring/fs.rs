@@ -55,7 +55,9 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     // SAFETY: the call has filled it in.
     let stat = unsafe { stat.assume_init() };
     let unit = stat.f_frsize;
-    Ok(Space { total: stat.f_blocks * unit, available: stat.f_bavail * unit })
+    let [total, free, available] =
+        [stat.f_blocks, stat.f_bfree, stat.f_bavail].map(|blocks| blocks * unit);
+    Ok(Space { total, free, available })
 }
 
 /// A lock on an open file description: the kernel releases it when the process dies.

@@ -83,6 +83,8 @@ pub async fn missing_names_are_errors(env: Env) {
 
 pub async fn space_is_plausible(env: Env) {
     let space = fs::space(&env.dir).await.unwrap();
+    assert!(space.available <= space.free && space.free <= space.total);
+    assert!(space.used_percent() <= 100);
     assert!(space.total > 64 << 20, "{space:?}");
     assert!(space.available > 0 && space.available <= space.total, "{space:?}");
 }
