@@ -35,6 +35,7 @@ fn oneway_sends_that_are_refused_are_counted_and_told_now_and_then() {
         client.create_topic("T", 1).await;
         assert_eq!(failed(&client).await, 0);
         oneway(&client, "T", None);
+        runtime::sleep(Duration::from_millis(100)).await;
         assert_eq!(failed(&client).await, 0, "what is stored is no failure");
         for _ in 0..1000 {
             oneway(&client, "T", Some("DELAY\u{1}3\u{2}"));

