@@ -38,6 +38,13 @@ pub const MAX_DISK_READS: usize = 16;
 /// Reads from the disk that wait for those; a further one is answered "busy".
 pub const MAX_WAITING_DISK_READS: usize = 4096;
 
+/// Time between two looks at the age of the log and the fullness of its disk (RocketMQ's `cleanResourceInterval`).
+pub const CLEAN_EVERY: Duration = Duration::from_secs(10);
+/// Time between two looks at whether the log has run out of room, which costs nothing.
+pub const CLEAN_LOOK: Duration = Duration::from_millis(500);
+/// The most segments that go at a time (RocketMQ 5.5.0: `deleteFileBatchMax`).
+pub const MAX_SEGMENTS_A_TRIM: usize = 10;
+
 /// Log lines a second about reads from the log that failed: consumers ask again and again.
 pub const READ_FAILURE_LINES: u32 = 1;
 

@@ -199,7 +199,7 @@ fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
     tracing::info!(
         broker = %config.broker_name, cluster = %config.cluster, shards = config.shards, ?cores,
         clients_dial = %advertised, store = %config.store_dir.display(), %flush,
-        "broker starts; nothing is deleted by this build, the log grows until the disk is full"
+        "broker starts; {}", shard::retention_rules::in_words(&config.retention)
     );
 }
 

@@ -176,7 +176,7 @@ pub(super) const KEYS: [Key; 68] = [
         "75",
         10,
         95,
-        "Percent of the disk from which segments older than fileReservedTime go at any hour",
+        "Percent of the disk above which segments older than fileReservedTime go at any hour",
     )
     .restart(),
     Key::int(
@@ -184,7 +184,7 @@ pub(super) const KEYS: [Key; 68] = [
         "85",
         10,
         100,
-        "Percent of the disk from which the oldest segments go even if they are not old enough",
+        "Percent of the disk above which the oldest segments go even if they are not old enough",
     )
     .restart(),
     Key::int(
@@ -192,7 +192,7 @@ pub(super) const KEYS: [Key; 68] = [
         "90",
         10,
         100,
-        "Percent of the disk from which sends are refused",
+        "Percent of the disk above which sends are refused",
     )
     .restart(),
     Key::bool(

@@ -17,12 +17,12 @@ pub struct Retention {
     pub reserved: Duration,
     /// Hours of the day (0 to 23, local time) in which what is older goes, ascending, each once (`deleteWhen`).
     pub hours: Vec<u8>,
-    /// Percent of the disk from which what is older goes at any hour (`diskMaxUsedSpaceRatio`).
+    /// Percent of the disk above which what is older goes at any hour (`diskMaxUsedSpaceRatio`).
     pub early_percent: u8,
-    /// Percent of the disk from which the oldest goes even if it is not old enough (`diskSpaceCleanForciblyRatio`);
+    /// Percent of the disk above which the oldest goes even if it is not old enough (`diskSpaceCleanForciblyRatio`);
     /// only with [`Retention::forcibly`].
     pub forced_percent: u8,
-    /// Percent of the disk from which sends are refused (`diskSpaceWarningLevelRatio`).
+    /// Percent of the disk above which sends are refused (`diskSpaceWarningLevelRatio`).
     pub full_percent: u8,
     /// Whether anything goes before its time (`cleanFileForciblyEnable`).
     pub forcibly: bool,

@@ -27,6 +27,8 @@ pub mod recovery;
 pub mod refusals;
 pub mod register;
 pub mod reply;
+pub mod retention;
+pub mod retention_rules;
 pub mod send;
 pub mod send_back;
 pub mod send_rules;
@@ -57,6 +59,7 @@ use long_poll::LongPolls;
 use notices::Notices;
 use offsets::Offsets;
 use register::Register;
+use retention::Disk;
 use send::Stamp;
 use siblings::{Mailbox, Siblings};
 use topics::Topics;
@@ -111,6 +114,8 @@ pub struct Shard {
     pub offsets: RefCell<Offsets>,
     /// Pulls that wait for a message.
     pub long_polls: RefCell<LongPolls>,
+    /// Whether the disk has room for messages.
+    pub disk: Disk,
     /// Reads from the disk under way.
     pub disk_reads: DiskReads,
     /// Log lines about reads that failed.
@@ -146,6 +151,7 @@ impl Shard {
             locks: RefCell::default(),
             offsets: RefCell::default(),
             long_polls: RefCell::default(),
+            disk: Disk::default(),
             disk_reads: DiskReads::default(),
             read_failures: Quiet::new(READ_FAILURE_LINES),
             notices: Notices::default(),

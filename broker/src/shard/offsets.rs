@@ -12,6 +12,7 @@ use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, QueryOffsetHeader, UpdateOffsetHeader};
 use remoting::{CommandRef, ResponseCode};
 use runtime::channel::oneshot;
+use storage::AppendError;
 use transport::Connection;
 
 use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
@@ -130,6 +131,9 @@ fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
     }
     propose(shard, Some(group));
     if shard.offsets.borrow().has_pending(group) {
+        if shard.store.stats().full {
+            return Err(AppendError::Full.into());
+        }
         let remark = "[OVERLOAD]broker busy, the log does not take the offset now; commit it again";
         return Err(Refusal::new(ResponseCode::SystemBusy, remark));
     }

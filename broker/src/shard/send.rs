@@ -175,6 +175,7 @@ fn oneway_text(topic: &str, caller: &Caller, refusal: &Refusal) -> String {
 /// What to answer.
 pub fn check(shard: &Shard, header: &SendHeader<'_>) -> Result<Rc<TopicConfig>, Refusal> {
     check_phase(shard)?;
+    shard.disk.check(shard)?;
     send_rules::check_name(header.topic, shard.config.max_topic_length)?;
     let queues = header.default_topic_queue_nums;
     let topic = topics::find_or_create(shard, header.topic, header.default_topic, queues)?;

@@ -18,7 +18,8 @@ use super::identity::Identity;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
 use super::{
-    Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, topic_rules, topics,
+    Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, retention,
+    topic_rules, topics,
 };
 use crate::config::Config;
 use crate::limits::DRAIN;
@@ -202,6 +203,7 @@ fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
         runtime::spawn(clients::run(Rc::clone(shard))),
         runtime::spawn(admin::sample(Rc::clone(shard))),
         runtime::spawn(notices::run(Rc::clone(shard))),
+        runtime::spawn(retention::run(Rc::clone(shard))),
     ]
 }
 

@@ -94,7 +94,7 @@ fn put_identity(shard: &Shard, table: &mut Table) {
 
 fn put_disk(shard: &Shard, space: Space, table: &mut Table) {
     let log = shard.store.stats();
-    let ratio = used_share(space);
+    let ratio = f64::from(space.used_percent()) / 100.0;
     put(table, "commitLogMinOffset", log.min);
     put(table, "commitLogMaxOffset", log.max);
     put(table, "remainHowManyDataToFlush", format!("{} B", log.unflushed));
@@ -154,14 +154,6 @@ fn put(table: &mut Table, key: &str, value: impl ToString) {
     table.insert(key.to_owned(), value.to_string());
 }
 
-/// Which part of the disk is used, from 0 to 1.
-fn used_share(space: Space) -> f64 {
-    let used = space.total.saturating_sub(space.available);
-    #[allow(clippy::cast_precision_loss, reason = "a share for people to look at")]
-    let share = if space.total == 0 { 0.0 } else { used as f64 / space.total as f64 };
-    share
-}
-
 /// As RocketMQ prints it: `[ 0 days, 0 hours, 5 minutes, 47 seconds ]`.
 fn running_text(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -200,7 +192,5 @@ mod tests {
         assert_eq!(size_text(252 << 30), "252.0 GiB");
         assert_eq!(size_text(1536), "1.5 KiB");
         assert_eq!(millis_text(Duration::from_micros(1234)), "1.234");
-        assert_eq!(used_share(Space { total: 0, available: 0 }), 0.0);
-        assert_eq!(used_share(Space { total: 4, available: 1 }), 0.75);
     }
 }

@@ -1,0 +1,162 @@
+//! Keeping the log within its time and its disk: a look at both every [`CLEAN_EVERY`], and what follows from it.
+//!
+//! While the disk is too full, messages are refused; reads, consumer offsets and trims go on, and messages are taken
+//! again when there is room.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use model::UnixMillis;
+use runtime::channel::oneshot;
+use runtime::fs::Space;
+use storage::{SegmentTimes, TrimError};
+
+use super::completions::{Afterwards, Completion};
+use super::refusals::disk_full;
+use super::reply::Refusal;
+use super::retention_rules::{Sight, Trim, decide};
+use super::{Phase, Shard};
+use crate::limits::{CLEAN_EVERY, CLEAN_LOOK};
+
+/// Whether the disk has room for messages.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// Percent of it in use, when that is too much.
+    too_full: Cell<Option<u8>>,
+    /// The log has no room for what it needs next.
+    log_full: Cell<bool>,
+}
+
+impl Disk {
+    /// Whether a message may be stored.
+    ///
+    /// # Errors
+    /// Code 14 while too much of the disk is in use.
+    pub fn check(&self, shard: &Shard) -> Result<(), Refusal> {
+        let Some(used) = self.too_full.get() else { return Ok(()) };
+        let share = f64::from(used) / 100.0;
+        let most = shard.config.retention.full_percent;
+        Err(disk_full(&format!(
+            "CL: {share:5.2}, and diskSpaceWarningLevelRatio is {most}: free some space, or let messages expire earlier"
+        )))
+    }
+
+    /// Notes how full the disk is, and says it once when that changes what is taken.
+    fn note(&self, shard: &Shard, used: u8) {
+        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
+        let most = shard.config.retention.full_percent;
+        let too_full = (used > most).then_some(used);
+        let before = self.too_full.replace(too_full);
+        match (before, too_full) {
+            (None, Some(used)) => tracing::warn!(
+                shard = %name, log = %log, used_percent = used,
+                "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows: messages are refused with code \
+                 14 until there is room again; consumers go on. Free some space, or let messages expire earlier \
+                 (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
+            ),
+            (Some(_), None) => tracing::info!(
+                shard = %name, log = %log, used_percent = used,
+                "the disk has room again: messages are taken"
+            ),
+            _ => {}
+        }
+    }
+
+    /// Notes whether the log has room, and says it once when that changes. True if it changed.
+    fn note_log(&self, shard: &Shard) -> bool {
+        let full = shard.store.stats().full;
+        let changed = self.log_full.replace(full) != full;
+        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
+        if changed && full {
+            tracing::warn!(
+                shard = %name, log = %log,
+                "the disk has no room for the log's next segment: messages are refused with code 14 until there is; \
+                 consumers go on. Free some space, or let messages expire earlier (fileReservedTime, \
+                 diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
+            );
+        } else if changed {
+            tracing::info!(shard = %name, log = %log, "the log has room again: messages are taken");
+        }
+        changed
+    }
+}
+
+/// Looks every [`CLEAN_EVERY`], and at once when the log runs out of room or has it again, until the shard stops or
+/// fails.
+pub async fn run(shard: Rc<Shard>) {
+    while shard.phase.get() == Phase::Serving {
+        round(&shard).await;
+        let looked = runtime::now();
+        while looked.elapsed() < CLEAN_EVERY {
+            runtime::sleep(CLEAN_LOOK).await;
+            if shard.disk.note_log(&shard) {
+                break;
+            }
+        }
+    }
+}
+
+async fn round(shard: &Rc<Shard>) {
+    let space = match runtime::fs::space(&shard.identity.log_dir).await {
+        Ok(space) => space,
+        Err(error) => {
+            let shard = &shard.identity.name;
+            return tracing::warn!(%shard, %error, "nothing is deleted: the size of the disk is not known");
+        }
+    };
+    shard.disk.note(shard, space.used_percent());
+    let segments = shard.store.segment_times();
+    if let Some(wanted) = decided(shard, space, &segments) {
+        trim(shard, wanted, &segments).await;
+    }
+}
+
+fn decided(shard: &Shard, space: Space, segments: &[SegmentTimes]) -> Option<Trim> {
+    let now = runtime::unix_millis();
+    let sight = Sight {
+        now: UnixMillis(now),
+        hour: runtime::local_hour(now),
+        space,
+        full: shard.disk.log_full.get(),
+        segments,
+    };
+    decide(&shard.config.retention, &sight)
+}
+
+/// Gives up the segments, or as many of them as can go already, and waits until that is committed.
+async fn trim(shard: &Rc<Shard>, wanted: Trim, segments: &[SegmentTimes]) {
+    for count in (1..=wanted.segments).rev() {
+        let going = &segments[..count];
+        let to = Trim { segments: count, ..wanted }.to(segments);
+        match shard.store.append_trim(to).await {
+            Ok(()) => {
+                shard.completions.borrow_mut().push(Completion::Silent);
+                let (done, committed) = oneshot();
+                shard.afterwards(Afterwards::Wake(done));
+                if committed.await.is_ok() {
+                    tell(shard, &wanted, going);
+                }
+                return;
+            }
+            // The newest of them is not on the disk in full yet: a matter of moments.
+            Err(TrimError::Where { .. }) => {}
+            Err(error @ TrimError::Append(_)) => {
+                return tracing::debug!(shard = %shard.identity.name, %error, "segments stay for now");
+            }
+        }
+    }
+}
+
+fn tell(shard: &Shard, trim: &Trim, gone: &[SegmentTimes]) {
+    let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return };
+    let newest = gone.iter().filter_map(|segment| segment.times).map(|(_, newest)| newest).max();
+    let age = newest.map(|newest| runtime::unix_millis().saturating_sub(newest.0) / 3_600_000);
+    tracing::info!(
+        shard = %shard.identity.name,
+        segments = gone.len(),
+        bytes = last.to.since(first.from),
+        log_begins = last.to.0,
+        newest_message_hours = age,
+        "old messages are deleted: they are {}", trim.why
+    );
+}

@@ -1,0 +1,247 @@
+//! When the beginning of the log goes. No state, no I/O.
+//!
+//! RocketMQ 5.5.0, class DefaultMessageStore.CleanCommitLogService: in the hours of `deleteWhen`, or when the disk is
+//! fuller than `diskMaxUsedSpaceRatio`, segments go whose newest message is older than `fileReservedTime`; when it is
+//! fuller than `diskSpaceCleanForciblyRatio`, the oldest segments go whatever their age, if `cleanFileForciblyEnable`
+//! allows it. The newest segment never goes. Other than there, of what is not old enough no more goes than it takes
+//! to come back to `diskSpaceCleanForciblyRatio`.
+
+use std::fmt;
+use std::time::Duration;
+
+use model::{PhysicalOffset, UnixMillis};
+use runtime::fs::Space;
+use storage::SegmentTimes;
+
+use crate::config::Retention;
+use crate::limits::MAX_SEGMENTS_A_TRIM;
+
+/// What there is to decide by.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// The time.
+    pub now: UnixMillis,
+    /// The hour of the day, 0 to 23, local time.
+    pub hour: u8,
+    /// The file system that the log lies on.
+    pub space: Space,
+    /// The log has no room for what it needs next, whatever the file system says.
+    pub full: bool,
+    /// The segments, oldest first.
+    pub segments: &'a [SegmentTimes],
+}
+
+/// Why segments go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// They are older than `fileReservedTime`, and it is an hour of `deleteWhen`.
+    Hour(u8),
+    /// They are older than `fileReservedTime`, and the disk is fuller than `diskMaxUsedSpaceRatio`, percent.
+    Early(u8),
+    /// They are younger, and the disk is fuller than `diskSpaceCleanForciblyRatio`, percent.
+    Forced(u8),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hour(hour) => {
+                write!(f, "older than fileReservedTime, and it is {hour:02} h (deleteWhen)")
+            }
+            Self::Early(used) => write!(
+                f,
+                "older than fileReservedTime, and {used} % of the disk are in use (diskMaxUsedSpaceRatio)"
+            ),
+            Self::Forced(used) => write!(
+                f,
+                "younger than fileReservedTime, but {used} % of the disk are in use (diskSpaceCleanForciblyRatio)"
+            ),
+        }
+    }
+}
+
+/// What goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trim {
+    /// So many of the oldest segments.
+    pub segments: usize,
+    /// Why.
+    pub why: Why,
+}
+
+impl Trim {
+    /// Where the log begins afterwards.
+    #[must_use]
+    pub fn to(&self, segments: &[SegmentTimes]) -> PhysicalOffset {
+        segments[self.segments - 1].to
+    }
+}
+
+/// What goes now, at most [`MAX_SEGMENTS_A_TRIM`] segments.
+#[must_use]
+pub fn decide(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
+    let Some((_newest, old)) = sight.segments.split_last() else { return None };
+    let used = sight.space.used_percent();
+    let reserved = u64::try_from(rules.reserved.as_millis()).unwrap_or(u64::MAX);
+    // What has no message holds nothing for anybody.
+    let expired = |segment: &&SegmentTimes| {
+        segment.times.is_none_or(|(_, newest)| newest.0.saturating_add(reserved) <= sight.now.0)
+    };
+    let expired = old.iter().take_while(expired).count();
+    let due = match (rules.hours.contains(&sight.hour), used > rules.early_percent || sight.full) {
+        (true, _) => Some(Why::Hour(sight.hour)),
+        (false, true) => Some(Why::Early(used)),
+        (false, false) => None,
+    };
+    let forced = if rules.forcibly { needed(rules, sight) } else { 0 };
+    let trim = match due {
+        Some(why) if expired > 0 => Trim { segments: expired, why },
+        _ if forced > 0 => Trim { segments: forced.min(old.len()), why: Why::Forced(used) },
+        _ => return None,
+    };
+    let segments = trim.segments.min(MAX_SEGMENTS_A_TRIM);
+    (segments > 0).then_some(Trim { segments, ..trim })
+}
+
+/// Segments that must go so that no more of the disk is in use than `diskSpaceCleanForciblyRatio` says.
+fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
+    let Space { total, free, available } = sight.space;
+    let used = u128::from(total.saturating_sub(free));
+    let allowed = (used + u128::from(available)) * u128::from(rules.forced_percent) / 100;
+    let mut over = used.saturating_sub(allowed);
+    let going = sight.segments.iter().take_while(|segment| {
+        let wanted = over > 0;
+        over = over.saturating_sub(u128::from(segment.to.since(segment.from)));
+        wanted
+    });
+    going.count().max(usize::from(sight.full))
+}
+
+/// What retention is in force, for people.
+#[must_use]
+pub fn in_words(rules: &Retention) -> String {
+    let hours: Vec<_> = rules.hours.iter().map(|hour| format!("{hour:02}")).collect();
+    let forced = if rules.forcibly {
+        format!("younger ones above {} %", rules.forced_percent)
+    } else {
+        "never younger ones".to_owned()
+    };
+    format!(
+        "messages older than {} h go at {} h or when more than {} % of the disk are in use, {forced}; above {} % sends are \
+         refused",
+        rules.reserved.as_secs() / HOUR.as_secs(),
+        hours.join(" and "),
+        rules.early_percent,
+        rules.full_percent,
+    )
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+    const DAY: u64 = 24 * 3600 * 1000;
+    const NOW: u64 = 100 * DAY;
+
+    fn rules() -> Retention {
+        Retention {
+            reserved: Duration::from_secs(3 * 24 * 3600),
+            hours: vec![4, 16],
+            early_percent: 75,
+            forced_percent: 85,
+            full_percent: 90,
+            forcibly: true,
+        }
+    }
+
+    /// Segments of 1 GiB whose newest messages are so many days old.
+    fn segments(ages: &[u64]) -> Vec<SegmentTimes> {
+        let segment = |(number, age): (u64, &u64)| SegmentTimes {
+            from: PhysicalOffset(number * GIB),
+            to: PhysicalOffset((number + 1) * GIB),
+            times: Some((UnixMillis(NOW - (age + 1) * DAY), UnixMillis(NOW - age * DAY))),
+        };
+        (0..).zip(ages).map(segment).collect()
+    }
+
+    fn decided(rules: &Retention, hour: u8, used: u64, ages: &[u64]) -> Option<Trim> {
+        let free = (100 - used) * GIB;
+        let space = Space { total: 100 * GIB, free, available: free };
+        let segments = segments(ages);
+        let sight = Sight { now: UnixMillis(NOW), hour, space, full: false, segments: &segments };
+        decide(rules, &sight)
+    }
+
+    #[test]
+    fn what_is_old_enough_goes_in_its_hour_or_when_space_is_short() {
+        let rules = rules();
+        let ages = [9, 4, 3, 2, 0];
+        assert_eq!(decided(&rules, 5, 75, &ages), None);
+        let (hour, early) = (Why::Hour(4), Why::Early(76));
+        assert_eq!(decided(&rules, 4, 10, &ages), Some(Trim { segments: 3, why: hour }));
+        assert_eq!(decided(&rules, 5, 76, &ages), Some(Trim { segments: 3, why: early }));
+        assert_eq!(decided(&rules, 16, 10, &[2, 1, 0]), None, "nothing is old enough");
+    }
+
+    #[test]
+    fn the_newest_segment_never_goes() {
+        for ages in [&[][..], &[90]] {
+            assert_eq!(decided(&rules(), 4, 99, ages), None);
+        }
+        let two = decided(&rules(), 4, 99, &[90, 90]);
+        assert_eq!(two, Some(Trim { segments: 1, why: Why::Hour(4) }));
+        let forced = decided(&rules(), 5, 99, &[1, 1, 0]);
+        assert_eq!(forced, Some(Trim { segments: 2, why: Why::Forced(99) }));
+    }
+
+    #[test]
+    fn what_is_not_old_enough_goes_only_by_force_and_only_as_much_as_it_takes() {
+        let mut rules = rules();
+        let ages = [2, 2, 2, 2, 2, 2, 1, 0];
+        assert_eq!(decided(&rules, 4, 85, &ages), None);
+        let forced = decided(&rules, 4, 87, &ages);
+        assert_eq!(forced, Some(Trim { segments: 2, why: Why::Forced(87) }));
+        rules.forcibly = false;
+        assert_eq!(decided(&rules, 4, 99, &ages), None);
+    }
+
+    #[test]
+    fn a_round_is_small() {
+        let trim = decided(&rules(), 4, 99, &[9; 30]).expect("all are old");
+        assert_eq!(trim.segments, MAX_SEGMENTS_A_TRIM);
+        let trim = decided(&rules(), 5, 99, &[1; 30]).expect("space is short");
+        assert_eq!(trim, Trim { segments: MAX_SEGMENTS_A_TRIM, why: Why::Forced(99) });
+        assert_eq!(trim.to(&segments(&[1; 30])), PhysicalOffset(10 * GIB));
+    }
+
+    #[test]
+    fn a_log_without_room_counts_as_a_full_disk() {
+        let segments = segments(&[1, 1, 0]);
+        let space = Space { total: 100 * GIB, free: 50 * GIB, available: 50 * GIB };
+        let sight = Sight { now: UnixMillis(NOW), hour: 5, space, full: true, segments: &segments };
+        assert_eq!(decide(&rules(), &sight), Some(Trim { segments: 1, why: Why::Forced(50) }));
+    }
+
+    #[test]
+    fn a_segment_without_messages_holds_nothing() {
+        let mut segments = segments(&[1, 9, 0]);
+        segments[0].times = None;
+        let space = Space { total: 1, free: 1, available: 1 };
+        let sight =
+            Sight { now: UnixMillis(NOW), hour: 4, space, full: false, segments: &segments };
+        assert_eq!(decide(&rules(), &sight), Some(Trim { segments: 2, why: Why::Hour(4) }));
+    }
+
+    #[test]
+    fn words_say_what_is_in_force() {
+        let words = in_words(&rules());
+        assert_eq!(
+            words,
+            "messages older than 72 h go at 04 and 16 h or when more than 75 % of the disk are in use, younger ones above \
+             85 %; above 90 % sends are refused"
+        );
+    }
+}
