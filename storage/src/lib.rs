@@ -25,6 +25,7 @@ mod error;
 mod find;
 mod identity;
 mod index;
+pub mod inspect;
 mod keeper;
 mod log;
 mod lookup;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use model::{LogIndex, PhysicalOffset, Term};
-use runtime::fs::DirLock;
+use runtime::fs::{DirLock, LockError};
 use runtime::{BLOCK, File, OpenMode, fs};
 
 use crate::error::OpenError;
@@ -16,7 +16,7 @@ use crate::segment::{self, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
 use crate::vote::{self, Vote, VoteFile};
 
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// Directories that a store makes once it is in use.
 const OURS: [&str; 2] = [CHECKPOINTS, INDEX];
 
@@ -48,7 +48,7 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     refuse_foreign(options).await?;
     make_dir(&options.dir).await?;
     make_dir(&options.log_dir).await?;
-    let locks = lock(options).await?;
+    let locks = lock(&options.dir, &options.log_dir).await?;
     let identity = match Identity::load(&options.dir).await? {
         Some(identity) => identity,
         None => create(options).await?,
@@ -61,11 +61,12 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     Ok(Opened { identity, log, vote, spares, locks })
 }
 
-async fn lock(options: &Options) -> Result<Locks, OpenError> {
-    let store = fs::lock_exclusive(options.dir.join(LOCK)).await?;
-    let elsewhere = !options.log_dir.starts_with(&options.dir);
+/// Locks the store in `dir`, whose segments are in `log_dir`.
+pub(crate) async fn lock(dir: &Path, log_dir: &Path) -> Result<Locks, LockError> {
+    let store = fs::lock_exclusive(dir.join(LOCK)).await?;
+    let elsewhere = !log_dir.starts_with(dir);
     let log = match elsewhere {
-        true => Some(fs::lock_exclusive(options.log_dir.join(LOCK)).await?),
+        true => Some(fs::lock_exclusive(log_dir.join(LOCK)).await?),
         false => None,
     };
     Ok(Locks { _store: store, _log: log })
@@ -244,7 +245,8 @@ async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Seg
         let refuse = |why: String| OpenError::Identity {
             file: path.clone(),
             why,
-            remedy: "restore the segment from a copy or from another replica, or start with an empty directory",
+            remedy: "`mqstore check` tells what is intact; restore the segment from a copy or from another replica, give up \
+                     the log from there (`mqstore repair --cut`), or start with an empty directory",
         };
         let file = Segment::open_file(&path, options.file_method()).await?;
         let block = file.read_at(0, BLOCK).await?;

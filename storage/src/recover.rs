@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::index::Index;
 use crate::keeper::{self, Due, FURTHEST_CRAMPED};
 use crate::options::largest_entry_in;
-use crate::part::{self, PartError, PartFile};
+use crate::part::{self, PartError, PartFile, Span};
 use crate::place::LogEnd;
 use crate::position::Position;
 use crate::replay::Replay;
@@ -86,11 +86,13 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
     let mut chosen = None;
     for offset in offsets.iter().rev() {
         match inner.checkpoints.read(*offset).await? {
-            Ok(checkpoint) if covers(&parts, oldest.max(checkpoint.trim), *offset) => {
-                chosen = Some(checkpoint);
-                break;
+            Ok(checkpoint) => {
+                let spans = parts.iter().map(PartFile::span);
+                if covers(spans, oldest.max(checkpoint.trim), *offset) {
+                    chosen = Some(checkpoint);
+                    break;
+                }
             }
-            Ok(_) => {}
             Err(what) => damaged.push(what),
         }
     }
@@ -111,9 +113,8 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
         return Ok(From { position: None, limit: PhysicalOffset(u64::MAX) });
     };
     let position = checkpoint.position;
-    let slack = largest_entry_in(inner.options.segment_size) + 2 * runtime::BLOCK as u64;
     let limit = match newest == Some(position.offset) {
-        true => position.offset.plus(FURTHEST_CRAMPED + slack),
+        true => furthest_entry(position.offset, inner.options.segment_size),
         false => PhysicalOffset(u64::MAX),
     };
     let owner = std::mem::take(&mut checkpoint.owner);
@@ -166,10 +167,20 @@ async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), Store
     Ok((parts, names))
 }
 
-/// Whether `parts` (oldest first) cover the log from `from` to `to` without a gap.
-fn covers(parts: &[PartFile], from: PhysicalOffset, to: PhysicalOffset) -> bool {
+/// Beyond this no entry of a log reaches whose newest checkpoint is at `checkpoint`.
+pub(crate) fn furthest_entry(checkpoint: PhysicalOffset, segment_size: u64) -> PhysicalOffset {
+    let slack = largest_entry_in(segment_size) + 2 * runtime::BLOCK as u64;
+    checkpoint.plus(FURTHEST_CRAMPED + slack)
+}
+
+/// Whether parts of these `spans` (oldest first) cover the log from `from` to `to` without a gap.
+pub(crate) fn covers(
+    spans: impl IntoIterator<Item = Span>,
+    from: PhysicalOffset,
+    to: PhysicalOffset,
+) -> bool {
     let mut at = from;
-    for span in parts.iter().map(PartFile::span) {
+    for span in spans {
         if span.from == at && span.to <= to {
             at = span.to;
         }

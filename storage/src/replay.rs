@@ -48,10 +48,18 @@ pub(crate) struct Replay {
 }
 
 /// The last bytes read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     at: PhysicalOffset,
     bytes: Option<Slice>,
+    /// Bytes read at a time, at least.
+    ahead: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { at: PhysicalOffset(0), bytes: None, ahead: WINDOW }
+    }
 }
 
 impl Window {
@@ -71,13 +79,13 @@ impl Window {
             .header
             .base
             .plus(offset.since(segment.header.base) / BLOCK as u64 * BLOCK as u64);
-        let ahead = usize::try_from(offset.since(begin)).expect("less than a block") + len;
+        let needed = usize::try_from(offset.since(begin)).expect("less than a block") + len;
         let left = usize::try_from(segment.end().since(begin)).expect("segments are below 4 GiB");
         let bytes = segment
             .file
-            .read_at(begin.since(segment.header.base), ahead.max(WINDOW).min(left))
+            .read_at(begin.since(segment.header.base), needed.max(self.ahead).min(left))
             .await?;
-        *self = Self { at: begin, bytes: Some(bytes) };
+        *self = Self { at: begin, bytes: Some(bytes), ahead: self.ahead };
         let whole = self.bytes.as_ref().expect("just set");
         let from =
             usize::try_from(offset.since(begin)).expect("less than a block").min(whole.len());
@@ -162,6 +170,12 @@ impl Replay {
             Ok(entry) => Err(damage(format!("entry {} stands there", entry.index)).into()),
             Err(bad) => Err(damage(bad.to_string()).into()),
         }
+    }
+
+    /// Reads no more ahead in this segment than it has to: what cannot be read behind an entry must not
+    /// stand for the entry.
+    pub(crate) fn read_narrowly(&mut self) {
+        self.window = Window { ahead: BLOCK, ..Window::default() };
     }
 
     /// The next intact entry; `None` at the end of the log. Only a torn tail may follow it then.

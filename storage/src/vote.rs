@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use model::{PhysicalOffset, Term};
-use runtime::{BLOCK, File, IoError, OpenMode};
+use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use crate::error::OpenError;
 use crate::identity::{FORMAT_VERSION, StoreId};
 
 /// The name of the vote file.
 pub(crate) const FILE: &str = "vote";
-const SLOTS: u64 = 2;
+pub(crate) const SLOTS: u64 = 2;
 const MAGIC: [u8; 8] = *b"TPVOTE\0\0";
 
 /// What a slot holds.
@@ -63,7 +63,7 @@ impl Vote {
     }
 
     /// The slot's sequence number and content; `None` when it is not intact.
-    fn decode(slot: &[u8]) -> Option<(u64, Self)> {
+    pub(crate) fn decode(slot: &[u8]) -> Option<(u64, Self)> {
         if slot.len() < LEN || slot[..MAGIC.len()] != MAGIC || slot[AT_VERSION] != FORMAT_VERSION {
             return None;
         }
@@ -83,6 +83,17 @@ impl Vote {
         };
         Some((u64_at(AT_SEQUENCE), vote))
     }
+}
+
+/// What the slots say together: the newer of the intact ones, with its sequence number. Where another is
+/// neither intact nor blank it may have been newer, so nothing is said to have been stopped in order.
+pub(crate) fn newest(slots: &[Slice]) -> Option<(u64, Vote)> {
+    let intact = slots.iter().filter_map(|slot| Vote::decode(slot));
+    let (sequence, mut vote) = intact.max_by_key(|(sequence, _)| *sequence)?;
+    let doubtful =
+        |slot: &Slice| Vote::decode(slot).is_none() && slot.iter().any(|byte| *byte != 0);
+    vote.clean &= !slots.iter().any(doubtful);
+    Some((sequence, vote))
 }
 
 /// The vote file, and what it holds.
@@ -106,21 +117,15 @@ impl VoteFile {
         Ok(made)
     }
 
-    /// Opens the file and takes the newer of the intact slots. Where the other one is neither intact
-    /// nor blank it may have been newer, so nothing is said to have been stopped in order.
+    /// Opens the file; what it says is what [`newest`] makes of its slots.
     pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
         let path: PathBuf = dir.join(FILE);
         let file = File::open(&path, OpenMode::ReadWrite).await?;
-        let mut newest: Option<(u64, Vote)> = None;
-        let mut doubtful = false;
+        let mut slots = Vec::new();
         for slot in 0..SLOTS {
-            let bytes = file.read_at(slot * BLOCK as u64, BLOCK).await?;
-            let found = Vote::decode(&bytes);
-            doubtful |= found.is_none() && bytes.iter().any(|byte| *byte != 0);
-            newest = found.into_iter().chain(newest).max_by_key(|(sequence, _)| *sequence);
+            slots.push(file.read_at(slot * BLOCK as u64, BLOCK).await?);
         }
-        let (sequence, mut vote) = newest.ok_or(OpenError::Vote { file: path })?;
-        vote.clean &= !doubtful;
+        let (sequence, vote) = newest(&slots).ok_or(OpenError::Vote { file: path })?;
         Ok(Self { file, sequence, vote })
     }
 

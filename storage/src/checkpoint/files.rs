@@ -16,7 +16,7 @@ const STEP: usize = 128 * 1024;
 /// before it is read, and a little more of the log.
 const KEPT: usize = 2;
 /// The name of a file that is not complete.
-const UNREADY: &str = "checkpoint.tmp";
+pub(crate) const UNREADY: &str = "checkpoint.tmp";
 
 /// A damaged checkpoint, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

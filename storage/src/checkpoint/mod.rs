@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use model::{PhysicalOffset, QueueOffset};
 
-pub(crate) use files::Checkpoints;
+pub(crate) use files::{Checkpoints, UNREADY};
 
 use crate::command::Membership;
 use crate::part::QueueKey;

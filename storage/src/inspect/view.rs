@@ -1,0 +1,275 @@
+//! A store that is open for reading only.
+
+use std::path::{Path, PathBuf};
+
+use model::PhysicalOffset;
+use runtime::fs::LockError;
+use runtime::{BLOCK, File, IoError, OpenMode, Slice, fs};
+use thiserror::Error;
+
+use crate::checkpoint::Checkpoints;
+use crate::error::OpenError;
+use crate::identity::{self, Identity, StoreId};
+use crate::log::Log;
+use crate::open::{self, Locks};
+use crate::segment::{self, Segment, SegmentHeader};
+use crate::store::{CHECKPOINTS, INDEX};
+use crate::vote::{self, Vote};
+
+/// The log's place in a store's directory, unless the configuration says otherwise.
+const LOG: &str = "log";
+/// A segment is not read unless it has room for its header and something behind it.
+const LEAST: u64 = 2 * BLOCK as u64;
+
+/// Where a store lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Where its segments are, if not in `log` below.
+    pub log_dir: Option<PathBuf>,
+}
+
+/// Why a store cannot be looked into. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// There is none.
+    #[error(
+        "{} holds no store: there is neither `{}` nor a segment. Name the directory that storePathRootDir names, and \
+         with --log-dir the one of storePathCommitLog if that is set",
+        .dir.display(), identity::FILE
+    )]
+    NoStore {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Neither the identity nor a segment tells whose store this is.
+    #[error(
+        "{}: {why}, and no segment is intact that would tell whose store this is. Restore the file from a copy",
+        .file.display()
+    )]
+    Unknown {
+        /// The identity file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Somebody has it.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// The stores in `dir`: the directory itself, or one directory for each shard below it.
+///
+/// # Errors
+/// The disk.
+pub async fn stores_below(dir: &Path) -> Result<Vec<PathBuf>, IoError> {
+    if fs::exists(dir.join(identity::FILE)).await? || !fs::exists(dir).await? {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let number = |name: &str| name.strip_prefix("shard-")?.parse::<u32>().ok();
+    let names = fs::list(dir).await?;
+    let mut shards: Vec<_> = names
+        .iter()
+        .filter(|entry| entry.is_dir)
+        .filter_map(|entry| Some((number(&entry.name)?, dir.join(&entry.name))))
+        .collect();
+    shards.sort_unstable();
+    if shards.is_empty() {
+        return Ok(vec![dir.to_owned()]);
+    }
+    Ok(shards.into_iter().map(|(_, dir)| dir).collect())
+}
+
+/// A segment's file as it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub base: PhysicalOffset,
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub len: u64,
+    /// Its header; the error says why it is not that of this segment of this store.
+    pub header: Result<SegmentHeader, String>,
+}
+
+/// A store, open for reading only. It has the store's lock.
+pub struct View {
+    pub(super) dir: PathBuf,
+    pub(super) log_dir: PathBuf,
+    /// The identity file; the error says what is wrong with it.
+    pub(super) identity: Result<Identity, String>,
+    pub(super) id: StoreId,
+    pub(super) segment_size: u64,
+    /// Oldest first.
+    pub(super) found: Vec<Found>,
+    /// The vote's slots; empty if there is no file.
+    pub(super) slots: Vec<Slice>,
+    _locks: Locks,
+}
+
+impl View {
+    /// Opens the store at `place`, if nobody else has it. Changes nothing but the lock files.
+    ///
+    /// # Errors
+    /// [`InspectError`].
+    pub async fn open(place: &Place) -> Result<Self, InspectError> {
+        let dir = place.dir.clone();
+        let log_dir = place.log_dir.clone().unwrap_or_else(|| dir.join(LOG));
+        let names = segment_names(&log_dir).await?;
+        let file = dir.join(identity::FILE);
+        if !fs::exists(&file).await? && (names.is_empty() || !fs::exists(&dir).await?) {
+            return Err(InspectError::NoStore { dir });
+        }
+        let locks = open::lock(&dir, &log_dir).await?;
+        let identity = match Identity::load(&dir).await {
+            Ok(Some(identity)) => Ok(identity),
+            Ok(None) => Err("it is missing".to_owned()),
+            Err(OpenError::Identity { why, .. }) => Err(why),
+            Err(OpenError::Io(error)) => Err(error.to_string()),
+            Err(other) => Err(other.to_string()),
+        };
+        let mut found = Vec::new();
+        // Listed again, now that nobody can change it.
+        for (base, len) in segment_names(&log_dir).await? {
+            let path = log_dir.join(segment::name(base));
+            let header = read_header(&path, base).await;
+            found.push(Found { base, path, len, header });
+        }
+        let first = found.iter().find_map(|found| found.header.as_ref().ok());
+        let known = match (&identity, first) {
+            (Ok(identity), _) => Some((identity.id, identity.segment_size)),
+            (Err(_), first) => first.map(|header| (header.store, header.size)),
+        };
+        let Some((id, segment_size)) = known else {
+            let why = identity.expect_err("it would be known otherwise");
+            return Err(InspectError::Unknown { file, why });
+        };
+        for found in &mut found {
+            refuse_others(found, id, segment_size);
+        }
+        let slots = read_slots(&dir).await?;
+        Ok(Self { dir, log_dir, identity, id, segment_size, found, slots, _locks: locks })
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The id drawn when it was made.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.found.iter().map(|found| found.len).sum()
+    }
+
+    pub(super) fn vote(&self) -> Option<Vote> {
+        vote::newest(&self.slots).map(|(_, vote)| vote)
+    }
+
+    pub(super) fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(&self.dir.join(CHECKPOINTS), self.id, self.segment_size)
+    }
+
+    pub(super) fn index_dir(&self) -> PathBuf {
+        self.dir.join(INDEX)
+    }
+
+    /// Where the log begins.
+    pub(super) fn oldest(&self) -> Option<PhysicalOffset> {
+        self.found.first().map(|found| found.base)
+    }
+
+    /// The segments `found` as a log, each with its own header, or with the one given for the first.
+    /// Those without a header, or too short to hold anything, are left out.
+    pub(super) async fn log_of(
+        &self,
+        found: &[Found],
+        first: Option<SegmentHeader>,
+    ) -> Result<Log, IoError> {
+        let mut segments = Vec::new();
+        for (number, found) in found.iter().enumerate() {
+            let own = found.header.as_ref().ok().copied();
+            let header = if number == 0 { first.or(own) } else { own };
+            let Some(header) = header.filter(|_| self.readable(found) >= LEAST) else { continue };
+            let file = File::open(&found.path, OpenMode::ReadOnly).await?;
+            let size = self.readable(found);
+            segments.push(Segment { header: SegmentHeader { size, ..header }, file });
+        }
+        Ok(Log::new(self.log_dir.clone(), self.segment_size, segments))
+    }
+
+    /// Bytes of a segment that can be read as such: whole blocks, and no more than a segment has.
+    pub(super) fn readable(&self, found: &Found) -> u64 {
+        let blocks = found.len / BLOCK as u64 * BLOCK as u64;
+        let whole = blocks.min(self.segment_size);
+        if whole < LEAST { 0 } else { whole }
+    }
+}
+
+/// The segments in `dir` by name, with the bytes of their files.
+async fn segment_names(dir: &Path) -> Result<Vec<(PhysicalOffset, u64)>, IoError> {
+    if !fs::exists(dir).await? {
+        return Ok(Vec::new());
+    }
+    let entries = fs::list(dir).await?;
+    // No segment reaches beyond what a client can read as a signed number.
+    let possible = |base: &PhysicalOffset| {
+        base.0.checked_add(u64::from(u32::MAX)).is_some_and(|end| i64::try_from(end).is_ok())
+    };
+    let base = |name: &str| segment::base_of(name).filter(possible);
+    let mut found: Vec<_> = entries
+        .iter()
+        .filter(|entry| !entry.is_dir)
+        .filter_map(|entry| Some((base(&entry.name)?, entry.len)))
+        .collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+async fn read_header(path: &Path, base: PhysicalOffset) -> Result<SegmentHeader, String> {
+    let file = File::open(path, OpenMode::ReadOnly).await.map_err(|error| error.to_string())?;
+    let block = file.read_at(0, BLOCK).await.map_err(|error| error.to_string())?;
+    file.close().await.map_err(|error| error.to_string())?;
+    let header = SegmentHeader::decode(&block)?;
+    match header.base == base {
+        true => Ok(header),
+        false => Err(format!("its header says that it begins at offset {}", header.base)),
+    }
+}
+
+fn refuse_others(found: &mut Found, id: StoreId, segment_size: u64) {
+    let Ok(header) = &found.header else { return };
+    if header.store != id {
+        found.header = Err(format!("it belongs to store {}, this is {id}", header.store));
+    } else if header.size != segment_size {
+        let size = header.size;
+        found.header =
+            Err(format!("its header says {size} bytes, segments here have {segment_size}"));
+    }
+}
+
+async fn read_slots(dir: &Path) -> Result<Vec<Slice>, IoError> {
+    let path = dir.join(vote::FILE);
+    if !fs::exists(&path).await? {
+        return Ok(Vec::new());
+    }
+    let file = File::open(&path, OpenMode::ReadOnly).await?;
+    let mut slots = Vec::new();
+    for slot in 0..vote::SLOTS {
+        // A slot that cannot be read counts as one that is not there.
+        let read = file.read_at(slot * BLOCK as u64, BLOCK).await;
+        slots.push(read.unwrap_or_else(|_| Slice::empty()));
+    }
+    file.close().await?;
+    Ok(slots)
+}
