@@ -92,8 +92,9 @@ pub enum OpenError {
 /// The log holds something that was durable once and is not intact now.
 #[derive(Debug, Error)]
 #[error(
-    "{segment}: damaged at offset {offset} ({why}); {evidence}, so this is no torn tail. Nothing was cut. Restore \
-     the segment from a copy or from another replica, or start with an empty directory"
+    "{segment}: damaged at offset {offset} ({why}); {evidence}, so this is no torn tail. Nothing was cut. `mqstore \
+     check` tells what is intact; restore the segment from a copy or from another replica, give up the log from here on \
+     (`mqstore repair --cut`), or start with an empty directory"
 )]
 pub struct DamageError {
     /// The segment file.
@@ -137,7 +138,8 @@ pub enum StoreError {
     /// The log was trimmed, and what its beginning came to cannot be read.
     #[error(
         "{dir}: no checkpoint from which the log can be read is intact ({why}), and the log begins at offset {oldest}. \
-         Restore the checkpoint of that offset from a copy, or start with an empty directory"
+         `mqstore check` tells what is intact; restore the checkpoint of that offset from a copy, or start with an empty \
+         directory"
     )]
     NoCheckpoint {
         /// The checkpoints.
@@ -152,8 +154,8 @@ pub enum StoreError {
     Index(String),
     /// Segments at the beginning of the log are gone, and were not trimmed.
     #[error(
-        "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. Restore them from a copy \
-         or from another replica, or start with an empty directory"
+        "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. `mqstore check` tells \
+         what is intact; restore them from a copy or from another replica, or start with an empty directory"
     )]
     Missing {
         /// The log's directory.
@@ -261,7 +263,8 @@ pub enum ReadError {
     },
     /// The bytes on the disk are not those that were written.
     #[error(
-        "the record at offset {offset} is damaged on the disk, in {segment}: {why}. Check the device, restore the segment from a copy or another replica"
+        "the record at offset {offset} is damaged on the disk, in {segment}: {why}. Check the device; `mqstore check` tells \
+         what else is damaged; restore the segment from a copy or another replica"
     )]
     Damaged {
         /// The segment file.
@@ -272,7 +275,7 @@ pub enum ReadError {
         why: String,
     },
     /// A file of the index.
-    #[error("{0}. It is made anew by a start that does not find the file")]
+    #[error("{0}. `mqstore repair` removes it, and the next start makes it anew")]
     Index(String),
     /// The disk gives an error; `source` names the segment.
     #[error(
