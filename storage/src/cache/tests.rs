@@ -362,23 +362,25 @@ fn nothing_of_before_is_served_once_a_file_is_forgotten() {
             let reader = {
                 let (cache, disk) = (cache.clone(), disk.clone());
                 runtime::spawn(async move {
-                    // Several windows, and a small read of which nothing is kept.
-                    let long = cache.fetch(&disk.place(), want(100, 3 * WINDOW)).await;
-                    let small = cache.fetch(&disk.place(), want(7 * W, 10)).await;
-                    (long, small)
+                    let mut outcomes = Vec::new();
+                    // Several windows, a window, and a small read of which nothing is kept.
+                    for want in [want(100, 3 * WINDOW), dense(5 * W), want(7 * W, 10)] {
+                        let epoch = cache.shared.epoch.get();
+                        let outcome = cache.fetch(&disk.place(), want).await;
+                        outcomes.push((epoch, want.pos, outcome));
+                    }
+                    outcomes
                 })
             };
             runtime::sleep(Duration::from_micros(runtime::random_below(1500))).await;
             cache.forget(FILE, 0);
             disk.rewrite(2);
-            let (long, small) = reader.await;
-            // Whole and of before, or whole and of after, or told to ask again.
-            for (pos, outcome) in [(100, long), (7 * W, small)] {
+            for (epoch, pos, outcome) in reader.await {
+                // What began before is whole and of before, or told to ask again.
                 match outcome {
-                    Err(FetchError::Forgotten) => {}
-                    Ok(bytes) => {
-                        assert!(disk.has(pos, &bytes) || before.has(pos, &bytes), "a mixture");
-                    }
+                    Ok(bytes) if epoch == 0 => before.check(pos, &bytes),
+                    Ok(bytes) => disk.check(pos, &bytes),
+                    Err(FetchError::Forgotten) => assert_eq!(epoch, 0),
                     Err(error) => panic!("{error}"),
                 }
             }
