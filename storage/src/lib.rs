@@ -31,7 +31,6 @@ mod log;
 mod lookup;
 mod open;
 mod options;
-#[allow(dead_code, unused_imports, reason = "what checks whole files is called by tests alone")]
 mod part;
 mod place;
 mod position;

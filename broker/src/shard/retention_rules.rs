@@ -80,7 +80,7 @@ impl Trim {
 /// What goes now, at most [`MAX_SEGMENTS_A_TRIM`] segments.
 #[must_use]
 pub fn decide(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
-    let Some((_newest, old)) = sight.segments.split_last() else { return None };
+    let (_newest, old) = sight.segments.split_last()?;
     let used = sight.space.used_percent();
     let reserved = u64::try_from(rules.reserved.as_millis()).unwrap_or(u64::MAX);
     // What has no message holds nothing for anybody.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{PhysicalOffset, QueueOffset, UnixMillis};
-use runtime::{BLOCK, File, IoError, OpenMode, Slice, fs};
+use runtime::{BLOCK, File, OpenMode, Slice};
 
 use super::error::{BadPart, PartError};
 use super::format::{
@@ -120,13 +120,6 @@ impl PartFile {
     /// Bytes of the file.
     pub(crate) fn len(&self) -> u64 {
         u64::from(self.places.blocks) * BLOCK as u64
-    }
-
-    /// Bytes of memory, about.
-    pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>()
-            + self.queue_fences.capacity() * size_of::<QueueFence>()
-            + self.key_fences.capacity() * size_of::<KeyFence>()
     }
 
     /// The oldest and the newest store time of its messages; of all that were ever in it, if topics were
@@ -295,14 +288,15 @@ impl PartFile {
     }
 
     /// Closes the file and removes it. The removal is not durable yet; a file that comes back is found
-    /// by [`super::plan`].
+    /// by [`super::list`].
     ///
     /// # Errors
     /// The disk.
-    pub(crate) async fn remove(self) -> Result<(), IoError> {
+    #[cfg(test)]
+    pub(crate) async fn remove(self) -> Result<(), runtime::IoError> {
         let path = self.file.path().to_owned();
         self.file.close().await?;
-        fs::remove_file(&path).await
+        runtime::fs::remove_file(&path).await
     }
 
     /// Reads the header again.

@@ -194,6 +194,7 @@ impl Growing {
     }
 
     /// Bytes of memory, about.
+    #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
         let table = self.runs.capacity() * 8 / 7 * RUN_LEN;
         let units = self.room * size_of::<Packed>() + self.runs.len() * ALLOCATION;

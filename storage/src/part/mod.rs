@@ -31,12 +31,13 @@ mod sorted;
 mod tests;
 mod write;
 
-pub(crate) use error::{BadPart, PartError};
+#[cfg(test)]
+pub(crate) use error::BadPart;
+pub(crate) use error::PartError;
 pub(crate) use file::{PartFile, RunAt};
 pub(crate) use growing::{Frozen, Growing};
 pub(crate) use merge::{MERGE_MAX_PARTS, merge};
-pub(crate) use name::{Plan, Span, list, plan};
-pub(crate) use scan::Directory;
+pub(crate) use name::{Span, list};
 pub(crate) use write::write;
 
 /// A queue of one life of a topic.

@@ -20,7 +20,7 @@ const MERGE_WORK: u32 = 8;
 /// Writes a part to a file in `dir`; it is durable when this returns. A file of the same name is
 /// replaced. Takes its work in slices of about a tenth of a millisecond and writes at most 128 KiB at
 /// once. Beside the part it needs memory for its directory and a copy of its keys. Not cancel safe in so
-/// far as an unfinished file stays behind; [`super::plan`] names it.
+/// far as an unfinished file stays behind; [`super::list`] names it.
 ///
 /// # Errors
 /// The disk; [`PartError::Damaged`] when what was written is not what is read back. The part may be

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use runtime::BLOCK;
+
 use crate::life::{Ended, Script, live, with};
 use crate::{History, LIMIT, segment_of};
 
@@ -79,6 +81,10 @@ fn choose(history: &mut History) -> Rotten {
         let kept = model.topics.values().flat_map(|topic| topic.queues.iter().flatten());
         kept.map(|kept| kept.physical.0).collect()
     });
+    // The block that the log ends in is written again, and what has rotted in it is whole then.
+    let last_block = records.iter().max().map_or(0, |last| last / BLOCK as u64 * BLOCK as u64);
+    let settled = |at: &u64| at + BODY + 8 <= last_block;
+    let records: Vec<u64> = records.into_iter().filter(settled).collect();
     if in_record && !records.is_empty() {
         let (file, at) = segment_of(history.dice.pick(&records));
         let bit = (at + BODY) * 8 + history.dice.below(8 * 8);
