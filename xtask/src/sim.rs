@@ -12,11 +12,18 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 1] = [Suite {
-    package: "storage",
-    target: "histories",
-    test: "whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served",
-}];
+const SUITES: [Suite; 2] = [
+    Suite {
+        package: "storage",
+        target: "histories",
+        test: "whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served",
+    },
+    Suite {
+        package: "broker",
+        target: "histories",
+        test: "whatever_happens_what_was_answered_stays_true",
+    },
+];
 
 /// Fresh seeds when nothing is said.
 const SEEDS: u64 = 100;
@@ -84,7 +91,9 @@ pub fn run(root: &Path, wanted: &Wanted) -> ExitCode {
     if wanted.mutations {
         return mutations::run(root, wanted.from.unwrap_or(0), wanted.seeds.unwrap_or(400));
     }
-    let Some(programs) = build(root, &root.join("target")) else {
+    let target = root.join("target");
+    let built = SUITES.map(|suite| Some((suite, build(root, &target, suite)?)));
+    let Some(programs) = built.into_iter().collect::<Option<Vec<_>>>() else {
         return ExitCode::FAILURE;
     };
     let started: Vec<Option<Child>> = programs
@@ -120,13 +129,8 @@ fn command(root: &Path, suite: &Suite, program: &Path, wanted: &Wanted) -> Comma
     command
 }
 
-/// Builds all suites, optimized; their programs.
-fn build(root: &Path, target: &Path) -> Option<Vec<(Suite, PathBuf)>> {
-    let built = SUITES.map(|suite| Some((suite, build_one(root, target, suite)?)));
-    built.into_iter().collect()
-}
-
-fn build_one(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
+/// Builds a suite, optimized; its program.
+fn build(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
     let output = Command::new(cargo())
         .args([
             "test",

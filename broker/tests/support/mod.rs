@@ -151,6 +151,11 @@ impl Running {
         Self::start_shard(config, place, 0, mailbox).await
     }
 
+    /// Starts shard 0 of a broker with one shard, or says why not.
+    pub async fn try_start_alone(config: &Arc<Config>, place: &Place) -> Result<Self, StartError> {
+        Self::try_start(config, place, 0, mailboxes(1).remove(0)).await
+    }
+
     /// Starts one of several shards.
     pub async fn start_shard(
         config: &Arc<Config>,
