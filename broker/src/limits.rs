@@ -24,6 +24,9 @@ pub const MAX_PULL_MESSAGES: usize = 1024;
 /// The most bytes of one pull beyond its first message, whatever the client asks for.
 pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most bytes in the answer to a query by key beyond its newest message.
+pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
+
 /// The most pulls that a shard holds until a message arrives; further ones are answered at once.
 pub const MAX_HELD_PULLS: usize = 65_536;
 /// The longest time that a pull is held, whatever the client asks for.
@@ -104,4 +107,5 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 const _: () = assert!(MAX_QUEUES as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_TOPICS as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
+const _: () = assert!(MAX_QUERY_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());

@@ -186,9 +186,9 @@ fn connections_topics_and_what_nobody_serves() {
         let system = TopicList::decode(&answer.body).expect("topics").topic_list;
         assert!(system.contains(&"TBW102".to_owned()) && !system.contains(&"%RETRY%G".to_owned()));
 
-        let answer = member.ask(RequestCode::QueryMessage, &[], vec![]).await;
+        let answer = member.ask(RequestCode::PopMessage, &[], vec![]).await;
         assert_eq!(answer.code, ResponseCode::RequestCodeNotSupported.code());
-        assert_eq!(answer.remark.as_deref(), Some(" request type 12 not supported"));
+        assert_eq!(answer.remark.as_deref(), Some(" request type 200050 not supported"));
         shard.stop().await;
     });
 }

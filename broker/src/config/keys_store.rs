@@ -3,11 +3,11 @@
 use ::config::Key;
 
 use super::reasons::{
-    NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_QUERY, NO_RAFT, NO_SLAVES, NO_TIMERS,
+    ALWAYS_INDEXED, NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_RAFT, NO_SLAVES, NO_TIMERS,
 };
 
 /// The keys, in the order of the documentation page.
-pub(super) const KEYS: [Key; 68] = [
+pub(super) const KEYS: [Key; 69] = [
     // Places and sizes.
     Key::text(
         "storePathRootDir",
@@ -267,9 +267,17 @@ pub(super) const KEYS: [Key; 68] = [
         .no_effect(NO_LITE),
     // Message index.
     Key::bool("messageIndexEnable", "true", "Messages can be found by key")
-        .no_effect(NO_QUERY),
-    Key::int("maxMsgsNumBatch", "64", 1, 10_000, "Messages in the answer to a query by key")
-        .no_effect(NO_QUERY),
+        .no_effect(ALWAYS_INDEXED),
+    Key::int("maxMsgsNumBatch", "64", 1, 10_000, "Most messages in the answer to a query by key")
+        .restart(),
+    Key::int(
+        "defaultQueryMaxNum",
+        "32",
+        1,
+        10_000,
+        "Most messages in the answer to a query by unique key",
+    )
+    .restart(),
     // Who may do what: demands that are refused while there is nothing behind them.
     Key::bool("authenticationEnabled", "false", "Signatures are checked. Refused in this build").restart(),
     Key::bool("aclEnable", "false", "Permissions of RocketMQ 4 are checked. Refused in this build").restart(),

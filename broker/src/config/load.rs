@@ -9,7 +9,7 @@ use storage::{Flush, Options};
 use thiserror::Error;
 
 use super::demands::{self, Demands};
-use super::{Config, Handles, IoTuning, ProfileError, PullLimits, Retention};
+use super::{Config, Handles, IoTuning, ProfileError, PullLimits, QueryLimits, Retention};
 use crate::shard::identity::{shard_name, shard_port};
 
 /// Bytes of a record beside its body: header, names, and at most 32,767 bytes of properties.
@@ -152,6 +152,10 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
         pull_disk: PullLimits {
             bytes: bytes(settings, "maxTransferBytesOnMessageInDisk"),
             messages: settings.int("maxTransferCountOnMessageInDisk"),
+        },
+        query: QueryLimits {
+            messages: settings.int("maxMsgsNumBatch"),
+            unique_key: settings.int("defaultQueryMaxNum"),
         },
         handles: handles(settings),
     })

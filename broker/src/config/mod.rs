@@ -109,6 +109,8 @@ pub struct Config {
     pub pull_memory: PullLimits,
     /// Limits of a pull that reads the disk.
     pub pull_disk: PullLimits,
+    /// Limits of a query by key.
+    pub query: QueryLimits,
     /// What an operator changes to change some of these.
     pub handles: Handles,
 }
@@ -127,6 +129,15 @@ pub struct Handles {
     pub store_dir: String,
     /// Of the log's directory.
     pub log_dir: String,
+}
+
+/// How many messages the answer to a query by key has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// For any key (`maxMsgsNumBatch`).
+    pub messages: usize,
+    /// For a unique key, whatever the client asks for (`defaultQueryMaxNum`).
+    pub unique_key: usize,
 }
 
 /// How much one pull may return; one message is always returned.

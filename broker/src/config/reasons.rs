@@ -2,6 +2,7 @@
 
 pub(super) const ALWAYS_CHECKED: &str =
     "every entry of the log and every record carries a checksum, and it is always checked";
+pub(super) const ALWAYS_INDEXED: &str = "keys are part of the index, which a start depends on";
 pub(super) const FLUSH_DECIDES: &str =
     "a send is answered when its write or flush is done or has failed, no timer is involved";
 pub(super) const INTERNAL: &str = "the part of RocketMQ that it tunes has no counterpart here";
@@ -26,7 +27,6 @@ pub(super) const NO_POOLS: &str = "a shard has one thread, there are no thread p
 pub(super) const NO_POOL_QUEUES: &str =
     "requests do not wait in queues of thread pools; a shard that is behind answers code 2 at once";
 pub(super) const NO_POP: &str = "POP consumption is not in this build, its requests are refused";
-pub(super) const NO_QUERY: &str = "finding messages by key is not in this build";
 pub(super) const NO_RAFT: &str = "Raft groups are not in this build";
 pub(super) const NO_RETENTION: &str = "segments go in steps of a fixed size; when, fileReservedTime, deleteWhen and the ratios of the disk say";
 pub(super) const NO_ROCKSDB: &str = "nothing is kept in RocksDB";

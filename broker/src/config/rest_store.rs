@@ -21,13 +21,12 @@ const ALWAYS_CHECKED_KEYS: [Key; 3] = without_effect(
 const FLUSH_DECIDES_KEYS: [Key; 2] =
     without_effect(FLUSH_DECIDES, [("putMessageTimeout", "8000"), ("syncFlushTimeout", "5000")]);
 
-const INTERNAL_KEYS: [Key; 9] = without_effect(
+const INTERNAL_KEYS: [Key; 8] = without_effect(
     INTERNAL,
     [
         ("autoMessageVersionOnTopicLen", "true"),
         ("checkCommitLogOffsetOnRecover", "false"),
         ("commitLogRecoverMaxNum", "10"),
-        ("defaultQueryMaxNum", "32"),
         ("enableAcceleratedRecovery", "false"),
         ("enableRunningFlagsInFlush", "false"),
         ("maxRecoveryCommitlogFiles", "30"),
@@ -263,7 +262,7 @@ const NO_TRANSACTIONS_KEYS: [Key; 2] = without_effect(
 );
 
 /// All of them.
-pub(super) static KEYS: [Key; 170] = joined([
+pub(super) static KEYS: [Key; 169] = joined([
     &ALWAYS_CHECKED_KEYS,
     &FLUSH_DECIDES_KEYS,
     &INTERNAL_KEYS,

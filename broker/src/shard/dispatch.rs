@@ -7,7 +7,8 @@ use remoting::{CommandRef, RequestCode};
 use transport::{Connection, Serve};
 
 use super::{
-    Shard, admin, clients, groups, locks, long_poll, offsets, pull, send, send_back, topics, view,
+    Shard, admin, clients, groups, locks, long_poll, offsets, pull, query, send, send_back, topics,
+    view,
 };
 
 /// The requests of a shard's connections.
@@ -64,6 +65,7 @@ fn dispatch(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>
         Some(RequestCode::SearchOffsetByTimestamp) => view::search_offset,
         Some(RequestCode::GetEarliestMsgStoretime) => view::earliest_store_time,
         Some(RequestCode::ViewMessageById) => view::by_id,
+        Some(RequestCode::QueryMessage) => query::by_key,
         Some(RequestCode::UpdateAndCreateTopic) => topics::create,
         Some(RequestCode::DeleteTopicInBroker) => topics::delete,
         Some(RequestCode::HeartBeat) => clients::heartbeat,

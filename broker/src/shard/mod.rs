@@ -23,6 +23,7 @@ pub mod offsets;
 pub mod properties;
 pub mod pull;
 pub mod pull_rules;
+pub mod query;
 pub mod recovery;
 pub mod refusals;
 pub mod register;

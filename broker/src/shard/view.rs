@@ -146,7 +146,8 @@ fn not_there(caller: &Caller, offset: i64) {
     caller.refuse(ResponseCode::SystemError, &remark);
 }
 
-fn failed(shard: &Shard, caller: &Caller, error: &ReadError) {
+/// Answers a read that failed, and says so in the log.
+pub(super) fn failed(shard: &Shard, caller: &Caller, error: &ReadError) {
     if let Some(unreported) = shard.read_failures.may_say(runtime::now()) {
         tracing::error!(shard = %shard.identity.name, %error, unreported, "the log cannot be read");
     }

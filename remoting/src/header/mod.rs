@@ -10,6 +10,7 @@
 pub mod client;
 pub mod offset;
 pub mod pull;
+pub mod query;
 pub mod route;
 pub mod send;
 pub mod topic;
