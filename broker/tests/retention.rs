@@ -177,7 +177,7 @@ fn a_disk_that_is_too_full_refuses_messages_and_nothing_else() {
     let warned = lines.with("messages are refused with code 14");
     assert!((1..=2).contains(&warned.len()), "once for the ratio, once for the log: {warned:#?}");
     assert!(warned[0].contains("WARN") && warned[0].contains("Free some space"), "{warned:#?}");
-    let again = lines.with("messages are taken");
+    let again = lines.with("has room again");
     assert_eq!(again.iter().filter(|line| line.contains("INFO")).count(), warned.len());
 }
 

@@ -75,7 +75,7 @@ impl Disk {
                  diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
             );
         } else if changed {
-            tracing::info!(shard = %name, log = %log, "the log has room again: messages are taken");
+            tracing::info!(shard = %name, log = %log, "the log has room again");
         }
         changed
     }
