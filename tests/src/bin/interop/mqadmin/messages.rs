@@ -84,6 +84,57 @@ pub fn query_by_id(lab: &mut Lab, spec: Spec) -> Verdict {
     same("body", &String::from_utf8_lossy(&seen), &"looked for")
 }
 
+const FOUND_COLUMNS: [&str; 4] = ["Message ID", "QID", "Offset", "IndexKey"];
+
+/// A unique key as clients make it: address, process, a number, milliseconds since the month began, a count. Tools look
+/// only for messages that were stored after the time in it.
+fn unique_key(number: u32) -> String {
+    format!("7F0000010001{:08X}00000000{number:04X}", std::process::id())
+}
+
+pub fn query_by_key(lab: &mut Lab, spec: Spec) -> Verdict {
+    let mut peer = Peer::connect(lab.cluster(spec)?.broker_port())?;
+    peer.create_topic("adm-keys", 4)?;
+    for (number, keys) in [(1, "other"), (2, "k1 k2"), (3, "k2"), (4, "k1")] {
+        let unique = unique_key(number);
+        let properties = [("KEYS", keys), ("UNIQ_KEY", &*unique)];
+        peer.send("adm-keys", 3, &properties, b"looked for")?;
+    }
+    let said = mqadmin(lab, "queryMsgByKey", &["-t", "adm-keys", "-k", "k1"])?.clean()?;
+    let rows = said.table(&FOUND_COLUMNS)?.rows;
+    let mut found: Vec<_> = rows.iter().map(|row| row.get(..3).unwrap_or_default()).collect();
+    found.sort_unstable();
+    let (second, fourth) = (unique_key(2), unique_key(4));
+    let wanted = [[second.as_str(), "3", "1"], [fourth.as_str(), "3", "3"]];
+    same("messages with k1", &found, &wanted)
+}
+
+pub fn query_by_unique_key(lab: &mut Lab, spec: Spec) -> Verdict {
+    let mut peer = Peer::connect(lab.cluster(spec)?.broker_port())?;
+    peer.create_topic("adm-unique", 4)?;
+    let unique = unique_key(9);
+    peer.send("adm-unique", 2, &[], b"before it")?;
+    let properties = [("TAGS", "blue"), ("KEYS", "k1"), ("UNIQ_KEY", &*unique)];
+    let accepted = peer.send("adm-unique", 2, &properties, b"looked for")?;
+    let words = ["-t", "adm-unique", "-i", &*unique];
+    let said = mqadmin(lab, "queryMsgByUniqueKey", &words)?.clean()?;
+    let offset = u64::from_str_radix(&accepted.offset_id[16..], 16).unwrap_or_default().to_string();
+    for (key, wanted) in [
+        ("CommitLog Offset", &*offset),
+        ("Topic", "adm-unique"),
+        ("Tags", "[blue]"),
+        ("Keys", "[k1]"),
+        ("Queue ID", "2"),
+        ("Queue Offset", "1"),
+    ] {
+        same(key, &table::value(&said.out, key), &Some(wanted))?;
+    }
+    let body = table::value(&said.out, "Message Body Path").unwrap_or_default();
+    let seen = fs::read(body).unwrap_or_default();
+    drop(fs::remove_file(body));
+    same("body", &String::from_utf8_lossy(&seen), &"looked for")
+}
+
 const SENT_COLUMNS: [&str; 4] = ["Broker Name", "QID", "Send Result", "MsgId"];
 
 pub fn send_message(lab: &mut Lab, spec: Spec) -> Verdict {

@@ -16,7 +16,7 @@ const LIMIT: u64 = 300;
 
 type Command = fn(&mut Lab, Spec) -> Verdict;
 
-const COMMANDS: [(&str, Command); 11] = [
+const COMMANDS: [(&str, Command); 13] = [
     ("clusterList", brokers::cluster_list),
     ("brokerStatus", brokers::broker_status),
     ("topicList", topics::topic_list),
@@ -26,6 +26,8 @@ const COMMANDS: [(&str, Command); 11] = [
     ("deleteTopic", topics::delete_topic),
     ("consumerProgress", messages::consumer_progress),
     ("queryMsgById", messages::query_by_id),
+    ("queryMsgByKey", messages::query_by_key),
+    ("queryMsgByUniqueKey", messages::query_by_unique_key),
     ("sendMessage", messages::send_message),
     ("consumeMessage", messages::consume_message),
 ];
