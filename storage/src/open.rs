@@ -215,6 +215,8 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
     let vote =
         Vote { term: Term(1), voted_for: identity.id, generation: 0, idle_mark, clean: true };
     VoteFile::create(&options.dir, vote).await?;
+    // The identity says that all of the store is there, so its name must not be durable before the vote's is.
+    fs::sync_dir(&options.dir).await?;
     identity.create(&options.dir).await?;
     Ok(identity)
 }
