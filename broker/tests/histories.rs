@@ -44,6 +44,8 @@ struct Answers {
     topics: BTreeSet<&'static str>,
     /// By queue: the highest offset that a commit was tried with, and acknowledged or read.
     commits: BTreeMap<Queue, (i64, Option<i64>)>,
+    /// What has happened, for the one who reads of a failure.
+    diary: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Answers>>;
@@ -78,15 +80,15 @@ fn number_of(shared: &Shared, queue: Queue, bytes: &[u8]) -> u64 {
 }
 
 /// One client, which connects again whenever it has to.
-async fn client(shared: Shared, broker: std::net::SocketAddr) {
+async fn client(shared: Shared, number: u64, broker: std::net::SocketAddr) {
     loop {
         let connected = connect(broker, Limits::default(), Rc::new(NoRequests)).await;
         if let Ok(connection) = connected {
-            while one_call(&shared, &connection).await.is_some() {
+            while one_call(&shared, number, &connection).await.is_some() {
                 runtime::sleep(Duration::from_micros(random_below(3_000))).await;
             }
         }
-        runtime::sleep(Duration::from_millis(1 + random_below(20))).await;
+        runtime::sleep(Duration::from_millis(20 + random_below(20))).await;
     }
 }
 
@@ -99,13 +101,16 @@ fn is_success(answer: &Command) -> bool {
 }
 
 /// Some call; `None` when there was no answer.
-async fn one_call(shared: &Shared, connection: &Connection) -> Option<()> {
+async fn one_call(shared: &Shared, client: u64, connection: &Connection) -> Option<()> {
     let topic = TOPICS[usize::try_from(random_below(2)).expect("small")];
     let queue = (topic, i32::try_from(random_below(3)).expect("small"));
     match random_below(20) {
         0 => create_topic(shared, connection, topic).await,
         1..4 => pull(shared, connection, queue).await,
-        4..6 => commit(shared, connection, queue).await,
+        // The last commit counts, whatever it says: two clients must not commit for one queue.
+        4..6 if queue.1.cast_unsigned() == u32::try_from(client).expect("few") => {
+            commit(shared, connection, queue).await
+        }
         6 => query(shared, connection, queue).await,
         _ => send(shared, connection, queue).await,
     }
@@ -251,11 +256,15 @@ async fn check_all(shared: Shared, broker: std::net::SocketAddr) {
 }
 
 /// A broker's process.
-async fn serve(place: Place, flush: &'static str) {
+async fn serve(shared: Shared, place: Place, flush: &'static str) {
     let settings = [("flushDiskType", flush)];
-    if let Ok(running) = Running::try_start_alone(&config(&place, &settings), &place).await {
-        runtime::sleep(Duration::from_secs(1 << 20)).await;
-        running.stop().await;
+    match Running::try_start_alone(&config(&place, &settings), &place).await {
+        Ok(running) => {
+            with(&shared, |answers| answers.diary.push("it serves".to_owned()));
+            runtime::sleep(Duration::from_secs(1 << 20)).await;
+            running.stop().await;
+        }
+        Err(error) => with(&shared, |answers| answers.diary.push(error.to_string())),
     }
 }
 
@@ -292,9 +301,9 @@ fn history(seed: u64) -> u64 {
     let shared = Shared::default();
     let place = simulated();
     let clients = simulation.node("clients", Ipv4Addr::new(10, 0, 0, 2));
-    for _ in 0..CLIENTS {
+    for number in 0..CLIENTS {
         let (mine, addr) = (Arc::clone(&shared), place.addr());
-        drop(clients.start("client", move || client(mine, addr)));
+        drop(clients.start("client", move || client(mine, number, addr)));
     }
     let mut flush_failures = 0;
     let (kills_only, troubled) = (dice.below(3) == 0, dice.below(2) == 0);
@@ -306,6 +315,8 @@ fn history(seed: u64) -> u64 {
         let flush_failed = node.disk().flush_failures() > flush_failures;
         flush_failures = node.disk().flush_failures();
         let dies = kills_only || dice.below(2) == 0;
+        let end = if dies && !flush_failed { "dies" } else { "is without power" };
+        with(&shared, |answers| answers.diary.push(end.to_owned()));
         if dies && !flush_failed {
             node.crash()
         } else {
@@ -334,14 +345,18 @@ fn live(
     flush: &'static str,
 ) {
     let place = simulated();
-    drop(node.start("broker", move || serve(place, flush)));
+    let mine = Arc::clone(shared);
+    let note = |what: String| with(shared, |answers| answers.diary.push(what));
+    note(format!("{:?}: it starts, {flush}, troubled: {troubled}", simulation.now()));
+    drop(node.start("broker", move || serve(mine, place, flush)));
     if troubled {
         plan(dice, &node.disk(), flush);
     }
     let more = with(shared, |answers| answers.acknowledged) + 5;
     let limit = if troubled { Duration::from_secs(10) } else { LIMIT };
     let works = simulation.run_until(limit, || with(shared, |answers| answers.acknowledged) > more);
-    assert!(works || troubled, "a broker on a healthy disk does not take messages");
+    let diary = with(shared, |answers| answers.diary.join("\n"));
+    assert!(works || troubled, "a broker on a healthy disk takes no messages:\n{diary}");
     if troubled {
         plan(dice, &node.disk(), flush);
     }
