@@ -156,11 +156,13 @@ pub fn settings(advice: &Advice) -> Vec<(Option<(&'static str, String)>, &str)> 
     let (method, why_method) = &advice.method;
     let (batch, why_batch) = &advice.max_batch;
     let (in_flight, why_in_flight) = &advice.in_flight;
+    // A broker has one write under way; that two would pay is worth knowing all the same.
+    let in_flight = (*in_flight == 1).then(|| ("writesInFlight", in_flight.to_string()));
     let batch = batch.map(|batch| ("maxBatchBytes", format!("{}KiB", batch >> 10)));
     vec![
         (Some(("flushMethod", method.word().to_owned())), why_method.as_str()),
         (batch, why_batch.as_str()),
-        (Some(("writesInFlight", in_flight.to_string())), why_in_flight.as_str()),
+        (in_flight, why_in_flight.as_str()),
     ]
 }
 
