@@ -156,6 +156,9 @@ impl Replay {
             evidence: format!("the checkpoint at offset {} continues it", at.offset),
         };
         let Some(segment) = self.log.at(at.last) else {
+            if self.begins_log() {
+                return Ok(());
+            }
             return Err(damage("its segment is missing".into()).into());
         };
         let header = Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await?;
@@ -170,6 +173,16 @@ impl Replay {
             Ok(entry) => Err(damage(format!("entry {} stands there", entry.index)).into()),
             Err(bad) => Err(damage(bad.to_string()).into()),
         }
+    }
+
+    /// Whether the point to start from is where the oldest segment begins. The entry before it was trimmed;
+    /// the segment's header tells what that entry's did.
+    fn begins_log(&self) -> bool {
+        let (at, header) = (self.position, self.segment.header);
+        header.base == self.log.oldest_base()
+            && at.offset == self.segment.first_entry()
+            && at.last < header.base
+            && (at.index, at.chain) == (header.index, header.chain)
     }
 
     /// Reads no more ahead in this segment than it has to: what cannot be read behind an entry must not

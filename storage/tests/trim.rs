@@ -5,6 +5,7 @@ mod support;
 use std::path::PathBuf;
 
 use model::{PhysicalOffset, QueueId, QueueOffset, Record};
+use runtime::fs;
 use storage::{AppliedRecord, Options, ReadError, TrimError};
 use support::{Opened, everywhere, open, options, over_a_crash};
 
@@ -93,6 +94,26 @@ fn what_was_given_up_is_gone_and_its_files_are_used_again() {
         let opened = open(options.clone()).await;
         check(&opened, &sent, oldest / size * size).await;
         assert_eq!(segments(&options).await.len(), opened.store.segments().len());
+        opened.stop().await;
+    });
+}
+
+#[test]
+fn an_index_that_is_gone_is_made_anew_of_what_a_trim_has_left() {
+    everywhere("trim-index", |dir| async move {
+        let mut opened = open(options(&dir)).await;
+        let size = options(&dir).segment_size;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        let sent = fill(&mut opened, 3 * size + size / 2).await;
+        trim(&mut opened, size).await;
+        opened.stop().await;
+        // A start reads from the oldest checkpoint; the entry before it went with the first segment.
+        for file in fs::list(dir.join("index")).await.expect("readable") {
+            fs::remove_file(dir.join("index").join(file.name)).await.expect("removable");
+        }
+        let opened = open(options(&dir)).await;
+        assert_eq!(opened.store.stats().min.0 / size, 1);
+        check(&opened, &sent, size).await;
         opened.stop().await;
     });
 }
