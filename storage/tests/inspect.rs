@@ -413,3 +413,49 @@ fn a_power_cut_is_no_damage() {
         }
     }
 }
+
+#[test]
+fn a_trimmed_store_is_intact_and_judged_by_its_oldest_checkpoint() {
+    on_sim(33, |dir| async move {
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        let size = options(&dir).segment_size;
+        let sent = fill(&mut opened, 2 * size + 1_500_000).await;
+        opened.answer().await;
+        while opened.store.append_trim(PhysicalOffset(size)).await.is_err() {
+            opened.answer().await;
+        }
+        while opened.store.stats().min.0 < size {
+            opened.answer().await;
+        }
+        opened.stop().await;
+        let left = sent.iter().filter(|at| **at > size).count() as u64;
+        let checked = look(&dir).await;
+        assert!(checked.intact(), "{:#?}", checked.findings);
+        assert_eq!((checked.log.messages, checked.topics), (left, 1));
+        // Without its index all of the log is read, from its oldest checkpoint on.
+        for file in fs::list(dir.join("index")).await.expect("readable") {
+            fs::remove_file(dir.join("index").join(file.name)).await.expect("removable");
+        }
+        let checked = look(&dir).await;
+        assert_eq!(checked.start, Start::From(PhysicalOffset(size)));
+        // And without that one as well nothing tells what the log before it came to.
+        let oldest = dir.join("checkpoints").join(format!("{size:020}"));
+        alter(&oldest, 40, 1, |byte| byte[0] ^= 1).await;
+        let checked = look(&dir).await;
+        assert!(matches!(checked.start, Start::Refused { .. }), "{}", checked.start);
+        assert!(!starts(&dir).await);
+    });
+}
+
+#[test]
+fn a_beginning_that_was_not_trimmed_is_missed() {
+    on_sim(34, |dir| async move {
+        make(&dir, 2).await;
+        fs::remove_file(segment(&dir, 0)).await.expect("removable");
+        let checked = look(&dir).await;
+        let Start::Refused { why } = &checked.start else { panic!("{}", checked.start) };
+        assert!(why.contains("no trim has given it up"), "{why}");
+        assert!(!checked.intact() && !starts(&dir).await);
+    });
+}
