@@ -273,11 +273,26 @@ async fn read_forever(shared: Shared, store: Store, faulty: bool) {
             Err(error) => panic!("{due:?} of {queue} of {topic}: {error}"),
         };
         for ((offset, number), (unit, bytes)) in due.iter().zip(units.iter().zip(read)) {
+            if !with(&shared, |model| still_holds(model, &topic, queue, (*offset, *number))) {
+                continue; // the topic was deleted while it was read
+            }
             let message = seen(QueueOffset(*offset), unit.offset, &bytes);
             assert_eq!(message.number, Some(*number), "offset {offset} of {queue} of {topic}");
             assert_eq!(message.own_offset.0, *offset, "in {queue} of {topic}");
         }
     }
+}
+
+/// Whether the store may know already that the topic is gone.
+fn is_going(model: &Model, topic: &str) -> bool {
+    model.pending.iter().any(|op| matches!(op, Op::TopicDelete { name } if name == topic))
+}
+
+/// Whether the message with this offset and number is in the queue, as far as anybody was told.
+fn still_holds(model: &Model, topic: &str, queue: QueueId, (offset, number): (u64, u64)) -> bool {
+    let queues = model.topics.get(topic).map(|topic| &topic.queues);
+    let kept = queues.and_then(|queues| queues.get(queue.0 as usize)?.get(offset as usize));
+    kept.is_some_and(|kept| kept.number == number) && !is_going(model, topic)
 }
 
 /// Neighbours in a queue, each by its offset and number.
@@ -289,9 +304,7 @@ fn choose(model: &Model) -> Option<Wanted> {
     let queues = &model.topics.get(topic)?.queues;
     let queue = random_below(queues.len() as u64) as usize;
     let kept = &queues[queue];
-    // The store may know already that the topic is gone.
-    let going = |op: &Op| matches!(op, Op::TopicDelete { name } if name == topic);
-    if kept.is_empty() || model.pending.iter().any(going) {
+    if kept.is_empty() || is_going(model, topic) {
         return None;
     }
     let from = random_below(kept.len() as u64) as usize;

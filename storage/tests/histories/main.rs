@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::sim::{Disk, Node, Simulation, run_seeds};
-use storage::{Flush, Options};
+use storage::{Flush, FlushMethod, Options};
 
 use crate::invariants::Loss;
 use crate::life::{Ended, Script, Shared, live, with};
@@ -93,6 +93,7 @@ impl History {
         if self.dice.one_in(3) {
             options.flush = Flush::Async { interval: Duration::from_millis(5) };
         }
+        options.method = self.dice.pick(&[FlushMethod::Fdatasync, FlushMethod::Dsync]);
         options.tail_budget = self.dice.pick(&[8 * 1024, 64 * 1024, 1024 * 1024]);
         let large_one_in = self.dice.pick(&[1, 1, 20, 1_000_000]);
         let (loss, faulty) = (self.loss, self.theme.has_failures());
@@ -132,7 +133,10 @@ impl History {
     fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {
         let before = with(&self.shared, |model| model.recovered);
         self.under_way = Some((before, script.options.flush != Flush::Sync));
-        self.note(format!("a life begins, {:?}, may lose {:?}", script.options.flush, script.loss));
+        self.note(format!(
+            "a life begins, {:?} by {:?}, may lose {:?}",
+            script.options.flush, script.options.method, script.loss
+        ));
         let mine = Arc::clone(&self.shared);
         let executor = self.node.start("store", move || live(script, mine));
         // Most lives come to work.
@@ -172,6 +176,7 @@ impl History {
     /// A life on a healthy disk, to its end in order.
     fn healthy_life(&mut self, turns: u64) {
         self.disk.heal();
+        self.note("a life on a healthy disk begins".to_owned());
         let script = Script { turns: Some(turns), faulty: false, ..self.script() };
         let shared = Arc::clone(&self.shared);
         let executor = self.node.start("healthy", move || live(script, shared));

@@ -27,8 +27,8 @@ pub fn reconcile(model: &mut Model, seen: &Seen, loss: Loss) -> Result<(), Strin
         model.lose_from(index);
     }
     order_is_kept::check(model, seen)?;
-    let known = model.entries.last().map_or(0, |entry| entry.index);
-    for entry in seen.entries.iter().filter(|entry| entry.index > known) {
+    let known = model.entries.last().map(|entry| entry.index);
+    for entry in seen.entries.iter().filter(|entry| Some(entry.index) > known) {
         let told = model.commit(entry.clone());
         told.map_err(|why| format!("after the start: {why}"))?;
     }
