@@ -1,4 +1,7 @@
 //! What every backend of the runtime must do, run against each: uring on the real machine, sim under several seeds.
+//!
+//! Of the faults, both backends can make one: a full disk (uring: a small tmpfs, if the machine lets us mount one).
+//! Power cuts, failing and lying disks, slow ones and rot are made by sim alone, see `tests/faults.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -8,6 +11,7 @@
 mod channels;
 mod directories;
 mod files;
+mod full_disk;
 mod harness;
 mod net;
 mod net_ends;
@@ -34,6 +38,25 @@ macro_rules! contract {
             )*)*
         }
     };
+}
+
+/// The same for tests that need a disk of a few blocks, which a test may fill up.
+mod small_disk {
+    #[test]
+    fn uring() {
+        crate::harness::on_small_uring(
+            crate::full_disk::BYTES,
+            crate::full_disk::fills_up_and_is_freed,
+        );
+    }
+
+    #[test]
+    fn sim() {
+        crate::harness::on_small_sim(
+            crate::full_disk::BYTES,
+            crate::full_disk::fills_up_and_is_freed,
+        );
+    }
 }
 
 contract! {

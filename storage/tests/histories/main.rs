@@ -49,6 +49,8 @@ pub struct History {
     /// can be read until the power goes: so it goes before the store is opened again. (A store that recovers without
     /// that takes for durable what is not; to be lifted when recovery writes such a tail again.)
     flush_failures: u64,
+    /// The disk says that it has flushed, and has not: for the test of the tests.
+    lies: bool,
     /// What has happened, for the one who reads of a failure.
     diary: Vec<String>,
 }
@@ -79,6 +81,7 @@ impl History {
             loss: Loss::Nothing,
             under_way: None,
             flush_failures: 0,
+            lies: false,
             diary: Vec::new(),
         }
     }
@@ -131,6 +134,7 @@ impl History {
     }
 
     fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {
+        self.disk.lie(self.lies);
         let before = with(&self.shared, |model| model.recovered);
         self.under_way = Some((before, script.options.flush != Flush::Sync));
         self.note(format!(
@@ -188,7 +192,10 @@ impl History {
 }
 
 fn history(seed: u64) -> u64 {
-    let mut history = History::new(seed);
+    run(History::new(seed))
+}
+
+fn run(mut history: History) -> u64 {
     for _ in 0..=history.dice.below(6) {
         history.troubled_life();
     }
@@ -216,6 +223,17 @@ fn the_same_seed_is_the_same_history() {
         assert_eq!(history(seed), history(seed), "seed {seed}");
     }
     assert_ne!(history(100), history(101));
+}
+
+/// A check that cannot fail is no check: no store can keep its word on a disk that does not.
+#[test]
+fn a_disk_that_lies_is_found() {
+    let found = (0..40).find(|seed| {
+        let mut history = History::new(*seed);
+        history.lies = true;
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(history))).is_err()
+    });
+    println!("a disk that lies is found with seed {}", found.expect("it is not found"));
 }
 
 /// The file of the segment that holds `physical`.
