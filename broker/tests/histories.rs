@@ -23,7 +23,7 @@ use support::{
 };
 use transport::{Connection, Limits, NoRequests, connect};
 
-const FIXED: std::ops::Range<u64> = 0..6;
+const FIXED: std::ops::Range<u64> = 0..3;
 const QUEUES: i32 = 3;
 const TOPICS: [&str; 2] = ["A", "B"];
 const CLIENTS: u64 = 4;
