@@ -49,6 +49,7 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     make_dir(&options.dir).await?;
     make_dir(&options.log_dir).await?;
     let locks = lock(&options.dir, &options.log_dir).await?;
+    keep_names(options).await?;
     let identity = match Identity::load(&options.dir).await? {
         Some(identity) => identity,
         None => create(options).await?,
@@ -94,6 +95,18 @@ async fn make_dir(path: &Path) -> Result<(), OpenError> {
     for dir in missing {
         if let Some(parent) = parent_of(dir) {
             fs::sync_dir(parent).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names durable that are found: a process that died may have renamed a file and not synced the
+/// directory, and a power cut could take back from under the log what it goes on in.
+async fn keep_names(options: &Options) -> Result<(), OpenError> {
+    let inside = OURS.map(|name| options.dir.join(name));
+    for dir in [&options.dir, &options.log_dir].into_iter().chain(&inside) {
+        if fs::exists(dir).await? {
+            fs::sync_dir(dir).await?;
         }
     }
     Ok(())

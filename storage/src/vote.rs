@@ -117,10 +117,12 @@ impl VoteFile {
         Ok(made)
     }
 
-    /// Opens the file; what it says is what [`newest`] makes of its slots.
+    /// Opens the file; what it says is what [`newest`] makes of its slots, and durable: a process that
+    /// died may have written a slot and not flushed it.
     pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
         let path: PathBuf = dir.join(FILE);
         let file = File::open(&path, OpenMode::ReadWrite).await?;
+        file.sync().await?;
         let mut slots = Vec::new();
         for slot in 0..SLOTS {
             slots.push(file.read_at(slot * BLOCK as u64, BLOCK).await?);
@@ -150,17 +152,50 @@ impl VoteFile {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use runtime::sim::Simulation;
+
     use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+    const VOTE: Vote = Vote {
+        term: Term(3),
+        voted_for: StoreId(77),
+        generation: 4,
+        idle_mark: PhysicalOffset(5),
+        clean: true,
+    };
+
+    #[test]
+    fn what_is_read_outlives_a_power_cut() {
+        for seed in 0..16 {
+            let simulation = Simulation::new(seed);
+            let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+            let first = node.start("first", || async {
+                let file = VoteFile::create(Path::new("/"), VOTE).await.expect("made");
+                runtime::fs::sync_dir("/").await.expect("durable");
+                let mut block = file.file.buffer(BLOCK);
+                block.fill(0);
+                let next = Vote { term: Term(9), ..VOTE };
+                next.encode(file.sequence + 1, &mut block);
+                let at = (file.sequence + 1) % SLOTS * BLOCK as u64;
+                file.file.write_at(&Rc::new(block), at).await.expect("written, not flushed");
+            });
+            simulation.join(first, LIMIT).expect("the first life ends");
+            node.crash();
+            let read = || async { VoteFile::open(Path::new("/")).await.expect("intact").vote() };
+            let before = simulation.join(node.start("second", read), LIMIT).expect("it ends");
+            node.power_cut();
+            let after = simulation.join(node.start("third", read), LIMIT).expect("it ends");
+            assert_eq!(before, after, "seed {seed}");
+        }
+    }
 
     #[test]
     fn a_slot_is_read_back_and_every_flipped_bit_is_seen() {
-        let vote = Vote {
-            term: Term(3),
-            voted_for: StoreId(77),
-            generation: 4,
-            idle_mark: PhysicalOffset(5),
-            clean: true,
-        };
+        let vote = VOTE;
         let mut slot = vec![0; LEN];
         vote.encode(9, &mut slot);
         assert_eq!(Vote::decode(&slot), Some((9, vote)));
