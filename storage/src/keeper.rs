@@ -137,10 +137,25 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     inner.checkpointed.set(at);
     inner.cramped.set(false);
     // A trim that was committed since then is read again at a start, with the checkpoint that it needs.
-    inner.checkpoints.prune(checkpoint.trim).await?;
+    remove_damaged(inner, at).await?;
+    let damaged = inner.damaged.borrow().clone();
+    inner.checkpoints.prune(checkpoint.trim, &damaged).await?;
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merges.borrow_mut().push_back(checkpoint);
         inner.merge_wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Removes the damaged checkpoints that a start has found before `at`, where there is a whole one now. One
+/// further on stays: a later start must see that there was one.
+async fn remove_damaged(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
+    let before: Vec<_> =
+        inner.damaged.borrow_mut().extract_if(.., |offset| *offset <= at).collect();
+    for offset in before {
+        if offset != at {
+            inner.checkpoints.remove(offset).await?;
+        }
     }
     Ok(())
 }

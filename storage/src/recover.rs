@@ -101,9 +101,9 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
         Some(what) => format!("{}: {}", what.file.display(), what.why),
         None => "there is none".to_owned(),
     };
-    for what in &damaged {
-        inner.checkpoints.remove(what).await?;
-    }
+    // They stay until a newer one is there: how far a start looks for witnesses depends on the newest
+    // checkpoint that there was.
+    inner.damaged.replace(damaged.iter().map(|what| what.offset).collect());
     let Some(mut checkpoint) = chosen else {
         remove_parts(inner, names).await?;
         if oldest > PhysicalOffset(0) {

@@ -74,6 +74,8 @@ pub(crate) struct Inner {
     pub index_dir: PathBuf,
     /// Where the newest checkpoint is.
     pub checkpointed: Cell<PhysicalOffset>,
+    /// Checkpoints that the start found damaged, and that are still there.
+    pub damaged: RefCell<Vec<PhysicalOffset>>,
     /// The keeper has written something, or failed.
     pub progress: Notify,
     /// The disk is too full for what the keeper has to write.
@@ -309,6 +311,7 @@ impl Store {
             checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
             index_dir: options.dir.join(INDEX),
             checkpointed: Cell::new(zero),
+            damaged: RefCell::default(),
             progress: Notify::new(),
             cramped: Cell::new(false),
             merges: RefCell::default(),

@@ -175,3 +175,54 @@ fn a_segment_that_is_gone_is_no_shorter_log() {
         },
     );
 }
+
+#[test]
+fn a_damaged_newest_checkpoint_is_seen_until_there_is_a_newer_one() {
+    let newest = |dir: &Path| {
+        let size = options(dir).segment_size;
+        dir.join("checkpoints").join(format!("{size:020}"))
+    };
+    over_a_crash(
+        "damaged-checkpoint",
+        move |dir| async move {
+            let mut opened = open(options(&dir)).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            while !runtime::fs::exists(newest(&dir)).await.expect("readable") {
+                opened.append("T", QueueId(0), &[7; 900_000]).await;
+                opened.collect(1).await;
+                opened.answer().await;
+            }
+            abandon(opened).await;
+        },
+        move |dir: PathBuf, ()| async move {
+            let newest = newest(&dir);
+            alter(&newest, 40, 1, |byte| byte[0] ^= 1).await;
+            let damaged = bytes_of(&newest).await;
+            // A start that ends before it has made a checkpoint leaves the next one what it has found.
+            let (store, mut events) = try_open(options(&dir)).await.expect("it opens");
+            loop {
+                match events.next().await {
+                    Event::Recovered(_) => break,
+                    Event::Failed(error) => panic!("{error}"),
+                    _ => {} // and no state is given
+                }
+            }
+            drop((store, events));
+            runtime::yield_now().await;
+            assert_eq!(bytes_of(&newest).await, damaged, "the newest checkpoint is forgotten");
+            open(options(&dir)).await.stop().await;
+            assert_ne!(bytes_of(&newest).await, damaged, "it is made anew");
+            let opened = open(options(&dir)).await;
+            assert!(opened.restored.is_some());
+            assert_eq!(opened.recovery.start.0, options(&dir).segment_size + BLOCK);
+            opened.stop().await;
+        },
+    );
+}
+
+async fn bytes_of(path: &Path) -> Vec<u8> {
+    let file = runtime::File::open(path, runtime::OpenMode::ReadOnly).await.expect("it is there");
+    let bytes = file.read_at(0, BLOCK as usize).await.expect("readable").to_vec();
+    file.close().await.expect("closable");
+    bytes
+}

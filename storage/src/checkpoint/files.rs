@@ -21,6 +21,7 @@ pub(crate) const UNREADY: &str = "checkpoint.tmp";
 /// A damaged checkpoint, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Damaged {
+    pub offset: PhysicalOffset,
     pub file: PathBuf,
     pub why: String,
 }
@@ -80,7 +81,7 @@ impl Checkpoints {
             let here = found == offset;
             if here { Ok(checkpoint) } else { Err(format!("it is for offset {found}")) }
         });
-        Ok(checkpoint.map_err(|why| Damaged { file: path, why }))
+        Ok(checkpoint.map_err(|why| Damaged { offset, file: path, why }))
     }
 
     /// Writes a checkpoint, all or nothing; durable when it returns. The log must be durable up to it.
@@ -106,17 +107,24 @@ impl Checkpoints {
         fs::sync_dir(&self.dir).await
     }
 
-    /// Removes what nobody needs any more, `oldest` being where the log begins.
-    pub(crate) async fn prune(&self, oldest: PhysicalOffset) -> Result<(), IoError> {
-        for offset in unneeded(&self.list().await?, self.segment_size, oldest) {
+    /// Removes what nobody needs any more, `oldest` being where the log begins. Checkpoints at `damaged`
+    /// offsets stay, and keep none of the others from staying.
+    pub(crate) async fn prune(
+        &self,
+        oldest: PhysicalOffset,
+        damaged: &[PhysicalOffset],
+    ) -> Result<(), IoError> {
+        let mut offsets = self.list().await?;
+        offsets.retain(|offset| !damaged.contains(offset));
+        for offset in unneeded(&offsets, self.segment_size, oldest) {
             fs::remove_file(self.path(offset)).await?;
         }
         Ok(())
     }
 
-    /// Removes a checkpoint that is damaged.
-    pub(crate) async fn remove(&self, damaged: &Damaged) -> Result<(), IoError> {
-        fs::remove_file(&damaged.file).await
+    /// Removes the checkpoint at `offset`, which is damaged.
+    pub(crate) async fn remove(&self, offset: PhysicalOffset) -> Result<(), IoError> {
+        fs::remove_file(self.path(offset)).await
     }
 }
 

@@ -137,8 +137,7 @@ impl View {
                 remove.push(row.file.clone());
             } else {
                 // How far a start looks for proof of damage depends on the newest one that there was.
-                let why =
-                    "no newer one is intact: the next start must see it, and removes it itself";
+                let why = "no newer one is intact: the next start must see it, and removes it once there is";
                 keep.push(Keep { file: row.file.clone(), why: why.to_owned() });
             }
         }
