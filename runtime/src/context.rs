@@ -14,32 +14,57 @@ pub(crate) enum Backend {
     Sim(Rc<Seat>),
 }
 
+/// What the current thread is.
+#[derive(Clone)]
+enum Place {
+    Executor(Backend),
+    /// A plain thread of a simulated process; the seat is of no executor.
+    Thread(Rc<Seat>),
+}
+
 thread_local! {
-    static CURRENT: RefCell<Option<Backend>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
 /// The backend of the running executor. Panics outside one: such a call is a bug of the caller, never bad input.
 pub(crate) fn backend() -> Backend {
-    CURRENT.with_borrow(Clone::clone).expect("this call works only within an executor")
+    CURRENT.with_borrow(|current| match current {
+        Some(Place::Executor(backend)) => backend.clone(),
+        _ => panic!("this call works only within an executor"),
+    })
 }
 
-/// The simulated executor that is running, if one is.
+/// Whether an executor is running.
+pub(crate) fn on_executor() -> bool {
+    CURRENT.with_borrow(|current| matches!(current, Some(Place::Executor(_))))
+}
+
+/// The seat in the simulation that is running, if one is: of an executor or of a plain thread.
 pub(crate) fn sim() -> Option<Rc<Seat>> {
     CURRENT.with_borrow(|current| match current {
-        Some(Backend::Sim(seat)) => Some(seat.clone()),
+        Some(Place::Executor(Backend::Sim(seat)) | Place::Thread(seat)) => Some(seat.clone()),
         _ => None,
     })
 }
 
 /// Makes `backend` the current one until the guard is dropped.
 pub(crate) fn enter(backend: Backend) -> Entered {
-    let before = CURRENT.with_borrow_mut(|current| current.replace(backend));
+    enter_place(Place::Executor(backend))
+}
+
+/// Makes this thread one of a simulated process until the guard is dropped.
+pub(crate) fn enter_thread(seat: Rc<Seat>) -> Entered {
+    enter_place(Place::Thread(seat))
+}
+
+fn enter_place(place: Place) -> Entered {
+    let before = CURRENT.with_borrow_mut(|current| current.replace(place));
     Entered { before: Some(before) }
 }
 
-/// Restores what was current before [`enter`].
+/// Restores what was current before.
 pub(crate) struct Entered {
-    before: Option<Option<Backend>>,
+    before: Option<Option<Place>>,
 }
 
 impl Drop for Entered {

@@ -145,6 +145,19 @@ where
     }
 }
 
+/// Makes this plain thread an executor, on any allowed CPU, until `future` is done; its tasks end with it. Never on an
+/// executor. In [`crate::sim::Node::thread`] it is a simulated one, and the world goes on until then.
+pub fn block_on<F: Future>(name: &str, future: F) -> Result<F::Output, StartError> {
+    assert!(!name.is_empty() && !name.contains('\0'), "an executor has a name");
+    assert!(!context::on_executor(), "an executor never blocks");
+    if let Some(seat) = context::sim() {
+        return Ok(seat.block_on(future));
+    }
+    probe::rings_once()?;
+    uring::block_on(name, future)
+        .map_err(|source| StartError::Refused { name: name.to_owned(), source })
+}
+
 /// The CPUs this process may use (sched_getaffinity of its main thread), ascending. Never empty.
 pub fn allowed_cores() -> Vec<usize> {
     // The main thread's: executors are pinned, the main thread never is.

@@ -1,9 +1,11 @@
 //! Timers.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
 
 use crate::clock::{Instant, now};
 use crate::context::{Backend, backend};
@@ -50,16 +52,30 @@ pub async fn sleep_until(deadline: Instant) {
     }
 }
 
-/// The output of `future`, or [`Elapsed`] after `limit`; then the future is dropped. A future that is ready wins over a
-/// limit that has passed.
-pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
-    let mut timer = sleep(limit);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+pin_project! {
+    /// The future of [`timeout`].
+    #[must_use = "a future does nothing until it is awaited"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let parts = self.project();
+        if let Poll::Ready(output) = parts.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        Pin::new(&mut timer).poll(cx).map(|()| Err(Elapsed))
-    })
-    .await
+        Pin::new(parts.sleep).poll(cx).map(|()| Err(Elapsed))
+    }
+}
+
+/// The output of `future`, or [`Elapsed`] after `limit`, which runs from now, not from the first poll. A future that is
+/// ready wins over a limit that has passed.
+pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep(limit) }
 }

@@ -11,13 +11,15 @@ mod notify;
 mod oneshot;
 mod promise;
 mod wait_list;
+mod watch;
 
 pub use flag::Flag;
 pub use mailbox::{MailboxReceiver, MailboxSender, mailbox};
-pub use mpsc::{Receiver, Sender, mpsc};
+pub use mpsc::{Receiver, Sender, WeakSender, mpsc};
 pub use notify::{Notified, Notify};
 pub use oneshot::{OneshotReceiver, OneshotSender, oneshot};
 pub use promise::{Promise, PromiseReceiver, promise};
+pub use watch::{WatchReceiver, WatchSender, watch};
 
 /// The other side is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,5 +80,6 @@ macro_rules! opaque_debug {
 }
 
 opaque_debug! {
-    OneshotSender OneshotReceiver Sender Receiver MailboxSender MailboxReceiver Promise PromiseReceiver
+    OneshotSender OneshotReceiver Sender WeakSender Receiver WatchSender WatchReceiver MailboxSender MailboxReceiver
+    Promise PromiseReceiver
 }

@@ -23,6 +23,11 @@ pub struct Sender<T> {
     shared: Rc<RefCell<Shared<T>>>,
 }
 
+/// Keeps a channel in reach without keeping it open: it closes when the last [`Sender`] is gone.
+pub struct WeakSender<T> {
+    shared: Rc<RefCell<Shared<T>>>,
+}
+
 /// Receives many values.
 pub struct Receiver<T> {
     shared: Rc<RefCell<Shared<T>>>,
@@ -97,6 +102,11 @@ impl<T> Sender<T> {
         self.shared.borrow().receiver_gone
     }
 
+    /// A handle that does not keep the channel open.
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender { shared: self.shared.clone() }
+    }
+
     /// Number of queued values.
     pub fn len(&self) -> usize {
         self.shared.borrow().queue.len()
@@ -105,6 +115,24 @@ impl<T> Sender<T> {
     /// True when nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T> WeakSender<T> {
+    /// A sender, as long as there is one.
+    pub fn upgrade(&self) -> Option<Sender<T>> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.senders == 0 {
+            return None;
+        }
+        shared.senders += 1;
+        Some(Sender { shared: self.shared.clone() })
+    }
+}
+
+impl<T> Clone for WeakSender<T> {
+    fn clone(&self) -> Self {
+        WeakSender { shared: self.shared.clone() }
     }
 }
 
@@ -185,6 +213,11 @@ impl<T> Receiver<T> {
             waker.wake();
         }
         Some(value)
+    }
+
+    /// True when all senders are gone: what is queued is all that comes.
+    pub fn is_closed(&self) -> bool {
+        self.shared.borrow().senders == 0
     }
 
     /// Number of queued values.

@@ -35,6 +35,7 @@ mod seat;
 mod seeds;
 mod stream;
 mod task;
+mod thread;
 mod timer;
 mod trace;
 mod world;
@@ -45,6 +46,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::context;
 use crate::executor::{Executor, JoinError};
 use world::{NodeState, World};
 
@@ -158,6 +160,13 @@ impl Node {
         Fut: Future<Output = T> + 'static,
     {
         self.world.start(&self.state, name, f)
+    }
+
+    /// Calls `f` as a plain thread of this node's process would: outside of every executor. Within it [`crate::start`] and
+    /// [`crate::block_on`] start simulated executors, and clocks and random numbers are those of the simulation.
+    pub fn thread<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = context::enter_thread(self.world.new_seat(&self.state));
+        f()
     }
 
     /// Kills the node's process, as kill -9 does: its executors end without a result, its tasks are dropped where they

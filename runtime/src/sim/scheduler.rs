@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -21,7 +21,7 @@ use crate::executor::Executor;
 
 pub(super) type TaskId = u64;
 pub(super) type ExecutorId = u64;
-type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
+pub(super) type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Polls at one point of virtual time: more mean that some task spins without waiting for anything.
 const POLLS_PER_INSTANT_MAX: u64 = 5_000_000;
@@ -164,9 +164,8 @@ impl Scheduler {
         seat: &Rc<Seat>,
         waker: &Waker,
     ) {
-        let _told = TellSeed { world, seat };
         let entered = context::enter(Backend::Sim(seat.clone()));
-        let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+        let polled = poll_told(world, seat, future.as_mut(), waker);
         if polled.is_pending() {
             let mut tasks = self.tasks.borrow_mut();
             if let Some(slot) = tasks.get_mut(&id) {
@@ -196,7 +195,7 @@ impl Scheduler {
         }
     }
 
-    fn end_executor(&self, world: &World, id: ExecutorId) {
+    pub(super) fn end_executor(&self, world: &World, id: ExecutorId) {
         world.mark(Mark::ExecutorEnd, id);
         // First, so that what destructors spawn is refused.
         let executor = self.executors.borrow_mut().remove(&id);
@@ -226,15 +225,6 @@ impl World {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = T> + 'static,
     {
-        let scheduler = &self.scheduler;
-        let process = node.process();
-        let (executor, main) = (scheduler.new_id(), scheduler.new_id());
-        let seat = Rc::new(Seat {
-            world: self.clone(),
-            node: node.clone(),
-            process: process.clone(),
-            executor,
-        });
         let output = Rc::new(Cell::new(None));
         let (done, result) = promise();
         let report = {
@@ -245,13 +235,35 @@ impl World {
                 }
             })
         };
-        scheduler
-            .executors
-            .borrow_mut()
-            .insert(executor, RunningExecutor { main, process, report });
         let future = async move { output.set(Some(f().await)) };
-        scheduler.add(self, main, &seat, Box::pin(future));
+        self.add_executor(node, Box::pin(future), report);
         Executor::simulated(name.to_owned(), result)
+    }
+
+    /// Adds an executor that ends with its task `main`, and tells so by `report`.
+    pub(super) fn add_executor(
+        self: &Rc<World>,
+        node: &Rc<NodeState>,
+        main: TaskFuture,
+        report: Box<dyn FnOnce()>,
+    ) -> Rc<Seat> {
+        let scheduler = &self.scheduler;
+        let seat = self.new_seat(node);
+        let id = scheduler.new_id();
+        let running = RunningExecutor { main: id, process: seat.process.clone(), report };
+        scheduler.executors.borrow_mut().insert(seat.executor, running);
+        scheduler.add(self, id, &seat, main);
+        seat
+    }
+
+    /// A seat in the current process of `node`.
+    pub(super) fn new_seat(self: &Rc<World>, node: &Rc<NodeState>) -> Rc<Seat> {
+        Rc::new(Seat {
+            world: self.clone(),
+            node: node.clone(),
+            process: node.process(),
+            executor: self.scheduler.new_id(),
+        })
     }
 }
 
@@ -259,6 +271,17 @@ impl World {
 fn drop_slot(slot: Slot) {
     let _entered = context::enter(Backend::Sim(slot.seat.clone()));
     drop(slot.future);
+}
+
+/// Polls a future of an executor; if it panics, the seed is told.
+pub(super) fn poll_told<F: Future + ?Sized>(
+    world: &World,
+    seat: &Seat,
+    future: Pin<&mut F>,
+    waker: &Waker,
+) -> Poll<F::Output> {
+    let _told = TellSeed { world, seat };
+    future.poll(&mut Context::from_waker(waker))
 }
 
 /// Says, when a task panics, how to see it again.

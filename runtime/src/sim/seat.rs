@@ -23,11 +23,12 @@ use crate::fs::LockFailure;
 /// Virtual time that a yield takes, so that a loop of yields lets time pass.
 const YIELD: Duration = Duration::from_micros(1);
 
-/// One executor of one process of one node.
+/// One executor, or one plain thread, of one process of one node.
 pub(crate) struct Seat {
     pub(super) world: Rc<World>,
     pub(super) node: Rc<NodeState>,
     pub(super) process: Rc<Process>,
+    /// Of a plain thread: the id of no executor.
     pub(super) executor: ExecutorId,
 }
 
@@ -66,6 +67,10 @@ impl Seat {
         Fut: Future<Output = T> + 'static,
     {
         self.world.start(&self.node, name, f)
+    }
+
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.world.block_on(&self.node, future)
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -19,7 +19,7 @@ pub(crate) use blocking::{blocking, blocking_detached};
 pub(crate) use file::UringFile;
 pub(crate) use fs::{UringLock, fs_call, list, lock, space, sync_dir};
 pub(crate) use net::{UringListener, UringStream};
-pub(crate) use start::start;
+pub(crate) use start::{block_on, start};
 pub(crate) use task::{UringTask, spawn};
 
 /// How long a loop of yields may keep glommio from looking at its rings and timers.

@@ -1,6 +1,6 @@
 //! Starting an executor: its thread, its rings, its tick.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -51,12 +51,21 @@ where
     }
 }
 
+/// The calling thread is the executor until `main` is done.
+pub(crate) fn block_on<F: Future>(name: &str, main: F) -> io::Result<F::Output> {
+    let executor = make(name, Placement::Any)?;
+    let pulse = watchdog::watch(name, Placement::Any);
+    let _entered = context::enter(Backend::Uring);
+    Ok(live(executor, pulse, || main))
+}
+
 fn make(name: &str, placement: Placement) -> io::Result<LocalExecutor> {
     let placement = match placement {
         Placement::Core(core) => glommio::Placement::Fixed(core),
         Placement::Any => glommio::Placement::Unbound,
     };
     // Glommio does not name the helper thread: it gets the name that this thread has while it starts it.
+    let own_name = thread_name();
     name_thread(&helper_name(name));
     let made = LocalExecutorBuilder::new(placement)
         .name(name)
@@ -66,13 +75,22 @@ fn make(name: &str, placement: Placement) -> io::Result<LocalExecutor> {
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .make()
         .map_err(super::io_error);
-    name_thread(name);
+    name_thread(&own_name);
     made
 }
 
 /// The name of an executor's helper thread for file calls, within the 15 bytes that the kernel shows.
 fn helper_name(executor: &str) -> String {
     format!("{executor:.9}-files")
+}
+
+/// The name of the calling thread, as the kernel has it: at most 15 bytes.
+fn thread_name() -> String {
+    let mut name = [0_u8; 16];
+    // SAFETY: the kernel writes at most 16 bytes, the last of them NUL, to an array of 16.
+    let _ = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    let name = CStr::from_bytes_until_nul(&name).expect("the last byte is NUL");
+    name.to_string_lossy().into_owned()
 }
 
 /// Renames the calling thread; the kernel cuts the name to 15 bytes.
@@ -89,9 +107,20 @@ where
     Fut: Future<Output = T> + 'static,
 {
     let _entered = context::enter(Backend::Uring);
+    let output = live(executor, pulse, f);
+    // Nobody may be waiting for the result.
+    drop(done.fulfil(output));
+}
+
+/// From the first task of an executor to the last; the executor is gone when this returns.
+fn live<Fut: Future>(
+    executor: LocalExecutor,
+    pulse: Arc<Pulse>,
+    main: impl FnOnce() -> Fut,
+) -> Fut::Output {
     let output = executor.run(async move {
         let tick = super::spawn(watchdog::tick(pulse));
-        let output = f().await;
+        let output = main().await;
         tick.cancel();
         super::task::end_all();
         // A call whose future was dropped still runs, and its thread must find the executor when it answers: glommio
@@ -104,6 +133,5 @@ where
     });
     // All is gone before anybody learns that it has ended.
     drop(executor);
-    // Nobody may be waiting for the result.
-    drop(done.fulfil(output));
+    output
 }

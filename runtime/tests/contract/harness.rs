@@ -64,6 +64,18 @@ where
     on_sim_disk(None, test);
 }
 
+/// On a plain thread of a simulated process; the same seed must give the same trace.
+pub fn on_sim_thread(test: fn()) {
+    for seed in SEEDS {
+        let trace = || {
+            let sim = Simulation::new(seed);
+            sim.node("n0", Ipv4Addr::new(10, 0, 0, 1)).thread(test);
+            sim.trace_hash()
+        };
+        assert_eq!(trace(), trace(), "two traces under seed {seed}");
+    }
+}
+
 /// On a disk of so many bytes.
 pub fn on_small_sim<F, Fut>(bytes: u64, test: F)
 where

@@ -16,7 +16,9 @@ mod harness;
 mod net;
 mod net_ends;
 mod tasks;
+mod threads;
 mod timers;
+mod watching;
 
 /// Every test of the suite, once a backend.
 macro_rules! contract {
@@ -56,6 +58,19 @@ mod small_disk {
             crate::full_disk::BYTES,
             crate::full_disk::fills_up_and_is_freed,
         );
+    }
+}
+
+/// The same for what plain threads do.
+mod thread {
+    #[test]
+    fn uring() {
+        crate::threads::a_thread_blocks_until_its_future_is_done();
+    }
+
+    #[test]
+    fn sim() {
+        crate::harness::on_sim_thread(crate::threads::a_thread_blocks_until_its_future_is_done);
     }
 }
 
@@ -131,5 +146,11 @@ contract! {
         mailbox_across_executors
         mailbox_is_bounded_and_closes
         promises
+    }
+    watching {
+        a_watched_value_is_seen_once
+        a_change_wakes_all_who_watch
+        a_watch_closes_with_its_last_sender
+        weak_senders_do_not_keep_a_queue_open
     }
 }
