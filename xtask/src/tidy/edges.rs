@@ -6,7 +6,7 @@ use super::workspace::Crate;
 /// The whole map: a crate, and the crates of ours it may name in its manifest, for any purpose.
 /// An edge is added here first, with its reason in the same commit.
 #[rustfmt::skip]
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     // Vocabulary, tables of settings, and the only door to the outside.
     ("config",    &[]),
     ("model",     &[]),
@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("remoting",  &["model"]),
     ("storage",   &["model", "runtime"]),
     ("transport", &["remoting", "runtime"]),
+    ("raft",      &["runtime", "storage"]),
     // What RocketMQ means. `namesrv` names `runtime` to start its executor.
     ("broker",    &["config", "model", "remoting", "runtime", "storage", "transport"]),
     ("namesrv",   &["config", "model", "remoting", "runtime", "transport"]),

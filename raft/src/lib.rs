@@ -1,0 +1,9 @@
+//! openraft bound to us. So far: its runtime over the crate `runtime`.
+//!
+//! One Raft group is one shard's, and lives with all its tasks on that shard's executor: openraft is built without `Send`
+//! (its feature `single-threaded`), and nothing here is shared between threads.
+#![forbid(unsafe_code)]
+
+mod runtime;
+
+pub use crate::runtime::{Instant, Runtime};
