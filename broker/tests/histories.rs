@@ -305,19 +305,15 @@ fn history(seed: u64) -> u64 {
         let (mine, addr) = (Arc::clone(&shared), place.addr());
         drop(clients.start("client", move || client(mine, number, addr)));
     }
-    let mut flush_failures = 0;
     let (kills_only, troubled) = (dice.below(3) == 0, dice.below(2) == 0);
     // What is acknowledged without a flush survives only the process.
     let flush = if kills_only && dice.below(2) == 0 { "ASYNC_FLUSH" } else { "SYNC_FLUSH" };
     for _ in 0..2 + dice.below(5) {
         live(&simulation, &node, &shared, &mut dice, troubled, flush);
-        // What a failed flush was to cover is gone, though it can be read until the power goes: so it goes.
-        let flush_failed = node.disk().flush_failures() > flush_failures;
-        flush_failures = node.disk().flush_failures();
         let dies = kills_only || dice.below(2) == 0;
-        let end = if dies && !flush_failed { "dies" } else { "is without power" };
+        let end = if dies { "dies" } else { "is without power" };
         with(&shared, |answers| answers.diary.push(end.to_owned()));
-        if dies && !flush_failed {
+        if dies {
             node.crash()
         } else {
             node.power_cut()

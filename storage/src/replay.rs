@@ -28,7 +28,7 @@ const WINDOW: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub header: Replicated,
-    pub generation: u64,
+    pub local: Local,
     pub payload: Slice,
 }
 
@@ -45,6 +45,8 @@ pub(crate) struct Replay {
     limit: PhysicalOffset,
     /// Something follows the log that is not blank: a write that was not finished.
     pub torn: bool,
+    /// Up to here what was read is known to be durable.
+    durable: PhysicalOffset,
 }
 
 /// The last bytes read.
@@ -140,6 +142,7 @@ impl Replay {
             position,
             limit,
             torn: false,
+            durable: vote.idle_mark.max(position.offset),
             segment,
             window: Window::default(),
         }
@@ -219,9 +222,10 @@ impl Replay {
             term: header.term,
             chain: header.chain,
             timestamp: before.timestamp.max(header.timestamp),
-            generation: entry.generation,
+            generation: entry.local.generation,
             last: header.offset,
         };
+        self.durable = self.durable.max(entry.local.durable_through);
     }
 
     async fn read(&mut self) -> Result<Found, IoError> {
@@ -241,7 +245,7 @@ impl Replay {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
-        Ok(Found::Entry(Entry { header: replicated, generation: local.generation, payload }))
+        Ok(Found::Entry(Entry { header: replicated, local, payload }))
     }
 
     fn check_header(&self, header: &[u8]) -> Result<(Replicated, Local), BadEntry> {
@@ -339,9 +343,22 @@ impl Replay {
 
     /// Cuts what follows the log: rewrites the block that it ends in and flushes. Durable when it
     /// returns, and so is all that was read.
+    ///
+    /// A flush that failed may have given up what it was to cover, and the next one says nothing of that.
+    /// So what is not known to be durable is written again, not only flushed: in a log that was
+    /// stopped in order nothing, else what the last life wrote after its last flush.
     pub(crate) async fn cut(&mut self, last_block: &[u8]) -> Result<(), IoError> {
         assert!(Rc::ptr_eq(&self.segment, &self.log.active()), "the log ends in its last segment");
         let begin = PhysicalOffset(self.position.offset.0 - last_block.len() as u64);
+        assert!(self.durable <= self.position.offset, "what is durable is there");
+        let durable = self.durable.max(self.segment.first_entry());
+        let mut at = PhysicalOffset(durable.0 / BLOCK as u64 * BLOCK as u64);
+        while at < begin {
+            let len =
+                usize::try_from(begin.since(at)).expect("segments are below 4 GiB").min(WINDOW);
+            self.write_again(at, len).await?;
+            at = at.plus(len as u64);
+        }
         if begin < self.segment.end() {
             let mut block = self.segment.file.buffer(BLOCK);
             block.fill(0);
@@ -349,6 +366,15 @@ impl Replay {
             self.segment.write(&Rc::new(block), begin).await?;
         }
         self.segment.file.sync().await
+    }
+
+    /// Writes `len` bytes, whole blocks, as they are.
+    async fn write_again(&mut self, at: PhysicalOffset, len: usize) -> Result<(), IoError> {
+        let bytes = self.window.read(&self.segment, at, len).await?;
+        assert_eq!(bytes.len(), len, "what was just read is still there");
+        let mut blocks = self.segment.file.buffer(len);
+        blocks.copy_from_slice(&bytes);
+        self.segment.write(&Rc::new(blocks), at).await
     }
 }
 

@@ -44,7 +44,6 @@ pub(super) struct Faults {
     pub(super) stalled_until: Instant,
     pub(super) capacity: u64,
     pub(super) failures: u64,
-    pub(super) flush_failures: u64,
 }
 
 impl Faults {
@@ -56,7 +55,6 @@ impl Faults {
             stalled_until: Instant::from_nanos(0),
             capacity,
             failures: 0,
-            flush_failures: 0,
         }
     }
 
@@ -88,7 +86,6 @@ impl Faults {
             }
         });
         self.failures += u64::from(struck);
-        self.flush_failures += u64::from(struck && op == DiskOp::Flush);
         struck
     }
 

@@ -70,11 +70,6 @@ impl Disk {
         self.node.disk.faults.borrow().failures
     }
 
-    /// How many of them were flushes.
-    pub fn flush_failures(&self) -> u64 {
-        self.node.disk.faults.borrow().flush_failures
-    }
-
     /// The files, by path, with their lengths in bytes.
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
         let names = self.node.disk.names.borrow();

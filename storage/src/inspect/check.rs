@@ -251,7 +251,7 @@ impl Reading<'_> {
             self.pass(base, &before);
         }
         self.pass(before.offset, &before);
-        self.generation = self.generation.max(entry.generation);
+        self.generation = self.generation.max(entry.local.generation);
         if entry.header.kind == Kind::Trim {
             match Trim::from_bytes(&entry.payload) {
                 Ok(Trim { to }) => {

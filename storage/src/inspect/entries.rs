@@ -164,7 +164,7 @@ impl Entries<'_> {
                         offset: header.offset,
                         index: header.index,
                         term: header.term,
-                        generation: entry.generation,
+                        generation: entry.local.generation,
                         time: header.timestamp,
                         records: header.records,
                         len: entry.payload.len(),

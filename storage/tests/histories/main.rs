@@ -45,10 +45,6 @@ pub struct History {
     loss: Loss,
     /// How often it had been found right when this life began, and whether it flushes now and then only.
     under_way: Option<(u64, bool)>,
-    /// Flushes that had failed before the last power cut. What a failed flush was to cover is gone for good, though it
-    /// can be read until the power goes: so it goes before the store is opened again. (A store that recovers without
-    /// that takes for durable what is not; to be lifted when recovery writes such a tail again.)
-    flush_failures: u64,
     /// The disk says that it has flushed, and has not: for the test of the tests.
     lies: bool,
     /// What has happened, for the one who reads of a failure.
@@ -80,7 +76,6 @@ impl History {
             unflushed: false,
             loss: Loss::Nothing,
             under_way: None,
-            flush_failures: 0,
             lies: false,
             diary: Vec::new(),
         }
@@ -161,9 +156,7 @@ impl History {
             // A store that is found right has flushed all that it found.
             (self.unflushed, self.loss) = (is_async, Loss::Nothing);
         }
-        let flush_failed = self.disk.flush_failures() > self.flush_failures;
-        if self.theme.has_power_cuts() && (self.dice.one_in(2) || flush_failed) {
-            self.flush_failures = self.disk.flush_failures();
+        if self.theme.has_power_cuts() && self.dice.one_in(2) {
             let unsynced = self.node.unsynced_bytes();
             self.note(format!("the power goes, {unsynced} bytes are not synced"));
             self.node.power_cut();
