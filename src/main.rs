@@ -134,7 +134,7 @@ impl NameServer {
         let config = namesrv::Config { listen, ..namesrv::Config::default() };
         let (ready, is_ready) = promise();
         let (stop, told_to_stop) = promise();
-        let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
+        let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any, busy_poll: None };
         let executor = runtime::start(spec, move || async move {
             let server = namesrv::start(config).await?;
             if ready.fulfil(()).is_ok() {

@@ -22,7 +22,7 @@ fn main() {
         .parse()
         .expect("an address to listen on, ip:port");
     let mut signals = process::stop_signals().expect("signals");
-    let spec = Spec { name: "fake-broker".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "fake-broker".to_owned(), placement: Placement::Any, busy_poll: None };
     let executor = runtime::start(spec, move || async move {
         let (_server, fake) = Fake::start(addr, KEEP, Fault::None).await;
         println!("listening on {}; Ctrl-C stops it", fake.addr());

@@ -83,7 +83,7 @@ fn on_executor(command: Command, output: &Output) -> Result<Findings, BenchError
         Some(cores) => Placement::Core(cores.0[0]),
         None => Placement::Any,
     };
-    let spec = Spec { name: "mqbench".to_owned(), placement };
+    let spec = Spec { name: "mqbench".to_owned(), placement, busy_poll: None };
     let coordinator = runtime::start(spec, move || async move {
         let log = hdr.as_deref().map(files::begin_log).transpose()?;
         let session = Session {

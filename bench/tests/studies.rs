@@ -190,7 +190,7 @@ fn topics_creates_the_queues_and_sends_to_all_of_them() {
 /// The floor is that of the machine, so these two are not simulated.
 #[test]
 fn the_floor_is_measured_alone_and_beside_sends() {
-    let spec = Spec { name: "bench-test".into(), placement: Placement::Any };
+    let spec = Spec { name: "bench-test".into(), placement: Placement::Any, busy_poll: None };
     let dir = env!("CARGO_TARGET_TMPDIR");
     let test = move || async move {
         let (_server, fake) = fake(([127, 0, 0, 1], 0).into(), Fault::None).await;

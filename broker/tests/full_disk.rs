@@ -193,7 +193,7 @@ fn a_broker_on_a_full_disk_refuses_makes_room_and_goes_on() {
     let port = free.local_addr().expect("it is bound").port();
     drop(free);
     let broker = Broker::start(&mount.0, port);
-    let spec = Spec { name: "full-disk".into(), placement: Placement::Any };
+    let spec = Spec { name: "full-disk".into(), placement: Placement::Any, busy_poll: None };
     let bounded = move || async move { runtime::timeout(LIMIT, run(port)).await };
     let executor = runtime::start(spec, bounded).expect("an executor");
     executor.join().expect("the run ends").expect("the run ends in time");

@@ -41,7 +41,7 @@ impl Place {
             _ => self.dir.join("store").join(format!("shard-{shard}")),
         };
         let options = options(&dir, shard, shards);
-        let spec = Spec { name: "make".into(), placement: Placement::Any };
+        let spec = Spec { name: "make".into(), placement: Placement::Any, busy_poll: None };
         let made = runtime::start(spec, move || make(options)).expect("an executor");
         (dir, made.join().expect("the store is made"))
     }
@@ -248,7 +248,7 @@ fn damage_is_named_and_cut_only_with_yes() {
     let (code, text) = mqstore(&["check"], &dir);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("6 entries with 3 messages"), "{text}");
-    let spec = Spec { name: "again".into(), placement: Placement::Any };
+    let spec = Spec { name: "again".into(), placement: Placement::Any, busy_poll: None };
     let again = options(&dir, 0, 1);
     let queue = runtime::start(spec, move || async move {
         let (store, _events) = recovered(again).await;
@@ -279,7 +279,7 @@ fn shards_are_looked_at_one_by_one() {
 fn what_is_in_use_or_no_store_is_not_looked_at() {
     let place = Place::new("refused");
     let (dir, _) = place.store(0, 1);
-    let spec = Spec { name: "holder".into(), placement: Placement::Any };
+    let spec = Spec { name: "holder".into(), placement: Placement::Any, busy_poll: None };
     let (at, in_use) = (dir.clone(), options(&dir, 0, 1));
     let refused = runtime::start(spec, move || async move {
         let (_store, _events) = recovered(in_use).await;

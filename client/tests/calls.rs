@@ -27,7 +27,7 @@ where
     let executor = node.start("test", move || in_simulation(([10, 0, 0, 1], 0).into()));
     simulation.join(executor, limit).expect("the simulated run ends in time");
 
-    let spec = Spec { name: "client-test".into(), placement: Placement::Any };
+    let spec = Spec { name: "client-test".into(), placement: Placement::Any, busy_poll: None };
     let bounded =
         move || async move { runtime::timeout(limit, test(([127, 0, 0, 1], 0).into())).await };
     let executor = runtime::start(spec, bounded).expect("an executor");

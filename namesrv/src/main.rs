@@ -78,7 +78,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     runtime::probe::probe(None)?;
-    let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any, busy_poll: None };
     let served = runtime::start(spec, move || serve(config))?.join()?;
     served.map_err(|failure| match failure {
         ServeError::Signals(error) => Failure::Signals(error),

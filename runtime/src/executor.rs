@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::channel::PromiseReceiver;
 use crate::context;
@@ -29,6 +30,9 @@ pub struct Spec {
     pub name: String,
     /// Where it runs.
     pub placement: Placement,
+    /// How long it looks for work before it sleeps when it has none: a wake-up saved for CPU spent. The simulator
+    /// does not know of it.
+    pub busy_poll: Option<Duration>,
 }
 
 /// Why an executor did not start.

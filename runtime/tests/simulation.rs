@@ -265,7 +265,8 @@ fn a_crash_drops_all_tasks_and_frees_ports_and_locks() {
             })
             .detach();
             // A second executor of the same process goes down with it.
-            let spec = Spec { name: "second".to_owned(), placement: Placement::Core(1) };
+            let spec =
+                Spec { name: "second".to_owned(), placement: Placement::Core(1), busy_poll: None };
             let inner = runtime::start(spec, move || async move {
                 let _guard = CountOnDrop(guard);
                 std::future::pending::<()>().await;

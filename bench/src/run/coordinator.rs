@@ -157,7 +157,7 @@ fn start(
             orders: taken,
             events: events.clone(),
         };
-        let spec = Spec { name: format!("load-{index}"), placement };
+        let spec = Spec { name: format!("load-{index}"), placement, busy_poll: None };
         executors.push(runtime::start(spec, move || work(share))?);
         orders.push(order);
     }

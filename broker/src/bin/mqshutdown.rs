@@ -92,7 +92,7 @@ fn wait(programs: &'static [&'static str], found: &[Process]) -> Vec<u32> {
         alive.filter(|pid| pids.contains(pid)).collect()
     };
     let look_again = running.clone();
-    let spec = Spec { name: "mqshutdown".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "mqshutdown".to_owned(), placement: Placement::Any, busy_poll: None };
     let waited = runtime::start(spec, move || async move {
         let until = runtime::now() + LIMIT;
         let mut left = running();

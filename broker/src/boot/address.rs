@@ -69,7 +69,7 @@ enum Unreachable {
 pub fn check_reachable<'a>(shards: impl Iterator<Item = &'a Started>) {
     let shards: Vec<(String, SocketAddr)> =
         shards.map(|shard| (shard.identity.name.clone(), shard.identity.address)).collect();
-    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any, busy_poll: None };
     let checked = runtime::start(spec, move || async move {
         for (name, addr) in shards {
             if let Err(error) = ask(&name, addr).await {

@@ -169,7 +169,7 @@ fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
 
 fn look_at_ports(config: &Arc<Config>) -> Result<(), BootError> {
     let config = Arc::clone(config);
-    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any, busy_poll: None };
     Ok(runtime::start(spec, move || async move { ports::check(&config).await })?.join()??)
 }
 
@@ -183,7 +183,7 @@ fn directories(config: &Config) -> Vec<(&Path, &String)> {
 /// What needs an executor before there is a shard: looking at directories, looking up a name.
 fn prepare(config: &Arc<Config>) -> Result<Ipv4Addr, BootError> {
     let config = Arc::clone(config);
-    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any, busy_poll: None };
     let prepared = runtime::start(spec, move || async move {
         layout::check(&config).await?;
         Ok::<_, BootError>(address::advertised(&config).await?)
@@ -220,7 +220,9 @@ fn start_shard(
         ready: promise_ready,
         stop: told_to_stop,
     };
-    let spec = Spec { name: format!("shard-{number}"), placement: Placement::Core(core) };
+    let busy_poll = Some(config.io.busy_poll).filter(|time| !time.is_zero());
+    let spec =
+        Spec { name: format!("shard-{number}"), placement: Placement::Core(core), busy_poll };
     let executor = runtime::start(spec, move || shard::run(start))?;
     Ok((Starting { number, stop, executor }, ready))
 }

@@ -22,7 +22,7 @@ pub(super) fn wait(
     shards: Vec<PromiseReceiver<Started>>,
     mut signals: StopSignals,
 ) -> Result<(Outcome, StopSignals), BootError> {
-    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "boot".to_owned(), placement: Placement::Any, busy_poll: None };
     let waiting = runtime::start(spec, move || async move {
         let outcome = select_biased! {
             all = join_all(shards).fuse() => Outcome::All(all),

@@ -93,7 +93,7 @@ where
 {
     let dir = fresh_dir(name);
     let place = Place { ip: Ipv4Addr::LOCALHOST, port: free_port(), dir: dir.join("store") };
-    let spec = Spec { name: "broker-test".into(), placement: Placement::Any };
+    let spec = Spec { name: "broker-test".into(), placement: Placement::Any, busy_poll: None };
     let bounded = move || async move { runtime::timeout(LIMIT, test(place)).await };
     let executor = runtime::start(spec, bounded).expect("an executor");
     executor.join().expect("the run ends").expect("the run ends in time");

@@ -30,7 +30,7 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     in_simulation(test.clone());
-    let spec = Spec { name: "namesrv-test".into(), placement: Placement::Any };
+    let spec = Spec { name: "namesrv-test".into(), placement: Placement::Any, busy_poll: None };
     let bounded =
         move || async move { runtime::timeout(LIMIT, test(([127, 0, 0, 1], 0).into())).await };
     let executor = runtime::start(spec, bounded).expect("an executor");

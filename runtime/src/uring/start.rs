@@ -34,8 +34,10 @@ where
 {
     let (ready, is_ready) = mpsc::sync_channel::<io::Result<()>>(1);
     let (done, result) = promise();
+    let spec = spec.clone();
     let (name, placement) = (spec.name.clone(), spec.placement);
-    let body = move || match make(&name, placement) {
+    let thread = thread::Builder::new().name(name.clone());
+    let body = move || match make(&spec) {
         Ok(executor) => {
             // The starter waits for this; it cannot have gone.
             drop(ready.send(Ok(())));
@@ -43,7 +45,7 @@ where
         }
         Err(error) => drop(ready.send(Err(error))),
     };
-    let thread = thread::Builder::new().name(spec.name.clone()).spawn(body)?;
+    let thread = thread.spawn(body)?;
     match is_ready.recv() {
         Ok(Ok(())) => Ok(Started { thread, result }),
         Ok(Err(error)) => Err(error),
@@ -53,21 +55,27 @@ where
 
 /// The calling thread is the executor until `main` is done.
 pub(crate) fn block_on<F: Future>(name: &str, main: F) -> io::Result<F::Output> {
-    let executor = make(name, Placement::Any)?;
+    let spec = Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None };
+    let executor = make(&spec)?;
     let pulse = watchdog::watch(name, Placement::Any);
     let _entered = context::enter(Backend::Uring);
     Ok(live(executor, pulse, || main))
 }
 
-fn make(name: &str, placement: Placement) -> io::Result<LocalExecutor> {
-    let placement = match placement {
+fn make(spec: &Spec) -> io::Result<LocalExecutor> {
+    let name = &spec.name;
+    let placement = match spec.placement {
         Placement::Core(core) => glommio::Placement::Fixed(core),
         Placement::Any => glommio::Placement::Unbound,
     };
     // Glommio does not name the helper thread: it gets the name that this thread has while it starts it.
     let own_name = thread_name();
     name_thread(&helper_name(name));
-    let made = LocalExecutorBuilder::new(placement)
+    let mut builder = LocalExecutorBuilder::new(placement);
+    if let Some(time) = spec.busy_poll {
+        builder = builder.spin_before_park(time);
+    }
+    let made = builder
         .name(name)
         .io_memory(RING_MEMORY)
         .ring_depth(RING_DEPTH)

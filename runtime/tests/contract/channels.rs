@@ -14,7 +14,7 @@ use crate::harness::Env;
 const SHORT: Duration = Duration::from_millis(5);
 
 fn spec(name: &str) -> Spec {
-    Spec { name: name.to_owned(), placement: Placement::Any }
+    Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None }
 }
 
 pub async fn oneshot_values_and_closing(_env: Env) {

@@ -47,7 +47,7 @@ where
     drop(std::fs::remove_dir_all(&dir));
     std::fs::create_dir_all(&dir).unwrap();
     let env = Env { dir: dir.clone(), ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-    let spec = Spec { name: name.to_owned(), placement: Placement::Any };
+    let spec = Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None };
     let executor = runtime::start(spec, move || async move {
         runtime::timeout(LIMIT, test(env)).await.expect("the test hangs");
     });
@@ -109,7 +109,7 @@ where
     }
     let mount = Mount(dir.clone());
     let env = Env { dir, ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-    let spec = Spec { name: "small-disk".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "small-disk".to_owned(), placement: Placement::Any, busy_poll: None };
     let executor = runtime::start(spec, move || async move {
         runtime::timeout(LIMIT, test(env)).await.expect("the test hangs");
     });

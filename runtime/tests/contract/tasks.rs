@@ -12,7 +12,7 @@ use runtime::{Placement, Spec, Task, sleep, spawn, yield_now};
 use crate::harness::Env;
 
 fn spec(name: &str) -> Spec {
-    Spec { name: name.to_owned(), placement: Placement::Any }
+    Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None }
 }
 
 struct CountOnDrop(Arc<AtomicU32>);

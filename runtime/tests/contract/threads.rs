@@ -40,7 +40,7 @@ pub fn a_thread_blocks_until_its_future_is_done() {
     // Again on the same thread; the tasks of the first time are gone. Another executor runs beside it.
     let left = Rc::new(());
     let held = left.clone();
-    let other = Spec { name: "other".to_owned(), placement: Placement::Any };
+    let other = Spec { name: "other".to_owned(), placement: Placement::Any, busy_poll: None };
     let other = runtime::start(other, || async {
         sleep(SHORT).await;
         random_u64()

@@ -12,7 +12,7 @@ use runtime::{BLOCK, File, OpenMode, Placement, Spec, allowed_cores, now, sleep}
 use crate::child;
 
 fn spec(name: &str, placement: Placement) -> Spec {
-    Spec { name: name.to_owned(), placement }
+    Spec { name: name.to_owned(), placement, busy_poll: None }
 }
 
 #[test]

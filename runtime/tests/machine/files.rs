@@ -23,7 +23,7 @@ fn files_are_direct_and_dsync_if_asked() {
     let dir = dir.join(format!("flags-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let (plain, dsync) = (dir.join("plain"), dir.join("dsync"));
-    let spec = Spec { name: "flags".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "flags".to_owned(), placement: Placement::Any, busy_poll: None };
     let executor = runtime::start(spec, || async move {
         let file = File::open(&plain, OpenMode::CreateNew).await.unwrap();
         assert_eq!(flags_of(&plain) & (libc::O_DIRECT | libc::O_DSYNC), libc::O_DIRECT);

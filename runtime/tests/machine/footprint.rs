@@ -17,7 +17,8 @@ fn an_idle_executor_costs_little() {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |i: u32| {
             let stop = stop.clone();
-            let spec = Spec { name: format!("idle-{i}"), placement: Placement::Any };
+            let spec =
+                Spec { name: format!("idle-{i}"), placement: Placement::Any, busy_poll: None };
             let body = move || async move {
                 while !stop.load(Ordering::Relaxed) {
                     sleep(Duration::from_millis(500)).await;

@@ -22,7 +22,7 @@ fn say_verdict() {
         Err(error) => eprintln!("verdict: {error}"),
     }
     assert!(began.elapsed() < Duration::from_secs(1));
-    let spec = Spec { name: "refused".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "refused".to_owned(), placement: Placement::Any, busy_poll: None };
     match runtime::start(spec, || async {}) {
         Ok(_) => eprintln!("executor: started"),
         Err(error @ StartError::Unavailable(_)) => eprintln!("executor: {error}"),
@@ -168,7 +168,8 @@ fn three_executors_fit_into_eight_mebibytes_of_locked_memory() {
     const TEST: &str = "probing::three_executors_fit_into_eight_mebibytes_of_locked_memory";
     if child::is_child(TEST) {
         let start = |i: usize| {
-            let spec = Spec { name: format!("shard-{i}"), placement: Placement::Any };
+            let spec =
+                Spec { name: format!("shard-{i}"), placement: Placement::Any, busy_poll: None };
             runtime::start(spec, || async { runtime::sleep(Duration::from_millis(200)).await })
         };
         let executors: Vec<_> = (0..3).map(|i| start(i).unwrap()).collect();

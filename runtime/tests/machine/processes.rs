@@ -10,7 +10,7 @@ use runtime::{Placement, Spec};
 use crate::child;
 
 fn spec(name: &str) -> Spec {
-    Spec { name: name.to_owned(), placement: Placement::Any }
+    Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use runtime::{Placement, Spec, TcpListener, TcpStream, sleep, timeout};
 use crate::child;
 
 fn spec(name: &str) -> Spec {
-    Spec { name: name.to_owned(), placement: Placement::Any }
+    Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None }
 }
 
 #[test]

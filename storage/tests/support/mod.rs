@@ -32,7 +32,7 @@ where
 
     let dir = fresh_dir(name);
     let inside = dir.join("store");
-    let spec = Spec { name: name.into(), placement: Placement::Any };
+    let spec = Spec { name: name.into(), placement: Placement::Any, busy_poll: None };
     let executor = runtime::start(spec, move || test(inside)).expect("an executor");
     executor.join().expect("the run on the disk ends");
     std::fs::remove_dir_all(&dir).expect("the directory is ours");
@@ -61,7 +61,11 @@ where
     let dir = fresh_dir(name);
     let inside = dir.join("store");
     let again = inside.clone();
-    let spec = |part: &str| Spec { name: format!("{name}-{part}"), placement: Placement::Any };
+    let spec = |part: &str| Spec {
+        name: format!("{name}-{part}"),
+        placement: Placement::Any,
+        busy_poll: None,
+    };
     let before = runtime::start(spec("a"), move || first(inside)).expect("an executor");
     let left = before.join().expect("the first life ends");
     let after = runtime::start(spec("b"), move || second(again, left)).expect("an executor");

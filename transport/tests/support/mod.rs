@@ -45,7 +45,7 @@ where
     F: FnOnce(SocketAddr) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let spec = Spec { name: "transport-test".into(), placement: Placement::Any };
+    let spec = Spec { name: "transport-test".into(), placement: Placement::Any, busy_poll: None };
     let bounded =
         move || async move { runtime::timeout(LIMIT, test(([127, 0, 0, 1], 0).into())).await };
     let executor = runtime::start(spec, bounded).expect("an executor");

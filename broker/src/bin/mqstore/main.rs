@@ -77,7 +77,7 @@ const CANNOT_LOOK: u8 = 2;
 fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     runtime::process::abort_on_panic();
-    let spec = Spec { name: "mqstore".to_owned(), placement: Placement::Any };
+    let spec = Spec { name: "mqstore".to_owned(), placement: Placement::Any, busy_poll: None };
     let ran = runtime::start(spec, move || async move {
         match command {
             Command::Check(args) => check::run(&args).await,

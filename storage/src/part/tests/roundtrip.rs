@@ -77,7 +77,7 @@ fn others_run_while_a_large_part_is_written() {
 fn a_real_disk_holds_what_the_simulated_one_does() {
     let tests = std::env::current_exe().expect("this test's file");
     let beside = tests.parent().expect("a directory").to_owned();
-    let spec = Spec { name: "index".into(), placement: Placement::Any };
+    let spec = Spec { name: "index".into(), placement: Placement::Any, busy_poll: None };
     let run = move || async move {
         let dir = beside.join(format!("index-{}-{}", std::process::id(), runtime::random_u64()));
         fs::create_dir_all(&dir).await.expect("a writable target directory");
