@@ -1,9 +1,11 @@
-//! openraft bound to us. So far: its runtime over the crate `runtime`.
+//! openraft bound to us. So far: its runtime over the crate `runtime`, and the types of a group.
 //!
 //! One Raft group is one shard's, and lives with all its tasks on that shard's executor: openraft is built without `Send`
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
 mod runtime;
+mod types;
 
 pub use crate::runtime::{Instant, Runtime};
+pub use crate::types::{Member, MemberId, Proposal, Types};
