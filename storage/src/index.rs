@@ -4,7 +4,7 @@
 //! crosses segments, so that a segment and its part of the index come and go together.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset, QueueId, QueueOffset, Record, properties};
@@ -250,6 +250,19 @@ impl Index {
     /// Parts on the disk, oldest first.
     pub(crate) fn files(&self) -> impl DoubleEndedIterator<Item = &Rc<PartFile>> {
         self.files.values()
+    }
+
+    /// Parts on the disk that begin within `range`, oldest first.
+    pub(crate) fn files_in(
+        &self,
+        range: Range<PhysicalOffset>,
+    ) -> impl Iterator<Item = &Rc<PartFile>> {
+        self.files.range(range).map(|(_, file)| file)
+    }
+
+    /// Bytes of a segment.
+    pub(crate) fn segment_size(&self) -> u64 {
+        self.segment_size
     }
 
     /// The part on the disk that follows `after`.

@@ -11,12 +11,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
+use runtime::IoError;
 use runtime::channel::{OneshotReceiver, OneshotSender, Receiver, Sender, oneshot};
-use runtime::{IoError, fs};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
-use crate::part::{self, Frozen, MERGE_MAX_PARTS, PartError, PartFile};
+use crate::part::{self, Frozen, PartError, PartFile};
 use crate::position::Position;
 use crate::store::{Event, Inner};
 
@@ -141,7 +141,6 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     let damaged = inner.damaged.borrow().clone();
     inner.checkpoints.prune(checkpoint.trim, &damaged).await?;
     if at.0.is_multiple_of(inner.options.segment_size) {
-        inner.merges.borrow_mut().push_back(checkpoint);
         inner.merge_wake.notify_one();
     }
     Ok(())
@@ -200,57 +199,5 @@ async fn make_durable(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreErro
     inner.log.active().file.sync().await?;
     let durable = inner.durable.get().max(written);
     inner.durable.set(durable);
-    Ok(())
-}
-
-/// Merges the parts of each segment that is complete into one, one segment after the other. A merge that
-/// does not succeed is no failure: the parts do as well, only slower.
-pub(crate) async fn merge_regularly(inner: Rc<Inner>) {
-    loop {
-        let Some(checkpoint) = inner.merges.borrow_mut().pop_front() else {
-            inner.merge_wake.notified().await;
-            continue;
-        };
-        let end = checkpoint.position.offset;
-        let mut queues: Vec<_> = checkpoint.topics.queues().collect();
-        queues.sort_unstable();
-        drop(checkpoint);
-        drop(merge(&inner, end, &queues).await);
-    }
-}
-
-/// Merges the parts of the segment that ends at `end`.
-async fn merge(
-    inner: &Inner,
-    end: PhysicalOffset,
-    queues: &[(part::QueueKey, model::QueueOffset)],
-) -> Result<(), PartError> {
-    let base = PhysicalOffset(end.0 - inner.options.segment_size);
-    let parts: Vec<_> = {
-        let index = inner.index.borrow();
-        let here = |file: &&Rc<PartFile>| file.base() == base;
-        index.files().filter(here).cloned().collect()
-    };
-    let whole = parts.last().is_some_and(|last| last.span().to == end);
-    if !whole || parts.len() > MERGE_MAX_PARTS || parts.iter().any(|part| part.is_complete()) {
-        return Ok(());
-    }
-    // Opened again, so that readers keep theirs until the merged one is there.
-    let mut sources = Vec::with_capacity(parts.len());
-    for part in &parts {
-        let path = inner.index_dir.join(part.span().name());
-        sources.push(PartFile::open(&path, inner.id).await?);
-    }
-    let complete = queues.iter().copied();
-    let merged = part::merge(&inner.index_dir, inner.id, &sources, Some(complete)).await?;
-    let name = merged.span().name();
-    let replaced = inner.index.borrow_mut().merged(merged);
-    for part in replaced {
-        // The merged one may have taken the name of the only part there was.
-        let old = part.span().name();
-        if old != name {
-            fs::remove_file(inner.index_dir.join(old)).await?;
-        }
-    }
     Ok(())
 }

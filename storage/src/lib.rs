@@ -29,6 +29,7 @@ pub mod inspect;
 mod keeper;
 mod log;
 mod lookup;
+mod merging;
 mod open;
 mod options;
 mod part;

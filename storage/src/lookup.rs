@@ -142,24 +142,28 @@ impl Inner {
             return Ok(Some(found));
         }
         let parts: Vec<_> = self.index.borrow().files().cloned().collect();
-        let complete = parts.partition_point(|part| part.is_complete());
-        for part in parts[complete..].iter().rev() {
+        let complete: Vec<_> =
+            (0..parts.len()).filter(|number| parts[*number].is_complete()).collect();
+        // Every queue there was is in every complete part, so that the search among them can be by halves.
+        let (mut low, mut high) = (0, complete.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let part = &parts[complete[middle]];
+            match part.run(&key).await? {
+                Some(run) if run.holds(at) => return Ok(Some(self.found(key, part, run))),
+                Some(run) if at < run.first => high = middle,
+                _ => low = middle + 1,
+            }
+        }
+        // Others may be anywhere: a merge waits, or failed. They name only queues that have messages in them,
+        // so that those between the two complete ones are looked into one by one.
+        let begin = low.checked_sub(1).map_or(0, |before| complete[before] + 1);
+        let end = complete.get(low).map_or(parts.len(), |behind| *behind);
+        for part in parts[begin..end].iter().rev() {
             if let Some(run) = part.run(&key).await?
                 && run.first <= at
             {
                 return Ok(run.holds(at).then(|| self.found(key, part, run)));
-            }
-        }
-        // Every queue there was is in every complete part, so that the search can be by halves.
-        let (mut low, mut high) = (0, complete);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match parts[middle].run(&key).await? {
-                Some(run) if run.holds(at) => {
-                    return Ok(Some(self.found(key, &parts[middle], run)));
-                }
-                Some(run) if at < run.first => high = middle,
-                _ => low = middle + 1,
             }
         }
         Ok(None)

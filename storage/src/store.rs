@@ -1,7 +1,6 @@
 //! The store of a shard, as its owner sees it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use runtime::{Slice, Task};
 
 use crate::batch::{Builder, Limits};
 use crate::cache::{Cache, CacheStats};
-use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::checkpoint::Checkpoints;
 use crate::command::{CommandKind, TopicCommand};
 use crate::error::{AppendError, OpenError, StoreError};
 use crate::identity::StoreId;
@@ -80,8 +79,7 @@ pub(crate) struct Inner {
     pub progress: Notify,
     /// The disk is too full for what the keeper has to write.
     pub cramped: Cell<bool>,
-    /// The checkpoints at the ends of segments whose index is to be merged.
-    pub merges: RefCell<VecDeque<Checkpoint>>,
+    /// A segment is complete, and its parts are on the disk.
     pub merge_wake: Notify,
     pub prepared: RefCell<Prepared>,
     pub places: Places,
@@ -314,7 +312,6 @@ impl Store {
             damaged: RefCell::default(),
             progress: Notify::new(),
             cramped: Cell::new(false),
-            merges: RefCell::default(),
             merge_wake: Notify::new(),
             prepared: RefCell::default(),
             places: Places::default(),

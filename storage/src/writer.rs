@@ -11,6 +11,7 @@ use crate::apply::apply;
 use crate::entry::ENTRY_HEADER_LEN;
 use crate::error::StoreError;
 use crate::keeper::{self, Due, MOST_IN_WRITING};
+use crate::merging;
 use crate::options::Flush;
 use crate::position::Position;
 use crate::provision;
@@ -47,7 +48,7 @@ async fn work(
     let keeping = runtime::spawn(keeper::run(Rc::clone(inner), is_due));
     let mut replicator = recover(inner, &mut vote, events, &due).await?;
     let over = Flag::new();
-    let merging = runtime::spawn(keeper::merge_regularly(Rc::clone(inner)));
+    let merging = runtime::spawn(merging::run(Rc::clone(inner)));
     let providing = provision::run(Rc::clone(inner), Rc::clone(&inner.spares), over.clone());
     let providing = runtime::spawn(providing);
     let flusher = match inner.options.flush {
