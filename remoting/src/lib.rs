@@ -20,6 +20,7 @@ pub mod fastjson;
 pub mod frame;
 pub mod header;
 pub mod limits;
+mod quote;
 pub mod route;
 #[cfg(test)]
 mod seeded;

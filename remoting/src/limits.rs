@@ -25,6 +25,9 @@ pub const MAX_CLIENT_BODY: usize = 2 * 1024 * 1024;
 /// Longest piece of a wrong value that an error message repeats, in characters.
 pub const MAX_QUOTED_VALUE: usize = 64;
 
+/// Longest text of a JSON parser's error that our own repeats, in characters. It may quote a value too.
+pub const MAX_QUOTED_ERROR: usize = 240;
+
 const _: () = assert!(MAX_HEADER < 1 << 24, "the header length has 24 bits");
 const _: () = assert!(MAX_HEADER < MAX_FRAME, "a header must fit a frame");
 const _: () = assert!(MAX_FRAME <= i32::MAX as usize, "the frame length is an i32");

@@ -72,7 +72,7 @@ impl Identity {
         }
     }
 
-    fn encode(&self, block: &mut [u8]) {
+    pub(crate) fn encode(&self, block: &mut [u8]) {
         block[..MAGIC.len()].copy_from_slice(&MAGIC);
         block[AT_VERSION] = FORMAT_VERSION;
         block[AT_ID..AT_SHARD].copy_from_slice(&self.id.0.to_le_bytes());
@@ -85,7 +85,7 @@ impl Identity {
     }
 
     /// Pure: the bytes of the file, and what is wrong with them otherwise.
-    fn decode(block: &[u8]) -> Result<Self, (String, &'static str)> {
+    pub(crate) fn decode(block: &[u8]) -> Result<Self, (String, &'static str)> {
         const REPLACE: &str = "restore it from a copy, or choose an empty directory";
         const UPGRADE: &str = "start the version that made it, or choose an empty directory";
         if block.len() < LEN || block[..MAGIC.len()] != MAGIC {

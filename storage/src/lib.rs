@@ -23,6 +23,8 @@ mod command;
 mod entry;
 mod error;
 mod find;
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod index;
 pub mod inspect;

@@ -49,7 +49,7 @@ fn crc(slot: &[u8]) -> u32 {
 }
 
 impl Vote {
-    fn encode(&self, sequence: u64, slot: &mut [u8]) {
+    pub(crate) fn encode(&self, sequence: u64, slot: &mut [u8]) {
         slot[..MAGIC.len()].copy_from_slice(&MAGIC);
         slot[AT_VERSION] = FORMAT_VERSION;
         slot[AT_CLEAN] = u8::from(self.clean);

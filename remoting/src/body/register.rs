@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::body::{Body, BodyError, DataVersion, TopicConfig, TopicConfigs};
 use crate::command::version;
 use crate::fastjson;
-use crate::limits::{MAX_INFLATED, MAX_QUOTED_VALUE};
+use crate::limits::MAX_INFLATED;
+use crate::quote;
 
 /// The body of REGISTER_BROKER (103).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -194,7 +195,7 @@ fn piece(text: &mut Vec<u8>, bytes: &[u8]) -> Result<(), RegisterError> {
 /// 5.0.0.
 fn topic_from_line(line: &[u8]) -> Result<TopicConfig, RegisterError> {
     let text = String::from_utf8_lossy(line);
-    let bad = || RegisterError::Topic { line: text.chars().take(MAX_QUOTED_VALUE).collect() };
+    let bad = || RegisterError::Topic { line: quote::value(&text) };
     let mut parts = text.splitn(6, ' ');
     let mut next = || parts.next().ok_or_else(bad);
     let number = |part: &str| part.parse::<i32>().map_err(|_| bad());

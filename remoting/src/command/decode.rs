@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::command::scan::{Failed, Scanner, Value};
 use crate::command::{CommandRef, DecodeError, ExtRef, Flags, Language};
-use crate::limits::{MAX_EXT_FIELDS, MAX_QUOTED_VALUE};
+use crate::limits::MAX_EXT_FIELDS;
+use crate::quote;
 
 /// Room for the fields of a send, the most frequent request, without growing.
 const USUAL_EXT_FIELDS: usize = 16;
@@ -112,7 +113,7 @@ fn number(field: &'static str, value: &Value<'_>) -> Result<Option<i32>, Failed>
     match digits.parse() {
         Ok(number) => Ok(Some(number)),
         Err(_) => {
-            let value = digits.chars().take(MAX_QUOTED_VALUE).collect();
+            let value = quote::value(digits);
             Err(Box::new(DecodeError::BadNumber { field, value }))
         }
     }

@@ -1,6 +1,7 @@
 //! What can be wrong with a text of the dialect.
 
 use crate::limits::MAX_JSON_DEPTH;
+use crate::quote;
 
 /// A text that cannot be read. Positions count bytes of the text as it came.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,8 @@ pub enum JsonError {
     },
     /// JSON, but not of the shape that the body has.
     #[error(
-        "JSON does not have the shape of the body (positions count the text with keys quoted): {source}"
+        "JSON does not have the shape of the body (positions count the text with keys quoted): {}",
+        quote::error(source)
     )]
     Shape {
         /// What serde found, with line and column.

@@ -17,7 +17,7 @@ pub mod topic;
 
 use crate::codes::RequestCode;
 use crate::command::{ExtRef, ExtSink};
-use crate::limits::MAX_QUOTED_VALUE;
+use crate::quote;
 
 /// Extension fields that do not make sense for their request. Answer with code 1 and this text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,8 +72,7 @@ fn required<'a>(
 }
 
 fn bad_number(code: RequestCode, field: &'static str, raw: &str, bits: u32) -> HeaderError {
-    let value = raw.chars().take(MAX_QUOTED_VALUE).collect();
-    HeaderError::BadNumber { code, field, value, bits }
+    HeaderError::BadNumber { code, field, value: quote::value(raw), bits }
 }
 
 impl<'a> Field<'a> for &'a str {
@@ -242,7 +241,7 @@ mod tests {
         for bad in ["", "x", "1.0", " 1", "2147483648", "9".repeat(1000).as_str()] {
             let ext = ext(&[("consumerGroup", "g"), ("topic", "t"), ("queueId", bad)]);
             let error = QueryOffsetHeader::decode(CODE, &ext).unwrap_err();
-            let value = bad.chars().take(MAX_QUOTED_VALUE).collect();
+            let value = bad.chars().take(crate::limits::MAX_QUOTED_VALUE).collect();
             assert_eq!(
                 error,
                 HeaderError::BadNumber { code: CODE, field: "queueId", value, bits: 32 }

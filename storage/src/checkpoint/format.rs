@@ -63,7 +63,7 @@ fn put_section(body: &mut Vec<u8>, section: Section, bytes: &[u8]) {
 
 /// The whole file, a multiple of [`BLOCK`] long. Lets others run now and then: a checkpoint of very many
 /// queues takes longer than a send may wait.
-pub(super) async fn encode(checkpoint: &Checkpoint, store: StoreId) -> Vec<u8> {
+pub(crate) async fn encode(checkpoint: &Checkpoint, store: StoreId) -> Vec<u8> {
     let mut file = vec![0; BLOCK];
     put_section(&mut file, Section::Membership, &checkpoint.membership.to_bytes());
     let (mut states, mut queues) = (Vec::new(), 0);
@@ -138,7 +138,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Reads a whole file; the error says what is wrong with it. Never panics, whatever the bytes are.
-pub(super) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, String> {
+pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, String> {
     if file.len() < BLOCK || file[..MAGIC.len()] != MAGIC {
         return Err("this is no checkpoint".into());
     }
@@ -205,11 +205,12 @@ fn restore(
     for TopicState { name, incarnation, queues } in states.topics {
         let incarnation = Incarnation(LogIndex(incarnation));
         if topics.find(&name).is_some() {
-            return Err(format!("topic `{name}` is there twice"));
+            return Err(format!("topic {} is there twice", shown(&name)));
         }
         for (number, (min, next, _)) in (0..).zip(&queues) {
             if min > next {
-                return Err(format!("queue {number} of `{name}` begins behind its end"));
+                let topic = shown(&name);
+                return Err(format!("queue {number} of {topic} begins behind its end"));
             }
             if *min > 0 {
                 let key = QueueKey { incarnation, queue: QueueId(number) };
@@ -224,4 +225,10 @@ fn restore(
         topics.restore(&name, Topic::new(incarnation, counters));
     }
     Ok(())
+}
+
+/// A name that may be anything, for a message: the beginning of it, on one line.
+fn shown(name: &str) -> String {
+    let begin: String = name.chars().take(64).collect();
+    format!("{begin:?}")
 }

@@ -6,7 +6,7 @@
 //! two.
 
 mod files;
-mod format;
+pub(crate) mod format;
 
 use std::collections::HashMap;
 use std::rc::Rc;

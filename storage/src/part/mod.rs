@@ -18,6 +18,7 @@ mod check;
 mod error;
 mod file;
 mod format;
+pub(crate) mod fuzz;
 mod growing;
 mod header;
 mod join;

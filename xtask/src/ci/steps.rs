@@ -17,7 +17,7 @@ pub struct Step {
 /// In order: the quick verdicts first. `--locked`, because a gate that rewrites Cargo.lock would
 /// pass what was not committed. The interop suite is a program of the package `tests`; its own
 /// `#[test]`s are ordinary unit tests and run with all others.
-pub const STEPS: [Step; 9] = [
+pub const STEPS: [Step; 10] = [
     check("fmt", "fmt --all --check"),
     check("tidy", "xtask tidy"),
     check("clippy", "clippy --locked --workspace --all-targets -- -D warnings"),
@@ -27,6 +27,8 @@ pub const STEPS: [Step; 9] = [
     },
     build("test-build", "test --locked --workspace --no-run"),
     check("test", "test --locked --workspace --no-fail-fast"),
+    // Not `--release`: overflows of numbers are looked for, too.
+    check("fuzz", "run --locked --package fuzzing"),
     build("build", "build --locked --release --workspace"),
     check("sim", "xtask sim --gate"),
     Step {

@@ -6,7 +6,7 @@ use super::workspace::Crate;
 /// The whole map: a crate, and the crates of ours it may name in its manifest, for any purpose.
 /// An edge is added here first, with its reason in the same commit.
 #[rustfmt::skip]
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     // Vocabulary, tables of settings, and the only door to the outside.
     ("config",    &[]),
     ("model",     &[]),
@@ -24,6 +24,8 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("bench",     &["client", "model", "remoting", "runtime", "transport"]),
     // `tuning` names `broker` in a test only: the profile that it writes must be one that the broker loads.
     ("tuning",    &["broker", "runtime"]),
+    // `fuzzing` reads every format that there is.
+    ("fuzzing",   &["broker", "model", "remoting", "runtime", "storage"]),
     ("turbopump", &["broker", "config", "namesrv", "runtime"]),
     ("tests",     &["broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
                     "transport"]),
