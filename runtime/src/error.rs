@@ -119,7 +119,8 @@ impl IoError {
         IoError { op, target: IoTarget::Name(name.into()), source }
     }
 
-    /// The kind of the reason; a full disk or an exhausted quota is [`io::ErrorKind::StorageFull`].
+    /// The kind of the reason. A full disk is [`io::ErrorKind::StorageFull`] and an exhausted quota
+    /// [`io::ErrorKind::QuotaExceeded`]; [`IoError::is_storage_full`] asks for both.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }

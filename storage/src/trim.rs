@@ -7,7 +7,6 @@
 use std::rc::Rc;
 
 use model::{PhysicalOffset, UnixMillis};
-use runtime::{IoError, fs};
 
 use crate::checkpoint::Mins;
 use crate::error::{DamageError, StoreError, TrimError};
@@ -116,20 +115,12 @@ pub(crate) async fn applied(inner: &Rc<Inner>, to: PhysicalOffset) -> Result<(),
     Ok(())
 }
 
-/// Leaves what lies before `to` to those who use it again, or remove it.
-pub(crate) fn give_up(inner: &Rc<Inner>, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
-    for segment in inner.log.take_before(to) {
+/// Leaves what lies before `to` to those who use it again, or remove it, once all that is committed now is
+/// durable.
+pub(crate) fn give_up(inner: &Inner, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
+    let segments = inner.log.take_before(to);
+    for segment in &segments {
         inner.cache.forget(segment.cache_id(), 0);
-        inner.spares.give_up(segment);
     }
-    let inner = Rc::clone(inner);
-    // What stays behind is found at the next start.
-    runtime::spawn(async move { drop(remove(&inner, parts).await) }).detach();
-}
-
-async fn remove(inner: &Inner, parts: Vec<Rc<PartFile>>) -> Result<(), IoError> {
-    for part in parts {
-        fs::remove_file(inner.index_dir.join(part.span().name())).await?;
-    }
-    Ok(())
+    inner.spares.give_up(inner.committed.get(), segments, parts);
 }
