@@ -9,7 +9,7 @@ use runtime::Slice;
 use crate::command::{CommandKind, Membership, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
-use crate::index::Index;
+use crate::index::{Added, Index};
 use crate::store::{Applied, AppliedRecord, Inner, What};
 use crate::trim;
 
@@ -74,14 +74,15 @@ fn messages(
                 record.physical_offset()
             ));
         }
-        let unit = index.add(&record)?;
+        let Added { topic, unit } = index.add(&record)?;
         applied.push(AppliedRecord {
-            topic: unit.topic,
+            topic,
             queue: record.queue_id(),
             queue_offset: record.queue_offset(),
             physical: at,
             size: unit.size,
             tag_hash: unit.tag_hash,
+            crc: unit.crc,
             store_time: record.store_time(),
         });
         at = at.plus(record.bytes().len() as u64);

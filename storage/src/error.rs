@@ -288,3 +288,16 @@ pub enum ReadError {
         source: Arc<IoError>,
     },
 }
+
+impl ReadError {
+    /// Where the record begins that cannot be read, if it is about one.
+    #[must_use]
+    pub fn record(&self) -> Option<PhysicalOffset> {
+        match self {
+            Self::NoRecord { offset, .. }
+            | Self::Damaged { offset, .. }
+            | Self::Io { offset, .. } => Some(*offset),
+            Self::OutOfRange { .. } | Self::Index(_) => None,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{QueueId, QueueOffset};
+use model::{QueueId, QueueOffset, Record};
 use remoting::body::MessageModel;
 use remoting::header::DecodeExt;
 use remoting::header::pull::{PullHeader, PullReply, pull_flag};
@@ -382,7 +382,28 @@ async fn from_disk(
         Wanted::Chosen { units, next } => (units, next),
         Wanted::From(begin) => choose_on_disk(shard, pull, allowed, begin).await?,
     };
-    Ok((shard.store.read_units(&units).await?, next))
+    match shard.store.read_units(&units).await {
+        Ok(records) => Ok((records, next)),
+        Err(error) => Ok(before_damage(shard, units, error).await?),
+    }
+}
+
+/// The records before the one that `error` tells of, and where that one is: a consumer gets what is intact, and
+/// is told when it comes to the one that is not.
+async fn before_damage(
+    shard: &Shard,
+    mut units: Vec<Unit>,
+    error: ReadError,
+) -> Result<(Vec<Slice>, QueueOffset), ReadError> {
+    let bad = units.iter().position(|unit| Some(unit.offset) == error.record());
+    let Some(bad) = bad.filter(|bad| *bad > 0) else {
+        return Err(error);
+    };
+    units.truncate(bad);
+    let records = shard.store.read_units(&units).await?;
+    let last = records.last().expect("there is one before the bad one");
+    let last = Record::parse(last).expect("it was just checked").queue_offset();
+    Ok((records, last.plus(1)))
 }
 
 fn not_read(shard: &Shard, pull: &PullRequest, allowed: &Allowed, error: &ReadError) {
