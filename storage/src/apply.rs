@@ -22,7 +22,7 @@ pub(crate) async fn apply(
 ) -> Result<Applied, StoreError> {
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(header, why))?;
-        trim::applied(inner, PhysicalOffset(to)).await?;
+        trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
     let what = understand(&mut inner.index.borrow_mut(), header, payload);
     let what = what.map_err(|why| foreign(header, why))?;
@@ -54,7 +54,7 @@ fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<
             let kind = CommandKind(*payload.first().ok_or("a command without a kind")?);
             What::Command { kind, payload: payload.slice(1..payload.len()) }
         }
-        Kind::Trim => What::Trimmed { to: index.trimmed_to() },
+        Kind::Trim => What::Trimmed { to: PhysicalOffset(Trim::from_bytes(&payload)?.to) },
     })
 }
 

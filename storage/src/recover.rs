@@ -233,6 +233,7 @@ async fn hand_out(
 
 /// What is missing at the log's beginning must have been trimmed.
 fn check_beginning(inner: &Inner) -> Result<(), StoreError> {
+    crate::trim::check_passed_over(inner)?;
     let (oldest, trim) = (inner.log.oldest_base(), inner.index.borrow().trimmed_to());
     if oldest <= trim {
         return Ok(());

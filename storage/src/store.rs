@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     /// A segment is complete, and its parts are on the disk.
     pub merge_wake: Notify,
     pub prepared: RefCell<Prepared>,
+    /// The furthest trim that a start could not follow yet, and why.
+    pub passed_over: RefCell<Option<(PhysicalOffset, StoreError)>>,
     pub places: Places,
     pub spares: Rc<Spares>,
     /// Nothing was appended for a while.
@@ -316,6 +318,7 @@ impl Store {
             cramped: Cell::new(false),
             merge_wake: Notify::new(),
             prepared: RefCell::default(),
+            passed_over: RefCell::default(),
             places: Places::default(),
             spares,
             idle: Cell::new(false),
