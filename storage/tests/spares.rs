@@ -6,9 +6,9 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use model::QueueId;
+use model::{PhysicalOffset, QueueId};
 use runtime::sim::Simulation;
-use storage::AppendError;
+use storage::{AppendError, Options, Scale};
 use support::{Opened, draft, everywhere, open, options};
 
 const IDLE: Duration = Duration::from_millis(1_500);
@@ -117,4 +117,43 @@ fn a_file_that_becomes_a_segment_is_not_replaced_meanwhile() {
         });
         simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
     }
+}
+
+#[test]
+fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
+    let simulation = Simulation::new(15);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let disk = node.disk();
+    let (filled, fill_up) = std::sync::mpsc::channel();
+    let executor = node.start("store", move || async move {
+        let scale = Scale { interval: 256 * 1024, ..Scale::default() };
+        let options = Options { scale, ..options(Path::new("/store")) };
+        let size = options.segment_size;
+        let mut opened = open(options).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        fill(&mut opened, 2 * size + size / 4).await;
+        runtime::sleep(IDLE).await;
+        opened.answer().await;
+        filled.send(()).expect("the test waits for it");
+        runtime::sleep(Duration::from_millis(10)).await;
+        let body = vec![0x5A; 100_000];
+        while !opened.store.stats().full {
+            drop(opened.store.append_message(&draft("T", QueueId(0), &body)));
+            opened.answer().await;
+        }
+        let refused = opened.store.append_message(&draft("T", QueueId(0), &body));
+        assert_eq!(refused, Err(AppendError::Full));
+        opened.store.append_trim(PhysicalOffset(size)).await.expect("room for a trim");
+        let until = runtime::now() + Duration::from_secs(5);
+        while opened.store.stats().full {
+            assert!(runtime::now() < until, "the trim has freed nothing");
+            opened.answer().await;
+        }
+        send(&mut opened, 100_000).await;
+        opened.stop().await;
+    });
+    let ready = || fill_up.try_recv().is_ok();
+    assert!(simulation.run_until(Duration::from_secs(600), ready), "it is filled");
+    disk.resize(disk.used());
+    simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
 }
