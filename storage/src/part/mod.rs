@@ -62,9 +62,7 @@ pub(crate) struct Packed {
     /// Bytes of its record.
     pub size: u32,
     /// See [`model::tag::tag_hash`].
-    pub tag_hash: i32,
-    /// CRC-32C of its record.
-    pub crc: u32,
+    pub tag_hash: i64,
 }
 
 const _: () = assert!(size_of::<Packed>() == 16);
