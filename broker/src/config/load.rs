@@ -100,7 +100,6 @@ impl Config {
             max_request: self.max_request,
             shard: number,
             shards: self.shards,
-            scale: storage::Scale::default(),
         }
     }
 }
