@@ -67,6 +67,7 @@ fn options(dir: &Path, shard: u32, shards: u32) -> Options {
         max_request: 1024 * 1024,
         shard,
         shards,
+        scale: storage::Scale::default(),
     };
     options.segment_size = options.smallest_segment();
     options

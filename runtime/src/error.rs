@@ -119,14 +119,10 @@ impl IoError {
         IoError { op, target: IoTarget::Name(name.into()), source }
     }
 
-    /// The kind of the reason; a full disk or an exhausted quota is [`io::ErrorKind::StorageFull`].
+    /// The kind of the reason. A full disk is [`io::ErrorKind::StorageFull`] and an exhausted quota
+    /// [`io::ErrorKind::QuotaExceeded`]; [`IoError::is_storage_full`] asks for both.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
-    }
-
-    /// True when this process, or the machine, has as many files and sockets open as it may: a matter of time.
-    pub fn is_out_of_descriptors(&self) -> bool {
-        matches!(self.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
     }
 
     /// True when the device or the quota is full.

@@ -9,7 +9,7 @@ use runtime::Slice;
 use crate::command::{CommandKind, Membership, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
-use crate::index::Index;
+use crate::index::{Added, Index};
 use crate::store::{Applied, AppliedRecord, Inner, What};
 use crate::trim;
 
@@ -22,7 +22,7 @@ pub(crate) async fn apply(
 ) -> Result<Applied, StoreError> {
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(header, why))?;
-        trim::applied(inner, PhysicalOffset(to)).await?;
+        trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
     let what = understand(&mut inner.index.borrow_mut(), header, payload);
     let what = what.map_err(|why| foreign(header, why))?;
@@ -54,7 +54,7 @@ fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<
             let kind = CommandKind(*payload.first().ok_or("a command without a kind")?);
             What::Command { kind, payload: payload.slice(1..payload.len()) }
         }
-        Kind::Trim => What::Trimmed { to: index.trimmed_to() },
+        Kind::Trim => What::Trimmed { to: PhysicalOffset(Trim::from_bytes(&payload)?.to) },
     })
 }
 
@@ -74,14 +74,15 @@ fn messages(
                 record.physical_offset()
             ));
         }
-        let unit = index.add(&record)?;
+        let Added { topic, unit } = index.add(&record)?;
         applied.push(AppliedRecord {
-            topic: unit.topic,
+            topic,
             queue: record.queue_id(),
             queue_offset: record.queue_offset(),
             physical: at,
             size: unit.size,
             tag_hash: unit.tag_hash,
+            crc: unit.crc,
             store_time: record.store_time(),
         });
         at = at.plus(record.bytes().len() as u64);

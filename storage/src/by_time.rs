@@ -27,9 +27,8 @@ impl Store {
         self.store_time_of(unit, queue, offset).await.map(Some)
     }
 
-    /// The store time of the record that `unit` and `offset` stand for. The CRC of a record covers its body
-    /// alone, so for the time nothing is gained from reading the body: of a large record only the head is
-    /// read, and everything in it that is known is compared.
+    /// The store time of the record that `unit` and `offset` stand for. A search reads many: of a large record
+    /// only the head is read, which no checksum covers alone, and everything in it that is known is compared.
     async fn store_time_of(
         &self,
         unit: Unit,
@@ -43,7 +42,7 @@ impl Store {
             None => self.peek(unit.offset, len).await?,
         };
         if bytes.len() == unit.size as usize {
-            self.check(&bytes, unit.offset)?;
+            self.check_unit(&bytes, unit)?;
         }
         let damaged = |why| self.damaged(unit.offset, bytes.len(), why);
         let head = Head::parse(&bytes).map_err(|why| damaged(why.to_string()))?;

@@ -90,16 +90,17 @@ impl Store {
             return Ok(());
         }
         search.read += 1;
-        let bytes = self.record_at(at).await?;
+        let bytes = self.body_checked_at(at).await?;
         let record = Record::parse(&bytes).expect("it was just checked");
         if search.wants(&record) && self.still_holds(&record) {
+            self.check_whole(&bytes).await?;
             search.found.push(bytes);
         }
         Ok(())
     }
 
     /// Whether the record is a message of the topic as it is now, and not of one that was deleted.
-    fn still_holds(&self, record: &Record<'_>) -> bool {
+    pub(crate) fn still_holds(&self, record: &Record<'_>) -> bool {
         let index = self.inner.index.borrow();
         let Some((_, min, counter)) = index.queue(record.topic(), record.queue_id()) else {
             return false;

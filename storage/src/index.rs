@@ -24,6 +24,8 @@ pub struct Unit {
     pub size: u32,
     /// See [`model::tag::tag_hash`].
     pub tag_hash: i64,
+    /// CRC-32C of its record: whoever reads it knows whether that is what was written.
+    pub crc: u32,
 }
 
 /// The committed messages of a queue: `min` up to, but without, `max`.
@@ -49,8 +51,7 @@ pub enum Boundary {
 pub(crate) struct Added {
     /// The topic's shared name.
     pub topic: Rc<str>,
-    pub size: u32,
-    pub tag_hash: i64,
+    pub unit: Unit,
 }
 
 /// Whether all that was asked for is in memory.
@@ -183,11 +184,12 @@ impl Index {
         let at = u32::try_from(physical.since(base)).expect("segments are below 4 GiB");
         let size = u32::try_from(record.bytes().len()).expect("a record fits into a segment");
         self.largest = self.largest.max(size);
-        let tag_hash = record.tag_hash();
-        let (key, unit) = (QueueKey { incarnation, queue }, Packed { at, size, tag_hash });
+        let crc = crc32c::crc32c(record.bytes());
+        let tag_hash = i32::try_from(record.tag_hash()).expect("the hash of a string is an int");
+        let (key, unit) = (QueueKey { incarnation, queue }, Packed { at, size, tag_hash, crc });
         self.growing.add(key, offset, unit, record.store_time(), key_hashes(record));
         let topic = self.topics.name(name).expect("it was just counted");
-        Ok(Added { topic, size, tag_hash })
+        Ok(Added { topic, unit: unit.unit(base) })
     }
 
     /// Bytes of the log that the growing part covers when the log ends at `end`.
@@ -336,8 +338,8 @@ impl Index {
 impl Packed {
     /// With what its segment, which begins at `base`, tells.
     pub(crate) fn unit(self, base: PhysicalOffset) -> Unit {
-        let Self { at, size, tag_hash } = self;
-        Unit { offset: base.plus(u64::from(at)), size, tag_hash }
+        let Self { at, size, tag_hash, crc } = self;
+        Unit { offset: base.plus(u64::from(at)), size, tag_hash: tag_hash.into(), crc }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Keeping starts short: parts of the index and checkpoints are written while the log goes on.
 //!
-//! Every [`INTERVAL`] of log, and where a segment begins, the writer ends the growing part of the index,
+//! Every [`Scale::interval`] of log, and where a segment begins, the writer ends the growing part of the index,
 //! asks the owner for its state at that point, and leaves both to the keeper. Once the part is on the
 //! disk and the log is durable up to the point, a checkpoint says so, and a start reads only what
-//! follows it. The writer waits before the log is [`FURTHEST`] ahead of the newest checkpoint, so that
+//! follows it. The writer waits before the log is [`Scale::furthest`] ahead of the newest checkpoint, so that
 //! a start never reads more than that.
 
 use std::rc::Rc;
@@ -15,16 +15,14 @@ use runtime::channel::{OneshotReceiver, OneshotSender, Receiver, Sender, oneshot
 
 use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
+#[cfg(doc)]
+use crate::options::Scale;
 use crate::part::{self, Frozen, PartError, PartFile};
 use crate::position::Position;
 use crate::store::{Event, Inner};
 
-/// Bytes of log between two checkpoints.
-pub(crate) const INTERVAL: u64 = 32 * 1024 * 1024;
-/// The furthest that the log is ahead of the newest checkpoint, in bytes, but for one batch.
-pub(crate) const FURTHEST: u64 = 64 * 1024 * 1024;
-/// The same while the disk is too full for a checkpoint.
-pub(crate) const FURTHEST_CRAMPED: u64 = 2 * FURTHEST;
+/// By how much further the log may be ahead while the disk is too full for a checkpoint.
+pub(crate) const CRAMPED: u64 = 2;
 /// Parts that may be in writing. Their number bounds the memory of the index, see
 /// [`crate::part::Growing`].
 pub(crate) const MOST_IN_WRITING: usize = 2;
@@ -57,7 +55,7 @@ pub(crate) struct Due {
 /// Whether the growing part should end at `end`.
 pub(crate) fn is_due(inner: &Inner, end: PhysicalOffset) -> bool {
     let index = inner.index.borrow();
-    let long_enough = index.grown(end) >= INTERVAL || index.is_full();
+    let long_enough = index.grown(end) >= inner.options.scale.interval || index.is_full();
     long_enough && index.being_written() < MOST_IN_WRITING
 }
 
@@ -93,9 +91,10 @@ pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
         };
         // On a full disk messages are refused. What was appended before, and what may free some space,
         // must not wait for that space.
+        let furthest = inner.options.scale.furthest;
         let (furthest, crowded) = match inner.cramped.get() {
-            true => (FURTHEST_CRAMPED, false),
-            false => (FURTHEST, crowded),
+            true => (CRAMPED * furthest, false),
+            false => (furthest, crowded),
         };
         if ahead < furthest && !crowded {
             return Ok(());
@@ -138,7 +137,9 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     // A trim that was committed since then is read again at a start, with the checkpoint that it needs.
     remove_damaged(inner, at).await?;
     let damaged = inner.damaged.borrow().clone();
-    insist(inner, async || inner.checkpoints.prune(checkpoint.trim, &damaged).await).await?;
+    // A segment that is still there keeps its checkpoint: a start may find it, and read on from there.
+    let oldest = inner.spares.oldest_given_up().unwrap_or_else(|| inner.log.oldest_base());
+    inner.checkpoints.prune(checkpoint.trim.min(oldest), &damaged).await?;
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merge_wake.notify_one();
     }
@@ -169,14 +170,13 @@ async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError>
     }
 }
 
-/// Tries again while the disk is full, when the store takes no messages, and while too many files are open.
+/// Tries again while the disk is full. Meanwhile the store takes no messages.
 async fn insist<T>(
     inner: &Inner,
     mut write: impl AsyncFnMut() -> Result<T, IoError>,
 ) -> Result<T, StoreError> {
     loop {
-        // Messages are taken while too many files are open, as far as the log may be ahead.
-        match inner.troubles.opening(&mut write).await {
+        match write().await {
             Ok(written) => return Ok(written),
             Err(error) if error.is_storage_full() => {
                 inner.cramped.set(true);
@@ -191,7 +191,7 @@ async fn insist<T>(
 
 /// Makes the log durable up to `at`. A segment that is not active any more was flushed before its
 /// successor was made.
-async fn make_durable(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
+pub(crate) async fn make_durable(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
     if inner.durable.get() >= at {
         return Ok(());
     }

@@ -47,7 +47,6 @@ mod store;
 mod tail;
 mod topics;
 mod trim;
-mod trouble;
 mod vote;
 mod writer;
 
@@ -59,7 +58,8 @@ pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};
 pub use index::{Boundary, QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
+#[doc(hidden)]
+pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
-pub use trouble::Trouble;

@@ -14,12 +14,27 @@ pub(crate) struct Log {
     pub dir: PathBuf,
     pub segment_size: u64,
     segments: RefCell<BTreeMap<PhysicalOffset, Rc<Segment>>>,
+    /// Older segments, behind which some are missing. They are no part of the log: a trim that a power cut has
+    /// partly undone leaves them, and so does the loss of a segment.
+    cut_off: RefCell<Vec<Rc<Segment>>>,
 }
 
 impl Log {
     pub(crate) fn new(dir: PathBuf, segment_size: u64, segments: Vec<Segment>) -> Self {
         let by_base = segments.into_iter().map(|segment| (segment.header.base, Rc::new(segment)));
-        Self { dir, segment_size, segments: RefCell::new(by_base.collect()) }
+        let segments = RefCell::new(by_base.collect());
+        Self { dir, segment_size, segments, cut_off: RefCell::default() }
+    }
+
+    /// As [`Log::new`], with older segments (oldest first) that a hole cuts off from those.
+    pub(crate) fn with_cut_off(self, older: Vec<Segment>) -> Self {
+        self.cut_off.replace(older.into_iter().map(Rc::new).collect());
+        self
+    }
+
+    /// Where the hole before the oldest segment begins, if there are segments before it.
+    pub(crate) fn hole(&self) -> Option<PhysicalOffset> {
+        self.cut_off.borrow().last().map(|segment| segment.end())
     }
 
     /// The segment that holds `offset`.
@@ -53,12 +68,21 @@ impl Log {
             .join(segment::name(PhysicalOffset(offset.0 / self.segment_size * self.segment_size)))
     }
 
-    /// Takes the segments before `to` out of the log, oldest first. The one that is written to stays.
+    /// Takes the segments before `to` out of the log, oldest first; what is cut off comes before them. The one
+    /// that is written to stays.
     pub(crate) fn take_before(&self, to: PhysicalOffset) -> Vec<Rc<Segment>> {
         let mut segments = self.segments.borrow_mut();
         let kept = segments.split_off(&to);
         assert!(!kept.is_empty(), "the segment that is written to is never given up");
-        std::mem::replace(&mut *segments, kept).into_values().collect()
+        let before = std::mem::replace(&mut *segments, kept);
+        let oldest = before.keys().chain(segments.keys()).next().copied();
+        if oldest.is_none_or(|oldest| oldest > to) {
+            return Vec::new(); // what is before the hole is not known to be trimmed
+        }
+        let mut taken = std::mem::take(&mut *self.cut_off.borrow_mut());
+        assert!(taken.iter().all(|segment| segment.end() < to), "a hole is before the log");
+        taken.extend(before.into_values());
+        taken
     }
 
     /// All segments, oldest first.

@@ -55,10 +55,11 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
         None => create(options).await?,
     };
     identity.check(options)?;
-    let segments = open_segments(options, &identity).await?;
+    let (cut_off, segments) = open_segments(options, &identity).await?;
     let vote = VoteFile::open(&options.dir).await?;
     let spares = provision::found(&options.log_dir, options.segment_size).await?;
     let log = Log::new(options.log_dir.clone(), options.segment_size, segments);
+    let log = log.with_cut_off(cut_off);
     Ok(Opened { identity, log, vote, spares, locks })
 }
 
@@ -147,6 +148,7 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
         let ours = |name: &str| {
             name == LOCK
                 || provision::is_spare(name)
+                || provision::is_trimmed(name)
                 || segment::base_of(name) == Some(PhysicalOffset(0))
         };
         refuse_others(&options.log_dir, ours).await?;
@@ -246,15 +248,20 @@ async fn sync_name(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Opens the segments, oldest first, and checks that they are this store's and follow each other.
-async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Segment>, OpenError> {
+/// Opens the segments, oldest first, and checks that they are this store's. Those that follow each other up to
+/// the newest are the log; the ones before it come first in what is returned. Whether some may be missing between
+/// them, because a trim has given them up, is for the log to tell.
+async fn open_segments(
+    options: &Options,
+    identity: &Identity,
+) -> Result<(Vec<Segment>, Vec<Segment>), OpenError> {
     let mut bases: Vec<_> = fs::list(&options.log_dir)
         .await?
         .iter()
         .filter_map(|entry| segment::base_of(&entry.name))
         .collect();
     bases.sort_unstable();
-    let mut segments: Vec<Segment> = Vec::with_capacity(bases.len());
+    let (mut cut_off, mut segments): (Vec<Segment>, Vec<Segment>) = Default::default();
     for base in bases {
         let path = options.log_dir.join(segment::name(base));
         let refuse = |why: String| OpenError::Identity {
@@ -272,13 +279,16 @@ async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Seg
                 header.store, identity.id
             )));
         }
-        // Where the log begins is for the checkpoints to tell: what was trimmed is gone.
+        let size = identity.segment_size;
         let expected = segments.last().map_or(base, Segment::end);
-        if header.base != base || base != expected || file.len().await? != identity.segment_size {
+        let possible = base >= expected && base.0.is_multiple_of(size);
+        if header.base != base || !possible || file.len().await? != size {
             return Err(refuse(format!(
-                "the segment at offset {expected} with {} bytes was due",
-                identity.segment_size
+                "the segment at offset {expected} with {size} bytes was due"
             )));
+        }
+        if base > expected {
+            cut_off.append(&mut segments);
         }
         segments.push(Segment { header, file });
     }
@@ -289,5 +299,5 @@ async fn open_segments(options: &Options, identity: &Identity) -> Result<Vec<Seg
             remedy: "set storePathCommitLog to where they are, or start with an empty directory",
         });
     }
-    Ok(segments)
+    Ok((cut_off, segments))
 }

@@ -54,6 +54,26 @@ pub enum FlushMethod {
     Dsync,
 }
 
+/// Sizes that are the same for every broker. Tests make them small, so that they come to their edges.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Bytes of log between two checkpoints.
+    pub interval: u64,
+    /// The furthest that the log is ahead of the newest checkpoint, in bytes, but for one batch; twice that while
+    /// the disk is too full for a checkpoint.
+    pub furthest: u64,
+    /// Bytes by which a file is shortened at a time before it is deleted.
+    pub delete_step: u64,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self { interval: 32 * MIB, furthest: 64 * MIB, delete_step: 64 * MIB }
+    }
+}
+
 /// What a store is opened with. `shard`, `shards` and `segment_size` are fixed at the first start.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -84,6 +104,9 @@ pub struct Options {
     pub shard: u32,
     /// Shards of this broker.
     pub shards: u32,
+    /// Not for brokers, which have the default.
+    #[doc(hidden)]
+    pub scale: Scale,
 }
 
 impl Options {

@@ -8,6 +8,7 @@
 //! A batch never waits for its segment: what would need a file that is not there is refused before it
 //! is drafted, so that on a full disk nothing that was taken is stuck.
 
+mod given_up;
 mod zeroing;
 
 use std::cell::{Cell, RefCell};
@@ -20,12 +21,15 @@ use std::time::Duration;
 use runtime::channel::{Flag, Notify};
 use runtime::{File, IoError, OpenMode, fs};
 
+use given_up::GivenUp;
+pub(crate) use given_up::is_trimmed;
+use model::PhysicalOffset;
 pub(crate) use zeroing::UNREADY;
 use zeroing::Zeroing;
 
+use crate::part::PartFile;
 use crate::segment::Segment;
 use crate::store::Inner;
-use crate::trouble::{Trouble, Troubles};
 
 /// Files that are kept ready. Beyond that a segment that is given up is deleted.
 const MOST: usize = 2;
@@ -37,10 +41,6 @@ const REST: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(500);
 /// Time between two looks at whether the shard is idle.
 const LOOK: Duration = Duration::from_millis(500);
-/// Bytes by which a file is shortened at a time before it is deleted.
-const DELETE_STEP: u64 = 64 * 1024 * 1024;
-/// Time between two such steps: freeing blocks takes the file system milliseconds.
-const DELETE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The name of a file that is ready to become a segment.
 fn name(number: usize) -> String {
@@ -68,13 +68,16 @@ pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError>
     Ok(path)
 }
 
-/// Numbers of the files that are ready. Those of another size, and what was not finished, are removed.
+/// Numbers of the files that are ready. Those of another size, and what was not finished, are removed, and so
+/// are the files of segments that were trimmed.
 pub(crate) async fn found(dir: &Path, size: u64) -> Result<Vec<usize>, IoError> {
     let mut numbers = Vec::new();
     for entry in fs::list(dir).await? {
         match number_of(&entry.name) {
             Some(number) if entry.len == size => numbers.push(number),
-            _ if is_spare(&entry.name) => fs::remove_file(dir.join(&entry.name)).await?,
+            _ if is_spare(&entry.name) || is_trimmed(&entry.name) => {
+                fs::remove_file(dir.join(&entry.name)).await?;
+            }
             _ => {}
         }
     }
@@ -89,7 +92,7 @@ pub(crate) struct Spares {
     ready: RefCell<VecDeque<usize>>,
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
-    given_up: RefCell<VecDeque<Rc<Segment>>>,
+    given_up: GivenUp,
     /// The disk has no room for another segment.
     full: Cell<bool>,
     wake: Notify,
@@ -103,7 +106,7 @@ impl Spares {
             size,
             ready: RefCell::new(ready.into()),
             taken: Cell::new(None),
-            given_up: RefCell::default(),
+            given_up: GivenUp::default(),
             full: Cell::new(false),
             wake: Notify::new(),
         }
@@ -119,11 +122,6 @@ impl Spares {
         self.full.get()
     }
 
-    /// Whether files that were given up wait to be used again or deleted.
-    pub(crate) fn is_freeing(&self) -> bool {
-        !self.given_up.borrow().is_empty()
-    }
-
     /// Somebody waits for a file, or the shard is idle.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
@@ -131,21 +129,20 @@ impl Spares {
 
     /// A file for the next segment, and its present name, which is free again after
     /// [`Spares::adopted`].
-    pub(crate) async fn take(&self, troubles: &Troubles) -> Result<(File, PathBuf), IoError> {
+    pub(crate) async fn take(&self) -> Result<(File, PathBuf), IoError> {
         assert!(self.taken.get().is_none(), "one segment is made at a time");
         let taken = self.ready.borrow_mut().pop_front();
         self.taken.set(taken);
         if let Some(number) = taken {
             let path = self.dir.join(name(number));
-            match troubles.opening(async || File::open(&path, OpenMode::ReadWrite).await).await {
+            match File::open(&path, OpenMode::ReadWrite).await {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
                 Err(error) => return Err(error),
             }
         }
         let path = self.dir.join(LAST_MOMENT);
-        let made = troubles.opening(async || zeroing::allocated(&path, self.size).await).await?;
-        Ok((made, path))
+        Ok((zeroing::allocated(&path, self.size).await?, path))
     }
 
     /// The file that was taken has the name of its segment now.
@@ -154,10 +151,21 @@ impl Spares {
         self.wake();
     }
 
-    /// Takes over the file of a segment that is not part of the log any more.
-    pub(crate) fn give_up(&self, segment: Rc<Segment>) {
-        self.given_up.borrow_mut().push_back(segment);
+    /// Takes over the files of a trim: segments, oldest first, and parts of the index. They are left alone
+    /// until [`run`] has found the log durable up to `once_durable`, where the trim is before.
+    pub(crate) fn give_up(
+        &self,
+        once_durable: PhysicalOffset,
+        segments: Vec<Rc<Segment>>,
+        parts: Vec<Rc<PartFile>>,
+    ) {
+        self.given_up.add(once_durable, segments, parts);
         self.wake();
+    }
+
+    /// Where the oldest segment begins that was given up, and whose file still has its name.
+    pub(crate) fn oldest_given_up(&self) -> Option<PhysicalOffset> {
+        self.given_up.oldest()
     }
 
     /// A number that no file has.
@@ -169,7 +177,6 @@ impl Spares {
     fn add(&self, inner: &Inner, number: usize) {
         self.ready.borrow_mut().push_back(number);
         self.full.set(false);
-        inner.troubles.end(Trouble::SegmentFile);
         inner.builder.borrow_mut().add_room();
     }
 }
@@ -177,7 +184,7 @@ impl Spares {
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Use the file of a segment that was given up again, or delete it.
+    /// Use a file that was given up again, or delete it.
     Recycle,
     /// Get a file at once: one is due.
     Allocate,
@@ -212,7 +219,8 @@ fn decide(sight: Sight) -> Step {
     }
 }
 
-/// Provides files until `over` is raised.
+/// Provides files until `over` is raised. To be begun once a start has found the log right, and made it durable:
+/// what was given up before is removed from now on.
 pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
     let mut zeroing = None;
     let mut rest_until = runtime::now();
@@ -220,13 +228,13 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
         let sight = Sight {
             ready: spares.ready(),
             free: spares.free_number().is_some(),
-            given_up: !spares.given_up.borrow().is_empty(),
+            given_up: spares.given_up.is_due(),
             due: inner.builder.borrow().wants_room(),
             idle: inner.idle.get(),
             resting: runtime::now() < rest_until,
         };
         match decide(sight) {
-            Step::Recycle => recycle(&inner, &spares).await,
+            Step::Recycle => given_up::recycle(&inner, &spares).await,
             Step::Allocate => allocate(&inner, &spares, &mut zeroing).await,
             Step::Zero => {
                 if zero(&inner, &spares, &mut zeroing).await.is_err() {
@@ -276,57 +284,11 @@ async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>)
         Ok(under_way) => finish(inner, spares, under_way).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = got {
-        // Only a full disk is one for which older messages may have to go.
-        spares.full.set(error.is_storage_full());
-        match error.is_storage_full() {
-            true => inner.troubles.end(Trouble::SegmentFile),
-            false => inner.troubles.begin(Trouble::SegmentFile, error),
-        }
+    if got.is_err() {
+        spares.full.set(true);
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         runtime::sleep(RETRY).await;
     }
-}
-
-/// Makes the oldest segment that was given up a file for a new one, or deletes it.
-async fn recycle(inner: &Inner, spares: &Spares) {
-    let Some(segment) = spares.given_up.borrow().front().cloned() else {
-        return;
-    };
-    let path = segment.path();
-    let done = match spares.free_number() {
-        Some(number) => reuse(inner, spares, &path, number).await,
-        None => delete(inner, &path).await,
-    };
-    spares.given_up.borrow_mut().pop_front();
-    // A file that can be neither renamed nor deleted is in nobody's way: it is tried again at the next
-    // start, which finds it before the log's beginning.
-    match done {
-        Ok(()) => inner.troubles.end(Trouble::GivenUp),
-        Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
-    }
-}
-
-async fn reuse(inner: &Inner, spares: &Spares, path: &Path, number: usize) -> Result<(), IoError> {
-    fs::rename(path, spares.dir.join(name(number))).await?;
-    fs::sync_dir(&spares.dir).await?;
-    spares.add(inner, number);
-    Ok(())
-}
-
-/// Deletes a file in steps that do not hold up the file system.
-async fn delete(inner: &Inner, path: &Path) -> Result<(), IoError> {
-    let file = File::open(path, OpenMode::ReadWrite).await?;
-    let mut len = file.len().await?;
-    while len > DELETE_STEP {
-        len -= DELETE_STEP;
-        file.truncate(len).await?;
-        if !inner.idle.get() {
-            runtime::sleep(DELETE_PAUSE).await;
-        }
-    }
-    file.close().await?;
-    fs::remove_file(path).await
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ impl Store {
             for unit in &left[..count] {
                 let at = usize::try_from(unit.offset.since(first.offset)).expect("within one read");
                 let record = bytes.slice(at..at + unit.size as usize);
-                self.check(&record, unit.offset)?;
+                self.check_unit(&record, *unit)?;
                 records.push(record);
             }
             self.served(&left[..count]);
@@ -192,6 +192,15 @@ impl Store {
         check(bytes, offset).map_err(|why| self.damaged(offset, bytes.len(), why))
     }
 
+    /// As [`Store::check`], of a message that a queue has: every byte of its record is looked at.
+    pub(crate) fn check_unit<'a>(
+        &self,
+        bytes: &'a [u8],
+        unit: Unit,
+    ) -> Result<Record<'a>, ReadError> {
+        check_unit(bytes, unit).map_err(|why| self.damaged(unit.offset, bytes.len(), why))
+    }
+
     /// What is said of bytes that are not what was written.
     pub(crate) fn damaged(&self, offset: PhysicalOffset, len: usize, why: String) -> ReadError {
         let Some(segment) = self.inner.log.at(offset) else {
@@ -203,11 +212,39 @@ impl Store {
         ReadError::Damaged { segment: segment.path(), offset, why }
     }
 
-    /// The record that begins at `offset`, checked. Cancel safe.
+    /// The record that begins at `offset`, checked: all of it if its queue still has it, else its body.
+    /// Cancel safe.
     ///
     /// # Errors
     /// [`ReadError::NoRecord`] when none begins there.
     pub async fn record_at(&self, offset: PhysicalOffset) -> Result<Slice, ReadError> {
+        let bytes = self.body_checked_at(offset).await?;
+        self.check_whole(&bytes).await?;
+        Ok(bytes)
+    }
+
+    /// Checks `bytes`, which are a record by its body, against what its queue says of it.
+    pub(crate) async fn check_whole(&self, bytes: &[u8]) -> Result<(), ReadError> {
+        let record = Record::parse(bytes).expect("it was just checked");
+        if !self.still_holds(&record) {
+            return Ok(());
+        }
+        let (queue, offset) = (record.queue_id(), record.queue_offset());
+        let units = self.older_units(record.topic(), queue, offset, 1).await?;
+        let Some((_, unit)) = units.first() else {
+            return Ok(()); // trimmed or deleted meanwhile
+        };
+        let at = record.physical_offset();
+        if unit.offset != at {
+            let why =
+                format!("message {offset} of queue {queue} of `{}` is elsewhere", record.topic());
+            return Err(self.damaged(at, bytes.len(), why));
+        }
+        self.check_unit(bytes, *unit).map(drop)
+    }
+
+    /// The record that begins at `offset`, of which the body is checked.
+    pub(crate) async fn body_checked_at(&self, offset: PhysicalOffset) -> Result<Slice, ReadError> {
         let (min, max) = (self.inner.oldest(), self.inner.committed.get());
         let shortest = record::MIN_LEN as u64;
         if offset < min || offset.0.checked_add(shortest).is_none_or(|end| end > max.0) {
@@ -298,13 +335,29 @@ fn check(bytes: &[u8], offset: PhysicalOffset) -> Result<Record<'_>, String> {
     Ok(record)
 }
 
+/// The record of `unit`, if `bytes` are that.
+fn check_unit(bytes: &[u8], unit: Unit) -> Result<Record<'_>, String> {
+    let found = crc32c::crc32c(bytes);
+    if found != unit.crc {
+        return Err(format!("the record has CRC {found:08x}, {:08x} was written", unit.crc));
+    }
+    let record = Record::parse(bytes).map_err(|why| why.to_string())?;
+    assert_eq!(
+        record.physical_offset(),
+        unit.offset,
+        "a unit is made of the record that it is for"
+    );
+    Ok(record)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn neighbours_are_read_together() {
-        let unit = |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0 };
+        let unit =
+            |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0, crc: 0 };
         let near = [unit(100, 50), unit(150, 50), unit(1000, 10)];
         assert_eq!(together(&near, 1 << 20), (3, 910));
         let far = [unit(100, 50), unit(150 + GAP + 1, 50)];
@@ -317,7 +370,8 @@ mod tests {
 
     #[test]
     fn units_are_taken_while_they_are_there_whole() {
-        let unit = |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0 };
+        let unit =
+            |offset, size| Unit { offset: PhysicalOffset(offset), size, tag_hash: 0, crc: 0 };
         let units = [unit(100, 50), unit(160, 50), unit(300, 10)];
         assert_eq!(within(&units, 50), (1, 50));
         assert_eq!(within(&units, 109), (1, 50));

@@ -12,8 +12,8 @@ use crate::checkpoint::Checkpoint;
 use crate::command::Membership;
 use crate::error::StoreError;
 use crate::index::Index;
-use crate::keeper::{self, Due, FURTHEST_CRAMPED};
-use crate::options::largest_entry_in;
+use crate::keeper::{self, CRAMPED, Due};
+use crate::options::{Scale, largest_entry_in};
 use crate::part::{self, PartError, PartFile, Span};
 use crate::place::LogEnd;
 use crate::position::Position;
@@ -74,7 +74,6 @@ pub(crate) async fn recover(
         last_block,
         durable: Rc::clone(&inner.durable),
         spares: Rc::clone(&inner.spares),
-        troubles: Rc::clone(&inner.troubles),
     })
 }
 
@@ -106,6 +105,9 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
     // checkpoint that there was.
     inner.damaged.replace(damaged.iter().map(|what| what.offset).collect());
     let Some(mut checkpoint) = chosen else {
+        if let Some(from) = inner.log.hole() {
+            return Err(StoreError::Missing { dir: inner.log.dir.clone(), from, to: oldest });
+        }
         remove_parts(inner, names).await?;
         if oldest > PhysicalOffset(0) {
             let dir = inner.checkpoints.dir().to_owned();
@@ -115,14 +117,14 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
     };
     let position = checkpoint.position;
     let limit = match newest == Some(position.offset) {
-        true => furthest_entry(position.offset, inner.options.segment_size),
+        true => furthest_entry(position.offset, inner.options.segment_size, inner.options.scale),
         false => PhysicalOffset(u64::MAX),
     };
     let owner = std::mem::take(&mut checkpoint.owner);
     inner.checkpointed.set(position.offset);
     let trim = checkpoint.trim;
     take_over(inner, checkpoint, parts, names).await?;
-    crate::trim::give_up(inner, trim.max(oldest), Vec::new());
+    crate::trim::give_up(inner, trim, Vec::new());
     drop(events.send(Event::Restored(owner)).await);
     Ok(From { position: Some(position), limit })
 }
@@ -169,9 +171,13 @@ async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), Store
 }
 
 /// Beyond this no entry of a log reaches whose newest checkpoint is at `checkpoint`.
-pub(crate) fn furthest_entry(checkpoint: PhysicalOffset, segment_size: u64) -> PhysicalOffset {
+pub(crate) fn furthest_entry(
+    checkpoint: PhysicalOffset,
+    segment_size: u64,
+    scale: Scale,
+) -> PhysicalOffset {
     let slack = largest_entry_in(segment_size) + 2 * runtime::BLOCK as u64;
-    checkpoint.plus(FURTHEST_CRAMPED + slack)
+    checkpoint.plus(CRAMPED * scale.furthest + slack)
 }
 
 /// Whether parts of these `spans` (oldest first) cover the log from `from` to `to` without a gap.
@@ -227,11 +233,13 @@ async fn hand_out(
 
 /// What is missing at the log's beginning must have been trimmed.
 fn check_beginning(inner: &Inner) -> Result<(), StoreError> {
+    crate::trim::check_passed_over(inner)?;
     let (oldest, trim) = (inner.log.oldest_base(), inner.index.borrow().trimmed_to());
     if oldest <= trim {
         return Ok(());
     }
-    Err(StoreError::Missing { dir: inner.log.dir.clone(), from: trim, to: oldest })
+    let from = inner.log.hole().map_or(trim, |from| from.max(trim));
+    Err(StoreError::Missing { dir: inner.log.dir.clone(), from, to: oldest })
 }
 
 /// From here on appends are taken. A new log begins with the entry that founds its group of one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
-use runtime::{IoError, Slice, Task};
+use runtime::{Slice, Task};
 
 use crate::batch::{Builder, Limits};
 use crate::cache::{Cache, CacheStats};
@@ -25,7 +25,6 @@ use crate::provision::Spares;
 use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
-use crate::trouble::{Trouble, Troubles};
 use crate::writer;
 
 /// Committed entries that may wait for the store's owner. Beyond it the writer waits.
@@ -64,8 +63,6 @@ pub(crate) struct Inner {
     /// Up to here the log is known to be durable.
     pub durable: Rc<Cell<PhysicalOffset>>,
     pub counters: Counters,
-    /// What does not work at the moment and is tried again.
-    pub troubles: Rc<Troubles>,
     /// Something waits to be written, or the store is being stopped.
     pub wake: Notify,
     /// The writer has ended.
@@ -85,6 +82,8 @@ pub(crate) struct Inner {
     /// A segment is complete, and its parts are on the disk.
     pub merge_wake: Notify,
     pub prepared: RefCell<Prepared>,
+    /// The furthest trim that a start could not follow yet, and why.
+    pub passed_over: RefCell<Option<(PhysicalOffset, StoreError)>>,
     pub places: Places,
     pub spares: Rc<Spares>,
     /// Nothing was appended for a while.
@@ -134,8 +133,6 @@ pub struct Stats {
     pub unflushed: u64,
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
-    /// Files that were given up are not used again or deleted yet: their space is still to come back.
-    pub freeing: bool,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -258,6 +255,8 @@ pub struct AppliedRecord {
     pub size: u32,
     /// See [`model::tag::tag_hash`].
     pub tag_hash: i64,
+    /// CRC-32C of its record.
+    pub crc: u32,
     /// When the leader stored it.
     pub store_time: UnixMillis,
 }
@@ -308,7 +307,6 @@ impl Store {
             committed: Cell::new(PhysicalOffset(0)),
             durable: Rc::new(Cell::new(PhysicalOffset(0))),
             counters: Counters::default(),
-            troubles: Rc::default(),
             wake: Notify::new(),
             ended: Flag::new(),
             failure: RefCell::new(None),
@@ -320,6 +318,7 @@ impl Store {
             cramped: Cell::new(false),
             merge_wake: Notify::new(),
             prepared: RefCell::default(),
+            passed_over: RefCell::default(),
             places: Places::default(),
             spares,
             idle: Cell::new(false),
@@ -407,18 +406,8 @@ impl Store {
             if self.inner.spares.full() {
                 return Err(AppendError::Full);
             }
-            if let Some(error) = self.inner.troubles.why(Trouble::SegmentFile) {
-                return Err(AppendError::NoFile { why: error.to_string() });
-            }
         }
         pushed
-    }
-
-    /// What does not work at the moment and is tried again, each with the latest error, which names the file and the
-    /// reason. Empty when all is well.
-    #[must_use]
-    pub fn troubles(&self) -> Vec<(Trouble, Rc<IoError>)> {
-        self.inner.troubles.all()
     }
 
     /// Whether a message for this topic can be appended now: appended topics count, committed or not.
@@ -448,7 +437,6 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.is_freeing() || inner.troubles.why(Trouble::GivenUp).is_some(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),

@@ -7,7 +7,6 @@
 use std::rc::Rc;
 
 use model::{PhysicalOffset, UnixMillis};
-use runtime::{IoError, fs};
 
 use crate::checkpoint::Mins;
 use crate::error::{DamageError, StoreError, TrimError};
@@ -102,34 +101,53 @@ async fn read_mins(inner: &Inner, to: PhysicalOffset) -> Result<Mins, StoreError
 }
 
 /// A trim is committed: offsets below are gone from now on, the files follow.
-pub(crate) async fn applied(inner: &Rc<Inner>, to: PhysicalOffset) -> Result<(), StoreError> {
+///
+/// The checkpoint that tells where the queues begin then goes once a later trim is in a checkpoint. A start that
+/// reads the log from further before meets the trim all the same: it passes it over, and
+/// [`check_passed_over`] makes sure that a later one has followed.
+pub(crate) async fn applied(
+    inner: &Rc<Inner>,
+    to: PhysicalOffset,
+    replayed: bool,
+) -> Result<(), StoreError> {
     if to <= inner.index.borrow().trimmed_to() {
         return Ok(());
     }
     let prepared = inner.prepared.borrow().clone();
-    let mins = match prepared.to == to {
-        true => prepared.mins,
-        false => read_mins(inner, to).await?,
+    let read = match prepared.to == to {
+        true => Ok(prepared.mins),
+        false => read_mins(inner, to).await,
+    };
+    let mins = match read {
+        Ok(mins) => mins,
+        Err(error) if replayed => {
+            let mut passed_over = inner.passed_over.borrow_mut();
+            if passed_over.as_ref().is_none_or(|(before, _)| *before <= to) {
+                *passed_over = Some((to, error));
+            }
+            return Ok(());
+        }
+        Err(error) => return Err(error),
     };
     let parts = inner.index.borrow_mut().trim(to, mins);
     give_up(inner, to, parts);
     Ok(())
 }
 
-/// Leaves what lies before `to` to those who use it again, or remove it.
-pub(crate) fn give_up(inner: &Rc<Inner>, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
-    for segment in inner.log.take_before(to) {
-        inner.cache.forget(segment.cache_id(), 0);
-        inner.spares.give_up(segment);
+/// Makes sure that every trim that was passed over was followed by one that gave up as much.
+pub(crate) fn check_passed_over(inner: &Inner) -> Result<(), StoreError> {
+    match inner.passed_over.take() {
+        Some((to, error)) if to > inner.index.borrow().trimmed_to() => Err(error),
+        _ => Ok(()),
     }
-    let inner = Rc::clone(inner);
-    // What stays behind is found at the next start.
-    runtime::spawn(async move { drop(remove(&inner, parts).await) }).detach();
 }
 
-async fn remove(inner: &Inner, parts: Vec<Rc<PartFile>>) -> Result<(), IoError> {
-    for part in parts {
-        fs::remove_file(inner.index_dir.join(part.span().name())).await?;
+/// Leaves what lies before `to` to those who use it again, or remove it, once all that is committed now is
+/// durable.
+pub(crate) fn give_up(inner: &Inner, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
+    let segments = inner.log.take_before(to);
+    for segment in &segments {
+        inner.cache.forget(segment.cache_id(), 0);
     }
-    Ok(())
+    inner.spares.give_up(inner.committed.get(), segments, parts);
 }

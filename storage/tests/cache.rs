@@ -80,7 +80,7 @@ async fn drain(store: &Store, count: u64, step: usize, body: fn(u64) -> Vec<u8>)
 
 fn unit(record: &AppliedRecord) -> Unit {
     let (offset, size, tag_hash) = (record.physical, record.size, record.tag_hash);
-    Unit { offset, size, tag_hash }
+    Unit { offset, size, tag_hash, crc: record.crc }
 }
 
 #[test]

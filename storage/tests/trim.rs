@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use model::{PhysicalOffset, QueueId, QueueOffset, Record};
 use runtime::fs;
-use storage::{AppliedRecord, Options, ReadError, TrimError};
+use storage::inspect::{Place, Start, View};
+use storage::{AppliedRecord, Event, Options, ReadError, TrimError};
 use support::{Opened, everywhere, open, options, over_a_crash};
 
 const LEN: usize = 300_000;
@@ -147,4 +148,69 @@ fn a_trim_is_remembered_over_a_death() {
             opened.stop().await;
         },
     );
+}
+
+/// What `mqstore check` says of a start.
+async fn outlook(view: &View) -> Start {
+    view.check(&mut |_| {}).await.expect("readable").start
+}
+
+#[test]
+fn a_damaged_index_of_a_log_that_was_trimmed_twice_is_made_anew() {
+    everywhere("trim-twice", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        let mut sent = fill(&mut opened, 4 * size + size / 2).await;
+        trim(&mut opened, size).await;
+        trim(&mut opened, 2 * size).await;
+        sent.extend(fill(&mut opened, 6 * size + size / 2).await);
+        opened.stop().await;
+        // The checkpoint of the first trim is gone with its segment; the entry is still there.
+        let index = fs::list(dir.join("index")).await.expect("readable");
+        let oldest = index.iter().map(|entry| &entry.name).min().expect("an index");
+        support::alter(&dir.join("index").join(oldest), 4096 + 100, 1, |byte| byte[0] ^= 1).await;
+        let view = View::open(&Place { dir: dir.clone(), log_dir: None }).await.expect("a store");
+        let checked = view.check(&mut |_| {}).await.expect("readable");
+        let plan = view.plan(&checked, None).expect("nothing to cut");
+        assert_eq!(
+            (plan.remove.len(), plan.after.clone()),
+            (1, Start::From(PhysicalOffset(2 * size)))
+        );
+        view.mend(&plan, &mut |_| {}).await.expect("writable");
+        drop(view);
+        let opened = open(options(&dir)).await;
+        check(&opened, &sent, 2 * size).await;
+        opened.stop().await;
+    });
+}
+
+#[test]
+fn a_trim_whose_checkpoint_is_lost_is_refused_unless_a_later_one_follows() {
+    everywhere("trim-lost", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        fill(&mut opened, 4 * size + size / 2).await;
+        trim(&mut opened, size).await;
+        opened.stop().await;
+        let lost = dir.join("checkpoints").join(format!("{size:020}"));
+        fs::rename(&lost, dir.join("away")).await.expect("writable");
+        let view = View::open(&Place { dir: dir.clone(), log_dir: None }).await.expect("a store");
+        assert!(matches!(outlook(&view).await, Start::Refused { .. }));
+        drop(view);
+        let (store, mut events) = support::try_open(options(&dir)).await.expect("it opens");
+        let why = loop {
+            match events.next().await {
+                Event::Failed(why) => break why.to_string(),
+                Event::Recovered(_) => panic!("nobody knows where the queues begin"),
+                _ => {}
+            }
+        };
+        assert!(why.contains(&format!("{size:020}")), "{why}");
+        drop((store, events));
+        runtime::yield_now().await;
+        fs::rename(dir.join("away"), lost).await.expect("writable");
+        open(options(&dir)).await.stop().await;
+    });
 }

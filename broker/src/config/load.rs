@@ -100,6 +100,7 @@ impl Config {
             max_request: self.max_request,
             shard: number,
             shards: self.shards,
+            scale: storage::Scale::default(),
         }
     }
 }

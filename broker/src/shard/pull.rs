@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{QueueId, QueueOffset};
+use model::{QueueId, QueueOffset, Record};
 use remoting::body::MessageModel;
 use remoting::header::DecodeExt;
 use remoting::header::pull::{PullHeader, PullReply, pull_flag};
@@ -21,7 +21,7 @@ use super::commands::{SubscriptionGroup, TopicConfig, perm};
 use super::disk_reads::TooMany;
 use super::held::Hold;
 use super::pull_rules::{self, Begin, Choice, Status};
-use super::refusals::{code_of, no_topic, too_many_held, too_many_reads, unread};
+use super::refusals::{code_of, no_topic, too_many_reads, unread};
 use super::reply::{Caller, Refusal};
 use super::subscription::{Filter, Subscription};
 use super::{Phase, Shard, offsets};
@@ -234,11 +234,10 @@ fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
     let range = shard.store.queue(&pull.topic, allowed.queue);
     match pull_rules::begin(range, pull.offset) {
         Begin::Nowhere { status, next } => {
-            let waits = may_hold && status.code(pull.offset) == ResponseCode::PullNotFound;
-            let wait = pull.wait.filter(|_| waits && shard.phase.get() != Phase::Stopping);
-            match wait {
-                Some(wait) => hold(shard, pull, &allowed, wait),
-                None => answer_empty(shard, &pull, &allowed, status, next),
+            let waits = status.code(pull.offset) == ResponseCode::PullNotFound;
+            let pull = if waits && may_hold { hold(shard, pull, &allowed) } else { Some(pull) };
+            if let Some(pull) = pull {
+                answer_empty(shard, &pull, &allowed, status, next);
             }
         }
         Begin::At(offset) => read(shard, pull, allowed, offset),
@@ -246,9 +245,11 @@ fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
     true
 }
 
-/// Holds the pull, out of its connection's count of requests: [`MAX_HELD_PULLS`](crate::limits::MAX_HELD_PULLS) bounds it.
-fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed, wait: Duration) {
-    let caller = pull.caller.clone();
+/// Holds the pull; gives it back when it does not want to wait, or too many are held.
+fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed) -> Option<Box<PullRequest>> {
+    let Some(wait) = pull.wait.filter(|_| shard.phase.get() != Phase::Stopping) else {
+        return Some(pull);
+    };
     let hold = Hold {
         topic: Rc::from(&*pull.topic),
         queue: allowed.queue,
@@ -257,12 +258,7 @@ fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed, wait: Duration
         connection: pull.caller.connection().id(),
         what: pull,
     };
-    match shard.long_polls.borrow_mut().hold(hold) {
-        Ok(()) => caller.hold_aside(),
-        // Told that there is nothing, clients would ask again at once, for ever. On this code RocketMQ's wait three
-        // seconds (5.5.0, class DefaultMQPushConsumerImpl, pullTimeDelayMillsWhenException).
-        Err(pull) => answer_refused(&pull, &too_many_held().into()),
-    }
+    shard.long_polls.borrow_mut().hold(hold).err()
 }
 
 /// Answers with messages from `begin` on, which is there.
@@ -386,7 +382,28 @@ async fn from_disk(
         Wanted::Chosen { units, next } => (units, next),
         Wanted::From(begin) => choose_on_disk(shard, pull, allowed, begin).await?,
     };
-    Ok((shard.store.read_units(&units).await?, next))
+    match shard.store.read_units(&units).await {
+        Ok(records) => Ok((records, next)),
+        Err(error) => Ok(before_damage(shard, units, error).await?),
+    }
+}
+
+/// The records before the one that `error` tells of, and where that one is: a consumer gets what is intact, and
+/// is told when it comes to the one that is not.
+async fn before_damage(
+    shard: &Shard,
+    mut units: Vec<Unit>,
+    error: ReadError,
+) -> Result<(Vec<Slice>, QueueOffset), ReadError> {
+    let bad = units.iter().position(|unit| Some(unit.offset) == error.record());
+    let Some(bad) = bad.filter(|bad| *bad > 0) else {
+        return Err(error);
+    };
+    units.truncate(bad);
+    let records = shard.store.read_units(&units).await?;
+    let last = records.last().expect("there is one before the bad one");
+    let last = Record::parse(last).expect("it was just checked").queue_offset();
+    Ok((records, last.plus(1)))
 }
 
 fn not_read(shard: &Shard, pull: &PullRequest, allowed: &Allowed, error: &ReadError) {

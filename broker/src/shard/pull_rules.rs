@@ -221,7 +221,7 @@ mod tests {
         let mut choice = Choice::new(filter, PullLimits { bytes, messages }, QueueOffset(0));
         for at in 0..20 {
             let tag_hash = i64::try_from(at % 3).expect("small");
-            let unit = Unit { offset: PhysicalOffset(at * 1000), size: 100, tag_hash };
+            let unit = Unit { offset: PhysicalOffset(at * 1000), size: 100, tag_hash, crc: 0 };
             if choice.offer(QueueOffset(at), unit).is_break() {
                 break;
             }

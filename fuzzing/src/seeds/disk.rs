@@ -76,6 +76,7 @@ async fn fill(dir: &Path) {
         max_request: 1024 * 1024,
         shard: 0,
         shards: 1,
+        scale: storage::Scale::default(),
     };
     options.segment_size = options.smallest_segment();
     let (store, mut events) = Store::open(options).await.expect("a new store");

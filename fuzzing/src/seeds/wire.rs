@@ -137,7 +137,7 @@ fn batches(seeds: &mut Vec<Seed>) {
     // What a client of ours sends.
     let mut frame = Vec::new();
     Command::request(RequestCode::GetRouteinfoByTopic)
-        .with_ext(&[("topic", "T\u{1}\"\\é😀")])
+        .with_ext(&[("topic", "T\u{1}\"\\é😀\r\n\t")])
         .encode(&mut frame)
         .expect("it fits");
     seeds.push(Seed::new("frames", "ours", frame));

@@ -95,6 +95,7 @@ impl View {
         let size = self.segment_size;
         look(&self.log_dir, &mut findings, |name, len| match name {
             LOCK => Known::Named,
+            _ if provision::is_trimmed(name) || self.is_cut_off(name) => Known::Trimmed,
             _ if segment::base_of(name).is_some() => Known::Named,
             _ if provision::is_spare(name) && len == size && name != provision::UNREADY => {
                 Known::Spare
@@ -124,6 +125,12 @@ impl View {
     }
 }
 
+impl View {
+    fn is_cut_off(&self, name: &str) -> bool {
+        self.cut_off.iter().any(|found| segment::name(found.base) == name)
+    }
+}
+
 fn is_cut_away(name: &str) -> bool {
     name.split_once(CUT_AWAY).is_some_and(|(name, _)| segment::base_of(name).is_some())
 }
@@ -134,6 +141,7 @@ enum Known {
     Named,
     Spare,
     Unfinished,
+    Trimmed,
     CutAway,
     Not,
 }
@@ -157,6 +165,8 @@ async fn look(
             Known::Spare => Finding::ok(&file, "waits to become a segment"),
             Known::Unfinished => Finding::info(&file, "was never finished")
                 .means("The next start removes it or makes it anew"),
+            Known::Trimmed => Finding::info(&file, "the log was trimmed of it")
+                .means("The next start removes it or uses it again"),
             Known::CutAway => Finding::info(&file, "was cut away from the log by a repair")
                 .means("The broker leaves it alone")
                 .remedy("Remove it when nothing in it is needed any more"),

@@ -15,6 +15,7 @@ use super::view::View;
 use super::walk::{Bad, End, Step, Walk, Wrong};
 use crate::command::Trim;
 use crate::entry::Kind;
+use crate::options::Scale;
 use crate::position::Position;
 use crate::recover::furthest_entry;
 use crate::replay::{Entry, Replay};
@@ -102,7 +103,7 @@ impl View {
         let chosen = facts.chosen().map_or(PhysicalOffset(0), |chosen| chosen.offset);
         let newest = checkpoints.last().map(|row| row.offset);
         let limit = match newest == Some(chosen) {
-            true => furthest_entry(chosen, self.segment_size),
+            true => furthest_entry(chosen, self.segment_size, Scale::default()),
             false => PhysicalOffset(u64::MAX),
         };
         let oldest = self.oldest().unwrap_or_default();

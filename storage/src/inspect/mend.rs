@@ -237,7 +237,9 @@ impl View {
             file.sync().await?;
         }
         let log = Log::new(self.log_dir.clone(), self.segment_size, vec![Segment { header, file }]);
+        // As it was written a moment ago: nothing behind the cut counts as durable any more.
         let vote = self.vote().expect("the cut was planned with it");
+        let vote = Vote { generation: cut.generation, idle_mark: cut.at, clean: false, ..vote };
         let mut replay = Replay::new(Rc::new(log), vote, Some(cut.position), cut.at);
         replay.read_narrowly();
         let block = replay.last_block().await?;

@@ -110,15 +110,36 @@ impl Facts {
         if let Some(bad) = self.damage.iter().find(|bad| bad.at >= Some(from)) {
             return refused(&bad.why);
         }
-        let later = self.trims.iter().filter(|(at, _)| *at >= from).map(|(_, to)| *to);
-        if later.fold(trim, PhysicalOffset::max) < self.oldest {
-            let why = format!(
-                "the log before offset {} is missing, and no trim has given it up",
-                self.oldest
-            );
+        if let Err(why) = self.beginning(from, trim) {
             return Start::Refused { why };
         }
         Start::From(from)
+    }
+
+    /// Whether what is missing at the log's beginning was given up, for a start that reads from `from` on and knows
+    /// of `trim`. A trim whose checkpoint is gone is passed over if a later one follows.
+    fn beginning(&self, from: PhysicalOffset, mut trim: PhysicalOffset) -> Result<(), String> {
+        let intact = |to| {
+            let mut all = self.checkpoints.iter();
+            all.any(|fact| fact.offset == to && fact.intact.is_some())
+        };
+        let mut passed_over = trim;
+        for (_, to) in self.trims.iter().filter(|(at, _)| *at >= from) {
+            let furthest = if intact(*to) { &mut trim } else { &mut passed_over };
+            *furthest = (*furthest).max(*to);
+        }
+        if passed_over > trim {
+            return Err(format!(
+                "the log was trimmed to offset {passed_over}, and the checkpoint there cannot be read"
+            ));
+        }
+        if trim < self.oldest {
+            let oldest = self.oldest;
+            return Err(format!(
+                "the log before offset {oldest} is missing, and no trim has given it up"
+            ));
+        }
+        Ok(())
     }
 
     /// After the log was cut at `cut`: nothing at or behind it is there any more.
@@ -189,6 +210,17 @@ mod tests {
         assert_eq!(damaged.after_cut(at(150)).start(), Start::From(at(140)));
         damaged.obstacles.push(Obstacle { at: None, why: "no vote".into() });
         assert_eq!(damaged.after_cut(at(150)).start(), Start::Refused { why: "no vote".into() });
+    }
+
+    #[test]
+    fn a_trim_without_its_checkpoint_needs_a_later_one() {
+        let mut facts = facts(140, 0);
+        facts.parts.retain(|span| span.from >= at(140));
+        facts.checkpoints.retain(|fact| fact.offset >= at(140));
+        facts.trims = [(190, 100), (195, 140)].map(|(place, to)| (at(place), at(to))).into();
+        assert_eq!(facts.start(), Start::From(at(180)));
+        facts.checkpoints.retain(|fact| fact.offset > at(140));
+        assert!(matches!(facts.start(), Start::Refused { .. }), "none says where queues begin");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use runtime::fs::LockError;
 use runtime::{BLOCK, File, IoError, OpenMode, Slice, fs};
 use thiserror::Error;
 
+use super::walk::{Step, Walk};
 use crate::checkpoint::Checkpoints;
+use crate::command::Trim;
+use crate::entry::Kind;
 use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
@@ -105,6 +108,8 @@ pub struct View {
     pub(super) segment_size: u64,
     /// Oldest first.
     pub(super) found: Vec<Found>,
+    /// Segments that the log was trimmed of, and that a hole cuts off from it.
+    pub(super) cut_off: Vec<Found>,
     /// The vote's slots; empty if there is no file.
     pub(super) slots: Vec<Slice>,
     _locks: Locks,
@@ -151,7 +156,36 @@ impl View {
             refuse_others(found, id, segment_size);
         }
         let slots = read_slots(&dir).await?;
-        Ok(Self { dir, log_dir, identity, id, segment_size, found, slots, _locks: locks })
+        let cut_off = Vec::new();
+        let mut view =
+            Self { dir, log_dir, identity, id, segment_size, found, cut_off, slots, _locks: locks };
+        view.cut_off = view.trimmed_before_a_hole().await?;
+        view.found.drain(..view.cut_off.len());
+        Ok(view)
+    }
+
+    /// The segments that a hole cuts off from the newest ones, if the log says that they were trimmed: a start
+    /// leaves them out then, and removes them.
+    async fn trimmed_before_a_hole(&self) -> Result<Vec<Found>, IoError> {
+        let follows = |pair: &[Found]| pair[0].base.plus(self.segment_size) == pair[1].base;
+        let Some(last) = self.found.windows(2).rposition(|pair| !follows(pair)) else {
+            return Ok(Vec::new());
+        };
+        let (older, base) = (&self.found[..=last], self.found[last + 1].base);
+        for offset in self.checkpoints().list().await? {
+            let read = self.checkpoints().read(offset).await;
+            if read.is_ok_and(|read| read.is_ok_and(|checkpoint| checkpoint.trim >= base)) {
+                return Ok(older.to_vec());
+            }
+        }
+        let mut walk = Walk::new(self, base, PhysicalOffset(0), PhysicalOffset(u64::MAX));
+        while let Step::Entry { entry, .. } = walk.next().await? {
+            let trim = (entry.header.kind == Kind::Trim).then(|| Trim::from_bytes(&entry.payload));
+            if trim.is_some_and(|trim| trim.is_ok_and(|trim| trim.to >= base.0)) {
+                return Ok(older.to_vec());
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Its directory.

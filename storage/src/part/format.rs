@@ -12,7 +12,7 @@ use crate::identity::StoreId;
 use crate::topics::Incarnation;
 
 /// The version of the format.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 pub(super) const MAGIC: [u8; 8] = *b"TPINDEX\0";
 
 /// What every block begins with. Only its layout is used, as in the other structs here.
@@ -79,7 +79,8 @@ pub(crate) struct KeyFence(pub KeyAt);
 struct UnitLayout {
     at: u32,
     size: u32,
-    tag_hash: i64,
+    tag_hash: i32,
+    crc: u32,
 }
 
 #[repr(C)]
@@ -119,13 +120,15 @@ impl Item for Packed {
         put(to, offset_of!(UnitLayout, at), &self.at.to_le_bytes());
         put(to, offset_of!(UnitLayout, size), &self.size.to_le_bytes());
         put(to, offset_of!(UnitLayout, tag_hash), &self.tag_hash.to_le_bytes());
+        put(to, offset_of!(UnitLayout, crc), &self.crc.to_le_bytes());
     }
 
     fn decode(from: &[u8]) -> Self {
         Self {
             at: u32_at(from, offset_of!(UnitLayout, at)),
             size: u32_at(from, offset_of!(UnitLayout, size)),
-            tag_hash: u64_at(from, offset_of!(UnitLayout, tag_hash)).cast_signed(),
+            tag_hash: u32_at(from, offset_of!(UnitLayout, tag_hash)).cast_signed(),
+            crc: u32_at(from, offset_of!(UnitLayout, crc)),
         }
     }
 }

@@ -62,7 +62,9 @@ pub(crate) struct Packed {
     /// Bytes of its record.
     pub size: u32,
     /// See [`model::tag::tag_hash`].
-    pub tag_hash: i64,
+    pub tag_hash: i32,
+    /// CRC-32C of its record.
+    pub crc: u32,
 }
 
 const _: () = assert!(size_of::<Packed>() == 16);

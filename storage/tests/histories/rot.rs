@@ -18,9 +18,8 @@ struct Rotten {
     in_record: bool,
 }
 
-/// Where a record's body begins, with addresses of four bytes; a body has at least eight bytes. What lies before it is
-/// covered by the entry's checksum, which a start checks, and by none that a read checks.
-const BODY: u64 = 88;
+/// No record is shorter.
+const SHORTEST: u64 = 96;
 
 /// Lets one thing rot after the other, each in a store that was stopped in order and is whole.
 pub fn histories(history: &mut History) {
@@ -88,11 +87,11 @@ fn choose(history: &mut History) -> Rotten {
     });
     // The block that the log ends in is written again, and what has rotted in it is whole then.
     let last_block = records.iter().max().map_or(0, |last| last / BLOCK as u64 * BLOCK as u64);
-    let settled = |at: &u64| at + BODY + 8 <= last_block;
+    let settled = |at: &u64| at + SHORTEST <= last_block;
     let records: Vec<u64> = records.into_iter().filter(settled).collect();
     if in_record && !records.is_empty() {
         let (file, at) = segment_of(history.dice.pick(&records));
-        let bit = (at + BODY) * 8 + history.dice.below(8 * 8);
+        let bit = at * 8 + history.dice.below(SHORTEST * 8);
         return Rotten { file, bit, unreadable, in_record };
     }
     let files: Vec<(PathBuf, u64)> =

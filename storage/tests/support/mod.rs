@@ -15,7 +15,7 @@ use runtime::sim::Simulation;
 use runtime::{BLOCK, File, OpenMode, Placement, Spec};
 use storage::{
     AppendError, Applied, AppliedRecord, Event, Events, Flush, FlushMethod, OpenError, Options,
-    Recovery, Store, Unit, What,
+    Recovery, Scale, Store, Unit, What,
 };
 
 /// Runs the test on the simulated disk, and on a real one.
@@ -118,6 +118,7 @@ pub fn options(dir: &Path) -> Options {
         max_request: 1024 * 1024,
         shard: 0,
         shards: 1,
+        scale: Scale::default(),
     };
     options.segment_size = options.smallest_segment();
     options

@@ -119,8 +119,7 @@ impl Groups {
 }
 
 /// The settings of a group that consumes; created with RocketMQ's defaults if it is unknown and may be.
-/// While the log takes nothing it is not created, and consumes with those defaults all the same: what is stored can be
-/// read. `None` when it may not be created.
+/// `None` when it may not, or when the log takes nothing at the moment.
 pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>> {
     if let Some(group) = shard.groups.borrow().find(name) {
         return Some(Rc::clone(group));
@@ -129,10 +128,10 @@ pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>
         return None;
     }
     let created = put(shard, SubscriptionGroup::new(name), Completion::Silent);
-    Some(created.unwrap_or_else(|refusal| {
+    if let Err(refusal) = &created {
         tracing::debug!(group = name, reason = %refusal.remark, "group not created");
-        Rc::new(SubscriptionGroup::new(name))
-    }))
+    }
+    created.ok()
 }
 
 /// Whether a group of this name is created when somebody consumes in it.

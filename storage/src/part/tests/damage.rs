@@ -204,10 +204,10 @@ fn what_is_not_of_this_store_or_version_is_told() {
         assert!(matches!(found, Err(PartError::Foreign { found: STORE, .. })));
         let intact = bytes_of(&path).await;
         let mut newer = intact[..BLOCK].to_vec();
-        newer[24] = 2;
+        newer[24] = 3;
         write_block(&path, 0, &newer).await;
         let found = PartFile::open(&path, STORE).await;
-        assert!(matches!(found, Err(PartError::Version { found: 2, .. })));
+        assert!(matches!(found, Err(PartError::Version { found: 3, .. })));
         write_block(&path, 0, &intact[..BLOCK]).await;
         let elsewhere = Span { from: span.from, to: span.to.plus(8) };
         for (name, expected) in [(elsewhere.name(), BadPart::Range), ("x".into(), BadPart::Name)] {

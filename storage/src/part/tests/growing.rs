@@ -49,7 +49,7 @@ fn fill(queues: u64, keys: u32) -> Growing {
     let mut part = Growing::new(BASE, BASE);
     let mut number = 0_u64;
     while !part.is_full() {
-        let unit = Packed { at: 92 * number as u32, size: 92, tag_hash: 0 };
+        let unit = Packed { at: 92 * number as u32, size: 92, tag_hash: 0, crc: 0 };
         let key = queue(1, (number % queues) as u32);
         part.add(key, QueueOffset(number / queues), unit, UnixMillis(1), 0..keys);
         number += 1;
@@ -80,7 +80,7 @@ fn every_limit_is_met_and_keeps_memory_bounded() {
 fn a_gap_in_a_queue_is_no_message() {
     let mut part = Growing::new(BASE, BASE);
     for (number, offset) in [(0, 7), (1, 9)] {
-        let unit = Packed { at: 100 * number, size: 92, tag_hash: 0 };
+        let unit = Packed { at: 100 * number, size: 92, tag_hash: 0, crc: 0 };
         part.add(queue(1, 1), QueueOffset(offset), unit, UnixMillis(1), std::iter::empty());
     }
 }

@@ -114,7 +114,9 @@ impl Log {
             let key = self.queues[random_below(self.queues.len() as u64) as usize];
             let at = self.end.plus(random_below(3) * 88).since(BASE) as u32;
             let size = 92 + random_below(100) as u32;
-            let unit = Packed { at, size, tag_hash: runtime::random_u64().cast_signed() };
+            let random = || runtime::random_u64() as u32;
+            let (tag_hash, crc) = (random().cast_signed(), random());
+            let unit = Packed { at, size, tag_hash, crc };
             self.end = BASE.plus(u64::from(at) + u64::from(size));
             self.time += random_below(2);
             let hashes: Vec<u32> =
