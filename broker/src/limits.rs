@@ -101,6 +101,9 @@ pub const EXPIRY_TICK: Duration = Duration::from_secs(10);
 /// Topics that wait to be told to the sibling shards.
 pub const MAX_ANNOUNCEMENTS: usize = 16_384;
 
+/// Changed topics that wait to be told to a NameServer one by one; with more it is told all topics.
+pub const MAX_UNTOLD_TOPICS: usize = 4096;
+
 /// How long a graceful stop waits for the sends under way.
 pub const DRAIN: Duration = Duration::from_secs(5);
 

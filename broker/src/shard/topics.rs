@@ -5,7 +5,8 @@
 //! creation of its topic in the same batch without waiting. In a single replica nothing that was
 //! appended is ever undone, short of the failure of the log, after which nothing is appended any more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -54,6 +55,8 @@ fn put_into(table: &mut Table, topic: Rc<TopicConfig>) -> u32 {
 pub struct Topics {
     appended: Table,
     applied: Table,
+    /// The names of the applied view in their order: whoever walks it may stop in between.
+    names: BTreeSet<Rc<str>>,
     /// Queues of all topics of the appended view.
     queues: u64,
     version: Version,
@@ -77,6 +80,20 @@ impl Topics {
         self.applied.values().map(|known| &known.topic)
     }
 
+    /// The same in the order of their names, from the first one behind `last` on.
+    pub fn applied_after(&self, last: Option<&str>) -> impl Iterator<Item = &Rc<TopicConfig>> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let names = self.names.range::<str, _>((from, Bound::Unbounded));
+        names.map(|name| &self.applied.get(name).expect("it has every name's topic").topic)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn applied_len(&self) -> usize {
+        assert_eq!(self.names.len(), self.applied.len(), "each topic has one name");
+        self.applied.len()
+    }
+
     /// The same, each with the most queues that it ever had.
     pub fn applied_with_queues(&self) -> impl Iterator<Item = (&Rc<TopicConfig>, u32)> {
         self.applied.values().map(|known| (&known.topic, known.most_queues))
@@ -92,7 +109,8 @@ impl Topics {
         };
         let applied: Table = topics.map(known).collect();
         let queues = applied.values().map(|known| u64::from(known.most_queues)).sum();
-        Self { appended: applied.clone(), applied, queues, version }
+        let names = applied.keys().map(Rc::clone).collect();
+        Self { appended: applied.clone(), applied, names, queues, version }
     }
 
     /// Which state of the applied table this is.
@@ -148,6 +166,7 @@ impl Topics {
         if replayed {
             self.append(Rc::clone(&topic));
         }
+        self.names.insert(Rc::from(topic.name.as_str()));
         put_into(&mut self.applied, topic);
         self.changed(now);
     }
@@ -158,6 +177,7 @@ impl Topics {
             self.append_delete(name);
         }
         self.applied.remove(name);
+        self.names.remove(name);
         self.changed(now);
     }
 
@@ -343,6 +363,23 @@ mod tests {
         topics.apply_delete("T", false, 11);
         assert!(topics.find("T").is_some(), "it was created again after the deletion");
         assert!(topics.find_applied("T").is_none());
+    }
+
+    #[test]
+    fn the_applied_view_has_an_order() {
+        let mut topics = Topics::restored([(topic(1), 1)].into_iter(), Version::default());
+        for name in ["b", "a", "c", "a"] {
+            topics.apply(TopicConfig::new(name, 1, 6), true, 1);
+        }
+        let after = |topics: &Topics, last| -> Vec<String> {
+            topics.applied_after(last).map(|topic| topic.name.clone()).collect()
+        };
+        assert_eq!(after(&topics, None), ["T", "a", "b", "c"]);
+        assert_eq!(after(&topics, Some("a")), ["b", "c"]);
+        topics.apply_delete("b", true, 2);
+        assert_eq!(after(&topics, Some("aa")), ["c"]);
+        assert_eq!(after(&topics, Some("c")), Vec::<String>::new());
+        assert_eq!(topics.applied_len(), 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod group;
 mod heartbeat;
 mod lock;
 mod register;
+mod register_writer;
 mod stats;
 mod topic;
 
@@ -24,6 +25,7 @@ pub use heartbeat::{
 };
 pub use lock::{LockReply, LockRequest};
 pub use register::{RegisterBrokerBody, RegisterError, body_crc};
+pub use register_writer::{RegisterWriter, SQUEEZE_STEP, Squeeze};
 pub use stats::{ConsumeStats, GroupOffset, KvTable, TopicOffset, TopicStatsTable};
 pub use topic::{DataVersion, TopicConfig, TopicConfigs, TopicList};
 

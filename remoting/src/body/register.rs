@@ -103,7 +103,7 @@ impl RegisterBrokerBody {
         Ok(Self { filter_server_list, topics })
     }
 
-    /// Writes the compressed form as our version writes it. System flags and order marks of topics
+    /// Writes the compressed form as our version writes it, all at once; [`super::RegisterWriter`] does it in pieces. System flags and order marks of topics
     /// have no place in it.
     ///
     /// # Errors
@@ -120,13 +120,13 @@ impl RegisterBrokerBody {
         for mapping in self.topics.topic_queue_mapping_info_map.values() {
             piece(&mut text, &written(mapping))?;
         }
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&text).map_err(|source| RegisterError::Zlib { source })?;
         encoder.finish().map_err(|source| RegisterError::Zlib { source })
     }
 }
 
-fn written(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn written(value: &impl Serialize) -> Vec<u8> {
     fastjson::to_vec(value).expect("lists and JSON values are what the writer supports")
 }
 
@@ -179,13 +179,13 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn count(text: &mut Vec<u8>, number: usize) -> Result<(), RegisterError> {
+pub(super) fn count(text: &mut Vec<u8>, number: usize) -> Result<(), RegisterError> {
     let number = i32::try_from(number).map_err(|_| RegisterError::TooLong)?;
     text.extend_from_slice(&number.to_be_bytes());
     Ok(())
 }
 
-fn piece(text: &mut Vec<u8>, bytes: &[u8]) -> Result<(), RegisterError> {
+pub(super) fn piece(text: &mut Vec<u8>, bytes: &[u8]) -> Result<(), RegisterError> {
     count(text, bytes.len())?;
     text.extend_from_slice(bytes);
     if text.len() > MAX_INFLATED { Err(RegisterError::TooLong) } else { Ok(()) }
@@ -213,7 +213,7 @@ fn topic_from_line(line: &[u8]) -> Result<TopicConfig, RegisterError> {
     })
 }
 
-fn topic_to_line(config: &TopicConfig) -> String {
+pub(super) fn topic_to_line(config: &TopicConfig) -> String {
     let attributes = written(&config.attributes);
     format!(
         "{} {} {} {} {} {}",

@@ -1,19 +1,22 @@
 //! What is registered: topics as NameServers and tools see them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 
 use bytes::Bytes;
-use remoting::body::{Body, RegisterBrokerBody, TopicConfigs, body_crc};
+use futures::lock::Mutex;
+use remoting::body::{RegisterError, RegisterWriter, Squeeze, body_crc};
 use remoting::header::route::RegisterBrokerHeader;
 use remoting::{Command, RequestCode};
 
 use super::super::admin::data_version;
 use super::super::commands::{TopicConfig, perm};
 use super::super::identity::Identity;
-use super::super::topics::Topics;
+use super::super::topics::{Topics, Version};
 
 /// Plain bodies above this size are sent compressed: they would come near the largest frame.
 const COMPRESS_ABOVE: usize = 4 * 1024 * 1024;
+/// Topics that are written between two turns of the shard: a fraction of a millisecond.
+const TOPICS_A_SLICE: usize = 64;
 
 /// A topic as the wire has it.
 #[must_use]
@@ -31,46 +34,35 @@ pub fn to_body(topic: &TopicConfig) -> remoting::body::TopicConfig {
     }
 }
 
-/// The registration of all topics, or of `only` one. A broker that is not to be read or written says so for
-/// each topic.
-pub(super) fn registration(
-    topics: &Topics,
-    only: Option<&TopicConfig>,
-    broker_permission: u32,
-) -> RegisterBrokerBody {
-    let restricted = broker_permission & (perm::READ | perm::WRITE) != perm::READ | perm::WRITE;
-    let one = |topic: &TopicConfig| {
-        let mut body = to_body(topic);
-        if restricted {
-            body.perm = i32::try_from(topic.perm & broker_permission).expect("bits are few");
-        }
-        (topic.name.clone(), body)
-    };
-    let topic_config_table: BTreeMap<_, _> = match only {
-        None => topics.applied().map(|topic| one(topic)).collect(),
-        Some(topic) => BTreeMap::from([one(topic)]),
-    };
-    let version = data_version(topics.version());
-    RegisterBrokerBody {
-        filter_server_list: Vec::new(),
-        topics: TopicConfigs {
-            data_version: version,
-            mapping_data_version: Some(version),
-            topic_config_table,
-            ..TopicConfigs::default()
-        },
+/// A registration as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Encoded {
+    bytes: Bytes,
+    crc: i32,
+    is_compressed: bool,
+}
+
+/// The topic as a broker with this permission registers it. One that is not to be read or written says so for each
+/// topic.
+fn registered(topic: &TopicConfig, broker_permission: u32) -> remoting::body::TopicConfig {
+    let mut body = to_body(topic);
+    if broker_permission & (perm::READ | perm::WRITE) != perm::READ | perm::WRITE {
+        body.perm = i32::try_from(topic.perm & broker_permission).expect("bits are few");
     }
+    body
+}
+
+/// The registration of one topic, as of `version`.
+pub(super) fn one_topic(topic: &TopicConfig, version: Version, broker_permission: u32) -> Encoded {
+    let mut writer = RegisterWriter::plain(data_version(version));
+    writer.topic(&registered(topic, broker_permission)).expect("one topic is short");
+    let bytes = Bytes::from(writer.finish());
+    let crc = body_crc(&bytes);
+    Encoded { bytes, crc, is_compressed: false }
 }
 
 /// REGISTER_BROKER (103) with this body.
-pub(super) fn register_command(identity: &Identity, body: &RegisterBrokerBody) -> Command {
-    let plain = body.encode();
-    let compressed = match plain.len() > COMPRESS_ABOVE {
-        true => body.encode_compressed().ok(),
-        false => None,
-    };
-    let is_compressed = compressed.is_some();
-    let bytes = Bytes::from(compressed.unwrap_or(plain));
+pub(super) fn register_command(identity: &Identity, body: &Encoded) -> Command {
     let (addr, ha_addr) = (identity.address.to_string(), ha_addr(identity));
     let header = RegisterBrokerHeader {
         broker_name: &identity.name,
@@ -80,10 +72,105 @@ pub(super) fn register_command(identity: &Identity, body: &RegisterBrokerBody) -
         broker_id: 0,
         heartbeat_timeout_millis: None,
         enable_acting_master: Some(false),
-        compressed: Some(is_compressed),
-        body_crc32: Some(body_crc(&bytes)),
+        compressed: Some(body.is_compressed),
+        body_crc32: Some(body.crc),
     };
-    Command::request(RequestCode::RegisterBroker).with_ext(&header).with_body(bytes)
+    Command::request(RequestCode::RegisterBroker).with_ext(&header).with_body(body.bytes.clone())
+}
+
+/// The registration of all topics. It is kept until a topic or the permission changes, for all NameServers, and made
+/// in slices between which the shard serves its clients: in one go it would take 100,000 topics a second.
+#[derive(Default)]
+pub(super) struct AllTopics {
+    /// Whoever makes it holds the lock; the others wait for it and send the same.
+    kept: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    version: Version,
+    permission: u32,
+    body: Encoded,
+}
+
+impl AllTopics {
+    /// The body for the present topics. A topic that changes in the meantime may be in it or not; the caller shall
+    /// tell the NameServer afterwards. Cancel safe.
+    ///
+    /// # Errors
+    /// There are more topics than a NameServer reads.
+    pub(super) async fn encoded(
+        &self,
+        topics: &RefCell<Topics>,
+        permission: u32,
+    ) -> Result<Encoded, RegisterError> {
+        let mut kept = self.kept.lock().await;
+        let version = topics.borrow().version();
+        if let Some(kept) = &*kept
+            && (kept.version, kept.permission) == (version, permission)
+        {
+            return Ok(kept.body.clone());
+        }
+        *kept = None;
+        let body = encode_all(topics, version, permission).await?;
+        *kept = Some(Kept { version, permission, body: body.clone() });
+        Ok(body)
+    }
+}
+
+async fn encode_all(
+    topics: &RefCell<Topics>,
+    version: Version,
+    permission: u32,
+) -> Result<Encoded, RegisterError> {
+    let version = data_version(version);
+    let mut plain = RegisterWriter::plain(version);
+    let is_compressed = !write_all(&mut plain, topics, permission, COMPRESS_ABOVE).await?;
+    let bytes = if is_compressed {
+        drop(plain);
+        let mut lines = RegisterWriter::lines(version);
+        let written = write_all(&mut lines, topics, permission, usize::MAX).await?;
+        assert!(written, "nothing is longer than that");
+        let mut squeeze = Squeeze::new(lines.finish());
+        while squeeze.step()? {
+            runtime::yield_now().await;
+        }
+        squeeze.finish()?
+    } else {
+        plain.finish()
+    };
+    runtime::yield_now().await;
+    let crc = body_crc(&bytes);
+    Ok(Encoded { bytes: Bytes::from(bytes), crc, is_compressed })
+}
+
+/// Writes all topics, slice by slice. False when it is longer than `most` bytes; then it is not complete.
+async fn write_all(
+    writer: &mut RegisterWriter,
+    topics: &RefCell<Topics>,
+    permission: u32,
+    most: usize,
+) -> Result<bool, RegisterError> {
+    let mut last: Option<String> = None;
+    loop {
+        let mut written = 0;
+        {
+            let topics = topics.borrow();
+            for topic in topics.applied_after(last.take().as_deref()).take(TOPICS_A_SLICE) {
+                writer.topic(&registered(topic, permission))?;
+                written += 1;
+                if written == TOPICS_A_SLICE {
+                    last = Some(topic.name.clone());
+                }
+            }
+        }
+        if writer.bytes() > most {
+            return Ok(false);
+        }
+        if last.is_none() {
+            return Ok(true);
+        }
+        runtime::yield_now().await;
+    }
 }
 
 /// Where replicas would ask. The field is required; nobody listens there, because there are no replicas yet.
@@ -95,6 +182,11 @@ fn ha_addr(identity: &Identity) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use remoting::body::{Body, RegisterBrokerBody};
+
     use super::*;
 
     fn topics() -> Topics {
@@ -104,21 +196,89 @@ mod tests {
         topics
     }
 
-    #[test]
-    fn all_topics_or_the_changed_one() {
-        let all = registration(&topics(), None, 6);
-        assert_eq!(all.topics.topic_config_table.len(), 2);
-        assert_eq!(all.topics.topic_config_table["B"].perm, 7);
-        assert_eq!((all.topics.data_version.counter, all.topics.data_version.timestamp), (2, 11));
-        let topics = topics();
-        let one = registration(&topics, topics.find_applied("B").map(AsRef::as_ref), 6);
-        assert_eq!(one.topics.topic_config_table.keys().collect::<Vec<_>>(), ["B"]);
+    fn read(body: &Encoded) -> RegisterBrokerBody {
+        assert_eq!(body.crc, body_crc(&body.bytes));
+        match body.is_compressed {
+            true => RegisterBrokerBody::decode_compressed(
+                &body.bytes,
+                remoting::command::version::V5_5_0,
+            ),
+            false => Ok(RegisterBrokerBody::decode(&body.bytes).expect("it is a registration")),
+        }
+        .expect("it is a registration")
+    }
+
+    async fn all(kept: &AllTopics, topics: &RefCell<Topics>, permission: u32) -> Encoded {
+        kept.encoded(topics, permission).await.expect("it is short")
+    }
+
+    fn in_simulation<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F + Send + 'static) {
+        let world = runtime::sim::Simulation::new(1);
+        let node = world.node("n", [10, 0, 0, 1].into());
+        let done = node.start("main", test);
+        world.run_for(std::time::Duration::from_secs(60));
+        done.join().expect("the test's node ran to its end");
     }
 
     #[test]
-    fn a_broker_that_is_read_only_says_so() {
-        let body = registration(&topics(), None, 4);
-        assert_eq!(body.topics.topic_config_table["A"].perm, 4);
-        assert_eq!(body.topics.topic_config_table["B"].perm, 4);
+    fn one_topic_as_of_its_change() {
+        let topics = topics();
+        let topic = topics.find_applied("B").expect("it is there");
+        let one = read(&one_topic(topic, Version { timestamp: 10, counter: 1 }, 4));
+        assert_eq!(one.topics.topic_config_table.keys().collect::<Vec<_>>(), ["B"]);
+        assert_eq!(one.topics.topic_config_table["B"].perm, 4, "a read-only broker says so");
+        assert_eq!((one.topics.data_version.counter, one.topics.data_version.timestamp), (1, 10));
+    }
+
+    #[test]
+    fn all_topics_are_encoded_once_for_each_change() {
+        in_simulation(|| async {
+            let topics = RefCell::new(topics());
+            let kept = AllTopics::default();
+            let first = all(&kept, &topics, 6).await;
+            let body = read(&first);
+            assert_eq!(body.topics.topic_config_table.len(), 2);
+            assert_eq!(body.topics.topic_config_table["B"].perm, 7);
+            assert_eq!(body.topics.data_version.counter, 2);
+            let same = all(&kept, &topics, 6).await;
+            assert_eq!(same.bytes.as_ptr(), first.bytes.as_ptr(), "it was kept");
+            let restricted = read(&all(&kept, &topics, 4).await);
+            assert_eq!(restricted.topics.topic_config_table["B"].perm, 4);
+            topics.borrow_mut().apply_delete("A", true, 12);
+            let body = read(&all(&kept, &topics, 4).await);
+            assert_eq!(body.topics.topic_config_table.keys().collect::<Vec<_>>(), ["B"]);
+        });
+    }
+
+    #[test]
+    fn very_many_topics_are_encoded_in_slices() {
+        in_simulation(|| async {
+            const MANY: usize = 30_000;
+            let mut topics = topics();
+            for n in 0..MANY {
+                topics.apply(TopicConfig::new(&format!("many-{n}"), 4, 6), true, 12);
+            }
+            let topics = Rc::new(RefCell::new(topics));
+            let turns = Rc::new(Cell::new(0));
+            let (seen, at) = (Rc::clone(&turns), Rc::clone(&topics));
+            let others = runtime::spawn(async move {
+                loop {
+                    seen.set(seen.get() + 1);
+                    if seen.get() == 10 {
+                        at.borrow_mut().apply(TopicConfig::new("zz", 1, 6), true, 13);
+                    }
+                    runtime::yield_now().await;
+                }
+            });
+            let kept = AllTopics::default();
+            let (one, other) = futures::join!(all(&kept, &topics, 6), all(&kept, &topics, 6));
+            let turns = turns.get();
+            assert!(turns > MANY / TOPICS_A_SLICE, "others had {turns} turns");
+            assert!(one.is_compressed && one.bytes.len() < COMPRESS_ABOVE);
+            assert_eq!(read(&one).topics.topic_config_table.len(), MANY + 3);
+            assert_eq!(read(&one).topics.data_version.counter, 2 + MANY as i64);
+            assert_eq!(read(&other).topics.data_version.counter, 3 + MANY as i64, "it is stale");
+            drop(others);
+        });
     }
 }

@@ -1,5 +1,5 @@
-//! Registration at the NameServers: in full at start and every `registerNameServerPeriod`, changes at once (one topic,
-//! or in full if there are more), and good-bye at a graceful stop.
+//! Registration at the NameServers: in full at start and every `registerNameServerPeriod`, changes at once (topic
+//! by topic, or in full after a deletion or if very many wait), and good-bye at a graceful stop.
 //!
 //! Each NameServer has a task and a connection of its own, so that one that is down delays nobody. A change of its
 //! state is one log line, and while it is down another reminds of that now and then; it is dialled every few
@@ -15,6 +15,7 @@ use std::time::Duration;
 use runtime::Task;
 use runtime::channel::Flag;
 
+use body::AllTopics;
 pub use body::to_body;
 use target::Target;
 
@@ -28,6 +29,8 @@ const GOOD_BYE: Duration = Duration::from_secs(2);
 /// The NameServers of a shard.
 pub struct Register {
     targets: Vec<Rc<Target>>,
+    /// What they are told in full.
+    all_topics: AllTopics,
     stop: Flag,
     tasks: std::cell::RefCell<Vec<Task<()>>>,
 }
@@ -37,7 +40,12 @@ impl Register {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let targets = config.namesrv_addrs.iter().map(|addr| Rc::new(Target::new(addr)));
-        Self { targets: targets.collect(), stop: Flag::new(), tasks: Default::default() }
+        Self {
+            targets: targets.collect(),
+            all_topics: AllTopics::default(),
+            stop: Flag::new(),
+            tasks: Default::default(),
+        }
     }
 
     /// NameServers at which the shard is registered now.
@@ -89,7 +97,8 @@ fn permission(shard: &Shard) -> u32 {
 
 /// A topic was created, changed or deleted, and that is committed: the NameServers shall know at once.
 pub fn topic_changed(shard: &Shard, topic: &str) {
+    let version = shard.topics.borrow().version();
     for target in &shard.register.targets {
-        target.topic_changed(topic);
+        target.topic_changed(topic, version);
     }
 }

@@ -1,11 +1,13 @@
 //! One NameServer: its connection, and what it has not heard yet.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
+use remoting::body::RegisterError;
 use remoting::header::route::BrokerHeader;
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::channel::{Flag, Notify};
@@ -14,9 +16,11 @@ use thiserror::Error;
 use transport::{ConnectError, Connection, Limits, NoRequests, RequestError};
 
 use super::super::Shard;
+use super::super::topics::Version;
 use super::away::Away;
-use super::body::{register_command, registration};
+use super::body::{one_topic, register_command};
 use super::permission;
+use crate::limits::MAX_UNTOLD_TOPICS;
 
 /// Pauses between two attempts to reach a NameServer that is down; the last one stays.
 const RETRY: [Duration; 3] =
@@ -37,24 +41,57 @@ pub struct Target {
 }
 
 /// What a NameServer does not know yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// It takes a registration of one topic for a change, and any other for all topics that there are (RocketMQ 5.5.0,
+/// RouteInfoManager with deleteTopicWithBrokerRegistration): nothing between may be sent. And it skips a topic that it
+/// has when the version is the one that it has (isTopicConfigChanged): each change is told with its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Untold {
-    #[default]
-    Nothing,
-    /// The present state of this topic.
-    One(String),
-    /// More than that. A NameServer takes a registration of one topic for a change, and any other for all topics that
-    /// there are (RocketMQ 5.5.0, RouteInfoManager with deleteTopicWithBrokerRegistration): nothing between may be sent.
+    /// These topics, each as of its change. The version after the last one is that of the table.
+    Topics(VecDeque<(String, Version)>),
+    /// More than that.
     All,
 }
 
+/// What it is told next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    One(String, Version),
+    All,
+}
+
+impl Default for Untold {
+    fn default() -> Self {
+        Self::Topics(VecDeque::new())
+    }
+}
+
 impl Untold {
-    /// Both together.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Nothing, known) | (known, Self::Nothing) => known,
-            (Self::One(one), Self::One(other)) if one == other => Self::One(one),
-            _ => Self::All,
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Topics(topics) if topics.is_empty())
+    }
+
+    fn add(&mut self, topic: &str, version: Version) {
+        match self {
+            Self::Topics(topics) if topics.len() < MAX_UNTOLD_TOPICS => {
+                topics.push_back((topic.to_owned(), version));
+            }
+            Self::Topics(_) | Self::All => *self = Self::All,
+        }
+    }
+
+    /// Takes what is to be told next.
+    fn next(&mut self) -> Next {
+        match self {
+            Self::Topics(topics) => match topics.pop_front() {
+                Some((topic, version)) => Next::One(topic, version),
+                None => Next::Nothing,
+            },
+            Self::All => {
+                *self = Self::default();
+                Next::All
+            }
         }
     }
 }
@@ -74,6 +111,8 @@ enum Trouble {
     NoAddress(String),
     #[error("it closed the connection")]
     Closed,
+    #[error(transparent)]
+    Body(#[from] RegisterError),
 }
 
 impl Target {
@@ -91,19 +130,15 @@ impl Target {
         self.registered.get()
     }
 
-    pub(super) fn topic_changed(&self, topic: &str) {
-        self.is_untold(Untold::One(topic.to_owned()));
+    /// The topic was changed, which made it this version of the table.
+    pub(super) fn topic_changed(&self, topic: &str, version: Version) {
+        self.untold.borrow_mut().add(topic, version);
         self.wake.notify_one();
     }
 
     pub(super) fn everything_changed(&self) {
-        self.is_untold(Untold::All);
+        *self.untold.borrow_mut() = Untold::All;
         self.wake.notify_one();
-    }
-
-    fn is_untold(&self, more: Untold) {
-        let mut untold = self.untold.borrow_mut();
-        *untold = std::mem::take(&mut *untold).and(more);
     }
 
     /// It has taken a registration. One log line when it did not have the last one.
@@ -222,7 +257,7 @@ async fn wait(
     stop: &Flag,
     due: Instant,
 ) -> Result<bool, Trouble> {
-    if *target.untold.borrow() != Untold::Nothing {
+    if !target.untold.borrow().is_nothing() {
         return Ok(true);
     }
     select_biased! {
@@ -233,7 +268,7 @@ async fn wait(
     }
 }
 
-/// Registers everything, or the one topic that has changed. A deletion has no message of its own: it takes everything,
+/// Registers everything, or the next topic that has changed. A deletion has no message of its own: it takes everything,
 /// too.
 async fn register(
     shard: &Shard,
@@ -241,25 +276,29 @@ async fn register(
     connection: &Connection,
     full: bool,
 ) -> Result<(), Trouble> {
-    let untold = std::mem::take(&mut *target.untold.borrow_mut());
-    let body = {
-        let topics = shard.topics.borrow();
-        let only = match &untold {
-            _ if full => None,
-            Untold::Nothing => return Ok(()),
-            Untold::One(name) => topics.find_applied(name),
-            Untold::All => None,
-        };
-        registration(&topics, only.map(Rc::as_ref), permission(shard))
+    let next = if full { Next::All } else { target.untold.borrow_mut().next() };
+    let one = match next {
+        Next::Nothing => return Ok(()),
+        Next::All => None,
+        Next::One(name, version) => {
+            let topics = shard.topics.borrow();
+            let topic = topics.find_applied(&name);
+            topic.map(|topic| one_topic(topic, version, permission(shard)))
+        }
+    };
+    let body = match one {
+        Some(body) => body,
+        None => {
+            // What changes from here on may miss the body, and is told afterwards.
+            *target.untold.borrow_mut() = Untold::default();
+            shard.register.all_topics.encoded(&shard.topics, permission(shard)).await?
+        }
     };
     let command = register_command(&shard.identity, &body);
     drop(body);
-    let answer = connection.request(command, shard.config.register_timeout).await;
-    let outcome = answer.map_err(Trouble::from).and_then(accepted);
-    if outcome.is_err() {
-        target.is_untold(untold);
-    }
-    outcome
+    // After a failure the next connection begins with everything.
+    let answer = connection.request(command, shard.config.register_timeout).await?;
+    accepted(answer)
 }
 
 fn accepted(answer: Command) -> Result<(), Trouble> {
@@ -289,14 +328,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_topic_or_all_of_them() {
-        let one = |name: &str| Untold::One(name.to_owned());
-        assert_eq!(Untold::Nothing.and(one("A")), one("A"));
-        assert_eq!(one("A").and(Untold::Nothing), one("A"));
-        assert_eq!(one("A").and(one("A")), one("A"));
-        assert_eq!(one("A").and(one("B")), Untold::All);
-        assert_eq!(Untold::All.and(one("A")), Untold::All);
-        assert_eq!(one("A").and(Untold::All), Untold::All);
-        assert_eq!(Untold::Nothing.and(Untold::Nothing), Untold::Nothing);
+    fn topics_one_by_one_or_all_of_them() {
+        let version = |counter| Version { timestamp: 1, counter };
+        let mut untold = Untold::default();
+        assert!(untold.is_nothing());
+        assert_eq!(untold.next(), Next::Nothing);
+        for (counter, topic) in ["B", "A", "B"].into_iter().enumerate() {
+            untold.add(topic, version(counter as u64));
+        }
+        assert_eq!(untold.next(), Next::One("B".into(), version(0)), "each with its own version");
+        assert_eq!(untold.next(), Next::One("A".into(), version(1)));
+        assert_eq!(untold.next(), Next::One("B".into(), version(2)));
+        assert!(untold.is_nothing());
+        for _ in 0..MAX_UNTOLD_TOPICS {
+            untold.add("A", version(0));
+        }
+        assert_ne!(untold, Untold::All);
+        untold.add("A", version(0));
+        untold.add("A", version(0));
+        assert_eq!(untold, Untold::All);
+        assert_eq!(untold.next(), Next::All);
+        assert!(untold.is_nothing());
     }
 }
