@@ -154,7 +154,12 @@ pub(super) fn failed(shard: &Shard, caller: &Caller, error: &ReadError) {
     unread(error).send(caller);
 }
 
-fn in_disk_read(shard: &Shard, caller: &Caller, read: impl Future<Output = ()> + 'static) {
+/// Runs a read for this caller, or answers that too many wait.
+pub(super) fn in_disk_read(
+    shard: &Shard,
+    caller: &Caller,
+    read: impl Future<Output = ()> + 'static,
+) {
     if let Err(TooMany { max }) = shard.disk_reads.run(read) {
         too_many_reads(max).send(caller);
     }

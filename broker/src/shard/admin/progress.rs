@@ -12,9 +12,9 @@ use remoting::header::DecodeExt;
 use remoting::header::topic::{ConsumeStatsHeader, TopicHeader};
 use transport::Connection;
 
-use super::super::Shard;
-use super::super::refusals::{code_of, no_topic, unread};
+use super::super::refusals::{code_of, no_topic};
 use super::super::reply::{Caller, Refusal};
+use super::super::{Shard, view};
 use super::answer;
 
 /// GET_TOPIC_STATS_INFO (202). Answered when the last message of each queue has been read.
@@ -24,8 +24,10 @@ pub fn topic(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
         Ok(header) => header.topic.to_owned(),
         Err(error) => return Refusal::from(error).send(&caller),
     };
-    let shard = Rc::clone(shard);
-    runtime::spawn(async move { answer(&caller, topic_stats(&shard, &topic).await) }).detach();
+    let (at, to) = (Rc::clone(shard), caller.clone());
+    view::in_disk_read(shard, &caller, async move {
+        answer(&to, topic_stats(&at, &topic).await);
+    });
 }
 
 async fn topic_stats(shard: &Shard, topic: &str) -> Result<Vec<u8>, Refusal> {
@@ -35,7 +37,7 @@ async fn topic_stats(shard: &Shard, topic: &str) -> Result<Vec<u8>, Refusal> {
         let Some(range) = shard.store.queue(topic, QueueId(number)) else { continue };
         let last = range.max.0.checked_sub(1).filter(|last| *last >= range.min.0);
         let offset = TopicOffset {
-            last_update_timestamp: stored_at(shard, topic, number, last).await?,
+            last_update_timestamp: stored_at(shard, topic, number, last).await,
             max_offset: signed(range.max.0),
             min_offset: signed(range.min.0),
         };
@@ -54,9 +56,11 @@ pub fn group(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
     };
     let group = header.consumer_group.to_owned();
     let topics = wanted_topics(shard, &header);
-    let shard = Rc::clone(shard);
-    runtime::spawn(async move { answer(&caller, group_stats(&shard, &group, topics).await) })
-        .detach();
+    let (at, to) = (Rc::clone(shard), caller.clone());
+    view::in_disk_read(shard, &caller, async move {
+        let stats = group_stats(&at, &group, topics).await;
+        to.body(&(), &stats.encode());
+    });
 }
 
 /// The topics that the request names, or all that the group has an offset in.
@@ -72,11 +76,7 @@ fn wanted_topics(shard: &Shard, header: &ConsumeStatsHeader<'_>) -> BTreeSet<Str
     offsets.of_group(header.consumer_group).map(|(topic, ..)| topic.to_owned()).collect()
 }
 
-async fn group_stats(
-    shard: &Shard,
-    group: &str,
-    topics: BTreeSet<String>,
-) -> Result<Vec<u8>, Refusal> {
+async fn group_stats(shard: &Shard, group: &str, topics: BTreeSet<String>) -> ConsumeStats {
     let mut stats = ConsumeStats::default();
     for topic in topics {
         let Some(queues) = queues_of(shard, &topic) else { continue };
@@ -91,7 +91,7 @@ async fn group_stats(
             let offset = GroupOffset {
                 broker_offset: signed(range.max.0),
                 consumer_offset: signed(committed),
-                last_timestamp: stored_at(shard, &topic, number, last).await?,
+                last_timestamp: stored_at(shard, &topic, number, last).await,
                 // What was pulled and not committed is the client's business.
                 pull_offset: signed(committed),
             };
@@ -99,7 +99,7 @@ async fn group_stats(
         }
         stats.consume_tps += shard.stats.group_rate(group, &topic);
     }
-    Ok(stats.encode())
+    stats
 }
 
 /// False for a topic that a connected group no longer subscribes to: its old offsets say nothing.
@@ -137,17 +137,23 @@ fn queues_of(shard: &Shard, topic: &str) -> Option<u32> {
     shard.topics.borrow().find_applied(topic).map(|topic| topic.queues())
 }
 
-/// When the message at `offset` was stored, milliseconds since 1970; 0 for no message.
-async fn stored_at(
-    shard: &Shard,
-    topic: &str,
-    queue: u32,
-    offset: Option<u64>,
-) -> Result<i64, Refusal> {
-    let Some(offset) = offset else { return Ok(0) };
-    let time = shard.store.store_time(topic, QueueId(queue), QueueOffset(offset)).await;
-    let time = time.map_err(|error| unread(&error))?;
-    Ok(time.map_or(0, |time| signed(time.0)))
+/// When the message at `offset` was stored, milliseconds since 1970; 0 for no message. Also for one that cannot be
+/// read, which the log says: the other queues are to be seen all the same.
+async fn stored_at(shard: &Shard, topic: &str, queue: u32, offset: Option<u64>) -> i64 {
+    let Some(offset) = offset else { return 0 };
+    match shard.store.store_time(topic, QueueId(queue), QueueOffset(offset)).await {
+        Ok(time) => time.map_or(0, |time| signed(time.0)),
+        Err(error) => {
+            if let Some(unreported) = shard.read_failures.may_say(runtime::now()) {
+                let shard = &shard.identity.name;
+                tracing::error!(
+                    %shard, topic, queue, offset, %error, unreported,
+                    "the time of a message cannot be read"
+                );
+            }
+            0
+        }
+    }
 }
 
 fn message_queue(shard: &Shard, topic: &str, number: u32) -> MessageQueue {

@@ -37,12 +37,13 @@ pub fn topic(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
 pub fn all_topics(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let caller = Caller::of(connection, request);
     let topics = shard.topics.borrow();
-    let all: BTreeMap<_, _> =
-        topics.applied().map(|topic| (topic.name.clone(), register::to_body(topic))).collect();
-    let total = all.len().to_string();
+    let total = topics.applied_len().to_string();
+    let wanted = paged(topics.applied_after(None), request, "topicSeq", "maxTopicNum");
     let page = TopicConfigs {
         data_version: data_version(topics.version()),
-        topic_config_table: paged(all, request, "topicSeq", "maxTopicNum"),
+        topic_config_table: wanted
+            .map(|topic| (topic.name.clone(), register::to_body(topic)))
+            .collect(),
         ..TopicConfigs::default()
     };
     caller.body(&[("totalTopicNum", total.as_str())], &page.encode());
@@ -96,13 +97,14 @@ struct AllGroups {
 pub fn all_groups(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let caller = Caller::of(connection, request);
     let groups = shard.groups.borrow();
-    let all: BTreeMap<_, _> =
-        groups.applied().map(|group| (group.name.clone(), groups::to_body(group))).collect();
-    let total = all.len().to_string();
+    let total = groups.applied().len().to_string();
+    let wanted = paged(groups.applied(), request, "groupSeq", "maxGroupNum");
     let page = AllGroups {
         data_version: data_version(groups.version()),
         forbidden_table: BTreeMap::new(),
-        subscription_group_table: paged(all, request, "groupSeq", "maxGroupNum"),
+        subscription_group_table: wanted
+            .map(|group| (group.name.clone(), groups::to_body(group)))
+            .collect(),
     };
     let body = serde_json::to_vec(&page).expect("its keys are text");
     caller.body(&[("totalGroupNum", total.as_str())], &body);
@@ -122,16 +124,17 @@ pub fn data_version(version: Version) -> DataVersion {
 /// The part of a table that the request asks for: from the entry at `from` on, as many as `max` says. Without
 /// those fields it is the whole table.
 fn paged<T>(
-    all: BTreeMap<String, T>,
+    all: impl Iterator<Item = T>,
     request: &CommandRef<'_>,
     from: &str,
     max: &str,
-) -> BTreeMap<String, T> {
+) -> impl Iterator<Item = T> {
     let number = |name| request.ext.get(name).and_then(|text| text.parse::<usize>().ok());
-    match number(max) {
-        Some(max) if max > 0 => all.into_iter().skip(number(from).unwrap_or(0)).take(max).collect(),
-        _ => all,
-    }
+    let (from, max) = match number(max) {
+        Some(max) if max > 0 => (number(from).unwrap_or(0), max),
+        _ => (0, usize::MAX),
+    };
+    all.skip(from).take(max)
 }
 
 #[cfg(test)]
@@ -142,7 +145,6 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other() {
-        let all: BTreeMap<String, u32> = (0..5).map(|n| (format!("t{n}"), n)).collect();
         let page = |fields: &[(&'static str, &'static str)]| {
             let mut request = CommandRef {
                 code: 21,
@@ -156,9 +158,7 @@ mod tests {
             for (name, value) in fields {
                 request.ext.insert(*name, *value);
             }
-            paged(all.clone(), &request, "topicSeq", "maxTopicNum")
-                .into_values()
-                .collect::<Vec<_>>()
+            paged(0..5, &request, "topicSeq", "maxTopicNum").collect::<Vec<u32>>()
         };
         assert_eq!(page(&[]), [0, 1, 2, 3, 4]);
         assert_eq!(page(&[("topicSeq", "0"), ("maxTopicNum", "2")]), [0, 1]);

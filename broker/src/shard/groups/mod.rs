@@ -5,7 +5,7 @@
 
 mod settings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -40,7 +40,8 @@ const SYSTEM_GROUPS: [&str; 8] = [
 #[derive(Debug)]
 pub struct Groups {
     appended: HashMap<Rc<str>, Rc<SubscriptionGroup>>,
-    applied: HashMap<Rc<str>, Rc<SubscriptionGroup>>,
+    /// In the order of their names, for tools that ask for pages.
+    applied: BTreeMap<Rc<str>, Rc<SubscriptionGroup>>,
     version: Version,
 }
 
@@ -52,9 +53,16 @@ impl Default for Groups {
             group.consume_broadcast_enable = true;
             (Rc::from(name), Rc::new(group))
         });
-        let groups = HashMap::from(system);
-        Self { appended: groups.clone(), applied: groups, version: Version::default() }
+        let groups = BTreeMap::from(system);
+        Self { appended: copied(&groups), applied: groups, version: Version::default() }
     }
+}
+
+/// The other view, when both are the same.
+fn copied(
+    applied: &BTreeMap<Rc<str>, Rc<SubscriptionGroup>>,
+) -> HashMap<Rc<str>, Rc<SubscriptionGroup>> {
+    applied.iter().map(|(name, group)| (Rc::clone(name), Rc::clone(group))).collect()
 }
 
 impl Groups {
@@ -63,7 +71,7 @@ impl Groups {
     pub fn restored(groups: impl Iterator<Item = SubscriptionGroup>, version: Version) -> Self {
         let Self { mut applied, .. } = Self::default();
         applied.extend(groups.map(|group| (Rc::from(group.name.as_str()), Rc::new(group))));
-        Self { appended: applied.clone(), applied, version }
+        Self { appended: copied(&applied), applied, version }
     }
 
     /// The group as consumers see it: with what is under way.
@@ -78,8 +86,8 @@ impl Groups {
         self.applied.get(name)
     }
 
-    /// All groups as tools see them, in no order.
-    pub fn applied(&self) -> impl Iterator<Item = &Rc<SubscriptionGroup>> {
+    /// All groups as tools see them, in the order of their names.
+    pub fn applied(&self) -> impl ExactSizeIterator<Item = &Rc<SubscriptionGroup>> {
         self.applied.values()
     }
 
