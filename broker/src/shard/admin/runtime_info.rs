@@ -1,7 +1,7 @@
 //! GET_BROKER_RUNTIME_INFO (28): what `mqadmin clusterList` and `brokerStatus`, the dashboard and the exporter show.
 //!
 //! Every key of RocketMQ 5.5.0 is there. Those of parts that this broker does not have (thread pool queues,
-//! page cache, transient buffers, timers) carry the value of an idle one: zero.
+//! page cache, transient buffers, timers) carry the value of an idle one: zero, and the usual capacity.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,13 +22,20 @@ use super::answer;
 const VERSION_NAME: &str = "V5_5_0";
 const _: () = assert!(version::OURS == version::V5_5_0);
 
-/// Thread pools of RocketMQ, as the keys name them. Requests do not wait in queues here.
-const POOLS: [&str; 5] = ["pull", "litePull", "query", "ack", "send"];
+/// Thread pools of RocketMQ, as the keys name them, with the capacities of their queues there. Requests do not wait in
+/// queues here; but dashboards divide by the capacity.
+const POOLS: [(&str, &str); 5] = [
+    ("pull", "100000"),
+    ("litePull", "100000"),
+    ("query", "20000"),
+    ("ack", "100000"),
+    ("send", "10000"),
+];
 
 /// Keys of parts that are not here, with the value of an idle one.
 const IDLE: [(&str, &str); 12] = [
     ("EndTransactionQueueSize", "0"),
-    ("EndTransactionThreadPoolQueueCapacity", "0"),
+    ("EndTransactionThreadPoolQueueCapacity", "100000"),
     ("dispatchBehindBytes", "0"),
     ("dispatchMaxBuffer", "0"),
     ("pageCacheLockTimeMills", "0"),
@@ -67,9 +74,9 @@ fn table(shard: &Shard, space: Space) -> Table {
     for (key, value) in IDLE {
         table.insert(key.to_owned(), value.to_owned());
     }
-    for pool in POOLS {
-        for what in ["Size", "Capacity", "HeadWaitTimeMills"] {
-            table.insert(format!("{pool}ThreadPoolQueue{what}"), "0".to_owned());
+    for (pool, capacity) in POOLS {
+        for (what, value) in [("Size", "0"), ("Capacity", capacity), ("HeadWaitTimeMills", "0")] {
+            table.insert(format!("{pool}ThreadPoolQueue{what}"), value.to_owned());
         }
     }
     put_identity(shard, &mut table);
@@ -183,6 +190,20 @@ fn size_text(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capacities_are_apaches_defaults() {
+        let default = |key: &str| crate::config::KEYS.find(key).map(|key| key.default);
+        for (pool, capacity) in POOLS {
+            assert_eq!(
+                default(&format!("{pool}ThreadPoolQueueCapacity")),
+                Some(capacity),
+                "{pool}"
+            );
+        }
+        let (_, capacity) = IDLE[1];
+        assert_eq!(default("endTransactionPoolQueueCapacity"), Some(capacity));
+    }
 
     #[test]
     fn texts_are_those_that_tools_know() {
