@@ -126,7 +126,8 @@ fn iotune(args: &IotuneArgs) -> Result<(), IotuneError> {
     let report = format!(
         "{}\nThe profile is in {out}. Load it with `ioProfile = {out}` in the broker's configuration file.\n",
         iotune::report(&measured, &advice),
-        out = args.out.display()
+        // The broker is started elsewhere.
+        out = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone()).display()
     );
     // Nobody reads it: the profile has it all.
     drop(stdout().write_all(report.as_bytes()));

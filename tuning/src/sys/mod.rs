@@ -11,15 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub use ring::{Operation, Ring};
-
-/// Room in a file system, bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// Size of the file system.
-    pub total: u64,
-    /// What an ordinary user can still write.
-    pub available: u64,
-}
+pub use runtime::fs::Space;
 
 /// How much room the file system of `path` has.
 ///
@@ -36,7 +28,11 @@ pub fn space(path: &Path) -> io::Result<Space> {
     // SAFETY: all-zero is a valid `statvfs`, and the call has filled it in.
     let found = unsafe { found.assume_init() };
     let bytes = |blocks: libc::fsblkcnt_t| blocks.saturating_mul(found.f_frsize);
-    Ok(Space { total: bytes(found.f_blocks), available: bytes(found.f_bavail) })
+    Ok(Space {
+        total: bytes(found.f_blocks),
+        free: bytes(found.f_bfree),
+        available: bytes(found.f_bavail),
+    })
 }
 
 /// What direct I/O asks of memory and of positions, bytes. Zero: no direct I/O.

@@ -142,9 +142,7 @@ pub(super) fn space(store: &Store) -> Row {
         Err(why) => return Row::unknown("free space", required, why),
         Ok(space) => space,
     };
-    let total = u128::from(space.total.max(1));
-    let taken = space.total.saturating_sub(space.available);
-    let used = u64::try_from(u128::from(taken) * 100 / total).expect("at most 100");
+    let used = u64::from(space.used_percent());
     let current = format!("{} of {}, {used} % in use", bytes(space.available), bytes(space.total));
     let row = Row::new("free space", required, current);
     let place = store.looked_at.display();
