@@ -101,6 +101,8 @@ pub struct Tally {
     pub measured_bytes: u64,
     /// When the last message was done.
     pub last: Option<Instant>,
+    /// The longest time within the measurement in which an executor had no message done, up to one that was.
+    pub longest_gap: Duration,
     /// What was refused or lost.
     pub failures: Failures,
     /// What must not be.
@@ -127,6 +129,7 @@ impl Default for Tally {
             measured: 0,
             measured_bytes: 0,
             last: None,
+            longest_gap: Duration::ZERO,
             failures: Failures::default(),
             broken: Broken::default(),
             moved: 0,
@@ -147,6 +150,7 @@ impl Tally {
         self.measured += other.measured;
         self.measured_bytes += other.measured_bytes;
         self.last = self.last.max(other.last);
+        self.longest_gap = self.longest_gap.max(other.longest_gap);
         self.failures.merge(other.failures);
         self.broken.merge(&other.broken);
         self.moved += other.moved;
@@ -203,14 +207,14 @@ impl Recorder {
     ) {
         let latency = nanos(at.saturating_since(enqueued));
         self.latency(schedule.is_measured(enqueued), latency);
-        self.done(schedule.is_measured(at), at, bytes);
+        self.done(schedule, at, bytes);
     }
 
     /// A message was received: `bytes` of body, at `at`, and how old it was.
     pub fn received(&mut self, schedule: &Schedule, at: Instant, bytes: u64, age: Duration) {
         let measured = schedule.is_measured(at);
         self.latency(measured, nanos(age));
-        self.done(measured, at, bytes);
+        self.done(schedule, at, bytes);
     }
 
     /// A message of an open loop was sent so long after its time although there was room for it.
@@ -247,12 +251,15 @@ impl Recorder {
         place.get_or_insert_with(latencies).saturating_record(nanos);
     }
 
-    fn done(&mut self, measured: bool, at: Instant, bytes: u64) {
+    fn done(&mut self, schedule: &Schedule, at: Instant, bytes: u64) {
         self.tally.done += 1;
-        self.tally.last = Some(at);
-        if measured {
+        let before = self.tally.last.replace(at);
+        if schedule.is_measured(at) {
             self.tally.measured += 1;
             self.tally.measured_bytes += bytes;
+            let from = schedule.measure_from();
+            let gap = at.saturating_since(before.map_or(from, |before| before.max(from)));
+            self.tally.longest_gap = self.tally.longest_gap.max(gap);
         }
     }
 
@@ -338,6 +345,24 @@ mod tests {
         assert!(within(tally.latencies.min(), 3 * MILLI), "{}", tally.latencies.min());
         assert!(within(tally.latencies.max(), SECOND + MILLI), "{}", tally.latencies.max());
         assert_eq!(tally.last, Some(end + SECOND));
+    }
+
+    #[test]
+    fn the_longest_gap_is_within_the_measurement() {
+        let begin = runtime::now();
+        let schedule = Schedule::new(begin, 10 * SECOND, Some(10 * SECOND));
+        let mut recorder = Recorder::default();
+        let mut done = |seconds: u32| {
+            let at = begin + seconds * SECOND;
+            recorder.acknowledged(&schedule, at, at, 1);
+            recorder.tally.longest_gap
+        };
+        assert_eq!((done(1), done(9)), (Duration::ZERO, Duration::ZERO), "that is the warm-up");
+        assert_eq!((done(11), done(14), done(15)), (SECOND, 3 * SECOND, 3 * SECOND));
+        assert_eq!(done(30), 3 * SECOND, "and that is after the end");
+        let mut all = Tally::default();
+        all.merge(recorder.into_tally());
+        assert_eq!(all.longest_gap, 3 * SECOND);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Command {
     Floor(Floor),
     /// Compare two clusters, A (--namesrv) and B (--b), in turn
     Compare(Compare),
-    /// Make one page (--report) of results that were printed with --json
+    /// Make one page (--report), or tables in Markdown (--markdown), of results that were printed with --json
     Report(Gather),
 }
 

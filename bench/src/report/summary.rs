@@ -1,5 +1,6 @@
 //! The result as one JSON object.
 
+use remoting::ResponseCode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -76,6 +77,12 @@ pub struct Summary {
     pub audit: Option<Findings>,
     /// Measured time in seconds.
     pub duration_s: f64,
+    /// Seconds of it after which nothing came any more, if that was a good part of it (consume): the topic was empty. The
+    /// rates are up to then.
+    pub caught_up_s: Option<f64>,
+    /// The longest time within the measured time in which no message was acknowledged or received, seconds. With several
+    /// executors, the longest of one of them.
+    pub longest_silence_s: f64,
     /// CPU time of this process for one measured message; its share of the machine, not the broker's.
     pub own_cpu_us_per_msg: Option<f64>,
     /// Which part of its executors' time this process was busy; near 1 it is itself what was measured.
@@ -107,6 +114,10 @@ pub struct Summary {
 
 /// What a consumer measures: the producer writes whole milliseconds.
 const BORN_RESOLUTION_US: f64 = 1000.0;
+/// A consumer that gets nothing in the last part of its time (one of so many) has caught up.
+const CAUGHT_UP_PART: u32 = 10;
+/// Seconds without an acknowledgement that are worth a note.
+const SILENCE_TOLD: f64 = 1.0;
 /// The clock's nanoseconds.
 const CLOCK_RESOLUTION_US: f64 = 0.001;
 
@@ -114,11 +125,14 @@ impl Summary {
     /// The result of the run that `mode` asked for.
     #[must_use]
     pub fn new(mode: &Mode, outcome: Outcome) -> Summary {
-        let Outcome { layout, executors, tally, measured, cpu, server, points, audit, interrupted } =
+        let caught_up = caught_up(mode, &outcome);
+        let Outcome { layout, executors, tally, measured, cpu, server, points, audit, .. } =
             outcome;
-        let Tally { latencies, failures, broken, lateness, .. } = tally;
+        let (interrupted, silent_end) = (outcome.interrupted, measured - outcome.until_last);
+        let Tally { latencies, failures, broken, lateness, longest_gap, .. } = tally;
         let seconds = measured.as_secs_f64();
-        let per_second = |count: u64| if seconds > 0.0 { float(count) / seconds } else { 0.0 };
+        let counted = caught_up.unwrap_or(seconds);
+        let per_second = |count: u64| if counted > 0.0 { float(count) / counted } else { 0.0 };
         let per_message = |seconds: f64| {
             (tally.measured > 0).then(|| round(seconds * 1e6 / float(tally.measured)))
         };
@@ -157,6 +171,8 @@ impl Summary {
             broken,
             audit,
             duration_s: round(seconds),
+            caught_up_s: caught_up.map(round),
+            longest_silence_s: round(longest_gap.max(silent_end).as_secs_f64()),
             own_cpu_us_per_msg: per_message(cpu.as_secs_f64()),
             own_cpu_part: busy(cpu.as_secs_f64(), seconds, executors),
             server: server.map(|server| ServerUse {
@@ -208,6 +224,18 @@ impl Summary {
                 self.unsent
             ));
         }
+        if let Some(caught_up) = self.caught_up_s {
+            self.notes.push(format!(
+                "caught up after {caught_up:.1} s of {:.1}: nothing more came, and the rate is up to then",
+                self.duration_s
+            ));
+        }
+        if self.mode == "produce" && self.longest_silence_s >= SILENCE_TOLD {
+            self.notes.push(format!(
+                "no message was acknowledged for {:.1} s: the broker was away or stood still",
+                self.longest_silence_s
+            ));
+        }
         if mode.run().pid.is_some() && self.server.is_none() {
             self.notes
                 .push("the processes given by --pid could not be read all the time".to_owned());
@@ -223,16 +251,35 @@ impl Summary {
         serde_json::to_string(self).expect("plain values")
     }
 
-    /// Why the run counts as failed, if it does: nothing came through, or the broker broke a promise.
+    /// Why the run counts as failed, if it does: nothing came through, the broker broke a promise, or a consumer was
+    /// refused. Refused for want of room (code 2) it comes again and misses nothing.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         if self.broken.total() > 0 {
             return Some(format!("the broker broke promises: {:?}", self.broken));
         }
+        if self.mode == "consume" {
+            let busy = ResponseCode::SystemBusy.code();
+            let refused = |kind: &&Failure| kind.code.is_some_and(|code| code != busy);
+            let refused: u64 = self.errors_by_code.iter().filter(refused).map(|k| k.count).sum();
+            if refused > 0 {
+                return Some(format!("the broker refused {refused} reads or commits"));
+            }
+        }
         let nothing = self.acked + self.received == 0;
         let failed = nothing && (self.errors > 0 || self.mode == "produce");
         (failed && !self.interrupted).then(|| "not one message came through".to_owned())
     }
+}
+
+/// Seconds of the measured time after which nothing came any more, if the rest is too long for a pause between two
+/// messages.
+fn caught_up(mode: &Mode, outcome: &Outcome) -> Option<f64> {
+    assert!(outcome.until_last <= outcome.measured, "the last message is not after the end");
+    let rest = outcome.measured - outcome.until_last;
+    let consumes = matches!(mode, Mode::Consume(_)) && outcome.tally.measured > 0;
+    let is_over = rest > outcome.measured / CAUGHT_UP_PART;
+    (consumes && is_over).then_some(outcome.until_last.as_secs_f64())
 }
 
 /// What the latencies of a run are, how fine they are, and its flags.

@@ -27,6 +27,7 @@ fn outcome(tally: Tally) -> Outcome {
         executors: 1,
         tally,
         measured,
+        until_last: measured,
         cpu,
         server: None,
         points: Vec::new(),
@@ -145,4 +146,36 @@ fn a_window_in_which_nothing_happened_says_so() {
     let summary = Summary::new(&mode("mqbench produce -t T -w 5s"), outcome(recorder.into_tally()));
     assert_eq!((summary.acked, summary.measured, summary.verdict()), (1, 0, None));
     assert!(summary.to_string().contains("stood still"), "{summary}");
+}
+
+#[test]
+fn a_consumer_that_has_caught_up_is_rated_up_to_then() {
+    let ends =
+        |millis| Outcome { until_last: Duration::from_millis(millis), ..outcome(thousand()) };
+    let consume = mode("mqbench consume -t T");
+    let summary = Summary::new(&consume, ends(500));
+    assert_eq!((summary.rate, summary.bytes_per_s), (2000.0, 200_000.0));
+    assert_eq!((summary.caught_up_s, summary.duration_s), (Some(0.5), 2.0));
+    assert!(summary.to_string().contains("caught up after 0.5 s of 2.0"), "{summary}");
+    // A pause before the end is none, and a producer is rated over all of its time.
+    let summary = Summary::new(&consume, ends(1900));
+    assert_eq!((summary.rate, summary.caught_up_s), (500.0, None));
+    let summary = Summary::new(&mode("mqbench produce -t T"), ends(500));
+    assert_eq!((summary.rate, summary.caught_up_s), (500.0, None));
+    assert_eq!(summary.longest_silence_s, 1.5);
+    assert!(summary.to_string().contains("no message was acknowledged for 1.5 s"), "{summary}");
+}
+
+#[test]
+fn a_consumer_that_is_refused_fails() {
+    let consume = mode("mqbench consume -t T");
+    let refused = |code, remark| {
+        let mut outcome = outcome(thousand());
+        outcome.tally.failures = crate::failures::Failures::default();
+        outcome.tally.failures.note(code, remark, 2);
+        Summary::new(&consume, outcome).verdict()
+    };
+    assert_eq!(refused(Some(2), "busy"), None, "it comes again");
+    assert_eq!(refused(None, "the connection was lost"), None);
+    assert!(refused(Some(1), "cannot be read").unwrap().contains("refused 2 reads"));
 }

@@ -37,6 +37,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// How long it measured.
     pub measured: Duration,
+    /// How much of that time had passed when the last message was done; nothing without one.
+    pub until_last: Duration,
     /// CPU time of this process in that time, all threads.
     pub cpu: Duration,
     /// What the server used in that time, if its processes were named and could be read.
@@ -84,10 +86,13 @@ pub async fn run(
     let audit = audit(&mode, &layout, &mut course.tally).await?;
     let end =
         course.stopped.unwrap_or_else(|| course.tally.last.unwrap_or(schedule.measure_from()));
+    let measured = schedule.measured(end);
+    let last = course.tally.last.map(|last| schedule.measured(last.min(end)));
     Ok(Outcome {
         layout,
         executors: count,
-        measured: schedule.measured(end),
+        measured,
+        until_last: last.unwrap_or_default(),
         tally: course.tally,
         cpu: course.cpu,
         server: course.server,
