@@ -53,6 +53,26 @@ fn a_broker_registers_and_a_client_finds_its_topic() {
 }
 
 #[test]
+fn a_broker_is_taken_out_of_the_producers_routes_and_put_back() {
+    everywhere(|addr| async move {
+        let server = namesrv(addr).await;
+        let (broker, tool) = (Peer::to(&server).await, Peer::to(&server).await);
+        broker.register(&BROKER).await;
+        let (wipe, add) = (RequestCode::WipeWritePermOfBroker, RequestCode::AddWritePermOfBroker);
+        for (code, count, perm) in
+            [(wipe, "wipeTopicCount", r#""perm":4"#), (add, "addTopicCount", r#""perm":6"#)]
+        {
+            let answer = tool.ask_with(code, &[("brokerName", "b")]).await;
+            let topics = answer.ext.iter().find(|(name, _)| *name == count);
+            assert_eq!((answer.code, topics.map(|(_, value)| value)), (0, Some("2")));
+            let route = tool.ask_with(RequestCode::GetRouteinfoByTopic, &[("topic", "T")]).await;
+            let route = std::str::from_utf8(&route.body).unwrap();
+            assert!(route.contains(perm), "{route}");
+        }
+    });
+}
+
+#[test]
 fn a_closed_connection_takes_the_route_along_at_once() {
     everywhere(|addr| async move {
         let server = namesrv(addr).await;

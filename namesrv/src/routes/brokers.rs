@@ -37,6 +37,15 @@ impl Routes {
         left
     }
 
+    /// Nobody may write to the broker of this name any more, or everybody may again. It holds until the broker registers
+    /// a change: one that registers what is known changes nothing. How many topics it has here; none if it is unknown.
+    pub fn permit_writing(&mut self, name: &str, allowed: bool) -> usize {
+        match allowed {
+            true => self.topics.allow_writing(name),
+            false => self.topics.forbid_writing(name),
+        }
+    }
+
     /// A connection is gone, and with it whoever registered over it last.
     pub fn disconnected(&mut self, link: Link) -> Vec<Left> {
         self.remove_all(|live| live.link == link)

@@ -260,6 +260,23 @@ fn an_acting_master_is_shown_and_cannot_be_written_to() {
 }
 
 #[test]
+fn writing_is_forbidden_until_it_is_allowed_or_the_broker_registers_a_change() {
+    let perm = |routes: &Routes| routes.route("T").unwrap().queues[0].1.perm;
+    let mut routes = routes_with([broker("h:1", 1)]);
+    assert_eq!((routes.permit_writing("x", false), perm(&routes)), (0, Perm::READ_WRITE));
+    assert_eq!((routes.permit_writing("b", false), perm(&routes)), (2, Perm::READ));
+    routes.register(after(30), broker("h:1", 1)).unwrap();
+    assert_eq!(perm(&routes), Perm::READ, "it has registered what is known");
+    assert_eq!((routes.permit_writing("b", true), perm(&routes)), (2, Perm::READ_WRITE));
+
+    routes.permit_writing("b", false);
+    let mut change = broker("h:1", 1);
+    change.version.counter += 1;
+    routes.register(after(60), change).unwrap();
+    assert_eq!(perm(&routes), Perm::READ_WRITE);
+}
+
+#[test]
 fn versions_are_compared() {
     let mut routes = Routes::default();
     let version = broker("h:1", 1).version;

@@ -80,12 +80,25 @@ impl Topics {
         removed
     }
 
-    /// Nobody may write to the broker's queues until it registers again.
-    pub(super) fn forbid_writing(&mut self, broker: &str) {
+    /// Nobody may write to the broker's queues until it registers again or [`Topics::allow_writing`]. How many topics
+    /// it has.
+    pub(super) fn forbid_writing(&mut self, broker: &str) -> usize {
+        self.permit(broker, |perm| perm.without(Perm::WRITE))
+    }
+
+    /// All of the broker's queues may be written to and read. How many topics it has.
+    pub(super) fn allow_writing(&mut self, broker: &str) -> usize {
+        self.permit(broker, |perm| perm.with(Perm::READ_WRITE))
+    }
+
+    fn permit(&mut self, broker: &str, change: impl Fn(Perm) -> Perm) -> usize {
+        let mut topics = 0;
         for brokers in self.by_name.values_mut() {
             if let Some(queues) = brokers.get_mut(broker) {
-                queues.perm = queues.perm.without(Perm::WRITE);
+                queues.perm = change(queues.perm);
+                topics += 1;
             }
         }
+        topics
     }
 }

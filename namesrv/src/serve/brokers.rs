@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use remoting::ResponseCode;
 use remoting::body::{
     Body, BrokerMemberGroup, DataVersion, KvTable, MemberGroupReply, RegisterBrokerBody,
     TopicConfig, body_crc,
 };
 use remoting::header::DecodeExt;
 use remoting::header::route::{
-    BrokerHeader, BrokerHeartbeatHeader, DataVersionReply, MemberGroupHeader, RegisterBrokerHeader,
-    RegisterBrokerReply,
+    AddWritePermReply, BrokerHeader, BrokerHeartbeatHeader, BrokerNameHeader, DataVersionReply,
+    MemberGroupHeader, RegisterBrokerHeader, RegisterBrokerReply, WipeWritePermReply,
 };
 use remoting::route::Perm;
+use remoting::{RequestCode, ResponseCode};
 
 use super::answer::{Answer, Failure};
 use super::{Request, State, link, tell};
@@ -103,6 +103,22 @@ impl State {
             );
         }
         Ok(Answer::ok())
+    }
+
+    /// 205 and 327: an operator takes a broker out of the producers' routes before a restart, and puts it back.
+    pub(super) fn permit_writing(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let header = BrokerNameHeader::decode(request.code, &request.command.ext)?;
+        let allowed = request.code == RequestCode::AddWritePermOfBroker;
+        let topics = self.routes.borrow_mut().permit_writing(header.broker_name, allowed);
+        tracing::info!(
+            broker = header.broker_name, topics, peer = %request.connection.peer(),
+            "{}", if allowed { "writing is allowed again" } else { "writing is forbidden" }
+        );
+        let topics = i32::try_from(topics).expect("there are fewer topics");
+        Ok(match allowed {
+            true => Answer::ok().with_ext(&AddWritePermReply { topics }),
+            false => Answer::ok().with_ext(&WipeWritePermReply { topics }),
+        })
     }
 
     /// 322.

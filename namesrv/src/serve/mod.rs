@@ -82,6 +82,9 @@ impl State {
             Code::GetTopicsByCluster => self.topics_of_cluster(request),
             Code::GetSystemTopicListFromNs => self.system_topics(),
             Code::DeleteTopicInNamesrv => self.drop_topic(request),
+            Code::WipeWritePermOfBroker | Code::AddWritePermOfBroker => {
+                self.permit_writing(request)
+            }
             Code::PutKvConfig => self.put_kv(request),
             Code::GetKvConfig => self.read_kv(request),
             Code::DeleteKvConfig => self.delete_kv(request),
