@@ -34,7 +34,7 @@ impl Reading<'_> {
             return finding.means(if stops {
                 "The broker does not start"
             } else {
-                "A start reads another one"
+                "A start does not use it"
             });
         }
         let what = format!(

@@ -32,6 +32,13 @@ pub async fn run(args: &RepairArgs) -> Result<Outcome, Failure> {
     let checked = look(&view).await?;
     let mending = view.plan(&checked, args.cut.map(PhysicalOffset))?;
     tell(&mut out, &mending)?;
+    let damaged_at = checked.damaged_at();
+    if mending.remove.is_empty() && mending.cut.is_none() {
+        out.line(match damaged_at {
+            None => "nothing to do",
+            Some(_) => "nothing to remove: what is damaged is the log itself",
+        })?;
+    }
     let nothing = mending.remove.is_empty() && mending.cut.is_none();
     if args.yes && !nothing {
         out.line("")?;
@@ -46,14 +53,14 @@ pub async fn run(args: &RepairArgs) -> Result<Outcome, Failure> {
         out.line("nothing was changed; --yes does it")?;
     }
     out.line(format_args!("{}{}", if args.yes { "" } else { "afterwards " }, mending.after))?;
-    if let (None, Some(at)) = (args.cut, checked.damaged_at()) {
+    if let (None, Some(at)) = (args.cut, damaged_at) {
         out.line(format_args!(
             "the log is damaged at offset {at}; --cut {at} would give up what follows"
         ))?;
     }
     out.flush()?;
     let well = matches!(mending.after, Start::From(_)) && mending.keep.is_empty();
-    let cut = args.cut.is_some() || checked.damaged_at().is_none();
+    let cut = args.cut.is_some() || damaged_at.is_none();
     Ok(if well && cut && (args.yes || nothing) { Outcome::Intact } else { Outcome::Damaged })
 }
 
@@ -67,9 +74,6 @@ fn tell(out: &mut Lines, mending: &Mending) -> Result<(), Closed> {
     }
     for keep in &mending.keep {
         out.line(format_args!("leave {}: {}", keep.file.display(), keep.why))?;
-    }
-    if mending.remove.is_empty() && mending.cut.is_none() {
-        out.line("nothing to do")?;
     }
     Ok(())
 }
