@@ -32,6 +32,25 @@ pub enum LayoutError {
         /// What sets the directory.
         dir_handle: String,
     },
+    /// The number is fixed, and `auto` came to another one.
+    #[error(
+        "{} holds the store of a broker with {made} {}, and {shards_handle} = auto comes to {shards} here, one for each \
+         core that the process may use; the number is fixed when a store is made: {}, or set {dir_handle} to another \
+         directory",
+        .dir.display(), if *.made == 1 { "shard" } else { "shards" }, auto_remedy(*.made, *.shards, .shards_handle)
+    )]
+    Auto {
+        /// The directory.
+        dir: PathBuf,
+        /// The number that the store was made with.
+        made: u32,
+        /// What `auto` came to.
+        shards: u32,
+        /// What sets the number.
+        shards_handle: String,
+        /// What sets the directory.
+        dir_handle: String,
+    },
     /// The directory cannot be looked at.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -41,15 +60,23 @@ pub enum LayoutError {
 /// several below it, so that the stores themselves would not always meet.
 pub(super) async fn check(config: &Config) -> Result<(), LayoutError> {
     let dir = &config.store_dir;
-    match made_with(dir).await? {
-        Some(made) if made != config.shards => Err(LayoutError::Shards {
-            dir: dir.clone(),
-            made,
-            shards: config.shards,
-            shards_handle: config.handles.shards.clone(),
-            dir_handle: config.handles.store_dir.clone(),
-        }),
-        _ => Ok(()),
+    let (shards, handles) = (config.shards, &config.handles);
+    let Some(made) = made_with(dir).await?.filter(|made| *made != shards) else {
+        return Ok(());
+    };
+    let (dir, dir_handle) = (dir.clone(), handles.store_dir.clone());
+    let shards_handle = handles.shards.clone();
+    Err(match handles.shards_are_auto {
+        true => LayoutError::Auto { dir, made, shards, shards_handle, dir_handle },
+        false => LayoutError::Shards { dir, made, shards, shards_handle, dir_handle },
+    })
+}
+
+/// More shards than cores do not start, so that writing the number out would not help.
+fn auto_remedy(made: u32, cores: u32, handle: &str) -> String {
+    match made > cores {
+        true => format!("give the process {made} cores, each shard has one of its own"),
+        false => format!("set {handle} to {made}"),
     }
 }
 

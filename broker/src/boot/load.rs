@@ -7,7 +7,8 @@ use runtime::IoError;
 use thiserror::Error;
 
 use crate::config::{
-    Choice, Config, KEYS, LoadError, Profile, ProfileError, SHARDS_AUTO, Surroundings, quiet_keys,
+    Choice, Config, KEYS, LoadError, Profile, ProfileError, SHARDS_AUTO, Surroundings, advice,
+    quiet_keys,
 };
 use crate::limits::MAX_CONFIG_FILE;
 
@@ -63,12 +64,23 @@ pub fn load(
         None => return Ok(loaded),
         Some(Choice::Shipped(profile)) => profile,
         Some(Choice::File(path)) => {
-            let no_file = |source| ProfileError::File { source };
+            let path = beside_the_file(&loaded.settings, file, path);
+            let place = loaded.settings.place("ioProfile").clone();
+            let no_file = |source| ProfileError::File { place, source };
             let text = runtime::process::read_config_file(&path, MAX_CONFIG_FILE);
             Profile::new(&path.display().to_string(), &text.map_err(no_file)?)
         }
     };
     layers(defaults, Some(profile), file, options)
+}
+
+/// A relative path in the configuration file is relative to its folder: the file means the same wherever the broker is
+/// started. Anywhere else it is relative to the working directory.
+fn beside_the_file(settings: &Settings, file: Option<&ConfigFile>, path: PathBuf) -> PathBuf {
+    match (settings.place("ioProfile"), file.and_then(|file| file.path.parent())) {
+        (Place::Line(..), Some(folder)) => folder.join(path),
+        _ => path,
+    }
 }
 
 fn layers(
@@ -106,6 +118,9 @@ impl Loaded {
         }
         for warning in &self.warnings {
             tracing::warn!("{warning}");
+        }
+        for line in advice(&self.settings) {
+            tracing::warn!("{line}");
         }
         let quiet = quiet_keys(&self.settings);
         if !quiet.is_empty() {
@@ -207,9 +222,26 @@ mod tests {
     #[test]
     fn a_profile_that_is_not_there_names_those_that_are() {
         let error = load(&[], Some(&file("ioProfile=lateny\n")), &[]).unwrap_err().to_string();
-        assert!(error.starts_with("ioProfile: "), "{error}");
+        assert!(error.starts_with("broker.conf:1: ioProfile: "), "{error}");
         assert!(error.contains("lateny"), "{error}");
         assert!(error.ends_with("one of the names latency, throughput, dev"), "{error}");
+    }
+
+    #[test]
+    fn a_profile_is_looked_for_beside_the_file_that_names_it() {
+        let at = |path: &str| ConfigFile {
+            path: PathBuf::from(path),
+            text: "ioProfile = disk.properties\n".to_owned(),
+        };
+        let missing = |file: &ConfigFile| load(&[], Some(file), &[]).unwrap_err().to_string();
+        let error = missing(&at("/no/such/broker.conf"));
+        assert!(error.starts_with("/no/such/broker.conf:1: ioProfile: "), "{error}");
+        assert!(error.contains("/no/such/disk.properties"), "{error}");
+        assert!(!missing(&at("broker.conf")).contains("/disk.properties"), "there is no folder");
+        let options = [("--io-profile", "ioProfile", "disk.properties".to_owned())];
+        let error = load(&[], Some(&at("/no/such/broker.conf")), &options).unwrap_err();
+        assert!(!error.to_string().contains("/no/such"), "{error}");
+        assert!(error.to_string().starts_with("option --io-profile: ioProfile: "), "{error}");
     }
 
     #[test]

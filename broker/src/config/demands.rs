@@ -63,6 +63,9 @@ const AUTH: &str =
     "authentication and authorization are not in this build, anybody could send and receive";
 const AUTH_REMEDY: &str = "take the line out, and let only trusted clients reach the port";
 
+const TLS: &str = "TLS is not in this build, everything would go over the net in the clear";
+const TLS_REMEDY: &str = "take the line out, and let only trusted networks reach the port";
+
 /// What of `settings` this build cannot honour; empty when it can start.
 pub fn unmet(settings: &Settings) -> Vec<Demand> {
     let mut found = Vec::new();
@@ -74,6 +77,7 @@ pub fn unmet(settings: &Settings) -> Vec<Demand> {
         ("authenticationEnabled", AUTH, AUTH_REMEDY),
         ("authorizationEnabled", AUTH, AUTH_REMEDY),
         ("aclEnable", AUTH, AUTH_REMEDY),
+        ("useTLS", TLS, TLS_REMEDY),
     ] {
         if settings.bool(key) {
             refuse(key, why, remedy);

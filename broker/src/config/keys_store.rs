@@ -7,7 +7,7 @@ use super::reasons::{
 };
 
 /// The keys, in the order of the documentation page.
-pub(super) const KEYS: [Key; 69] = [
+pub(super) const KEYS: [Key; 70] = [
     // Places and sizes.
     Key::text(
         "storePathRootDir",
@@ -26,7 +26,7 @@ pub(super) const KEYS: [Key; 69] = [
         "1GiB",
         16 << 20,
         2 << 30,
-        "Size of a segment of the log. Fixed in the store at first start",
+        "Size of a segment of the log, a multiple of 4096 with room for four of the largest requests: a little more than 8 × maxMessageSize + 256 KiB. Fixed in the store at first start",
     )
     .restart(),
     Key::size(
@@ -59,7 +59,7 @@ pub(super) const KEYS: [Key; 69] = [
     Key::text(
         "ioProfile",
         "",
-        "I/O profile that the broker loads below all other settings: `latency`, `throughput`, `dev`, or the path of a file that `mqtune iotune` wrote. Empty: none",
+        "I/O profile that the broker loads below all other settings: `latency`, `throughput`, `dev`, or the path of a file that `mqtune iotune` wrote; a relative one is looked for beside the configuration file that names it. Empty: none",
     )
     .restart()
     .ours(),
@@ -281,5 +281,6 @@ pub(super) const KEYS: [Key; 69] = [
     // Who may do what: demands that are refused while there is nothing behind them.
     Key::bool("authenticationEnabled", "false", "Signatures are checked. Refused in this build").restart(),
     Key::bool("aclEnable", "false", "Permissions of RocketMQ 4 are checked. Refused in this build").restart(),
+    Key::bool("useTLS", "false", "Connections are encrypted. Refused in this build").restart(),
     Key::bool("authorizationEnabled", "false", "Permissions are checked. Refused in this build").restart(),
 ];

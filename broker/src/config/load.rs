@@ -8,6 +8,7 @@ use ::config::{ConfigError, ConfigErrors, Effect, Settings};
 use storage::{Flush, Options};
 use thiserror::Error;
 
+use super::advice::CLUSTER;
 use super::demands::{self, Demands};
 use super::{Config, Handles, IoTuning, ProfileError, PullLimits, QueryLimits, Retention};
 use crate::shard::identity::{shard_name, shard_port};
@@ -109,7 +110,7 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
     let millis = |key| Duration::from_millis(settings.int(key));
     let max_message = bytes(settings, "maxMessageSize");
     Ok(Config {
-        cluster: name(settings, "brokerClusterName", &around.host_name)?,
+        cluster: name(settings, CLUSTER, &cluster_default(settings))?,
         broker_name: name(settings, "brokerName", &around.host_name)?,
         shards: shards(settings, around)?,
         listen_port: settings.int("listenPort"),
@@ -165,6 +166,7 @@ fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError>
 fn handles(settings: &Settings) -> Handles {
     Handles {
         shards: settings.handle("shards"),
+        shards_are_auto: settings.text("shards").eq_ignore_ascii_case(SHARDS_AUTO),
         listen_port: settings.handle("listenPort"),
         bind_address: settings.handle("bindAddress"),
         store_dir: settings.handle("storePathRootDir"),
@@ -196,6 +198,11 @@ fn flush(settings: &Settings) -> Flush {
             Flush::Async { interval: Duration::from_millis(settings.int("flushIntervalCommitLog")) }
         }
     }
+}
+
+/// The name of a cluster whose line is empty.
+fn cluster_default(settings: &Settings) -> String {
+    settings.table().find(CLUSTER).expect("the table has the key").default.to_owned()
 }
 
 /// A broker or cluster name: NameServers and tools show it, and a topic has the same name.
@@ -238,7 +245,9 @@ fn namesrv_addrs(settings: &Settings) -> Result<Vec<String>, LoadError> {
     let mut addrs: Vec<String> = Vec::new();
     for addr in settings.list("namesrvAddr") {
         let fits = addr.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+            // A comma is no part of a name: somebody has separated two addresses with it.
+            let is_one = !host.contains(|c: char| c == ',' || c.is_whitespace());
+            !host.is_empty() && is_one && port.parse::<u16>().is_ok_and(|port| port != 0)
         });
         if !fits {
             let allowed = "`host:port`, several separated by `;`";
@@ -305,11 +314,14 @@ fn check_sizes(settings: &Settings, config: &Config) -> Result<(), LoadError> {
     let options = config.store_options(PathBuf::new(), PathBuf::new(), 0);
     config.io.check(settings, &options)?;
     if config.segment_size < options.smallest_segment() {
-        let remedy =
-            "a segment holds at least four of the largest requests: raise it or lower the other";
-        return Err(settings
-            .contradiction("mappedFileSizeCommitLog", "maxMessageSize", remedy)
-            .into());
+        let allowed = format!(
+            "at least {} bytes with `maxMessageSize = {}` ({}), because a segment holds four of the largest requests: \
+             raise it or lower the other",
+            options.smallest_segment(),
+            settings.text("maxMessageSize"),
+            settings.place("maxMessageSize"),
+        );
+        return Err(settings.bad_value("mappedFileSizeCommitLog", &allowed).into());
     }
     if config.max_queued < 2 * config.max_request {
         let remedy =

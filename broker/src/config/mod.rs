@@ -3,6 +3,7 @@
 //! [`Config`] is what the rest of the crate sees. It is made once, before anything is started, by
 //! [`Config::from_settings`]; everything in it has been checked.
 
+mod advice;
 mod demands;
 mod io;
 mod keys_broker;
@@ -24,6 +25,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use advice::advice;
 pub use demands::{Demand, Demands};
 pub use io::{FlushMethod, IoTuning};
 pub(crate) use load::SHARDS_AUTO;
@@ -121,6 +123,8 @@ pub struct Config {
 pub struct Handles {
     /// Of the number of shards.
     pub shards: String,
+    /// Whether that says `auto`.
+    pub shards_are_auto: bool,
     /// Of the port of shard 0.
     pub listen_port: String,
     /// Of the local address to listen on.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ::config::properties::{self, PropertiesError};
-use ::config::{Settings, Source, Warning};
+use ::config::{Place, Settings, Source, Warning};
 use runtime::IoError;
 use thiserror::Error;
 
@@ -110,10 +110,12 @@ impl Profile {
 pub enum ProfileError {
     /// There is no such file.
     #[error(
-        "ioProfile: {source}; give the path of a file that `mqtune iotune` wrote, or one of the names {}",
+        "{place}: ioProfile: {source}; give the path of a file that `mqtune iotune` wrote, or one of the names {}",
         SHIPPED.map(|(name, _)| name).join(", ")
     )]
     File {
+        /// Where `ioProfile` was set.
+        place: Place,
         /// What happened, with the path.
         source: IoError,
     },

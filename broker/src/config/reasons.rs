@@ -27,6 +27,7 @@ pub(super) const NO_POOLS: &str = "a shard has one thread, there are no thread p
 pub(super) const NO_POOL_QUEUES: &str =
     "requests do not wait in queues of thread pools; a shard that is behind answers code 2 at once";
 pub(super) const NO_POP: &str = "POP consumption is not in this build, its requests are refused";
+pub(super) const NO_PROXY: &str = "NameServers are dialled directly";
 pub(super) const NO_RAFT: &str = "Raft groups are not in this build";
 pub(super) const NO_RETENTION: &str = "segments go in steps of a fixed size; when, fileReservedTime, deleteWhen and the ratios of the disk say";
 pub(super) const NO_ROCKSDB: &str = "nothing is kept in RocksDB";

@@ -4,7 +4,8 @@ use ::config::Key;
 
 use super::reasons::{
     INTERNAL, NO_AUTH, NO_COLD_DATA, NO_CONTROLLER, NO_FILTERS, NO_LITE, NO_LOOKUP, NO_METRICS,
-    NO_NETTY, NO_POOL_QUEUES, NO_POOLS, NO_POP, NO_ROCKSDB, NO_SLAVES, NO_TIMERS, NO_TRANSACTIONS,
+    NO_NETTY, NO_POOL_QUEUES, NO_POOLS, NO_POP, NO_PROXY, NO_ROCKSDB, NO_SLAVES, NO_TIMERS,
+    NO_TRANSACTIONS,
 };
 use super::table::{joined, without_effect};
 
@@ -55,6 +56,28 @@ const NO_AUTH_KEYS: [Key; 12] = without_effect(
         ("migrateAuthFromV1Enabled", "false"),
     ],
 );
+
+/// Of `AuthConfig`, which reads the same file.
+const AUTH_CONFIG_KEYS: [Key; 12] = without_effect(
+    NO_AUTH,
+    [
+        ("aclCacheExpiredSecond", "600"),
+        ("aclCacheMaxNum", "1000"),
+        ("aclCacheRefreshSecond", "60"),
+        ("clusterName", ""),
+        ("configName", ""),
+        ("statefulAuthenticationCacheExpiredSecond", "60"),
+        ("statefulAuthenticationCacheMaxNum", "10000"),
+        ("statefulAuthorizationCacheExpiredSecond", "60"),
+        ("statefulAuthorizationCacheMaxNum", "10000"),
+        ("userCacheExpiredSecond", "600"),
+        ("userCacheMaxNum", "1000"),
+        ("userCacheRefreshSecond", "60"),
+    ],
+);
+
+/// Of `NettyClientConfig`, which reads the same file.
+const NO_PROXY_KEYS: [Key; 1] = without_effect(NO_PROXY, [("socksProxyConfig", "{}")]);
 
 const NO_COLD_DATA_KEYS: [Key; 4] = without_effect(
     NO_COLD_DATA,
@@ -308,9 +331,11 @@ const NO_TRANSACTIONS_KEYS: [Key; 6] = without_effect(
 );
 
 /// All of them.
-pub(super) static KEYS: [Key; 208] = joined([
+pub(super) static KEYS: [Key; 221] = joined([
     &INTERNAL_KEYS,
     &NO_AUTH_KEYS,
+    &AUTH_CONFIG_KEYS,
+    &NO_PROXY_KEYS,
     &NO_COLD_DATA_KEYS,
     &NO_CONTROLLER_KEYS,
     &NO_FILTERS_KEYS,

@@ -89,6 +89,17 @@ const NO_INDEX_FILES_KEYS: [Key; 27] = without_effect(
     ],
 );
 
+/// Of older releases, and still in many files.
+const OLD_FILES_KEYS: [Key; 4] = without_effect(
+    NO_INDEX_FILES,
+    [
+        ("abortFile", ""),
+        ("storeCheckpoint", ""),
+        ("storePathConsumeQueue", ""),
+        ("storePathIndex", ""),
+    ],
+);
+
 const NO_LITE_KEYS: [Key; 3] = without_effect(
     NO_LITE,
     [
@@ -262,7 +273,7 @@ const NO_TRANSACTIONS_KEYS: [Key; 2] = without_effect(
 );
 
 /// All of them.
-pub(super) static KEYS: [Key; 169] = joined([
+pub(super) static KEYS: [Key; 173] = joined([
     &ALWAYS_CHECKED_KEYS,
     &FLUSH_DECIDES_KEYS,
     &INTERNAL_KEYS,
@@ -270,6 +281,7 @@ pub(super) static KEYS: [Key; 169] = joined([
     &NO_COMPACTION_KEYS,
     &NO_FILTERS_KEYS,
     &NO_INDEX_FILES_KEYS,
+    &OLD_FILES_KEYS,
     &NO_LITE_KEYS,
     &NO_METRICS_KEYS,
     &NO_PAGE_CACHE_KEYS,

@@ -241,7 +241,11 @@ fn wrong_values_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "mappedFileSizeCommitLog=16MiB",
-            "`mappedFileSizeCommitLog = 16MiB` (broker.conf:1) is not possible together with `maxMessageSize = 4MiB` (default); a segment holds at least four of the largest requests: raise it or lower the other",
+            "broker.conf:1: `mappedFileSizeCommitLog = 16MiB` is not possible; allowed: at least 33824768 bytes with `maxMessageSize = 4MiB` (default), because a segment holds four of the largest requests: raise it or lower the other",
+        ),
+        (
+            "namesrvAddr=a:9876,b:9876",
+            "broker.conf:1: `namesrvAddr = a:9876,b:9876` is not possible; allowed: `host:port`, several separated by `;`",
         ),
     ] {
         assert_eq!(refusal(text).0, [message]);
@@ -294,6 +298,28 @@ fn directories_below_home_and_names_of_shards() {
     assert_eq!(
         error.to_string(),
         "default: `storePathRootDir = ~/store` is not possible; allowed: a directory without `~`, because the environment has no HOME"
+    );
+}
+
+#[test]
+fn an_empty_cluster_is_apaches() {
+    assert_eq!(config("brokerClusterName=\n").0.cluster, "DefaultCluster");
+}
+
+#[test]
+fn keys_of_apaches_other_configurations_are_known() {
+    let (_, warnings) = config(
+        "storePathConsumeQueue=/s/cq\nabortFile=/s/abort\nuserCacheMaxNum=1\nclusterName=c\nuseTLS=false\n\
+         socksProxyConfig={}\nconfigName=x\n",
+    );
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
+    assert!(warnings.iter().all(|warning| warning.contains("has no effect: ")), "{warnings:?}");
+    let (errors, _) = refusal("useTLS=true\n");
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:1: `useTLS = true` is refused: TLS is not in this build, everything would go over the net in the clear; take the line out, and let only trusted networks reach the port"
+        ]
     );
 }
 
