@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
-use runtime::IoError;
 use runtime::channel::{OneshotReceiver, OneshotSender, Receiver, Sender, oneshot};
+use runtime::{IoError, IoOp};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
@@ -19,7 +19,7 @@ use crate::error::StoreError;
 use crate::options::Scale;
 use crate::part::{self, Frozen, PartError, PartFile};
 use crate::position::Position;
-use crate::store::{Event, Inner};
+use crate::store::{Event, Inner, Phase};
 
 /// By how much further the log may be ahead while the disk is too full for a checkpoint.
 pub(crate) const CRAMPED: u64 = 2;
@@ -67,11 +67,14 @@ pub(crate) async fn cut(
     events: &Sender<Event>,
     due: &Sender<Due>,
 ) -> Result<(), StoreError> {
-    while inner.index.borrow().being_written() >= MOST_IN_WRITING {
+    while inner.index.borrow().being_written() >= MOST_IN_WRITING && !inner.unkept.get() {
         inner.progress.notified().await;
         inner.check()?;
     }
     let part = inner.index.borrow_mut().freeze(at.offset);
+    if inner.unkept.get() {
+        return Ok(());
+    }
     let checkpoint = inner.index.borrow().checkpoint(at);
     let (reply, state) = oneshot();
     drop(events.send(Event::StateWanted(StateWanted { reply })).await);
@@ -99,11 +102,17 @@ pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
         if ahead < furthest && !crowded {
             return Ok(());
         }
+        if inner.unkept.get() {
+            // A stop in which there will be no checkpoint: what waits was never acknowledged.
+            let full = std::io::ErrorKind::StorageFull.into();
+            return Err(IoError::path(IoOp::Write, inner.checkpoints.dir(), full).into());
+        }
         inner.progress.notified().await;
     }
 }
 
-/// Writes what is due until nobody can ask for more.
+/// Writes what is due until nobody can ask for more. A stop does not wait for room on a full disk: what is due
+/// then is left to the next start, which makes it anew from the log.
 pub(crate) async fn run(inner: Rc<Inner>, mut due: Receiver<Due>) {
     while let Some(next) = due.recv().await {
         if let Err(error) = keep(&inner, next).await {
@@ -111,13 +120,19 @@ pub(crate) async fn run(inner: Rc<Inner>, mut due: Receiver<Due>) {
             return;
         }
         inner.progress.notify_all();
+        if inner.unkept.get() {
+            return;
+        }
     }
 }
 
 async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     let Due { part, mut checkpoint, state } = due;
     if let Some(frozen) = part {
-        let file = insist(inner, async || write_part(inner, &frozen).await).await?;
+        let written = insist(inner, async || write_part(inner, &frozen).await).await?;
+        let Some(file) = written else {
+            return Ok(());
+        };
         drop(frozen);
         let frozen = inner.index.borrow_mut().written(file);
         if let Ok(frozen) = Rc::try_unwrap(frozen) {
@@ -130,7 +145,9 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     checkpoint.owner = owner;
     let at = checkpoint.position.offset;
     make_durable(inner, at).await?;
-    insist(inner, async || inner.checkpoints.write(&checkpoint).await).await?;
+    if insist(inner, async || inner.checkpoints.write(&checkpoint).await).await?.is_none() {
+        return Ok(());
+    }
     assert!(at >= inner.checkpointed.get(), "checkpoints go forward");
     inner.checkpointed.set(at);
     inner.cramped.set(false);
@@ -165,22 +182,27 @@ async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError>
         Err(PartError::Io(error)) => Err(error),
         Err(error) => {
             let file = inner.index_dir.join(frozen.span().name());
-            Err(IoError::path(runtime::IoOp::Write, file, std::io::Error::other(error.to_string())))
+            Err(IoError::path(IoOp::Write, file, std::io::Error::other(error.to_string())))
         }
     }
 }
 
-/// Tries again while the disk is full. Meanwhile the store takes no messages.
+/// Tries again while the disk is full. Meanwhile the store takes no messages. `None`: it is being stopped, and
+/// nothing is kept any more.
 async fn insist<T>(
     inner: &Inner,
     mut write: impl AsyncFnMut() -> Result<T, IoError>,
-) -> Result<T, StoreError> {
+) -> Result<Option<T>, StoreError> {
     loop {
         match write().await {
-            Ok(written) => return Ok(written),
+            Ok(written) => return Ok(Some(written)),
             Err(error) if error.is_storage_full() => {
                 inner.cramped.set(true);
                 inner.progress.notify_all();
+                if inner.phase.get() == Phase::Stopping {
+                    inner.unkept.set(true);
+                    return Ok(None);
+                }
                 runtime::sleep(RETRY).await;
                 inner.check()?;
             }

@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     pub progress: Notify,
     /// The disk is too full for what the keeper has to write.
     pub cramped: Cell<bool>,
+    /// The store is being stopped on a full disk: no part and no checkpoint is written any more.
+    pub unkept: Cell<bool>,
     /// A segment is complete, and its parts are on the disk.
     pub merge_wake: Notify,
     pub prepared: RefCell<Prepared>,
@@ -316,6 +318,7 @@ impl Store {
             damaged: RefCell::default(),
             progress: Notify::new(),
             cramped: Cell::new(false),
+            unkept: Cell::new(false),
             merge_wake: Notify::new(),
             prepared: RefCell::default(),
             passed_over: RefCell::default(),

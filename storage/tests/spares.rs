@@ -119,8 +119,8 @@ fn a_file_that_becomes_a_segment_is_not_replaced_meanwhile() {
     }
 }
 
-#[test]
-fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
+/// Runs `then` on a store that the disk has no room for a checkpoint of.
+fn cramped<Fut: Future<Output = ()> + 'static>(then: fn(Opened) -> Fut) {
     let simulation = Simulation::new(15);
     let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
     let disk = node.disk();
@@ -143,6 +143,18 @@ fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
         }
         let refused = opened.store.append_message(&draft("T", QueueId(0), &body));
         assert_eq!(refused, Err(AppendError::Full));
+        then(opened).await;
+    });
+    let ready = || fill_up.try_recv().is_ok();
+    assert!(simulation.run_until(Duration::from_secs(600), ready), "it is filled");
+    disk.resize(disk.used());
+    simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
+}
+
+#[test]
+fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
+    cramped(|mut opened| async move {
+        let size = options(Path::new("/store")).segment_size;
         opened.store.append_trim(PhysicalOffset(size)).await.expect("room for a trim");
         let until = runtime::now() + Duration::from_secs(5);
         while opened.store.stats().full {
@@ -152,8 +164,17 @@ fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
         send(&mut opened, 100_000).await;
         opened.stop().await;
     });
-    let ready = || fill_up.try_recv().is_ok();
-    assert!(simulation.run_until(Duration::from_secs(600), ready), "it is filled");
-    disk.resize(disk.used());
-    simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_room_for_a_checkpoint() {
+    cramped(|opened| async move {
+        let end = opened.store.stats().max;
+        let stopped = runtime::timeout(Duration::from_secs(5), opened.stop()).await;
+        stopped.expect("a stop on a full disk ends");
+        // Where nothing can be written there is nothing to be made anew at once.
+        let opened = open(options(Path::new("/store"))).await;
+        assert_eq!((opened.recovery.end, opened.recovery.clean), (end, true));
+        opened.stop().await;
+    });
 }
