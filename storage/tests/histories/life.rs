@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::{QueueId, QueueOffset};
+use model::{PhysicalOffset, QueueId, QueueOffset};
 use runtime::random_below;
 use storage::{
-    AppendError, Applied, CommandKind, Event, Events, Options, ReadError, Recovery, Store, Unit,
-    What,
+    AppendError, Applied, CommandKind, Event, Events, Options, ReadError, Recovery, Store,
+    TrimError, Unit, What,
 };
 
 use crate::invariants::{Loss, reconcile};
@@ -17,6 +17,9 @@ use crate::support::draft;
 
 /// The kind of the commands that histories append.
 const COMMAND: CommandKind = CommandKind(9);
+
+/// A bound on the virtual time of a stop: disks stand still for seconds, and are slow.
+pub const STOP: Duration = Duration::from_secs(600);
 
 /// What outlives the process.
 pub type Shared = Arc<Mutex<Model>>;
@@ -35,6 +38,8 @@ pub struct Script {
     pub large_one_in: u64,
     /// The disk may fail.
     pub faulty: bool,
+    /// In one out of so many turns the beginning of the log is given up.
+    pub trim_one_in: u64,
     /// Stop in order after so many turns; otherwise go on until killed.
     pub turns: Option<u64>,
 }
@@ -64,7 +69,7 @@ pub fn op_of(what: &What) -> Op {
             Op::Command { number: u64::from_le_bytes(number) }
         }
         What::Membership => Op::Membership,
-        What::Trimmed { .. } => panic!("nothing is trimmed"),
+        What::Trimmed { to } => Op::Trim { to: *to },
     }
 }
 
@@ -135,10 +140,35 @@ async fn work(script: Script, shared: &Shared, store: &Store, events: Events) ->
                 Err(error) => panic!("an append is refused: {error}"),
             }
         }
+        if random_below(script.trim_one_in) == 0 {
+            match trim(shared, store).await {
+                Err(AppendError::Failed) => return applier.await,
+                Ok(()) | Err(AppendError::Busy { .. } | AppendError::NoSegment) => {}
+                Err(AppendError::Full) => {}
+                Err(error) => panic!("a trim is refused: {error}"),
+            }
+        }
         runtime::sleep(Duration::from_micros(random_below(2_000))).await;
     }
-    store.stop().await;
+    with(shared, |model| model.stopping = true);
+    let stopped = runtime::timeout(STOP, store.stop()).await;
+    stopped.unwrap_or_else(|_| panic!("a stop does not end within {STOP:?}"));
+    with(shared, |model| model.stopping = false);
     applier.await
+}
+
+/// Gives up some of the oldest segments.
+async fn trim(shared: &Shared, store: &Store) -> Result<(), AppendError> {
+    let segments = store.segments();
+    let (to, _) = segments[random_below(segments.len() as u64) as usize];
+    match store.append_trim(to).await {
+        Ok(()) => {
+            with(shared, |model| model.pending.push_back(Op::Trim { to }));
+            Ok(())
+        }
+        Err(TrimError::Where { .. }) => Ok(()),
+        Err(TrimError::Append(error)) => Err(error),
+    }
 }
 
 /// One random append. Numbers are used up only by what was appended.
@@ -262,16 +292,21 @@ async fn read_forever(shared: Shared, store: Store, faulty: bool) {
             continue;
         };
         let first = QueueOffset(due[0].0);
+        let begins = with(&shared, |model| place_of(model, &topic, queue, due[0]));
+        let gone = || with(&shared, |model| begins.is_none_or(|begins| begins < model.floor()));
         let units = match store.older_units(&topic, queue, first, due.len()).await {
             Ok(units) => units.into_iter().map(|(_, unit)| unit).collect::<Vec<Unit>>(),
-            Err(_) if faulty => continue, // told, not served
+            Err(_) if faulty || gone() => continue, // told, not served
             Err(error) => panic!("{due:?} of {queue} of {topic}: {error}"),
         };
         let read = match store.read_units(&units).await {
             Ok(read) => read,
-            Err(_) if faulty => continue, // told, not served
+            Err(_) if faulty || gone() => continue, // told, not served
             Err(error) => panic!("{due:?} of {queue} of {topic}: {error}"),
         };
+        if gone() {
+            continue; // trimmed while it was read
+        }
         for ((offset, number), (unit, bytes)) in due.iter().zip(units.iter().zip(read)) {
             if !with(&shared, |model| still_holds(model, &topic, queue, (*offset, *number))) {
                 continue; // the topic was deleted while it was read
@@ -281,6 +316,18 @@ async fn read_forever(shared: Shared, store: Store, faulty: bool) {
             assert_eq!(message.own_offset.0, *offset, "in {queue} of {topic}");
         }
     }
+}
+
+/// Where the message with this offset and number is, if the queue holds it.
+fn place_of(
+    model: &Model,
+    topic: &str,
+    queue: QueueId,
+    (offset, number): (u64, u64),
+) -> Option<PhysicalOffset> {
+    let queues = &model.topics.get(topic)?.queues;
+    let kept = queues.get(queue.0 as usize)?.get(offset as usize)?;
+    (kept.number == number).then_some(kept.physical)
 }
 
 /// Whether the store may know already that the topic is gone.
@@ -307,7 +354,11 @@ fn choose(model: &Model) -> Option<Wanted> {
     if kept.is_empty() || is_going(model, topic) {
         return None;
     }
-    let from = random_below(kept.len() as u64) as usize;
+    let begins = kept.partition_point(|kept| kept.physical < model.floor());
+    if begins == kept.len() {
+        return None;
+    }
+    let from = begins + random_below((kept.len() - begins) as u64) as usize;
     let some = kept.iter().enumerate().skip(from).take(1 + random_below(20) as usize);
     let due = some.map(|(offset, kept)| (offset as u64, kept.number)).collect();
     Some((topic.to_owned(), QueueId(queue as u32), due))

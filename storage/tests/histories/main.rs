@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::sim::{Disk, Node, Simulation, run_seeds};
-use storage::{Flush, FlushMethod, Options};
+use storage::{Flush, FlushMethod, Options, Scale};
 
 use crate::invariants::Loss;
 use crate::life::{Ended, Script, Shared, live, with};
@@ -39,6 +39,8 @@ pub struct History {
     disk: Disk,
     dice: Dice,
     theme: Theme,
+    /// The same in all lives: how far a start looks depends on it.
+    scale: Scale,
     shared: Shared,
     /// Since the store was last found right, an owner was told of what is not flushed.
     unflushed: bool,
@@ -66,12 +68,15 @@ impl History {
         let mut dice = Dice::new(seed);
         let theme = Theme::draw(&mut dice);
         let (disk, shared) = (node.disk(), Shared::default());
+        let small = Scale { interval: 300_000, furthest: 3_000_000, delete_step: 500_000 };
+        let scale = dice.pick(&[small, small, Scale::default()]);
         History {
             simulation,
             node,
             disk,
             dice,
             theme,
+            scale,
             shared,
             unflushed: false,
             loss: Loss::Nothing,
@@ -94,8 +99,10 @@ impl History {
         options.method = self.dice.pick(&[FlushMethod::Fdatasync, FlushMethod::Dsync]);
         options.tail_budget = self.dice.pick(&[8 * 1024, 64 * 1024, 1024 * 1024]);
         let large_one_in = self.dice.pick(&[1, 1, 20, 1_000_000]);
+        options.scale = self.scale;
+        let trim_one_in = self.dice.pick(&[8, 40, u64::MAX]);
         let (loss, faulty) = (self.loss, self.theme.has_failures());
-        Script { options, loss, large_one_in, faulty, turns: None }
+        Script { options, loss, large_one_in, faulty, trim_one_in, turns: None }
     }
 
     /// A life that is ended from outside, or ends because the disk fails.
@@ -116,6 +123,11 @@ impl History {
             self.simulation.run_for(time);
             self.theme.plan(&mut self.dice, &self.disk);
         }
+        if with(&self.shared, |model| model.stopping) && self.dice.one_in(2) {
+            self.note("the stop is heard out".to_owned());
+            let ended = self.simulation.run_until(2 * life::STOP, || executor.is_finished());
+            assert!(ended, "a stop does not end");
+        }
         self.end();
         if let Ok(ended) = executor.join() {
             self.note(format!("it had ended before: {ended:?}"));
@@ -130,6 +142,7 @@ impl History {
 
     fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {
         self.disk.lie(self.lies);
+        with(&self.shared, |model| model.stopping = false);
         let before = with(&self.shared, |model| model.recovered);
         self.under_way = Some((before, script.options.flush != Flush::Sync));
         self.note(format!(
@@ -222,6 +235,17 @@ fn the_same_seed_is_the_same_history() {
         assert_eq!(history(seed), history(seed), "seed {seed}");
     }
     assert_ne!(history(100), history(101));
+}
+
+#[test]
+fn logs_are_trimmed_in_histories() {
+    let found = (0..20).find(|seed| {
+        let history = History::new(*seed);
+        let shared = Arc::clone(&history.shared);
+        run(history);
+        with(&shared, |model| model.trimmed.0 > 0)
+    });
+    println!("a log is trimmed with seed {}", found.expect("none is"));
 }
 
 /// A check that cannot fail is no check: no store can keep its word on a disk that does not.

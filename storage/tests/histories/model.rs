@@ -29,6 +29,10 @@ pub enum Op {
     Command {
         number: u64,
     },
+    /// The log before this is given up.
+    Trim {
+        to: PhysicalOffset,
+    },
     /// The entry that founds the group; the store makes it itself.
     Membership,
 }
@@ -72,6 +76,8 @@ pub struct Model {
     pub entries: Vec<Entry>,
     /// The same, entry after entry, as topics and queues.
     pub topics: Topics,
+    /// The log before this was given up; messages that lie there are gone.
+    pub trimmed: PhysicalOffset,
     /// What was appended in the last life and not told to be committed, in order.
     pub pending: VecDeque<Op>,
     /// Every message ever appended, by its number.
@@ -80,6 +86,8 @@ pub struct Model {
     pub commands: u64,
     /// The log is durable up to here.
     pub durable: PhysicalOffset,
+    /// The store is being stopped.
+    pub stopping: bool,
     /// How often a store has recovered and was found to be right.
     pub recovered: u64,
 }
@@ -105,8 +113,18 @@ impl Model {
             }
         }
         enter(&mut self.topics, &entry)?;
+        self.trimmed = self.trimmed.max(trim_in(&entry));
         self.entries.push(entry);
         Ok(())
+    }
+
+    /// Messages before this are gone, or may go at any moment.
+    pub fn floor(&self) -> PhysicalOffset {
+        let pending = self.pending.iter().map(|op| match op {
+            Op::Trim { to } => *to,
+            _ => PhysicalOffset(0),
+        });
+        pending.fold(self.trimmed, PhysicalOffset::max)
     }
 
     /// Forgets the entries from `index` on, which the store may lose and has lost.
@@ -116,7 +134,18 @@ impl Model {
         for entry in &self.entries {
             enter(&mut self.topics, entry).expect("it was entered before");
         }
+        let trims = self.entries.iter().map(trim_in);
+        self.trimmed = trims.fold(PhysicalOffset(0), PhysicalOffset::max);
     }
+}
+
+/// Up to where an entry gives up the log.
+fn trim_in(entry: &Entry) -> PhysicalOffset {
+    let trims = entry.ops.iter().map(|(op, _)| match op {
+        Op::Trim { to } => *to,
+        _ => PhysicalOffset(0),
+    });
+    trims.fold(PhysicalOffset(0), PhysicalOffset::max)
 }
 
 /// What an entry does to the topics. `Err`: a message is not at the next offset of its queue.
@@ -141,7 +170,7 @@ fn enter(topics: &mut Topics, entry: &Entry) -> Result<(), String> {
                 topic.queues.resize(queues, Vec::new());
             }
             Op::TopicDelete { name } => drop(topics.remove(name)),
-            Op::Command { .. } | Op::Membership => {}
+            Op::Command { .. } | Op::Membership | Op::Trim { .. } => {}
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{PhysicalOffset, QueueId, QueueOffset, Record};
 use storage::{Applied, ReadError, Recovery, Store, Unit, What};
 
-use crate::model::{Entry, Message, Op, Place};
+use crate::model::{Entry, Message, Op, Place, UNREAD};
 
 /// Units read at once.
 const AT_ONCE: usize = 64;
@@ -132,10 +132,11 @@ async fn entry(
         let (offset, physical) = (record.queue_offset, record.physical);
         let number = match numbers.get(&physical) {
             Some(number) => *number,
+            None if physical < store.stats().min => None, // trimmed since
             // Of a topic that was deleted later.
             None => seen(offset, physical, &store.record_at(physical).await?).number,
         };
-        let number = number.unwrap_or(u64::MAX);
+        let number = number.unwrap_or(UNREAD);
         let message = Message { number, topic: record.topic.to_string(), queue: record.queue };
         ops.push((Op::Message(message), Some(Place { offset, physical })));
     }

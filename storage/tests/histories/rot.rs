@@ -54,7 +54,9 @@ pub fn histories(history: &mut History) {
 /// A record rots in a store that is open: readers are told, or get what was written.
 fn while_it_works(history: &mut History) {
     let turns = Some(200);
-    let script = Script { turns, faulty: true, large_one_in: 1_000_000, ..history.script() };
+    // What has rotted must not move: nothing is trimmed.
+    let (large_one_in, trim_one_in) = (1_000_000, u64::MAX);
+    let script = Script { turns, faulty: true, large_one_in, trim_one_in, ..history.script() };
     let before = with(&history.shared, |model| model.recovered);
     let shared = Arc::clone(&history.shared);
     let executor = history.node.start("rotting", move || live(script, shared));
@@ -83,7 +85,7 @@ fn choose(history: &mut History) -> Rotten {
     let in_record = history.dice.one_in(2);
     let records: Vec<u64> = with(&history.shared, |model| {
         let kept = model.topics.values().flat_map(|topic| topic.queues.iter().flatten());
-        kept.map(|kept| kept.physical.0).collect()
+        kept.map(|kept| kept.physical).filter(|at| *at >= model.trimmed).map(|at| at.0).collect()
     });
     // The block that the log ends in is written again, and what has rotted in it is whole then.
     let last_block = records.iter().max().map_or(0, |last| last / BLOCK as u64 * BLOCK as u64);

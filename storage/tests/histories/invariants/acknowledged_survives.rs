@@ -40,6 +40,13 @@ pub fn check(model: &Model, seen: &Seen) -> Result<(), String> {
                 let (max, due) = (found.max, kept.len());
                 return Err(format!("queue {queue} of {name} ends at {max}, {due} was due"));
             }
+            let begins = kept.iter().filter(|kept| kept.physical < model.trimmed).count();
+            if found.min.0 != begins as u64 {
+                let (min, trim) = (found.min, model.trimmed);
+                return Err(format!(
+                    "queue {queue} of {name} begins at {min}, {begins} was due: the log was trimmed to {trim}"
+                ));
+            }
             for message in &found.messages {
                 let due = kept.get(usize::try_from(message.offset.0).expect("small"));
                 let same = due.is_some_and(|due| {
