@@ -94,13 +94,14 @@ impl History {
     fn script(&mut self) -> Script {
         let mut options: Options = support::options(Path::new("/store"));
         if self.dice.one_in(3) {
-            options.flush = Flush::Async { interval: Duration::from_millis(5) };
+            let interval = Duration::from_millis(self.dice.pick(&[5, 5, 300]));
+            options.flush = Flush::Async { interval };
         }
         options.method = self.dice.pick(&[FlushMethod::Fdatasync, FlushMethod::Dsync]);
         options.tail_budget = self.dice.pick(&[8 * 1024, 64 * 1024, 1024 * 1024]);
         let large_one_in = self.dice.pick(&[1, 1, 20, 1_000_000]);
         options.scale = self.scale;
-        let trim_one_in = self.dice.pick(&[8, 40, u64::MAX]);
+        let trim_one_in = self.dice.pick(&[20, 200, u64::MAX]);
         let (loss, faulty) = (self.loss, self.theme.has_failures());
         Script { options, loss, large_one_in, faulty, trim_one_in, turns: None }
     }
