@@ -4,6 +4,20 @@ use std::time::Duration;
 
 /// The most topics of a shard.
 pub const MAX_TOPICS: usize = 100_000;
+/// Of the limit of open files a quarter, and at least so many, is kept for what is no client's connection: segments,
+/// files of the index, rings. Without them the log could not go on.
+const MIN_OTHER_FILES: u64 = 128;
+
+/// The most connections of clients that a shard accepts, where the process may have so many files open
+/// (`None`: no limit) and has so many shards. `most` is what it takes where files are no matter. At least one.
+#[must_use]
+pub fn max_connections(open_files: Option<u64>, shards: u32, most: usize) -> usize {
+    let Some(open_files) = open_files else { return most };
+    let other = (open_files / 4).max(MIN_OTHER_FILES);
+    let each = open_files.saturating_sub(other) / u64::from(shards.max(1));
+    usize::try_from(each).unwrap_or(most).clamp(1, most)
+}
+
 /// The most queues of one topic.
 pub const MAX_QUEUES: u32 = 65_536;
 /// The most queues of a shard, all topics together. Each topic counts with the most queues it ever had: those stay
@@ -27,8 +41,9 @@ pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
 /// The most bytes in the answer to a query by key beyond its newest message.
 pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 
-/// The most pulls that a shard holds until a message arrives; further ones are answered at once.
-pub const MAX_HELD_PULLS: usize = 65_536;
+/// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait
+/// before it asks again. Enough for a consumer of 100,000 queues. One takes about 700 bytes, so all of them 90 MiB.
+pub const MAX_HELD_PULLS: usize = 131_072;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
 /// Bytes that a consumer may leave untaken before its next pulls are put off.
@@ -111,4 +126,20 @@ const _: () = assert!(MAX_QUEUES as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_TOPICS as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(MAX_QUERY_BYTES < remoting::MAX_FRAME);
+const _: () = assert!(MAX_HELD_PULLS > 100_000);
 const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());
+
+#[cfg(test)]
+mod tests {
+    use super::max_connections;
+
+    #[test]
+    fn connections_leave_files_for_the_log() {
+        let of = |open_files, shards| max_connections(open_files, shards, 100_000);
+        assert_eq!(of(None, 8), 100_000);
+        assert_eq!(of(Some(1 << 20), 4), 100_000);
+        assert_eq!(of(Some(4096), 4), 768);
+        assert_eq!(of(Some(300), 1), 172);
+        assert_eq!(of(Some(100), 2), 1);
+    }
+}

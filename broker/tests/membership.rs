@@ -88,6 +88,47 @@ fn broadcasting_members_are_not_told() {
         two.beat_as("two", "G", MessageModel::Broadcasting, &[("T", "*", 1)]).await;
         assert_eq!(one.told().await, 0);
         assert_eq!(one.members("G").await, ["one", "two"]);
+        comes_and_goes_untold(&one, two, MessageModel::Broadcasting).await;
+        shard.stop().await;
+    });
+}
+
+/// `two` leaves the group in which `one` is, and comes back, and loses its connection.
+async fn comes_and_goes_untold(one: &Member, two: Member, model: MessageModel) {
+    let fields = [("clientID", "two"), ("consumerGroup", "G")];
+    assert_eq!(two.ask(RequestCode::UnregisterClient, &fields, Vec::new()).await.code, 0);
+    assert_eq!(one.members("G").await, ["one"]);
+    two.beat_as("two", "G", model, &[("T", "*", 1)]).await;
+    assert_eq!(one.members("G").await, ["one", "two"]);
+    two.connection.close();
+    assert_eq!(one.told().await, 0);
+    assert_eq!(one.members("G").await, ["one"]);
+}
+
+#[test]
+fn nobody_is_told_where_a_setting_says_so() {
+    in_simulation(16, |place| async move {
+        let keys = [("notifyConsumerIdsChangedEnable", "false")];
+        let shard = Running::start(&config(&place, &keys), &place).await;
+        let (one, two) = (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        one.beat("one", "G", &[("T", "*", 1)]).await;
+        two.beat("two", "G", &[("T", "*", 1)]).await;
+        comes_and_goes_untold(&one, two, MessageModel::Clustering).await;
+        shard.stop().await;
+    });
+    in_simulation(17, |place| async move {
+        let shard = Running::start(&config(&place, &[]), &place).await;
+        let (one, two) = (Member::connect(place.addr()).await, Member::connect(place.addr()).await);
+        let quiet = SubscriptionGroupConfig {
+            group_name: "G".to_owned(),
+            notify_consumer_ids_changed_enable: false,
+            ..SubscriptionGroupConfig::default()
+        };
+        let update = RequestCode::UpdateAndCreateSubscriptiongroup;
+        assert_eq!(one.ask(update, &[], quiet.encode()).await.code, 0);
+        one.beat("one", "G", &[("T", "*", 1)]).await;
+        two.beat("two", "G", &[("T", "*", 1)]).await;
+        comes_and_goes_untold(&one, two, MessageModel::Clustering).await;
         shard.stop().await;
     });
 }

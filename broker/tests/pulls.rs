@@ -13,10 +13,13 @@ use remoting::header::pull::{PullHeader, PullReply, pull_flag};
 use remoting::header::topic::TopicHeader;
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::Instant;
+use runtime::channel::mailbox;
+use runtime::sim::{DiskOp, Simulation, When};
 use support::{
-    Client, Place, Pulled, Running, config, create_header, in_simulation, pull_header, pulled,
-    send_header, text,
+    Client, IP, LIMIT, Place, Pulled, Running, config, create_header, in_simulation, pull_header,
+    pulled, send_header, simulated, text,
 };
+use transport::{Limits, NoRequests, connect};
 
 struct Setup {
     client: Rc<Client>,
@@ -300,5 +303,59 @@ fn what_is_no_longer_in_memory_is_read_from_the_disk() {
         }
         let answer = client.request(RequestCode::PullMessage, &pull_header("T", 0, 0)).await;
         assert_eq!(pulled(&answer).offsets[0], 0);
+    });
+}
+
+#[test]
+fn a_new_group_reads_from_a_log_that_has_failed() {
+    let simulation = Simulation::new(23);
+    let node = simulation.node("node", IP);
+    let (ask, mut asked) = mailbox(1);
+    let run = node.start("broker", move || async move {
+        let place = simulated();
+        let _shard = Running::start(&config(&place, &[]), &place).await;
+        let client = Client::connect(place.addr()).await;
+        client.create_topic("T", 1).await;
+        client.send("T", 0, b"stored").await;
+        ask.try_send(()).expect("asked once");
+        runtime::sleep(Duration::from_secs(1)).await;
+        client.send_with(&send_header("T", 0), b"lost").await.expect_err("the flush failed");
+        let new = PullHeader { consumer_group: "New", ..pull_header("T", 0, 0) };
+        let pulled = client.pull_with(&new).await;
+        assert_eq!((pulled.code, pulled.bodies), (ResponseCode::Success, vec![b"stored".to_vec()]));
+    });
+    assert!(simulation.run_until(LIMIT, || asked.try_recv().is_some()));
+    node.disk().fail(DiskOp::Flush, When::OneIn(1));
+    node.disk().fail(DiskOp::Write, When::OneIn(1));
+    simulation.join(run, LIMIT).expect("the run ends in time");
+}
+
+/// One connection holds more pulls than it may have requests unanswered, and goes on being read.
+#[test]
+fn held_pulls_do_not_keep_their_connection_from_being_read() {
+    const QUEUES: usize = 1024;
+    with_shard(&[], |Setup { client, place }| async move {
+        client.create_topic("W", i32::try_from(QUEUES).expect("small")).await;
+        let pulls = Limits::default().in_flight + 100;
+        let limits = Limits { outstanding: 2 * pulls, ..Limits::default() };
+        let connection = connect(place.addr(), limits, Rc::new(NoRequests)).await.expect("listens");
+        for number in 0..pulls {
+            let connection = connection.clone();
+            runtime::spawn(async move {
+                let queue = i32::try_from(number % QUEUES).expect("small");
+                let wanted = PullHeader { topic: "W", ..waiting(queue, 0, "*", 60_000) };
+                let code = RequestCode::PullMessage.code();
+                let held = connection.request_parts(code, &wanted, b"", LIMIT).await;
+                held.expect_err("it is held until the connection is closed");
+            })
+            .detach();
+        }
+        runtime::yield_now().await;
+        let client = Client { connection };
+        let began = runtime::now();
+        assert_eq!(client.max_offset("T", 0).await, 0);
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        client.connection.close();
+        runtime::sleep(Duration::from_secs(1)).await;
     });
 }

@@ -215,3 +215,62 @@ fn a_full_disk_makes_room_by_itself() {
     let forced = lines.with("old messages are deleted: they are younger than fileReservedTime");
     assert!(!forced.is_empty());
 }
+
+#[test]
+fn a_file_that_cannot_be_made_lets_no_message_go() {
+    const EACCES: i32 = 13;
+    let lines = Lines::keep();
+    let simulation = Simulation::new(54);
+    let node = simulation.node("node", IP);
+    let (refuse, mut asked) = mailbox(1);
+    let (heal, mut healed) = mailbox(1);
+    let run = node.start("broker", move || async move {
+        let (shard, client) = start(&[]).await;
+        client.create_topic("T", 1).await;
+        let mut sent = 0;
+        while sent < 40 {
+            match send(&client, sent).await {
+                Ok(_) => sent += 1,
+                Err(_) => runtime::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        refuse.try_send(()).expect("asked once");
+        let (code, remark) = loop {
+            match send(&client, sent).await {
+                Ok(_) => sent += 1,
+                Err((ResponseCode::SystemBusy, _)) => {
+                    runtime::sleep(Duration::from_millis(20)).await;
+                }
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(code, ResponseCode::ServiceNotAvailable);
+        assert!(!remark.contains("disk is full"), "{remark}");
+        assert!(remark.contains("spare.tmp") && remark.contains("(os error 13)"), "{remark}");
+        for _ in 0..8 {
+            runtime::sleep(Duration::from_secs(10)).await;
+            send(&client, sent).await.expect_err("it cannot be made");
+        }
+        assert_eq!(check(&client, sent).await, 0, "nothing is deleted");
+        heal.try_send(()).expect("asked once");
+        runtime::sleep(Duration::from_secs(2)).await;
+        for _ in 0..30 {
+            while send(&client, sent).await.is_err() {
+                runtime::sleep(Duration::from_millis(20)).await;
+            }
+            sent += 1;
+        }
+        assert_eq!(check(&client, sent).await, 0);
+        shard.stop().await;
+    });
+    assert!(simulation.run_until(LONG, || asked.try_recv().is_some()));
+    node.disk().refuse_new_files("/store/log", EACCES);
+    assert!(simulation.run_until(LONG, || healed.try_recv().is_some()));
+    node.disk().heal();
+    simulation.join(run, LONG).expect("the run ends in time");
+    assert!(lines.with("old messages are deleted").is_empty());
+    let told = lines.with("cannot be made; without it");
+    assert_eq!(told.len(), 1, "once: {told:#?}");
+    assert!(told[0].contains("WARN") && told[0].contains("/store/log/spare.tmp"), "{told:#?}");
+    assert_eq!(lines.with("it works again").len(), 1);
+}

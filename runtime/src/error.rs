@@ -125,6 +125,11 @@ impl IoError {
         self.source.kind()
     }
 
+    /// True when this process, or the machine, has as many files and sockets open as it may: a matter of time.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+    }
+
     /// True when the device or the quota is full.
     pub fn is_storage_full(&self) -> bool {
         matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

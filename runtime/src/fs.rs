@@ -118,6 +118,16 @@ pub async fn space(path: impl AsRef<Path>) -> Result<Space, IoError> {
     space.map_err(|error| IoError::path(IoOp::Space, path, error))
 }
 
+/// The number of the file system that holds `path`: equal for two paths on the same one.
+pub async fn device(path: impl AsRef<Path>) -> Result<u64, IoError> {
+    let path = path.as_ref();
+    let device = match backend() {
+        Backend::Uring => fs_call(path, uring::device).await,
+        Backend::Sim(seat) => seat.disk_call(DiskOp::Metadata, |disk| disk.device(path)).await,
+    };
+    device.map_err(|error| IoError::path(IoOp::Space, path, error))
+}
+
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

@@ -114,8 +114,9 @@ fn stall_line(name: &str, placement: Placement, silence: Duration) -> String {
         Placement::Any => (String::new(), "its cores"),
     };
     format!(
-        "executor {name}{at} has made no progress for {} ms: other load has {core}, or the disk or the kernel holds it \
-         up; look at the steal time (`st` in top), at other processes on {core}, and into dmesg",
+        "executor {name}{at} has made no progress for {} ms: it was busy with one piece of its own work for so long, or other load has {core}, or \
+         the disk or the kernel holds it up; look at what clients asked of it then, at the steal time (`st` in top), at other \
+         processes on {core}, and into dmesg",
         silence.as_millis()
     )
 }
@@ -127,7 +128,9 @@ mod tests {
     #[test]
     fn a_stall_is_told_with_what_to_look_at() {
         let line = stall_line("shard-0", Placement::Core(3), Duration::from_millis(731));
-        for words in ["executor shard-0 on core 3", "for 731 ms", "steal", "that core", "dmesg"] {
+        for words in
+            ["executor shard-0 on core 3", "for 731 ms", "own work", "steal", "that core", "dmesg"]
+        {
             assert!(line.contains(words), "no `{words}` in: {line}");
         }
         let line = stall_line("namesrv", Placement::Any, Duration::from_secs(1));

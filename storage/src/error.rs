@@ -132,7 +132,7 @@ pub enum StoreError {
     Damage(#[from] DamageError),
     /// A write or flush failed; whether the bytes are on the disk is unknown, so nothing is retried.
     #[error(
-        "{0}; the shard stops accepting. Look at the disk, then restart the broker: recovery tells what is there"
+        "{0}; the shard stops accepting. Mend what the error names (the disk, the rights, a limit of the process), then restart the broker: recovery tells what is there"
     )]
     Io(#[from] IoError),
     /// The log was trimmed, and what its beginning came to cannot be read.
@@ -227,6 +227,15 @@ pub enum AppendError {
          (fileReservedTime, diskMaxUsedSpaceRatio)"
     )]
     Full,
+    /// The log needs a new segment, and its file cannot be made for another reason than a full disk.
+    #[error(
+        "the file of the log's next segment cannot be made ({why}). It is tried again twice a second: mend what stands in \
+         the way"
+    )]
+    NoFile {
+        /// The file, and what the system says.
+        why: String,
+    },
     /// Recovery has not finished.
     #[error("the log is being recovered")]
     Recovering,

@@ -156,7 +156,8 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
     let damaged = inner.damaged.borrow().clone();
     // A segment that is still there keeps its checkpoint: a start may find it, and read on from there.
     let oldest = inner.spares.oldest_given_up().unwrap_or_else(|| inner.log.oldest_base());
-    inner.checkpoints.prune(checkpoint.trim.min(oldest), &damaged).await?;
+    let trim = checkpoint.trim.min(oldest);
+    insist(inner, async || inner.checkpoints.prune(trim, &damaged).await).await?;
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merge_wake.notify_one();
     }
@@ -187,14 +188,15 @@ async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError>
     }
 }
 
-/// Tries again while the disk is full. Meanwhile the store takes no messages. `None`: it is being stopped, and
-/// nothing is kept any more.
+/// Tries again while the disk is full, when the store takes no messages, and while too many files are open. `None`: it is
+/// being stopped, and nothing is kept any more.
 async fn insist<T>(
     inner: &Inner,
     mut write: impl AsyncFnMut() -> Result<T, IoError>,
 ) -> Result<Option<T>, StoreError> {
     loop {
-        match write().await {
+        // Messages are taken while too many files are open, as far as the log may be ahead.
+        match inner.troubles.opening(&mut write).await {
             Ok(written) => return Ok(Some(written)),
             Err(error) if error.is_storage_full() => {
                 inner.cramped.set(true);

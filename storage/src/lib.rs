@@ -47,6 +47,7 @@ mod store;
 mod tail;
 mod topics;
 mod trim;
+mod trouble;
 mod vote;
 mod writer;
 
@@ -63,3 +64,4 @@ pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
+pub use trouble::Trouble;

@@ -30,6 +30,7 @@ use zeroing::Zeroing;
 use crate::part::PartFile;
 use crate::segment::Segment;
 use crate::store::Inner;
+use crate::trouble::{Trouble, Troubles};
 
 /// Files that are kept ready. Beyond that a segment that is given up is deleted.
 const MOST: usize = 2;
@@ -122,6 +123,11 @@ impl Spares {
         self.full.get()
     }
 
+    /// Whether files that were given up wait to be used again or deleted.
+    pub(crate) fn is_freeing(&self) -> bool {
+        !self.given_up.is_empty()
+    }
+
     /// Somebody waits for a file, or the shard is idle.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
@@ -129,20 +135,21 @@ impl Spares {
 
     /// A file for the next segment, and its present name, which is free again after
     /// [`Spares::adopted`].
-    pub(crate) async fn take(&self) -> Result<(File, PathBuf), IoError> {
+    pub(crate) async fn take(&self, troubles: &Troubles) -> Result<(File, PathBuf), IoError> {
         assert!(self.taken.get().is_none(), "one segment is made at a time");
         let taken = self.ready.borrow_mut().pop_front();
         self.taken.set(taken);
         if let Some(number) = taken {
             let path = self.dir.join(name(number));
-            match File::open(&path, OpenMode::ReadWrite).await {
+            match troubles.opening(async || File::open(&path, OpenMode::ReadWrite).await).await {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
                 Err(error) => return Err(error),
             }
         }
         let path = self.dir.join(LAST_MOMENT);
-        Ok((zeroing::allocated(&path, self.size).await?, path))
+        let made = troubles.opening(async || zeroing::allocated(&path, self.size).await).await?;
+        Ok((made, path))
     }
 
     /// The file that was taken has the name of its segment now.
@@ -177,6 +184,7 @@ impl Spares {
     fn add(&self, inner: &Inner, number: usize) {
         self.ready.borrow_mut().push_back(number);
         self.full.set(false);
+        inner.troubles.end(Trouble::SegmentFile);
         inner.builder.borrow_mut().add_room();
     }
 }
@@ -284,8 +292,13 @@ async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>)
         Ok(under_way) => finish(inner, spares, under_way).await,
         Err(error) => Err(error),
     };
-    if got.is_err() {
-        spares.full.set(true);
+    if let Err(error) = got {
+        // Only a full disk is one for which older messages may have to go.
+        spares.full.set(error.is_storage_full());
+        match error.is_storage_full() {
+            true => inner.troubles.end(Trouble::SegmentFile),
+            false => inner.troubles.begin(Trouble::SegmentFile, error),
+        }
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         runtime::sleep(RETRY).await;
     }

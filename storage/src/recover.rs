@@ -74,6 +74,7 @@ pub(crate) async fn recover(
         last_block,
         durable: Rc::clone(&inner.durable),
         spares: Rc::clone(&inner.spares),
+        troubles: Rc::clone(&inner.troubles),
     })
 }
 

@@ -14,6 +14,7 @@ use crate::place::{LogEnd, PlacedEntry};
 use crate::position::Position;
 use crate::provision::Spares;
 use crate::segment::{Segment, SegmentHeader};
+use crate::trouble::Troubles;
 
 /// A batch that is committed.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ pub(crate) struct Standalone {
     pub last: PhysicalOffset,
     /// Where the next segment's file comes from.
     pub spares: Rc<Spares>,
+    pub troubles: Rc<Troubles>,
     pub method: FlushMethod,
 }
 
@@ -124,8 +126,11 @@ impl Standalone {
             size: self.log.segment_size,
             chain: self.end.chain,
         };
-        let (file, name) = self.spares.take().await?;
-        let segment = Segment::adopt(&self.log.dir, file, &name, header, self.method).await?;
+        let (dir, method) = (&self.log.dir, self.method);
+        let (file, name) = self.spares.take(&self.troubles).await?;
+        Segment::give_name(dir, file, &name, &header).await?;
+        let named = async || Segment::named(dir, header, method).await;
+        let segment = self.troubles.opening(named).await?;
         self.spares.adopted();
         self.last_block.clear();
         self.end.offset = segment.first_entry();

@@ -108,15 +108,33 @@ impl Segment {
         header: SegmentHeader,
         method: FlushMethod,
     ) -> Result<Self, IoError> {
+        Self::give_name(dir, file, from, &header).await?;
+        Self::named(dir, header, method).await
+    }
+
+    /// The first half of [`Segment::adopt`]: the file has its header, durably, and its name.
+    pub(crate) async fn give_name(
+        dir: &Path,
+        file: File,
+        from: &Path,
+        header: &SegmentHeader,
+    ) -> Result<(), IoError> {
         let mut block = file.buffer(BLOCK);
         header.encode(&mut block);
         file.write_at(&Rc::new(block), 0).await?;
         file.sync().await?;
         file.close().await?;
-        let path = dir.join(name(header.base));
-        runtime::fs::rename(from, &path).await?;
+        runtime::fs::rename(from, dir.join(name(header.base))).await
+    }
+
+    /// The second half: the name is durable, and the segment open. May be tried again.
+    pub(crate) async fn named(
+        dir: &Path,
+        header: SegmentHeader,
+        method: FlushMethod,
+    ) -> Result<Self, IoError> {
         runtime::fs::sync_dir(dir).await?;
-        let file = Self::open_file(&path, method).await?;
+        let file = Self::open_file(&dir.join(name(header.base)), method).await?;
         // What the log goes on in must be what was just prepared: another file under this name would
         // be found out only by the next start, when what it should hold is lost.
         let there = file.read_at(0, BLOCK).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
-use runtime::{Slice, Task};
+use runtime::{IoError, Slice, Task};
 
 use crate::batch::{Builder, Limits};
 use crate::cache::{Cache, CacheStats};
@@ -25,6 +25,7 @@ use crate::provision::Spares;
 use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
+use crate::trouble::{Trouble, Troubles};
 use crate::writer;
 
 /// Committed entries that may wait for the store's owner. Beyond it the writer waits.
@@ -63,6 +64,8 @@ pub(crate) struct Inner {
     /// Up to here the log is known to be durable.
     pub durable: Rc<Cell<PhysicalOffset>>,
     pub counters: Counters,
+    /// What does not work at the moment and is tried again.
+    pub troubles: Rc<Troubles>,
     /// Something waits to be written, or the store is being stopped.
     pub wake: Notify,
     /// The writer has ended.
@@ -135,6 +138,8 @@ pub struct Stats {
     pub unflushed: u64,
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
+    /// Files that were given up are not used again or deleted yet: their space is still to come back.
+    pub freeing: bool,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -309,6 +314,7 @@ impl Store {
             committed: Cell::new(PhysicalOffset(0)),
             durable: Rc::new(Cell::new(PhysicalOffset(0))),
             counters: Counters::default(),
+            troubles: Rc::default(),
             wake: Notify::new(),
             ended: Flag::new(),
             failure: RefCell::new(None),
@@ -409,8 +415,18 @@ impl Store {
             if self.inner.spares.full() {
                 return Err(AppendError::Full);
             }
+            if let Some(error) = self.inner.troubles.why(Trouble::SegmentFile) {
+                return Err(AppendError::NoFile { why: error.to_string() });
+            }
         }
         pushed
+    }
+
+    /// What does not work at the moment and is tried again, each with the latest error, which names the file and the
+    /// reason. Empty when all is well.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(Trouble, Rc<IoError>)> {
+        self.inner.troubles.all()
     }
 
     /// Whether a message for this topic can be appended now: appended topics count, committed or not.
@@ -440,6 +456,7 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
+            freeing: inner.spares.is_freeing() || inner.troubles.why(Trouble::GivenUp).is_some(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::{PhysicalOffset, QueueId};
+use runtime::channel::mailbox;
 use runtime::sim::Simulation;
-use storage::{AppendError, Options, Scale};
+use storage::{AppendError, Options, Scale, Trouble};
 use support::{Opened, draft, everywhere, open, options};
 
 const IDLE: Duration = Duration::from_millis(1_500);
@@ -59,21 +60,99 @@ fn without_a_file_for_the_next_segment_messages_are_refused_until_there_is_one()
         runtime::fs::create_dir_all(&blocked).await.expect("writable");
         fill(&mut opened, size * 3 / 4).await;
         runtime::sleep(IDLE).await;
-        assert!(!exists(&dir, "spare.0").await && opened.store.stats().full);
-        let body = vec![0x5A; 100_000];
-        let last = loop {
-            match opened.store.append_message(&draft("T", QueueId(0), &body)) {
-                Ok(()) => drop(opened.collect(1).await),
-                Err(error) => break error,
-            }
+        assert!(!exists(&dir, "spare.0").await);
+        let AppendError::NoFile { why } = refused(&mut opened).await else {
+            panic!("the file cannot be made, and the disk is not full");
         };
-        assert_eq!(last, AppendError::Full);
+        assert!(why.contains("spare.tmp"), "{why}");
+        assert!(!opened.store.stats().full, "nothing has to go for it");
+        assert_eq!(opened.store.troubles()[0].0, Trouble::SegmentFile);
         // What messages have left is for those that may free some space.
         opened.store.append_create_topic("U", 1, b"").expect("room");
         assert!(opened.store.stats().max.0 < size);
         runtime::fs::rename(&blocked, dir.join("log").join("away")).await.expect("writable");
         runtime::sleep(IDLE).await;
         fill(&mut opened, 2 * size).await;
+        assert!(opened.store.troubles().is_empty());
+        opened.stop().await;
+    });
+}
+
+/// Appends until a message is refused; why.
+async fn refused(opened: &mut Opened) -> AppendError {
+    let body = vec![0x5A; 100_000];
+    loop {
+        match opened.store.append_message(&draft("T", QueueId(0), &body)) {
+            Ok(()) => drop(opened.collect(1).await),
+            Err(AppendError::NoSegment) => opened.answer().await,
+            Err(error) => return error,
+        }
+    }
+}
+
+const EIO: i32 = 5;
+const EACCES: i32 = 13;
+const EMFILE: i32 = 24;
+
+#[test]
+fn only_a_full_disk_counts_as_full() {
+    for (errno, text) in
+        [(EIO, "(os error 5)"), (EACCES, "(os error 13)"), (EMFILE, "(os error 24)")]
+    {
+        let simulation = Simulation::new(7);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let (refuse, mut asked) = mailbox(1);
+        let (heal, mut healed) = mailbox(1);
+        let run = node.start("store", move || async move {
+            let dir = Path::new("/store");
+            let size = options(dir).segment_size;
+            let mut opened = open(options(dir)).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            refuse.try_send(()).expect("asked once");
+            let why = refused(&mut opened).await;
+            assert!(matches!(&why, AppendError::NoFile { why } if why.contains(text)), "{why}");
+            assert!(!opened.store.stats().full, "{why}");
+            heal.try_send(()).expect("asked once");
+            runtime::sleep(IDLE).await;
+            fill(&mut opened, 2 * size).await;
+            assert!(opened.store.troubles().is_empty());
+            opened.stop().await;
+            assert!(open(options(dir)).await.recovery.clean);
+        });
+        let long = Duration::from_secs(600);
+        assert!(simulation.run_until(long, || asked.try_recv().is_some()));
+        node.disk().refuse_new_files("/store/log", errno);
+        assert!(simulation.run_until(long, || healed.try_recv().is_some()));
+        node.disk().heal();
+        simulation.join(run, long).expect("the run ends");
+    }
+}
+
+#[test]
+fn a_file_that_was_given_up_and_cannot_be_removed_is_told() {
+    everywhere("stuck-file", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        fill(&mut opened, 2 * size + size / 2).await;
+        runtime::sleep(IDLE).await;
+        // The names that it could be given are taken.
+        for number in 0..2 {
+            if !exists(&dir, &format!("spare.{number}")).await {
+                let taken = dir.join("log").join(format!("spare.{number}")).join("in-the-way");
+                runtime::fs::create_dir_all(taken).await.expect("writable");
+            }
+        }
+        let to = opened.store.segment_times()[0].to;
+        opened.store.append_trim(to).await.expect("two segments are over");
+        runtime::sleep(IDLE).await;
+        opened.answer().await;
+        runtime::sleep(IDLE).await;
+        let troubles = opened.store.troubles();
+        let (trouble, error) = troubles.first().expect("it is told");
+        assert_eq!(*trouble, Trouble::GivenUp);
+        assert!(error.to_string().contains("/log/"), "{error}");
+        assert!(opened.store.stats().freeing, "nothing more has to go for it");
         opened.stop().await;
     });
 }

@@ -106,6 +106,15 @@ impl Connection {
         self.inner.queued();
     }
 
+    /// Takes a request that waits for its answer out of what `Limits::in_flight` and `Limits::in_flight_bytes` count: for one
+    /// that the service holds, within a limit of its own, until something happens. It is answered as any other. Does nothing if
+    /// no such request waits.
+    pub fn hold_aside(&self, opaque: i32) {
+        if self.inner.in_flight.borrow_mut().hold_aside(opaque) {
+            self.inner.room.notify_all();
+        }
+    }
+
     /// Queues a request that gets no answer; never waits. Dropped if the connection is closed.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ async fn read_loop(
     });
     match select(finish, reading).await {
         Either::Left(((), _)) => {
-            while inner.in_flight.borrow().requests() > 0 {
+            while !inner.in_flight.borrow().is_empty() {
                 inner.room.notified().await;
             }
             CloseReason::Finished

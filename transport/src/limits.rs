@@ -16,8 +16,8 @@ pub struct Limits {
     /// come later than their requests, so a service that answers later asks [`Connection::room`](crate::Connection::room) before it
     /// builds a large one.
     pub outbox_limit: usize,
-    /// Requests of one peer not yet answered, from which on no more are read. A long-polling pull counts, so this must be above
-    /// the queues that one client pulls.
+    /// Requests of one peer not yet answered, from which on no more are read. What the service has set aside
+    /// ([`Connection::hold_aside`](crate::Connection::hold_aside)) does not count.
     pub in_flight: usize,
     /// Bytes of the frames of those requests, from which on no more are read.
     pub in_flight_bytes: usize,

@@ -210,6 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_held_than_may_be() {
+        in_simulation(|| {
+            let mut held = Held::default();
+            for number in 0..u32::try_from(MAX_HELD_PULLS).expect("small") {
+                let queue = number % 50_000;
+                held.hold(hold(queue, Filter::All, 10, 1, number)).expect("room");
+            }
+            assert_eq!(held.hold(hold(0, Filter::All, 10, 2, 7)), Err(7), "it is given back");
+            held.hold(hold(0, Filter::All, 10, 2, 7)).expect_err("still");
+            assert_eq!(held.drop_connection(1), MAX_HELD_PULLS);
+            held.hold(hold(0, Filter::All, 10, 2, 7)).expect("room again");
+        });
+    }
+
+    #[test]
     fn a_topic_and_a_stop_end_it() {
         in_simulation(|| {
             let mut held = filled();

@@ -21,7 +21,7 @@ use super::commands::{SubscriptionGroup, TopicConfig, perm};
 use super::disk_reads::TooMany;
 use super::held::Hold;
 use super::pull_rules::{self, Begin, Choice, Status};
-use super::refusals::{code_of, no_topic, too_many_reads, unread};
+use super::refusals::{code_of, no_topic, too_many_held, too_many_reads, unread};
 use super::reply::{Caller, Refusal};
 use super::subscription::{Filter, Subscription};
 use super::{Phase, Shard, offsets};
@@ -234,10 +234,11 @@ fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
     let range = shard.store.queue(&pull.topic, allowed.queue);
     match pull_rules::begin(range, pull.offset) {
         Begin::Nowhere { status, next } => {
-            let waits = status.code(pull.offset) == ResponseCode::PullNotFound;
-            let pull = if waits && may_hold { hold(shard, pull, &allowed) } else { Some(pull) };
-            if let Some(pull) = pull {
-                answer_empty(shard, &pull, &allowed, status, next);
+            let waits = may_hold && status.code(pull.offset) == ResponseCode::PullNotFound;
+            let wait = pull.wait.filter(|_| waits && shard.phase.get() != Phase::Stopping);
+            match wait {
+                Some(wait) => hold(shard, pull, &allowed, wait),
+                None => answer_empty(shard, &pull, &allowed, status, next),
             }
         }
         Begin::At(offset) => read(shard, pull, allowed, offset),
@@ -245,11 +246,9 @@ fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
     true
 }
 
-/// Holds the pull; gives it back when it does not want to wait, or too many are held.
-fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed) -> Option<Box<PullRequest>> {
-    let Some(wait) = pull.wait.filter(|_| shard.phase.get() != Phase::Stopping) else {
-        return Some(pull);
-    };
+/// Holds the pull, out of its connection's count of requests: [`MAX_HELD_PULLS`](crate::limits::MAX_HELD_PULLS) bounds it.
+fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed, wait: Duration) {
+    let caller = pull.caller.clone();
     let hold = Hold {
         topic: Rc::from(&*pull.topic),
         queue: allowed.queue,
@@ -258,7 +257,12 @@ fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed) -> Option<Box<
         connection: pull.caller.connection().id(),
         what: pull,
     };
-    shard.long_polls.borrow_mut().hold(hold).err()
+    match shard.long_polls.borrow_mut().hold(hold) {
+        Ok(()) => caller.hold_aside(),
+        // Told that there is nothing, clients would ask again at once, for ever. On this code RocketMQ's wait three
+        // seconds (5.5.0, class DefaultMQPushConsumerImpl, pullTimeDelayMillsWhenException).
+        Err(pull) => answer_refused(&pull, &too_many_held().into()),
+    }
 }
 
 /// Answers with messages from `begin` on, which is there.

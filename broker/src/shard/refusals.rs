@@ -7,6 +7,7 @@ use storage::{AppendError, ReadError};
 
 use super::reply::Refusal;
 use super::{Phase, Shard};
+use crate::limits::MAX_HELD_PULLS;
 
 /// The code of a request that was dispatched by it.
 pub fn code_of(request: &CommandRef<'_>) -> RequestCode {
@@ -29,7 +30,10 @@ impl From<AppendError> for Refusal {
             AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
             AppendError::Busy { .. } | AppendError::NoSegment => return busy(&error),
             AppendError::Full => return disk_full(&error.to_string()),
-            AppendError::Recovering | AppendError::Failed | AppendError::Stopped => {
+            AppendError::NoFile { .. }
+            | AppendError::Recovering
+            | AppendError::Failed
+            | AppendError::Stopped => {
                 let remark = format!("service not available now. {error}");
                 return Self::new(ResponseCode::ServiceNotAvailable, remark);
             }
@@ -77,6 +81,15 @@ pub fn too_many_reads(max: usize) -> Refusal {
     Refusal::new(ResponseCode::SystemBusy, remark)
 }
 
+/// More pulls wait for a message than may.
+pub fn too_many_held() -> Refusal {
+    let remark = format!(
+        "[OVERLOAD]broker busy, {MAX_HELD_PULLS} pulls already wait for messages, which is the limit of a shard; ask again \
+         later, or spread the queues over more shards"
+    );
+    Refusal::new(ResponseCode::SystemBusy, remark)
+}
+
 /// Whether the shard takes what goes to the log.
 ///
 /// # Errors
@@ -85,7 +98,9 @@ pub fn check_phase(shard: &Shard) -> Result<(), Refusal> {
     let why = match shard.phase.get() {
         Phase::Serving => return Ok(()),
         Phase::Recovering => "its log is being recovered",
-        Phase::Failed => "its log has failed, messages can only be read; see its log file",
+        Phase::Failed => {
+            "its log has failed, messages can only be read; its standard output (the journal, the log of its container) says why"
+        }
         Phase::Stopping => "it is being stopped",
     };
     let name = &shard.identity.name;

@@ -30,6 +30,12 @@ impl Caller {
         &self.connection
     }
 
+    /// The answer comes later, when something happens, and the request is bounded by a limit of its own: it does not
+    /// keep its connection from being read any more.
+    pub fn hold_aside(&self) {
+        self.connection.hold_aside(self.opaque);
+    }
+
     /// Whether nobody waits for an answer.
     #[must_use]
     pub fn is_oneway(&self) -> bool {

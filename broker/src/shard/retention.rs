@@ -3,15 +3,17 @@
 //! While the disk is too full, messages are refused; reads, consumer offsets and trims go on, and messages are taken
 //! again when there is room.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model::UnixMillis;
 use runtime::channel::oneshot;
 use runtime::fs::Space;
-use storage::{SegmentTimes, TrimError};
+use storage::{SegmentTimes, TrimError, Trouble};
 
 use super::completions::{Afterwards, Completion};
+use super::identity::Identity;
 use super::refusals::disk_full;
 use super::reply::Refusal;
 use super::retention_rules::{Sight, Trim, decide};
@@ -25,6 +27,8 @@ pub struct Disk {
     too_full: Cell<Option<u8>>,
     /// The log has no room for what it needs next.
     log_full: Cell<bool>,
+    /// What did not work beside the log at the last look.
+    troubles: RefCell<BTreeMap<Trouble, String>>,
 }
 
 impl Disk {
@@ -79,6 +83,25 @@ impl Disk {
         }
         changed
     }
+
+    /// Says once what does not work beside the log, again when the reason is another, and when it works again.
+    fn note_troubles(&self, shard: &Shard) {
+        let now = shard.store.troubles();
+        let now: BTreeMap<_, _> =
+            now.into_iter().map(|(trouble, error)| (trouble, error.to_string())).collect();
+        let before = self.troubles.replace(now.clone());
+        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
+        for (trouble, error) in &now {
+            if before.get(trouble) != Some(error) {
+                tracing::warn!(shard = %name, log = %log, %error, "{trouble}. It is tried again");
+            }
+        }
+        for (trouble, error) in before {
+            if !now.contains_key(&trouble) {
+                tracing::info!(shard = %name, log = %log, was = %error, "it works again: {trouble:?}");
+            }
+        }
+    }
 }
 
 /// Looks every [`CLEAN_EVERY`], and at once when the log runs out of room or has it again, until the shard stops or
@@ -89,6 +112,7 @@ pub async fn run(shard: Rc<Shard>) {
         let looked = runtime::now();
         while looked.elapsed() < CLEAN_EVERY {
             runtime::sleep(CLEAN_LOOK).await;
+            shard.disk.note_troubles(&shard);
             if shard.disk.note_log(&shard) {
                 break;
             }
@@ -106,18 +130,38 @@ async fn round(shard: &Rc<Shard>) {
     };
     shard.disk.note(shard, space.used_percent());
     let segments = shard.store.segment_times();
-    if let Some(wanted) = decided(shard, space, &segments) {
+    let sharers = sharers(shard, space).await;
+    if let Some(wanted) = decided(shard, space, sharers, &segments) {
         trim(shard, wanted, &segments).await;
     }
 }
 
-fn decided(shard: &Shard, space: Space, segments: &[SegmentTimes]) -> Option<Trim> {
+/// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that
+/// file system is so full that young segments have to go.
+async fn sharers(shard: &Shard, space: Space) -> u32 {
+    let (config, own) = (&shard.config, &shard.identity);
+    if config.shards == 1 || space.used_percent() <= config.retention.forced_percent {
+        return 1;
+    }
+    let Ok(device) = runtime::fs::device(&own.log_dir).await else { return 1 };
+    let mut sharers = 1;
+    for number in (0..config.shards).filter(|number| *number != own.number) {
+        let log_dir = Identity::log_dir_of(config, number);
+        // One that cannot be looked at makes no room here.
+        sharers += u32::from(runtime::fs::device(log_dir).await.is_ok_and(|other| other == device));
+    }
+    sharers
+}
+
+fn decided(shard: &Shard, space: Space, sharers: u32, segments: &[SegmentTimes]) -> Option<Trim> {
     let now = runtime::unix_millis();
     let sight = Sight {
         now: UnixMillis(now),
         hour: runtime::local_hour(now),
         space,
         full: shard.disk.log_full.get(),
+        freeing: shard.store.stats().freeing,
+        sharers,
         segments,
     };
     decide(&shard.config.retention, &sight)

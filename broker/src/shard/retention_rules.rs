@@ -27,6 +27,10 @@ pub struct Sight<'a> {
     pub space: Space,
     /// The log has no room for what it needs next, whatever the file system says.
     pub full: bool,
+    /// What was given up before is not used again or deleted yet: its space is still to come back.
+    pub freeing: bool,
+    /// Shards whose logs lie on that file system, this one included: each does its part.
+    pub sharers: u32,
     /// The segments, oldest first.
     pub segments: &'a [SegmentTimes],
 }
@@ -40,6 +44,10 @@ pub enum Why {
     Early(u8),
     /// They are younger, and the disk is fuller than `diskSpaceCleanForciblyRatio`, percent.
     Forced(u8),
+    /// They are older than `fileReservedTime`, and the log has no room for what it needs next.
+    NoRoom,
+    /// They are younger, and the log has no room for what it needs next.
+    ForcedNoRoom,
 }
 
 impl fmt::Display for Why {
@@ -55,6 +63,13 @@ impl fmt::Display for Why {
             Self::Forced(used) => write!(
                 f,
                 "younger than fileReservedTime, but {used} % of the disk are in use (diskSpaceCleanForciblyRatio)"
+            ),
+            Self::NoRoom => f.write_str(
+                "older than fileReservedTime, and the disk has no room for what the log needs next",
+            ),
+            Self::ForcedNoRoom => f.write_str(
+                "younger than fileReservedTime, but the disk has no room for what the log needs next \
+                 (cleanFileForciblyEnable)",
             ),
         }
     }
@@ -88,33 +103,47 @@ pub fn decide(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
         segment.times.is_none_or(|(_, newest)| newest.0.saturating_add(reserved) <= sight.now.0)
     };
     let expired = old.iter().take_while(expired).count();
-    let due = match (rules.hours.contains(&sight.hour), used > rules.early_percent || sight.full) {
-        (true, _) => Some(Why::Hour(sight.hour)),
-        (false, true) => Some(Why::Early(used)),
-        (false, false) => None,
+    let due = match () {
+        () if rules.hours.contains(&sight.hour) => Some(Why::Hour(sight.hour)),
+        () if used > rules.early_percent => Some(Why::Early(used)),
+        () if sight.full => Some(Why::NoRoom),
+        () => None,
     };
-    let forced = if rules.forcibly { needed(rules, sight) } else { 0 };
-    let trim = match due {
-        Some(why) if expired > 0 => Trim { segments: expired, why },
-        _ if forced > 0 => Trim { segments: forced.min(old.len()), why: Why::Forced(used) },
+    let trim = match (due, forced(rules, sight)) {
+        (Some(why), _) if expired > 0 => Trim { segments: expired, why },
+        (_, Some(forced)) => Trim { segments: forced.segments.min(old.len()), ..forced },
         _ => return None,
     };
     let segments = trim.segments.min(MAX_SEGMENTS_A_TRIM);
     (segments > 0).then_some(Trim { segments, ..trim })
 }
 
-/// Segments that must go so that no more of the disk is in use than `diskSpaceCleanForciblyRatio` says.
+/// What goes whatever its age.
+fn forced(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
+    if !rules.forcibly {
+        return None;
+    }
+    match needed(rules, sight) {
+        // Until the file of the last trim is there for another use, one more would give up messages for nothing.
+        0 => (sight.full && !sight.freeing).then_some(Trim { segments: 1, why: Why::ForcedNoRoom }),
+        segments => Some(Trim { segments, why: Why::Forced(sight.space.used_percent()) }),
+    }
+}
+
+/// Segments that must go so that no more of the disk is in use than `diskSpaceCleanForciblyRatio` says. The shards on
+/// one file system look at it in the same moments: each gives up its share of what is too much.
 fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
     let Space { total, free, available } = sight.space;
     let used = u128::from(total.saturating_sub(free));
     let allowed = (used + u128::from(available)) * u128::from(rules.forced_percent) / 100;
-    let mut over = used.saturating_sub(allowed);
+    assert!(sight.sharers > 0, "the shard itself lies there");
+    let mut over = used.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
     let going = sight.segments.iter().take_while(|segment| {
         let wanted = over > 0;
         over = over.saturating_sub(u128::from(segment.to.since(segment.from)));
         wanted
     });
-    going.count().max(usize::from(sight.full))
+    going.count()
 }
 
 /// What retention is in force, for people.
@@ -171,8 +200,13 @@ mod tests {
         let free = (100 - used) * GIB;
         let space = Space { total: 100 * GIB, free, available: free };
         let segments = segments(ages);
-        let sight = Sight { now: UnixMillis(NOW), hour, space, full: false, segments: &segments };
-        decide(rules, &sight)
+        decide(rules, &sight(hour, space, &segments))
+    }
+
+    /// One shard on its disk, with nothing special.
+    fn sight(hour: u8, space: Space, segments: &[SegmentTimes]) -> Sight<'_> {
+        let now = UnixMillis(NOW);
+        Sight { now, hour, space, full: false, freeing: false, sharers: 1, segments }
     }
 
     #[test]
@@ -218,11 +252,29 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_room_counts_as_a_full_disk() {
-        let segments = segments(&[1, 1, 0]);
+    fn a_log_without_room_makes_room_one_segment_at_a_time() {
         let space = Space { total: 100 * GIB, free: 50 * GIB, available: 50 * GIB };
-        let sight = Sight { now: UnixMillis(NOW), hour: 5, space, full: true, segments: &segments };
-        assert_eq!(decide(&rules(), &sight), Some(Trim { segments: 1, why: Why::Forced(50) }));
+        let young = segments(&[1, 1, 0]);
+        let full = Sight { full: true, ..sight(5, space, &young) };
+        assert_eq!(decide(&rules(), &full), Some(Trim { segments: 1, why: Why::ForcedNoRoom }));
+        let freeing = Sight { freeing: true, ..full };
+        assert_eq!(decide(&rules(), &freeing), None, "the last one's space is still to come back");
+        assert_eq!(decide(&Retention { forcibly: false, ..rules() }, &full), None);
+        let old = segments(&[9, 9, 0]);
+        let full = Sight { segments: &old, ..full };
+        assert_eq!(decide(&rules(), &full), Some(Trim { segments: 2, why: Why::NoRoom }));
+    }
+
+    #[test]
+    fn shards_on_one_disk_share_what_is_too_much() {
+        let segments = segments(&[1; 20]);
+        let space = Space { total: 100 * GIB, free: 5 * GIB, available: 5 * GIB };
+        let gone = |sharers| {
+            let trim = decide(&rules(), &Sight { sharers, ..sight(5, space, &segments) });
+            trim.map(|trim| trim.segments)
+        };
+        // 10 GiB too much, in segments of 1 GiB.
+        assert_eq!((gone(1), gone(2), gone(4), gone(64)), (Some(10), Some(5), Some(3), Some(1)));
     }
 
     #[test]
@@ -230,8 +282,7 @@ mod tests {
         let mut segments = segments(&[1, 9, 0]);
         segments[0].times = None;
         let space = Space { total: 1, free: 1, available: 1 };
-        let sight =
-            Sight { now: UnixMillis(NOW), hour: 4, space, full: false, segments: &segments };
+        let sight = sight(4, space, &segments);
         assert_eq!(decide(&rules(), &sight), Some(Trim { segments: 2, why: Why::Hour(4) }));
     }
 

@@ -187,7 +187,16 @@ async fn seed(shard: &Rc<Shard>) -> Result<(), StartError> {
 }
 
 async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
-    let limits = Limits { idle: shard.config.idle_timeout, ..Limits::default() };
+    let (files, most) = (runtime::process::open_files_limit(), Limits::default().max_connections);
+    let max_connections = crate::limits::max_connections(files, shard.config.shards, most);
+    if max_connections < most {
+        tracing::info!(
+            shard = %shard.identity.name, max_connections, open_files = files,
+            "more connections are refused, so that the log always has files to go on with. For more, raise the limit of \
+             open files (`ulimit -n`, LimitNOFILE= of the service)"
+        );
+    }
+    let limits = Limits { idle: shard.config.idle_timeout, max_connections, ..Limits::default() };
     let service = Rc::new(Requests(Rc::clone(shard)));
     let server = Server::bind(shard.identity.listen, limits, service).await?;
     server.serve();
@@ -224,15 +233,22 @@ async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>) {
 }
 
 impl Identity {
+    /// Where the log of shard `number` of a broker lies.
+    #[must_use]
+    pub fn log_dir_of(config: &Config, number: u32) -> std::path::PathBuf {
+        use super::identity::shard_dir;
+        match &config.log_dir {
+            Some(log) => shard_dir(log, number, config.shards),
+            None => shard_dir(&config.store_dir, number, config.shards).join("log"),
+        }
+    }
+
     /// Who shard `number` of a broker is, that clients reach at `advertised`.
     #[must_use]
     pub fn of(config: &Config, number: u32, advertised: IpAddr) -> Self {
         use super::identity::{shard_dir, shard_name, shard_port};
         let dir = shard_dir(&config.store_dir, number, config.shards);
-        let log_dir = match &config.log_dir {
-            Some(log) => shard_dir(log, number, config.shards),
-            None => dir.join("log"),
-        };
+        let log_dir = Self::log_dir_of(config, number);
         let port = shard_port(config.listen_port, config.shard_port_stride, number)
             .expect("the configuration checks the ports of all shards");
         Self {

@@ -25,6 +25,18 @@ pub fn pid() -> u32 {
     }
 }
 
+/// How many files and sockets this process may have open; `None` if there is no limit, and in a simulation. Works on any
+/// thread.
+pub fn open_files_limit() -> Option<u64> {
+    if context::sim().is_some() {
+        return None;
+    }
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one `rlimit` to the place given.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// The host's name; in a simulation, the node's. `localhost` where the kernel has none. Works on any thread.
 pub fn host_name() -> String {
     if let Some(seat) = context::sim() {

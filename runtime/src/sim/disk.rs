@@ -38,7 +38,11 @@ impl SimDisk {
     pub(super) fn open(&self, path: &Path, create_new: bool) -> io::Result<Rc<SharedInode>> {
         let full = self.available() < BLOCK as u64;
         let mut names = self.names.borrow_mut();
-        if create_new { names.create(path, full) } else { names.find(path) }
+        if !create_new {
+            return names.find(path);
+        }
+        self.faults.borrow().may_create(path)?;
+        names.create(path, full)
     }
 
     pub(crate) fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -67,6 +71,11 @@ impl SimDisk {
             return self.names.borrow().list(dir).map(drop);
         }
         self.names.borrow_mut().sync_dir(dir)
+    }
+
+    /// A node has one file system.
+    pub(crate) fn device(&self, path: &Path) -> io::Result<u64> {
+        self.space(path).map(|_| 0)
     }
 
     pub(crate) fn space(&self, path: &Path) -> io::Result<Space> {

@@ -1,6 +1,7 @@
 //! What a simulated disk does wrong.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::Rng;
@@ -44,6 +45,8 @@ pub(super) struct Faults {
     pub(super) stalled_until: Instant,
     pub(super) capacity: u64,
     pub(super) failures: u64,
+    /// A directory in which no file can be made, and the error that says so.
+    refused: Option<(PathBuf, i32)>,
 }
 
 impl Faults {
@@ -55,6 +58,7 @@ impl Faults {
             stalled_until: Instant::from_nanos(0),
             capacity,
             failures: 0,
+            refused: None,
         }
     }
 
@@ -68,6 +72,19 @@ impl Faults {
 
     pub(super) fn forget_rules(&mut self) {
         self.rules.clear();
+        self.refused = None;
+    }
+
+    pub(super) fn refuse_new(&mut self, dir: PathBuf, errno: i32) {
+        self.refused = Some((dir, errno));
+    }
+
+    /// Whether a file may be made at this path.
+    pub(super) fn may_create(&self, path: &Path) -> io::Result<()> {
+        match &self.refused {
+            Some((dir, errno)) if path.parent() == Some(dir) => Err(os_error(*errno)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether this operation, which happens now, fails.

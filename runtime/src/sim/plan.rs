@@ -30,6 +30,12 @@ impl Disk {
         self.node.disk.faults.borrow_mut().plan(op, when);
     }
 
+    /// Lets no new file be made in the directory `dir`, an absolute path: that fails with `errno`, until
+    /// [`Disk::heal`] or another call. What is there can be opened, renamed and removed.
+    pub fn refuse_new_files(&self, dir: impl Into<PathBuf>, errno: i32) {
+        self.node.disk.faults.borrow_mut().refuse_new(dir.into(), errno);
+    }
+
     /// Lets syncs and durable writes report success although nothing is durable, or no longer.
     pub fn lie(&self, lies: bool) {
         self.node.disk.faults.borrow_mut().lying = lies;

@@ -60,6 +60,10 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     Ok(Space { total, free, available })
 }
 
+pub(crate) fn device(path: &Path) -> io::Result<u64> {
+    Ok(std::os::unix::fs::MetadataExt::dev(&fs::metadata(path)?))
+}
+
 /// A lock on an open file description: the kernel releases it when the process dies.
 #[derive(Debug)]
 pub(crate) struct UringLock {

@@ -17,7 +17,7 @@ use crate::clock::{Instant, real_now};
 
 pub(crate) use blocking::{blocking, blocking_detached};
 pub(crate) use file::UringFile;
-pub(crate) use fs::{UringLock, fs_call, list, lock, space, sync_dir};
+pub(crate) use fs::{UringLock, device, fs_call, list, lock, space, sync_dir};
 pub(crate) use net::{UringListener, UringStream};
 pub(crate) use start::{block_on, start};
 pub(crate) use task::{UringTask, spawn};

@@ -19,6 +19,7 @@ use crate::keeper;
 use crate::part::PartFile;
 use crate::segment::{self, Segment};
 use crate::store::Inner;
+use crate::trouble::Trouble;
 
 /// What follows the name of a segment in that of its file once it was trimmed.
 const TRIMMED: &str = ".trimmed";
@@ -50,6 +51,8 @@ struct Unneeded {
 pub(super) struct GivenUp {
     waiting: RefCell<VecDeque<Unneeded>>,
     rest_until: Cell<Option<Instant>>,
+    /// A file that has lost its name is being used again or deleted.
+    under_way: Cell<bool>,
 }
 
 impl GivenUp {
@@ -71,6 +74,11 @@ impl GivenUp {
     pub(super) fn is_due(&self) -> bool {
         let resting = self.rest_until.get().is_some_and(|until| runtime::now() < until);
         !resting && !self.waiting.borrow().is_empty()
+    }
+
+    /// Whether nothing waits, or is being done.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.under_way.get() && self.waiting.borrow().is_empty()
     }
 
     /// Where the oldest segment begins whose file still has its name.
@@ -101,13 +109,22 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares) {
         What::Segment(segment) => {
             let path = segment.path();
             drop(segment);
-            let Ok(trimmed) = take_name(&spares.dir, &path).await else {
-                // Nothing that is newer may go before it.
-                return rest(spares);
+            let trimmed = match take_name(&spares.dir, &path).await {
+                Ok(trimmed) => trimmed,
+                Err(error) => {
+                    inner.troubles.begin(Trouble::GivenUp, error);
+                    // Nothing that is newer may go before it.
+                    return rest(spares);
+                }
             };
+            spares.given_up.under_way.set(true);
             spares.given_up.waiting.borrow_mut().pop_front();
             // Under its new name it is in nobody's way: the next start removes it.
-            drop(use_again(inner, spares, &trimmed).await);
+            match use_again(inner, spares, &trimmed).await {
+                Ok(()) => inner.troubles.end(Trouble::GivenUp),
+                Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
+            }
+            spares.given_up.under_way.set(false);
         }
     }
 }

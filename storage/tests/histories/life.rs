@@ -135,7 +135,7 @@ async fn work(script: Script, shared: &Shared, store: &Store, events: Events) ->
             match append(&script, shared, store) {
                 Err(AppendError::Failed) => return applier.await,
                 Ok(()) | Err(AppendError::Busy { .. } | AppendError::NoSegment) => {}
-                Err(AppendError::Full) => {}
+                Err(AppendError::Full | AppendError::NoFile { .. }) => {}
                 Err(AppendError::NoTopic | AppendError::NoQueue { .. }) => {}
                 Err(error) => panic!("an append is refused: {error}"),
             }

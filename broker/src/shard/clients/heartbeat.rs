@@ -3,13 +3,12 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting::body::{Body, ConsumerData, HeartbeatData, MessageModel, SubscriptionData};
+use remoting::body::{Body, ConsumerData, HeartbeatData, SubscriptionData};
 use remoting::header::client::HeartbeatReply;
 use remoting::{CommandRef, ResponseCode};
 use runtime::channel::oneshot;
 use transport::Connection;
 
-use super::super::commands::SubscriptionGroup;
 use super::super::completions::{Afterwards, Completion};
 use super::super::reply::{Caller, Refusal};
 use super::super::subscription::Subscription;
@@ -97,18 +96,11 @@ fn consumer_beat(
     let retry = model::topic::retry_topic(group);
     let known = shard.groups.borrow().find_applied(group).is_some()
         && shard.topics.borrow().find_applied(&retry).is_some();
-    let settings = match groups::find_or_create(shard, group) {
-        Some(settings) => settings,
-        // The log is busy. The client is a member all the same: its next heartbeat comes in half a minute.
-        None if groups::may_create(shard, group) => Rc::new(SubscriptionGroup::new(group)),
-        None => {
-            // The pulls of the group say what is wrong: code 26.
-            tracing::debug!(
-                group,
-                "heartbeat of a group that does not exist and may not be created"
-            );
-            return Ok(Created(false));
-        }
+    // While the log takes nothing the client is a member all the same: its next heartbeat comes in half a minute.
+    let Some(settings) = groups::find_or_create(shard, group) else {
+        // The pulls of the group say what is wrong: code 26.
+        tracing::debug!(group, "heartbeat of a group that does not exist and may not be created");
+        return Ok(Created(false));
     };
     let retry = topic_rules::retry_topic(&retry, settings.retry_queue_nums);
     if let Err(refusal) = topics::ensure(shard, retry, Completion::Silent) {
@@ -124,11 +116,7 @@ fn consumer_beat(
     let mut clients = shard.clients.borrow_mut();
     let changed =
         clients.consumer_seen(group, client.clone(), mode, subscriptions).map_err(full)?;
-    // Each member of a broadcasting group has all queues: it need not hear of the others.
-    let told = settings.notify_consumer_ids_changed_enable
-        && shard.config.notify_consumer_ids_changed
-        && mode.message_model != MessageModel::Broadcasting;
-    if changed && told {
+    if changed {
         shard.group_changes.note(group);
     }
     Ok(Created(!known))

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use remoting::body::MessageModel;
 use remoting::header::client::ConsumerGroupHeader;
 use remoting::{Command, RequestCode};
 use runtime::channel::Notify;
@@ -53,12 +54,25 @@ async fn tell(shard: Rc<Shard>) {
     }
 }
 
+/// Whoever joins or leaves, and however: nobody is told against the broker's setting, the group's, or in a group that
+/// broadcasts, whose members each have all queues. RocketMQ 5.5.0 looks at the broker's in class
+/// DefaultConsumerIdsChangeListener, at the other two in class ConsumerManager, where it leaves out the group's setting
+/// when a connection is lost; that would undo what the setting is for.
 fn tell_group(shard: &Rc<Shard>, group: &str) {
+    let clients = shard.clients.borrow();
+    let Some(members) = clients.consumers(group) else { return };
+    let enabled = shard.config.notify_consumer_ids_changed
+        && shard
+            .groups
+            .borrow()
+            .find(group)
+            .is_none_or(|settings| settings.notify_consumer_ids_changed_enable);
+    if !enabled || members.mode().message_model == MessageModel::Broadcasting {
+        return;
+    }
     let header = ConsumerGroupHeader { consumer_group: group };
     let command = Command::oneway(RequestCode::NotifyConsumerIdsChanged).with_ext(&header);
-    let clients = shard.clients.borrow();
-    let Some(group) = clients.consumers(group) else { return };
-    for client in group.members() {
+    for client in members.members() {
         if let Err(error) = client.connection.oneway(&command) {
             tracing::debug!(client = %client.id, %error, "a member was not told of a change");
         }

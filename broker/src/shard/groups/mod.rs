@@ -127,7 +127,8 @@ impl Groups {
 }
 
 /// The settings of a group that consumes; created with RocketMQ's defaults if it is unknown and may be.
-/// `None` when it may not, or when the log takes nothing at the moment.
+/// While the log takes nothing it is not created, and consumes with those defaults all the same: what is stored can be
+/// read. `None` when it may not be created.
 pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>> {
     if let Some(group) = shard.groups.borrow().find(name) {
         return Some(Rc::clone(group));
@@ -136,10 +137,10 @@ pub fn find_or_create(shard: &Shard, name: &str) -> Option<Rc<SubscriptionGroup>
         return None;
     }
     let created = put(shard, SubscriptionGroup::new(name), Completion::Silent);
-    if let Err(refusal) = &created {
+    Some(created.unwrap_or_else(|refusal| {
         tracing::debug!(group = name, reason = %refusal.remark, "group not created");
-    }
-    created.ok()
+        Rc::new(SubscriptionGroup::new(name))
+    }))
 }
 
 /// Whether a group of this name is created when somebody consumes in it.
