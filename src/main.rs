@@ -79,7 +79,10 @@ fn main() -> ExitCode {
     runtime::process::abort_on_panic();
     boot::log_to_stdout();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            runtime::process::flush_log();
+            ExitCode::SUCCESS
+        }
         Err(failure) => runtime::process::end_with_error("turbopump", &failure),
     }
 }
@@ -102,7 +105,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let stopped = namesrv.stop();
     served?;
     stopped?;
-    println!("stopped in good order");
+    print("stopped in good order\n");
     Ok(())
 }
 
@@ -162,23 +165,35 @@ impl NameServer {
 fn greet(args: &Args, broker: &Broker) {
     let shards: Vec<_> = broker.started().map(|shard| shard.identity.clone()).collect();
     let namesrv = format!("{}:{}", reachable(args, &shards), args.namesrv_port);
-    println!();
-    println!("  NameServer   {namesrv}");
+    let mut text = String::from("\n");
+    let mut line = |words: &str| {
+        text.push_str(words);
+        text.push('\n');
+    };
+    line(&format!("  NameServer   {namesrv}"));
     for shard in &shards {
-        println!("  broker       {} at {}", shard.name, shard.address);
+        line(&format!("  broker       {} at {}", shard.name, shard.address));
     }
-    println!("  data         {}", args.data.display());
-    println!("  durability   SYNC_FLUSH: a send is answered when the message is on the disk");
+    line(&format!("  data         {}", args.data.display()));
+    line("  durability   SYNC_FLUSH: a send is answered when the message is on the disk");
     if args.host.is_loopback() {
-        println!("  reachable    from this machine only; --host 0.0.0.0 opens it to others");
+        line("  reachable    from this machine only; --host 0.0.0.0 opens it to others");
     }
-    println!();
-    println!("  Try it from another terminal:");
-    println!("    cargo run --release -p bench -- produce -n {namesrv} -t quickstart -d 10s");
-    println!("    cargo run --release -p bench -- consume -n {namesrv} -t quickstart -d 10s");
-    println!();
-    println!("  Ctrl-C stops it.");
-    println!();
+    line("");
+    line("  Try it from another terminal:");
+    line(&format!("    cargo run --release -p bench -- produce -n {namesrv} -t quickstart -d 10s"));
+    line(&format!("    cargo run --release -p bench -- consume -n {namesrv} -t quickstart -d 10s"));
+    line("");
+    line("  Ctrl-C stops it.");
+    line("");
+    print(&text);
+}
+
+/// Puts lines on the standard output, in order with those of the log, and as these without waiting for who reads them.
+fn print(lines: &str) {
+    use std::io::Write;
+    // It never fails: what nobody takes is dropped.
+    drop(runtime::process::LogLine.write_all(lines.as_bytes()));
 }
 
 /// The address of this machine that the lines to try name.

@@ -403,3 +403,76 @@ fn a_second_signal_ends_a_stop_that_takes_long() {
     assert!(log.contains("mqbroker: SIGTERM for the second time"), "{log}");
     assert!(!log.contains("stopped in good order"), "{log}");
 }
+
+/// Waits until the broker listens.
+fn until_it_listens(child: &mut Child, port: u16) {
+    let end = Instant::now() + LIMIT;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let status = child.try_wait().expect("our child");
+        assert!(status.is_none() && Instant::now() < end, "it does not listen: {status:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends the broker by SIGTERM; its exit code.
+fn exit_code(mut child: Child) -> Option<i32> {
+    runtime::process::terminate(child.id()).expect("our child");
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(status) = child.try_wait().expect("our child") {
+            return status.code();
+        }
+        assert!(Instant::now() < end, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_broker_outlives_who_reads_its_log() {
+    let place = Place::new("closed");
+    let conf = place.conf("").display().to_string();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = mqbroker(&["-c", &conf]);
+    command.stdout(writer.try_clone().expect("a pipe")).stderr(writer);
+    let mut child = command.spawn().expect("mqbroker starts");
+    drop((reader, command));
+    until_it_listens(&mut child, place.port);
+    assert_eq!(exit_code(child), Some(0));
+}
+
+#[test]
+fn a_reader_that_takes_nothing_does_not_stop_the_broker() {
+    use std::io::Write;
+    let place = Place::new("blocked");
+    let conf = place.conf("").display().to_string();
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let mut command = mqbroker(&["-c", &conf]);
+    command.stdout(writer.try_clone().expect("a pipe")).stderr(writer.try_clone().expect("a pipe"));
+    // More than a pipe holds: this thread waits until the pipe is closed.
+    let filling = std::thread::spawn(move || writer.write_all(&[b'x'; 1 << 20]));
+    std::thread::sleep(Duration::from_millis(200));
+    let mut child = command.spawn().expect("mqbroker starts");
+    drop(command);
+    until_it_listens(&mut child, place.port);
+    assert_eq!(exit_code(child), Some(0));
+    drop(reader);
+    filling.join().expect("it ends").expect_err("nobody reads");
+}
+
+#[test]
+fn a_fatal_line_comes_out_although_nobody_reads_the_log() {
+    use std::io::{Read, Write};
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let mut command = mqbroker(&["-c", "/nowhere/broker.conf"]);
+    command.stdout(writer.try_clone().expect("a pipe")).stderr(Stdio::piped());
+    let filling = std::thread::spawn(move || writer.write_all(&[b'x'; 1 << 20]));
+    std::thread::sleep(Duration::from_millis(200));
+    let mut child = command.spawn().expect("mqbroker starts");
+    drop(command);
+    let mut text = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
+    assert!(text.contains("mqbroker: ") && text.contains("/nowhere/broker.conf"), "{text}");
+    assert_eq!(child.wait().expect("our child").code(), Some(1));
+    drop(reader);
+    filling.join().expect("it ends").expect_err("nobody reads");
+}

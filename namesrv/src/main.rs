@@ -48,7 +48,10 @@ fn main() -> ExitCode {
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     runtime::process::abort_on_panic();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            runtime::process::flush_log();
+            ExitCode::SUCCESS
+        }
         Err(failure) => runtime::process::end_with_error("mqnamesrv", &failure),
     }
 }
@@ -112,5 +115,11 @@ fn log_to_stdout() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stdout().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_target(false);
+    // What cannot be written is dropped and counted; telling it on the standard error could panic, or block.
+    let log = log.log_internal_errors(false);
+    match runtime::process::log_lines() {
+        Ok(lines) => log.with_writer(lines).init(),
+        Err(_) => log.with_writer(std::io::sink).init(), // there is no standard output
+    }
 }

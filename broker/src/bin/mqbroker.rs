@@ -64,7 +64,10 @@ fn main() -> ExitCode {
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     runtime::process::abort_on_panic();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            runtime::process::flush_log();
+            ExitCode::SUCCESS
+        }
         Err(failure) => runtime::process::end_with_error("mqbroker", &failure),
     }
 }

@@ -1,10 +1,12 @@
 //! The last words of a process that ends with an error.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use tracing::Level;
+
+use super::lines::{flush_log, last_words};
 
 /// Tells `failure`, and returns the exit code for it. `program` begins the line on the standard error.
 ///
@@ -17,9 +19,9 @@ pub fn end_with_error(program: &str, failure: &dyn Display) -> ExitCode {
         tracing::error!("{line}");
     }
     if must_be_printed(is_logged, io::stdout().is_terminal(), io::stderr().is_terminal()) {
-        // Not `eprintln!`, which panics when the standard error is closed.
-        drop(writeln!(io::stderr(), "{program}: {failure}"));
+        last_words(&format!("{program}: {failure}"));
     }
+    flush_log();
     ExitCode::FAILURE
 }
 

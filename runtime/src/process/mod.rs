@@ -2,15 +2,17 @@
 
 mod failure;
 mod find;
+mod lines;
 mod signals;
 mod usage;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 pub use failure::end_with_error;
 pub use find::{Process, find_processes, terminate};
+pub use lines::{LogLine, flush_log, log_lines};
 pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
 pub use usage::{ThreadPlacement, cpu_time, resident_memory, threads};
 
@@ -99,10 +101,10 @@ pub fn read_config_file(path: impl AsRef<Path>, limit: usize) -> Result<String, 
     read().map_err(|error| IoError::path(IoOp::Read, path, error))
 }
 
-/// Prints `line` to the standard error and aborts the process: a node that is dead is safe, one that limps is not.
+/// Writes the log, prints `line` to the standard error, each for a second at most, and aborts the process: a node that is dead is safe, one that limps is not.
 pub fn abort_with(line: &str) -> ! {
-    // Not `eprintln!`, which panics when the standard error is closed.
-    drop(writeln!(io::stderr(), "{line}"));
+    flush_log();
+    lines::last_words(line);
     std::process::abort()
 }
 

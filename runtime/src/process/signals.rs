@@ -1,7 +1,6 @@
 //! Stop signals.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use signal_hook::iterator::Signals;
 
 use crate::channel::{MailboxReceiver, mailbox};
 use crate::error::{IoError, IoOp};
+use crate::process::lines::last_words;
 
 /// A wish that the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,7 @@ pub fn stop_signals_second_ends(program: &str) -> Result<StopSignals, IoError> {
 
 fn end_at_once(program: &str, signal: i32) -> ! {
     let name = StopSignal::of(signal);
-    // Not `eprintln!`, which panics when the standard error is closed.
-    drop(writeln!(
-        io::stderr(),
+    last_words(&format!(
         "{program}: {name} for the second time: the process ends at once, not in good order"
     ));
     // SAFETY: takes a plain integer. `exit` would run destructors of threads that are still working.
