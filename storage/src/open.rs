@@ -17,6 +17,9 @@ use crate::store::{CHECKPOINTS, INDEX};
 use crate::vote::{self, Vote, VoteFile};
 
 pub(crate) const LOCK: &str = "lock";
+/// What to do about a store without its identity.
+const LOST_IDENTITY: &str = "restore it from a copy of the directory (`mqstore check` tells what else is there and intact), \
+     set storePathRootDir to where the store is, or start with an empty directory and without these messages";
 /// Directories that a store makes once it is in use.
 const OURS: [&str; 2] = [CHECKPOINTS, INDEX];
 
@@ -145,6 +148,7 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
         refuse_others(&options.dir, ours).await?;
     }
     if fs::exists(&options.log_dir).await? {
+        refuse_segments(options).await?;
         let ours = |name: &str| {
             name == LOCK
                 || provision::is_spare(name)
@@ -154,6 +158,31 @@ async fn refuse_foreign(options: &Options) -> Result<(), OpenError> {
         refuse_others(&options.log_dir, ours).await?;
     }
     Ok(())
+}
+
+/// Segments of ours that are not the first belong to a store that was in use and whose identity was lost: to call its
+/// directory foreign would send its operator to an empty one.
+async fn refuse_segments(options: &Options) -> Result<(), OpenError> {
+    let names = fs::list(&options.log_dir).await?.into_iter().map(|entry| entry.name);
+    let mut bases: Vec<PhysicalOffset> = names.filter_map(|name| segment::base_of(&name)).collect();
+    bases.sort_unstable();
+    let Some(last) = bases.pop().filter(|base| *base > PhysicalOffset(0)) else { return Ok(()) };
+    let path = options.log_dir.join(segment::name(last));
+    let file = File::open(&path, OpenMode::ReadOnly).await?;
+    let block = file.read_at(0, BLOCK).await?;
+    file.close().await?;
+    match SegmentHeader::decode(&block) {
+        Ok(_) => Err(lost_identity(options, &path)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn lost_identity(options: &Options, found: &Path) -> OpenError {
+    OpenError::Identity {
+        file: options.dir.join(identity::FILE),
+        why: format!("it is missing, but {} belongs to a store that was in use", found.display()),
+        remedy: LOST_IDENTITY,
+    }
 }
 
 async fn refuse_others(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), OpenError> {
@@ -171,11 +200,7 @@ async fn refuse_others(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Op
 /// One with anything behind its header is somebody's log: of another store, of Apache RocketMQ, or of
 /// this one, whose identity was lost.
 async fn refuse_log_of_others(options: &Options) -> Result<(), OpenError> {
-    let refuse = |found: &Path| OpenError::Identity {
-        file: options.dir.join(identity::FILE),
-        why: format!("it is missing, but {} belongs to a store that was in use", found.display()),
-        remedy: "restore it from a copy, set storePathRootDir to where it is, or choose an empty directory",
-    };
+    let refuse = |found: &Path| lost_identity(options, found);
     let vote = options.dir.join(vote::FILE);
     if fs::exists(&vote).await? {
         let left = VoteFile::open(&options.dir).await;

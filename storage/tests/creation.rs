@@ -38,11 +38,35 @@ fn a_store_that_lost_its_identity_is_not_made_anew() {
         let error = refused(options(&dir)).await;
         assert!(matches!(error, OpenError::Identity { .. }), "{error}");
         assert!(error.to_string().contains("00000000000000000000"), "{error}");
+        assert!(error.to_string().contains("mqstore check"), "{error}");
         rename(&vote, &dir.join("vote")).await;
         rename(&identity, &dir.join("store")).await;
         let opened = open(options(&dir)).await;
         opened.store.record_at(PhysicalOffset(offset)).await.expect("it is still there");
         opened.stop().await;
+    });
+}
+
+#[test]
+fn a_store_that_lost_its_identity_is_told_by_its_later_segments_too() {
+    everywhere("no-identity-later", |dir| async move {
+        a_used_store(options(&dir)).await;
+        rename(&dir.join("store"), &dir.with_extension("identity")).await;
+        // What retention has left: no first segment.
+        let log = options(&dir).log_dir;
+        let later = log.join("00000000000016777216");
+        rename(&log.join("00000000000000000000"), &later).await;
+        let error = refused(options(&dir)).await;
+        assert!(matches!(error, OpenError::Identity { .. }), "{error}");
+        for part in ["00000000000016777216", "restore it from a copy", "mqstore check"] {
+            assert!(error.to_string().contains(part), "{part} in {error}");
+        }
+        // Another program's file of such a name is no segment.
+        runtime::fs::remove_file(&later).await.expect("writable");
+        let file = runtime::File::open(&later, runtime::OpenMode::CreateNew).await;
+        file.expect("writable").close().await.expect("nothing was written");
+        let error = refused(options(&dir)).await;
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
     });
 }
 
