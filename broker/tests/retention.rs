@@ -13,7 +13,7 @@ use remoting::{RequestCode, ResponseCode};
 use runtime::channel::{MailboxSender, mailbox};
 use runtime::sim::Simulation;
 use support::log::Lines;
-use support::{Client, IP, Running, Sent, config, send_header, simulated};
+use support::{Client, IP, Running, Sent, config, create_header, send_header, simulated};
 
 const MIB: u64 = 1 << 20;
 const LARGE_DISK: u64 = 4096 * MIB;
@@ -179,6 +179,49 @@ fn a_disk_that_is_too_full_refuses_messages_and_nothing_else() {
     assert!(warned[0].contains("WARN") && warned[0].contains("Free some space"), "{warned:#?}");
     let again = lines.with("has room again");
     assert_eq!(again.iter().filter(|line| line.contains("INFO")).count(), warned.len());
+}
+
+#[test]
+fn what_is_kept_for_offsets_on_a_full_disk_ends_with_a_line() {
+    let lines = Lines::keep();
+    in_simulation(54, 96 * MIB, |larger| async move {
+        let (shard, client) = start(&[("cleanFileForciblyEnable", "false")]).await;
+        client.create_topic("T", 1).await;
+        client.pull("T", 0, 0).await; // makes the group
+        let mut sent = 0;
+        while !matches!(send(&client, sent).await, Err((ResponseCode::ServiceNotAvailable, _))) {
+            sent += 1;
+            runtime::sleep(Duration::from_millis(300)).await;
+        }
+        let mut changes = 0;
+        loop {
+            let header = create_header("Another", 4 + changes % 2);
+            let answer = client.request(RequestCode::UpdateAndCreateTopic, &header).await;
+            if answer.code == ResponseCode::ServiceNotAvailable.code() {
+                break;
+            }
+            assert_eq!(answer.code, 0, "{:?}", answer.remark);
+            changes += 1;
+            assert!(changes < 100_000, "it ends");
+        }
+        assert!(changes > 100, "topics go on for a while: {changes}");
+        for offset in [7, 8, 9] {
+            let answer = client.commit("G", "T", 0, offset).await;
+            assert_eq!(
+                answer.code,
+                ResponseCode::ServiceNotAvailable.code(),
+                "it is not in the log"
+            );
+            runtime::sleep(Duration::from_secs(3)).await;
+        }
+        larger.try_send(()).expect("it is asked for once");
+        runtime::sleep(Duration::from_secs(11)).await;
+        client.create_topic("Another", 8).await;
+        assert_eq!(client.committed("G", "T", 0).await, Some(9));
+        shard.stop().await;
+    });
+    let told = lines.with("on a full disk is used up");
+    assert_eq!(told.len(), 1, "{told:#?}");
 }
 
 #[test]

@@ -117,6 +117,8 @@ pub struct Shard {
     pub long_polls: RefCell<LongPolls>,
     /// Whether the disk has room for messages.
     pub disk: Disk,
+    /// Whether the log had no room for consumer offsets when it was last asked: its reserve for a full disk is used up.
+    pub reserve_is_spent: Cell<bool>,
     /// Reads from the disk under way.
     pub disk_reads: DiskReads,
     /// Log lines about reads that failed.
@@ -153,6 +155,7 @@ impl Shard {
             offsets: RefCell::default(),
             long_polls: RefCell::default(),
             disk: Disk::default(),
+            reserve_is_spent: Cell::default(),
             disk_reads: DiskReads::default(),
             read_failures: Quiet::new(READ_FAILURE_LINES),
             notices: Notices::default(),

@@ -176,11 +176,20 @@ pub fn propose(shard: &Shard, group: Option<&str>) {
     for command in commands {
         match shard.store.append_command(CONSUMER_OFFSETS, &command.to_bytes()) {
             Ok(()) => {
+                shard.reserve_is_spent.set(false);
                 shard.completions.borrow_mut().push(Completion::Silent);
                 shard.offsets.borrow_mut().proposed();
             }
             Err(error) => {
-                tracing::debug!(shard = %shard.identity.name, %error, "consumer offsets wait");
+                let name = &shard.identity.name;
+                if error == AppendError::Full && !shard.reserve_is_spent.replace(true) {
+                    tracing::warn!(
+                        shard = %name,
+                        "what the log keeps for consumer offsets and topics on a full disk is used up: offsets wait in memory, \
+                         and a restart forgets those. Free some space"
+                    );
+                }
+                tracing::debug!(shard = %name, %error, "consumer offsets wait");
                 shard.offsets.borrow_mut().put_back(command);
             }
         }
