@@ -39,6 +39,7 @@ fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<
             index.set_membership(Membership::from_bytes(&payload)?);
             What::Membership
         }
+        Kind::Blank => What::Membership,
         Kind::Messages => What::Messages(messages(index, header, &payload)?),
         Kind::Topic => match TopicCommand::from_bytes(&payload)? {
             TopicCommand::Put { name, queues, payload } => {

@@ -48,7 +48,7 @@ const _: () = assert!(offset_of!(Layout, generation) == 64);
 /// What an entry holds. The number is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Who belongs to the group.
     Membership = 1,
     /// Message records, one after the other.
@@ -59,13 +59,15 @@ pub(crate) enum Kind {
     Command = 4,
     /// The log before an offset is given up.
     Trim = 5,
+    /// Nothing: the first entry of a term.
+    Blank = 6,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Membership, Self::Messages, Self::Topic, Self::Command, Self::Trim]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let all =
+            [Self::Membership, Self::Messages, Self::Topic, Self::Command, Self::Trim, Self::Blank];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -67,6 +67,9 @@ pub(crate) async fn cut(
     events: &Sender<Event>,
     due: &Sender<Due>,
 ) -> Result<(), StoreError> {
+    let committed = inner.committed.get();
+    let starting = committed == PhysicalOffset(0);
+    assert!(starting || at.last < committed, "a checkpoint is made of what can never be cut");
     while inner.index.borrow().being_written() >= MOST_IN_WRITING && !inner.unkept.get() {
         inner.progress.notified().await;
         inner.check()?;

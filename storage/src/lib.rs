@@ -21,6 +21,7 @@ mod cache;
 mod checkpoint;
 mod command;
 mod entry;
+mod entry_log;
 mod error;
 mod find;
 #[doc(hidden)]
@@ -45,15 +46,18 @@ mod replicate;
 mod segment;
 mod store;
 mod tail;
+mod tip;
 mod topics;
 mod trim;
 mod trouble;
+mod truncate;
 mod vote;
 mod writer;
 
 pub use cache::CacheStats;
 pub use command::CommandKind;
-pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
+pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
+pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, Promise};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};

@@ -85,6 +85,21 @@ impl Log {
         taken
     }
 
+    /// Takes the segments behind the one at `base` out of the log, oldest first.
+    pub(crate) fn take_behind(&self, base: PhysicalOffset) -> Vec<Rc<Segment>> {
+        let mut segments = self.segments.borrow_mut();
+        assert!(segments.contains_key(&base), "a log ends in one of its segments");
+        segments.split_off(&base.plus(1)).into_values().collect()
+    }
+
+    /// Puts a segment into the place of the only one there is, which has the same file.
+    pub(crate) fn replace(&self, segment: Segment) {
+        let mut segments = self.segments.borrow_mut();
+        assert_eq!(segments.len(), 1, "what another segment follows keeps its header");
+        let before = segments.insert(segment.header.base, Rc::new(segment));
+        assert!(before.is_some(), "it is the same segment");
+    }
+
     /// All segments, oldest first.
     pub(crate) fn all(&self) -> Vec<Rc<Segment>> {
         self.segments.borrow().values().cloned().collect()

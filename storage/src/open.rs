@@ -45,8 +45,17 @@ fn first_chain(store: StoreId) -> u32 {
     crc32c::crc32c(&store.0.to_le_bytes())
 }
 
+/// Whom the vote of a new store is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstVote {
+    /// Itself: it is a group of one from its first entry on.
+    Itself,
+    /// Nobody: its entries come from elsewhere.
+    Nobody,
+}
+
 /// Opens the store in `options.dir`, or makes one if there is nothing.
-pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
+pub(crate) async fn open(options: &Options, first: FirstVote) -> Result<Opened, OpenError> {
     check_sizes(options)?;
     refuse_foreign(options).await?;
     make_dir(&options.dir).await?;
@@ -55,7 +64,7 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, OpenError> {
     keep_names(options).await?;
     let identity = match Identity::load(&options.dir).await? {
         Some(identity) => identity,
-        None => create(options).await?,
+        None => create(options, first).await?,
     };
     identity.check(options)?;
     let (cut_off, segments) = open_segments(options, &identity).await?;
@@ -227,7 +236,7 @@ async fn refuse_log_of_others(options: &Options) -> Result<(), OpenError> {
 }
 
 /// Makes a store. The identity comes last: until it is there the directory counts as empty.
-async fn create(options: &Options) -> Result<Identity, OpenError> {
+async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, OpenError> {
     refuse_log_of_others(options).await?;
     for dir in [&options.dir, &options.log_dir] {
         sync_name(dir).await?;
@@ -252,8 +261,11 @@ async fn create(options: &Options) -> Result<Identity, OpenError> {
     let segment = Segment::adopt(&options.log_dir, file, &name, header, method).await?;
     let idle_mark = segment.first_entry();
     segment.file.close().await?;
-    let vote =
-        Vote { term: Term(1), voted_for: identity.id, generation: 0, idle_mark, clean: true };
+    let (term, voted_for) = match first_vote {
+        FirstVote::Itself => (Term(1), identity.id),
+        FirstVote::Nobody => (Term(0), StoreId(0)),
+    };
+    let vote = Vote { term, voted_for, generation: 0, idle_mark, clean: true };
     VoteFile::create(&options.dir, vote).await?;
     // The identity says that all of the store is there, so its name must not be durable before the vote's is.
     fs::sync_dir(&options.dir).await?;

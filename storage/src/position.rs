@@ -21,3 +21,11 @@ pub(crate) struct Position {
     /// belongs to.
     pub last: PhysicalOffset,
 }
+
+impl Position {
+    /// Before the first entry of a log, which goes to `offset`.
+    pub(crate) fn beginning(offset: PhysicalOffset, index: LogIndex, chain: u32) -> Self {
+        let last = PhysicalOffset(0);
+        Self { offset, index, term: Term(0), chain, timestamp: UnixMillis(0), generation: 0, last }
+    }
+}

@@ -175,6 +175,21 @@ impl Spares {
         self.given_up.oldest()
     }
 
+    /// Takes the file at `path`, a segment's that was cut off the log's end, for a segment to come, or
+    /// deletes it. Durable when it returns: until then a start would go on in it. Not while files are being
+    /// provided.
+    pub(crate) async fn take_back(&self, path: &Path) -> Result<(), IoError> {
+        assert!(self.taken.get().is_none(), "one segment is made at a time");
+        match self.free_number() {
+            Some(number) => {
+                fs::rename(path, self.dir.join(name(number))).await?;
+                self.ready.borrow_mut().push_back(number);
+            }
+            None => fs::remove_file(path).await?,
+        }
+        fs::sync_dir(&self.dir).await
+    }
+
     /// A number that no file has.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();

@@ -20,6 +20,7 @@ use crate::position::Position;
 use crate::replay::Replay;
 use crate::replicate::Standalone;
 use crate::store::{Event, Inner, Phase, Recovery, What};
+use crate::tip::Tip;
 use crate::topics::Topics;
 use crate::vote::{Vote, VoteFile};
 
@@ -47,11 +48,8 @@ pub(crate) async fn recover(
     let start = replay.position.offset;
     let (entries, records) = hand_out(inner, &mut replay, events, due).await?;
     check_beginning(inner)?;
-    let last_block = replay.last_block().await?;
-    replay.cut(&last_block).await?;
+    let Settled { last_block, generation } = settle(&mut replay, vote).await?;
     let (torn, end) = (replay.torn, replay.position);
-    let generation = before.generation.max(end.generation) + 1;
-    vote.store(Vote { generation, idle_mark: end.offset, clean: false, ..before }).await?;
     let topics = inner.index.borrow().topics().clone();
     let new = end.index == LogIndex(0);
     if position.is_none() && !new {
@@ -62,20 +60,41 @@ pub(crate) async fn recover(
     let recovery = Recovery { clean, new, entries, records, start, end: end.offset, torn, took };
     drop(events.send(Event::Recovered(recovery)).await);
     let Position { offset, index, chain, timestamp, last, .. } = end;
-    Ok(Standalone {
+    let tip = Tip {
         log: Rc::clone(&inner.log),
         store: inner.id,
         flush: inner.options.flush,
         method: inner.options.file_method(),
-        term: before.term,
-        generation,
-        end: LogEnd { index, offset, chain, timestamp, topics },
-        last,
-        last_block,
-        durable: Rc::clone(&inner.durable),
         spares: Rc::clone(&inner.spares),
         troubles: Rc::clone(&inner.troubles),
-    })
+        durable: Rc::clone(&inner.durable),
+        last_block,
+    };
+    let end = LogEnd { index, offset, chain, timestamp, topics };
+    Ok(Standalone { tip, term: before.term, generation, end, last })
+}
+
+/// The end of a log that was read.
+pub(crate) struct Settled {
+    /// The block that it ends in, up to that end.
+    pub last_block: Vec<u8>,
+    /// The generation of what is appended next.
+    pub generation: u64,
+}
+
+/// Makes what was read durable, cuts what follows it, and raises the generation. Only then may anything be
+/// appended.
+pub(crate) async fn settle(
+    replay: &mut Replay,
+    vote: &mut VoteFile,
+) -> Result<Settled, StoreError> {
+    let before = vote.vote();
+    let last_block = replay.last_block().await?;
+    replay.cut(&last_block).await?;
+    let end = replay.position;
+    let generation = before.generation.max(end.generation) + 1;
+    vote.store(Vote { generation, idle_mark: end.offset, clean: false, ..before }).await?;
+    Ok(Settled { last_block, generation })
 }
 
 /// Puts the newest checkpoint into place from which all can be read, and removes what goes beyond it.

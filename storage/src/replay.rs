@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use model::{PhysicalOffset, Term, UnixMillis};
+use model::PhysicalOffset;
 use runtime::{BLOCK, IoError, Slice};
 
 use crate::entry::{
@@ -18,7 +18,7 @@ use crate::error::{DamageError, StoreError};
 use crate::log::Log;
 use crate::options::largest_entry_in;
 use crate::position::Position;
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentHeader};
 use crate::vote::Vote;
 
 /// Bytes read at a time.
@@ -123,15 +123,8 @@ impl Replay {
         });
         let mut segments = all.into_iter().skip(first);
         let segment = segments.next().expect("a log has a segment");
-        let mut position = from.unwrap_or(Position {
-            offset: segment.header.base,
-            index: segment.header.index,
-            term: Term(0),
-            chain: segment.header.chain,
-            timestamp: UnixMillis(0),
-            generation: 0,
-            last: PhysicalOffset(0),
-        });
+        let SegmentHeader { base, index, chain, .. } = segment.header;
+        let mut position = from.unwrap_or(Position::beginning(base, index, chain));
         if position.offset == segment.header.base {
             position.offset = segment.first_entry();
         }
@@ -319,6 +312,11 @@ impl Replay {
         Ok(())
     }
 
+    /// What is wrong where the log seems to end and does not, because `evidence` says so.
+    pub(crate) fn too_short(&self, evidence: String) -> DamageError {
+        self.damage(&BadEntry::End, evidence)
+    }
+
     fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {
         DamageError {
             segment: self.segment.path(),
@@ -359,12 +357,8 @@ impl Replay {
             self.write_again(at, len).await?;
             at = at.plus(len as u64);
         }
-        if begin < self.segment.end() {
-            let mut block = self.segment.file.buffer(BLOCK);
-            block.fill(0);
-            block[..last_block.len()].copy_from_slice(last_block);
-            self.segment.write(&Rc::new(block), begin).await?;
-        }
+        self.segment.blank_behind(self.position.offset, last_block).await?;
+        // What was cut, and all that was read.
         self.segment.file.sync().await
     }
 

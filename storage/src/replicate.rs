@@ -7,14 +7,9 @@ use runtime::{Buffer, IoError};
 
 use crate::batch::Batch;
 use crate::entry::Local;
-use crate::identity::StoreId;
-use crate::log::Log;
-use crate::options::{Flush, FlushMethod};
 use crate::place::{LogEnd, PlacedEntry};
 use crate::position::Position;
-use crate::provision::Spares;
-use crate::segment::{Segment, SegmentHeader};
-use crate::trouble::Troubles;
+use crate::tip::{Before, Tip};
 
 /// A batch that is committed.
 #[derive(Debug)]
@@ -40,22 +35,12 @@ pub(crate) trait Replicator {
 
 /// A group of one: what the local disk has is committed.
 pub(crate) struct Standalone {
-    pub log: Rc<Log>,
-    pub store: StoreId,
-    pub flush: Flush,
+    pub tip: Tip,
     pub term: Term,
     pub generation: u64,
     pub end: LogEnd,
-    /// The block that the log ends in, up to that end.
-    pub last_block: Vec<u8>,
-    /// Up to here the log is known to be durable.
-    pub durable: Rc<std::cell::Cell<PhysicalOffset>>,
     /// Where the newest entry begins.
     pub last: PhysicalOffset,
-    /// Where the next segment's file comes from.
-    pub spares: Rc<Spares>,
-    pub troubles: Rc<Troubles>,
-    pub method: FlushMethod,
 }
 
 impl Replicator for Standalone {
@@ -64,33 +49,19 @@ impl Replicator for Standalone {
     }
 
     async fn propose(&mut self, mut batch: Batch) -> Result<Committed, IoError> {
-        let segment = self.segment_for(&batch).await?;
+        let LogEnd { index, offset, chain, .. } = self.end;
+        let segment = self.tip.segment_for(batch.start, Before { offset, index, chain }).await?;
         let residue = usize::try_from(batch.start.since(batch.base)).expect("less than a block");
-        assert_eq!(
-            residue,
-            self.last_block.len(),
-            "a batch continues the block that the log ends in"
-        );
-        batch.buf[..residue].copy_from_slice(&self.last_block);
         let local = Local {
             generation: self.generation,
-            durable_through: self.durable.get(),
+            durable_through: self.tip.durable.get(),
             committed: self.end.index,
         };
         let entries =
             self.end.place(&mut batch, self.term, local, UnixMillis(runtime::unix_millis()));
         let (base, start, end) = (batch.base, batch.start, self.end.offset);
-        let begin_of_last = batch.end / runtime::BLOCK * runtime::BLOCK;
-        self.last_block.clear();
-        self.last_block.extend_from_slice(&batch.buf[begin_of_last..batch.end]);
-        let (buf, memory) = (Rc::new(batch.buf), batch.memory);
-        segment.write(&buf, base).await?;
-        if self.flush == Flush::Sync {
-            if self.method == FlushMethod::Fdatasync {
-                segment.file.sync().await?;
-            }
-            self.durable.set(end);
-        }
+        let (used, memory) = (residue..batch.end, batch.memory);
+        let buf = self.tip.write(&segment, batch.buf, base, used).await?;
         self.last = entries.last().expect("a batch has an entry").header.offset;
         Ok(Committed { buf, memory, base, start, end, entries })
     }
@@ -108,32 +79,5 @@ impl Standalone {
             generation: self.generation,
             last: self.last,
         }
-    }
-
-    /// The segment that the batch goes to: the active one, or a new one behind it.
-    async fn segment_for(&mut self, batch: &Batch) -> Result<Rc<Segment>, IoError> {
-        let active = self.log.active();
-        if batch.start < active.end() {
-            return Ok(active);
-        }
-        // What the old segment holds is durable before the new one exists: recovery relies on it.
-        active.file.sync().await?;
-        self.durable.set(self.end.offset);
-        let header = SegmentHeader {
-            store: self.store,
-            base: active.end(),
-            index: self.end.index,
-            size: self.log.segment_size,
-            chain: self.end.chain,
-        };
-        let (dir, method) = (&self.log.dir, self.method);
-        let (file, name) = self.spares.take(&self.troubles).await?;
-        Segment::give_name(dir, file, &name, &header).await?;
-        let named = async || Segment::named(dir, header, method).await;
-        let segment = self.troubles.opening(named).await?;
-        self.spares.adopted();
-        self.last_block.clear();
-        self.end.offset = segment.first_entry();
-        Ok(self.log.add(segment))
     }
 }

@@ -101,6 +101,9 @@ pub(crate) struct Segment {
 impl Segment {
     /// Turns the provisioned file at `from` into the segment of `header`: writes and flushes the
     /// header block, then renames. Durable when it returns.
+    ///
+    /// The file may have been this very segment before it was cut off the log, with a first entry that
+    /// continues what is before it now as it did then. So the block where the first entry goes is blank.
     pub(crate) async fn adopt(
         dir: &Path,
         file: File,
@@ -119,9 +122,9 @@ impl Segment {
         from: &Path,
         header: &SegmentHeader,
     ) -> Result<(), IoError> {
-        let mut block = file.buffer(BLOCK);
-        header.encode(&mut block);
-        file.write_at(&Rc::new(block), 0).await?;
+        let mut blocks = file.buffer(2 * BLOCK);
+        header.encode(&mut blocks);
+        file.write_at(&Rc::new(blocks), 0).await?;
         file.sync().await?;
         file.close().await?;
         runtime::fs::rename(from, dir.join(name(header.base))).await
@@ -140,6 +143,21 @@ impl Segment {
         let there = file.read_at(0, BLOCK).await?;
         assert_eq!(SegmentHeader::decode(&there), Ok(header), "a segment is found under its name");
         Ok(Self { header, file })
+    }
+
+    /// The same segment with another header, which is durable when it returns. There must be no entry in it.
+    pub(crate) async fn rewrite(
+        &self,
+        header: SegmentHeader,
+        method: FlushMethod,
+    ) -> Result<Self, IoError> {
+        let same = SegmentHeader { index: self.header.index, ..header };
+        assert_eq!(same, self.header, "only the first index of a segment changes");
+        let mut block = self.file.buffer(BLOCK);
+        header.encode(&mut block);
+        self.file.write_at(&Rc::new(block), 0).await?;
+        self.file.sync().await?;
+        Ok(Self { header, file: Self::open_file(self.file.path(), method).await? })
     }
 
     /// Opens the file of a segment so that what is written to it can be flushed by `method`.
@@ -173,6 +191,24 @@ impl Segment {
         assert!(position >= SEGMENT_HEADER_LEN, "entries never overwrite the segment's header");
         assert!(position + blocks.len() as u64 <= self.header.size, "no entry crosses segments");
         self.file.write_at(blocks, position).await
+    }
+
+    /// Writes the block again that the log ends in, with zeros behind `end`; `last_block` is what it holds
+    /// before. Not flushed when it returns.
+    pub(crate) async fn blank_behind(
+        &self,
+        end: PhysicalOffset,
+        last_block: &[u8],
+    ) -> Result<(), IoError> {
+        let begin = PhysicalOffset(end.0 - last_block.len() as u64);
+        assert!(begin.0.is_multiple_of(BLOCK as u64) && last_block.len() < BLOCK, "one block");
+        if begin == self.end() {
+            return Ok(());
+        }
+        let mut block = self.file.buffer(BLOCK);
+        block.fill(0);
+        block[..last_block.len()].copy_from_slice(last_block);
+        self.write(&Rc::new(block), begin).await
     }
 }
 

@@ -19,7 +19,7 @@ use crate::index::{Index, QueueRange};
 use crate::keeper::StateWanted;
 use crate::log::Log;
 use crate::lookup::Places;
-use crate::open::{self, Locks};
+use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
 use crate::provision::Spares;
 use crate::tail::Tail;
@@ -298,7 +298,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what stands in the way and what to do; the directory is left as it is.
     pub async fn open(options: Options) -> Result<(Self, Events), OpenError> {
-        let opened = open::open(&options).await?;
+        let opened = open::open(&options, FirstVote::Itself).await?;
         let log = Rc::new(opened.log);
         let (id, size, zero) = (opened.identity.id, options.segment_size, PhysicalOffset(0));
         let builder = Builder::new(Limits::from(&options), zero, Topics::default(), 0);

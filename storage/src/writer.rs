@@ -19,6 +19,7 @@ use crate::recover::recover;
 use crate::replicate::{Committed, Replicator, Standalone};
 use crate::store::{Event, Inner, Phase};
 use crate::tail::Part;
+use crate::tip;
 use crate::vote::{Vote, VoteFile};
 
 /// Without an append for so long the shard counts as idle, and prepares its next segment.
@@ -115,10 +116,8 @@ async fn write(
     }
 }
 
-/// Where a batch, which begins at `start`, is the first one of its segment: notes beside the vote that
-/// the log reaches into a new segment, before anybody is told of what is in it (should the segment be
-/// gone at the next start, the log is not taken for a shorter one), and ends the part of the index that
-/// the segment before has.
+/// Where a batch, which begins at `start`, is the first one of its segment: notes that, and ends the part of
+/// the index that the segment before has.
 async fn enter(
     inner: &Inner,
     vote: &mut VoteFile,
@@ -127,11 +126,8 @@ async fn enter(
     events: &Sender<Event>,
     due: &Sender<Due>,
 ) -> Result<(), StoreError> {
-    let (last, size) = (vote.vote(), inner.options.segment_size);
-    if start.0 / size != last.idle_mark.0 / size {
-        assert!(start > last.idle_mark, "the log grows at its end");
-        vote.store(Vote { idle_mark: start, ..last }).await?;
-    }
+    let size = inner.options.segment_size;
+    tip::note_segment(vote, start, size).await?;
     let base = PhysicalOffset(start.0 / size * size);
     if inner.index.borrow().segment() != base {
         keeper::cut(inner, Position { offset: base, ..before }, events, due).await?;

@@ -35,6 +35,8 @@ pub struct EntryRow {
 /// What an entry holds.
 #[derive(Clone, Debug)]
 pub enum Content {
+    /// Nothing.
+    Blank,
     /// Who belongs to the group.
     Membership {
         /// Store ids.
@@ -105,6 +107,7 @@ impl Content {
                 },
                 None => unknown("a command without a kind".into()),
             },
+            Kind::Blank => Self::Blank,
             Kind::Trim => Trim::from_bytes(payload)
                 .map_or_else(unknown, |trim| Self::Trimmed { to: PhysicalOffset(trim.to) }),
         }

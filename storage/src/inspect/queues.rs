@@ -85,7 +85,7 @@ impl Queues {
                     problems.push(Problem { offset: entry.header.offset, what, stops: true })
                 }
             },
-            Kind::Membership | Kind::Command | Kind::Trim => {}
+            Kind::Membership | Kind::Command | Kind::Trim | Kind::Blank => {}
         }
         problems
     }

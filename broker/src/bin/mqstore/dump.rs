@@ -192,6 +192,7 @@ fn content(row: &EntryRow) -> (&'static str, String, Map<String, Value>) {
             let (text, value) = command(*kind, payload);
             ("command", text, value)
         }
+        Content::Blank => ("blank", String::new(), json!({})),
         Content::Trimmed { to } => ("trim", format!("to offset {to}"), json!({ "to": to.0 })),
         Content::Unknown { why } => ("unknown", why.clone(), json!({ "why": why })),
     };

@@ -1,0 +1,124 @@
+//! Reading entries back while the log goes on.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset};
+
+use super::error::EntryLogError;
+use super::marks::Marks;
+use super::{EntryHead, LogEntry};
+use crate::entry::entry_len;
+use crate::error::StoreError;
+use crate::log::Log;
+use crate::position::Position;
+use crate::replay::{Entry, Replay};
+use crate::vote::Vote;
+
+/// What the writer of a log and its readers share.
+pub(super) struct Shared {
+    pub log: Rc<Log>,
+    pub vote: Cell<Vote>,
+    /// Index of the oldest entry.
+    pub first: Cell<LogIndex>,
+    /// Index behind the newest entry.
+    pub next: Cell<LogIndex>,
+    /// Entries before this index are committed.
+    pub committed: Cell<LogIndex>,
+    pub marks: RefCell<Marks>,
+    /// How often the log was cut.
+    pub cuts: Cell<u64>,
+}
+
+impl Shared {
+    /// A replay that comes to the entry `index` next, or to the log's end.
+    pub(super) async fn walk_to(&self, index: LogIndex) -> Result<Replay, StoreError> {
+        let from = self.marks.borrow().before(index);
+        let no_limit = PhysicalOffset(u64::MAX);
+        let mut replay = Replay::new(Rc::clone(&self.log), self.vote.get(), Some(from), no_limit);
+        while replay.position.index < index {
+            next(&mut replay).await?;
+        }
+        Ok(replay)
+    }
+
+    /// The log ends before the entry `index` from now on.
+    pub(super) fn cut(&self, index: LogIndex) {
+        self.cuts.set(self.cuts.get() + 1);
+        self.next.set(index);
+        self.marks.borrow_mut().cut(index);
+    }
+
+    /// The log begins at `begin`, and is empty.
+    pub(super) fn begin(&self, begin: Position) {
+        self.cuts.set(self.cuts.get() + 1);
+        for index in [&self.first, &self.next, &self.committed] {
+            index.set(begin.index);
+        }
+        self.marks.replace(Marks::new(begin));
+    }
+}
+
+/// The next entry, which must be there.
+async fn next(replay: &mut Replay) -> Result<Entry, StoreError> {
+    if let Some(entry) = replay.next().await? {
+        return Ok(entry);
+    }
+    let index = replay.position.index;
+    Err(replay.too_short(format!("entry {index} was written or read before")).into())
+}
+
+/// Reads entries of a log that is open. A cheap handle.
+#[derive(Clone)]
+pub struct EntryReader {
+    pub(super) shared: Rc<Shared>,
+}
+
+impl EntryReader {
+    /// The entries of `range` that the log has, in order; fewer than that once they come to `max_bytes` bytes,
+    /// but one if there is one. Each was checked with the one before it. Cancel safe.
+    ///
+    /// # Errors
+    /// The disk failed, or an entry is not what was written: then none is served.
+    pub async fn read(
+        &self,
+        range: Range<LogIndex>,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, EntryLogError> {
+        loop {
+            let cuts = self.shared.cuts.get();
+            let read = self.read_once(&range, max_bytes).await;
+            // What was read while the log was cut may be gone, and what seems damaged is.
+            if self.shared.cuts.get() == cuts {
+                return Ok(read?);
+            }
+        }
+    }
+
+    async fn read_once(
+        &self,
+        range: &Range<LogIndex>,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let from = range.start.max(self.shared.first.get());
+        let to = range.end.min(self.shared.next.get());
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        if from >= to {
+            return Ok(entries);
+        }
+        let mut replay = self.shared.walk_to(from).await?;
+        while replay.position.index < to {
+            let Entry { header, payload, .. } = next(&mut replay).await?;
+            bytes += entry_len(payload.len());
+            if bytes > max_bytes && !entries.is_empty() {
+                break;
+            }
+            let (index, term, kind) = (header.index, header.term, header.kind);
+            let (timestamp, records) = (header.timestamp, header.records);
+            let head = EntryHead { index, term, kind, timestamp, records };
+            entries.push(LogEntry { head, offset: header.offset, payload });
+        }
+        Ok(entries)
+    }
+}
