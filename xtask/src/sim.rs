@@ -12,11 +12,16 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 2] = [
+const SUITES: [Suite; 3] = [
     Suite {
         package: "storage",
         target: "histories",
         test: "whatever_happens_nothing_acknowledged_is_lost_and_nothing_wrong_is_served",
+    },
+    Suite {
+        package: "storage",
+        target: "truncation",
+        test: "what_is_cut_never_comes_back_and_nothing_else_is_lost",
     },
     Suite {
         package: "broker",

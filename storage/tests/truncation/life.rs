@@ -56,9 +56,11 @@ pub async fn live(script: Script, shared: Shared) -> Ended {
 
 async fn work(script: Script, shared: &Shared) -> Result<(), EntryLogError> {
     let log = EntryLog::open(&script.options).await?;
-    check(&log, shared).await?;
+    let begins = check(&log, script.options.segment_size, shared).await?;
     let sync = script.options.flush == Flush::Sync;
-    let mut life = Life { log, shared, sync, large_one_in: script.large_one_in };
+    let Script { large_one_in, options, .. } = script;
+    let mut life =
+        Life { log, shared, sync, large_one_in, segment_size: options.segment_size, begins };
     let mut turn = 0;
     while script.turns.is_none_or(|turns| turn < turns) {
         life.turn().await?;
@@ -71,17 +73,28 @@ async fn work(script: Script, shared: &Shared) -> Result<(), EntryLogError> {
     life.log.close().await
 }
 
-/// Reads everything, and compares it.
-async fn check(log: &EntryLog, shared: &Shared) -> Result<(), EntryLogError> {
+/// Reads everything, and compares it. Returns the indexes of entries with which segments begin.
+async fn check(
+    log: &EntryLog,
+    segment_size: u64,
+    shared: &Shared,
+) -> Result<Vec<usize>, EntryLogError> {
     let state = log.state();
     assert_eq!((state.first, state.durable), (LogIndex(0), state.end), "what is found is durable");
-    let mut found = Vec::new();
+    let (mut found, mut begins, mut before) = (Vec::new(), Vec::new(), None);
     let reader = log.reader();
     while (found.len() as u64) < state.next.0 {
         let from = LogIndex(found.len() as u64);
         let entries = reader.read(from..LogIndex(u64::MAX), AT_ONCE).await?;
         assert!(!entries.is_empty(), "the log goes on to {}", state.next);
         known(&mut found, &entries);
+        for entry in entries {
+            let segment = entry.offset.0 / segment_size;
+            if before != Some(segment) {
+                begins.push(entry.head.index.0 as usize);
+            }
+            before = Some(segment);
+        }
     }
     let Promise { term, voted_for } = log.promise();
     with(shared, |model| {
@@ -89,7 +102,7 @@ async fn check(log: &EntryLog, shared: &Shared) -> Result<(), EntryLogError> {
         right.unwrap_or_else(|why| panic!("{why}"));
         assert!(state.committed.0 <= model.committed as u64, "nobody has committed that");
     });
-    Ok(())
+    Ok(begins)
 }
 
 /// Adds to `found` what was read behind it.
@@ -114,6 +127,9 @@ struct Life<'a> {
     shared: &'a Shared,
     sync: bool,
     large_one_in: u64,
+    segment_size: u64,
+    /// Indexes of entries with which segments begin, of most of them.
+    begins: Vec<usize>,
 }
 
 impl Life<'_> {
@@ -180,6 +196,10 @@ impl Life<'_> {
             timestamp: UnixMillis(entry.timestamp),
             records: 0,
         });
+        let place = self.log.place(payloads[0].len()).0 / self.segment_size;
+        if place != self.log.state().end.0 / self.segment_size {
+            self.begins.push(index as usize);
+        }
         let given: Vec<_> = heads.zip(payloads.iter().map(Vec::as_slice)).collect();
         self.log.append(&given).await?;
         let sync = self.sync;
@@ -194,10 +214,12 @@ impl Life<'_> {
     }
 
     async fn truncate(&mut self) -> Result<(), EntryLogError> {
+        let between = self.begins.last().copied().filter(|_| one_in(3));
         let to = with(self.shared, |model| {
             let loose = model.log.len() - model.committed;
             let few = if one_in(3) { loose } else { loose.min(10) };
-            model.log.len() - below(few + 1)
+            let to = model.log.len() - below(few + 1);
+            between.filter(|at| (model.committed..model.log.len()).contains(at)).unwrap_or(to)
         });
         let before = with(self.shared, |model| {
             model.under_way = UnderWay::Truncate(to);
@@ -216,6 +238,7 @@ impl Life<'_> {
                 model.durable = to; // what stays was flushed
             }
         });
+        self.begins.retain(|index| *index < to);
         assert_eq!(self.log.state().next, LogIndex(to as u64));
         reading.await
     }

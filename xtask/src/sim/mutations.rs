@@ -2,16 +2,17 @@
 //!
 //! `storage/tests/mutations/*.txt` are the bugs: a line that says what it is, then what a source file says and what
 //! it says with the bug. Told by text and not by place, so that they outlive code that moves; spaces at the
-//! beginnings of lines do not count.
+//! beginnings of lines do not count. A second line may name the suite that is to find it, `suite: truncation`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use super::{SUITES, Wanted, build, command};
+use super::{SUITES, Suite, Wanted, build, command};
 
 const FOLDER: &str = "storage/tests/mutations";
 const SOURCES: &str = "storage/src";
+const SUITE: &str = "suite: ";
 const OLD: &str = "--- says\n";
 const NEW: &str = "+++ with the bug\n";
 
@@ -19,6 +20,8 @@ const NEW: &str = "+++ with the bug\n";
 #[derive(Debug, PartialEq, Eq)]
 struct Mutation {
     what: String,
+    /// The suite that is to find it, by its target; the first one, if none is named.
+    suite: Option<String>,
     /// What is said, and what is said instead.
     changes: Vec<(String, String)>,
 }
@@ -48,7 +51,8 @@ fn try_all(root: &Path, from: u64, seeds: u64) -> Result<bool, String> {
         for (old, new) in &mutation.changes {
             change(&copy.join(SOURCES), old, new).map_err(|why| format!("{name}: {why}"))?;
         }
-        let found = seeds_to_find(root, &copy, from, seeds)?;
+        let suite = suite_of(&mutation).ok_or_else(|| format!("{name}: there is no such suite"))?;
+        let found = seeds_to_find(root, &copy, suite, from, seeds)?;
         all_found &= found.is_some();
         lines.push(match found {
             Some(count) => format!("{name}: found after {count} seeds ({})", mutation.what),
@@ -60,11 +64,22 @@ fn try_all(root: &Path, from: u64, seeds: u64) -> Result<bool, String> {
     Ok(all_found && !lines.is_empty())
 }
 
+/// The suite that is to find the bug, one of the storage engine's.
+fn suite_of(mutation: &Mutation) -> Option<Suite> {
+    let ours = SUITES.into_iter().filter(|suite| suite.package == "storage");
+    let wanted = |suite: &Suite| mutation.suite.as_ref().is_none_or(|name| name == suite.target);
+    ours.into_iter().find(wanted)
+}
+
 /// How many seeds it takes until one fails.
-fn seeds_to_find(root: &Path, copy: &Path, from: u64, seeds: u64) -> Result<Option<u64>, String> {
+fn seeds_to_find(
+    root: &Path,
+    copy: &Path,
+    suite: Suite,
+    from: u64,
+    seeds: u64,
+) -> Result<Option<u64>, String> {
     // A target folder of its own: what is built from the copy must never be taken for the tree's.
-    let suite = SUITES[0];
-    assert_eq!(suite.package, "storage", "the bugs are bugs of the storage engine");
     let program = build(copy, &root.join("target/mutations/target"), suite);
     let program = program.ok_or("the tree does not build with the bug in it")?;
     for count in 0..seeds {
@@ -146,7 +161,9 @@ fn replace(text: &str, old: &str, new: &str) -> (String, usize) {
 
 /// Reads a mutation's file.
 fn parse(text: &str) -> Option<Mutation> {
-    let (what, mut rest) = text.split_once(OLD)?;
+    let (head, mut rest) = text.split_once(OLD)?;
+    let named = head.lines().nth(1).and_then(|line| line.strip_prefix(SUITE));
+    let (what, suite) = (head.lines().next()?, named.map(str::to_owned));
     let mut changes = Vec::new();
     loop {
         let (old, after) = rest.split_once(NEW)?;
@@ -160,7 +177,7 @@ fn parse(text: &str) -> Option<Mutation> {
         changes.push((old.to_owned(), new.to_owned()));
         match next {
             Some(next) => rest = next,
-            None => return Some(Mutation { what: what.trim().to_owned(), changes }),
+            None => return Some(Mutation { what: what.trim().to_owned(), suite, changes }),
         }
     }
 }
@@ -175,6 +192,11 @@ mod tests {
             "forgets b\n--- says\na\n  b\n+++ with the bug\na\n--- says\nc\n+++ with the bug\n";
         let mutation = parse(text).expect("it is one");
         assert_eq!(mutation.what, "forgets b");
+        assert_eq!(suite_of(&mutation).map(|suite| suite.target), Some("histories"));
+        let named = parse(&format!("what\nsuite: truncation\n{OLD}a\n{NEW}b\n")).expect("read");
+        assert_eq!(suite_of(&named).map(|suite| suite.target), Some("truncation"));
+        let unknown = Mutation { suite: Some("none".to_owned()), ..named };
+        assert!(suite_of(&unknown).is_none());
         let expected = [("a\n  b\n", "a\n"), ("c\n", "")];
         assert_eq!(mutation.changes, expected.map(|(old, new)| (old.to_owned(), new.to_owned())));
         let (old, new) = &mutation.changes[0];
