@@ -232,7 +232,8 @@ impl EntryLog {
     /// When the entries do not continue the log: indexes without a gap, terms and times that do not fall.
     pub async fn append(&mut self, entries: &[(EntryHead, &[u8])]) -> Result<(), EntryLogError> {
         self.check()?;
-        let max = largest_entry_in(self.tip.log.segment_size) as usize;
+        let largest = largest_entry_in(self.tip.log.segment_size);
+        let max = usize::try_from(largest).expect("segments are below 4 GiB");
         if let Some(len) =
             entries.iter().map(|(_, payload)| entry_len(payload.len())).find(|len| *len > max)
         {

@@ -184,7 +184,7 @@ fn parse(text: &str) -> Option<Mutation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, replace};
+    use super::{Mutation, NEW, OLD, parse, replace, suite_of};
 
     #[test]
     fn a_mutation_is_read_and_made() {
