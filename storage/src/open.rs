@@ -20,6 +20,8 @@ pub(crate) const LOCK: &str = "lock";
 /// What to do about a store without its identity.
 const LOST_IDENTITY: &str = "restore it from a copy of the directory (`mqstore check` tells what else is there and intact), \
      set storePathRootDir to where the store is, or start with an empty directory and without these messages";
+/// What a file system keeps for itself in its uppermost directory.
+const LOST_AND_FOUND: &str = "lost+found";
 /// Directories that a store makes once it is in use.
 const OURS: [&str; 2] = [CHECKPOINTS, INDEX];
 
@@ -196,7 +198,8 @@ fn lost_identity(options: &Options, found: &Path) -> OpenError {
 
 async fn refuse_others(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), OpenError> {
     let entries = fs::list(dir).await?;
-    let Some(other) = entries.iter().find(|entry| !ours(&entry.name)) else {
+    let of_the_disk = |entry: &fs::Entry| entry.is_dir && entry.name == LOST_AND_FOUND;
+    let Some(other) = entries.iter().find(|entry| !of_the_disk(entry) && !ours(&entry.name)) else {
         return Ok(());
     };
     let apache = ["abort", "commitlog", "consumequeue", "config", "index", "checkpoint"];
@@ -239,7 +242,7 @@ async fn refuse_log_of_others(options: &Options) -> Result<(), OpenError> {
 async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, OpenError> {
     refuse_log_of_others(options).await?;
     for dir in [&options.dir, &options.log_dir] {
-        sync_name(dir).await?;
+        sync_names(dir).await?;
     }
     let identity = Identity::new(options);
     let first = options.log_dir.join(segment::name(PhysicalOffset(0)));
@@ -273,16 +276,24 @@ async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, Op
     Ok(identity)
 }
 
-/// Makes the name of a directory durable that an earlier creation, which did not finish, may have made.
-async fn sync_name(dir: &Path) -> Result<(), OpenError> {
-    let Some(parent) = parent_of(dir) else {
-        return Ok(());
-    };
-    match fs::sync_dir(parent).await {
-        // Where we may not even look we have made no names.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        synced => Ok(synced?),
+/// Makes the names on the way to a directory durable: an earlier creation, which did not finish, may have
+/// made any of them.
+async fn sync_names(dir: &Path) -> Result<(), OpenError> {
+    let mut next = parent_of(dir);
+    while let Some(parent) = next {
+        match fs::sync_dir(parent).await {
+            // Where we may not even look, or nobody may write, we have made no names.
+            Err(error) if makes_no_names(error.kind()) => {}
+            synced => synced?,
+        }
+        next = parent_of(parent).filter(|above| *above != parent);
     }
+    Ok(())
+}
+
+/// Whether a directory that is synced with this error takes no names from us.
+fn makes_no_names(error: ErrorKind) -> bool {
+    matches!(error, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Opens the segments, oldest first, and checks that they are this store's. Those that follow each other up to

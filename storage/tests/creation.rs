@@ -2,9 +2,12 @@
 
 mod support;
 
-use std::path::Path;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::{PhysicalOffset, QueueId};
+use runtime::sim::Simulation;
 use storage::{CommandKind, LARGEST_REQUEST, OpenError, Options, ReadError};
 use support::{draft, everywhere, open, options, try_open};
 
@@ -88,6 +91,59 @@ fn the_log_of_another_store_is_left_alone() {
         opened.store.record_at(PhysicalOffset(offset)).await.expect("it is still there");
         opened.stop().await;
     });
+}
+
+#[test]
+fn what_a_file_system_keeps_for_itself_is_nobodys() {
+    everywhere("lost-and-found", |dir| async move {
+        let log_dir = dir.with_extension("log");
+        let options = Options { log_dir: log_dir.clone(), ..options(&dir) };
+        for mount in [&dir, &log_dir] {
+            runtime::fs::create_dir_all(mount.join("lost+found")).await.expect("writable");
+        }
+        a_used_store(options.clone()).await;
+        assert!(!open(options).await.recovery.new);
+    });
+    everywhere("lost-file", |dir| async move {
+        runtime::fs::create_dir_all(&dir).await.expect("writable");
+        let file = dir.join("lost+found");
+        let file = runtime::File::open(&file, runtime::OpenMode::CreateNew).await;
+        file.expect("writable").close().await.expect("closable");
+        let error = refused(options(&dir)).await;
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    });
+}
+
+#[test]
+fn the_names_on_the_way_to_a_store_outlive_a_death_and_a_power_cut() {
+    let limit = Duration::from_secs(600);
+    let dir = || PathBuf::from("/data/turbopump/store");
+    for at in (0..2000).step_by(20) {
+        let sim = Simulation::new(at);
+        let node = sim.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        // Dies while it makes the directories, or soon after that.
+        let first = node.start("first", move || async move {
+            drop(try_open(options(&dir())).await);
+            std::future::pending::<()>().await;
+        });
+        sim.run_for(Duration::from_micros(at));
+        node.crash();
+        drop(first);
+        let second = node.start("second", move || async move {
+            let mut opened = open(options(&dir())).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            opened.append("T", QueueId(0), b"acknowledged").await;
+            opened.collect(1).await;
+        });
+        sim.join(second, limit).expect("it ends");
+        node.power_cut();
+        let third = node.start("third", move || async move {
+            let opened = open(options(&dir())).await;
+            opened.store.queue("T", QueueId(0)).map(|range| range.max.0)
+        });
+        let found = sim.join(third, limit).expect("it starts");
+        assert_eq!(found, Some(1), "after a death at {at} us");
+    }
 }
 
 #[test]
