@@ -130,6 +130,13 @@ impl IoError {
         matches!(self.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
     }
 
+    /// True when the device does not give, or does not take, what is asked of it: it is broken there, or a file
+    /// system is damaged. Not for rights, limits of the process, or names that are missing.
+    pub fn is_unreadable(&self) -> bool {
+        let broken = [libc::EIO, libc::ENODATA, libc::EBADMSG, libc::EUCLEAN];
+        self.source.raw_os_error().is_some_and(|code| broken.contains(&code))
+    }
+
     /// True when the device or the quota is full.
     pub fn is_storage_full(&self) -> bool {
         matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -8,6 +8,8 @@ use runtime::IoError;
 use runtime::fs::LockError;
 use thiserror::Error;
 
+use crate::checkpoint::CheckpointError;
+
 /// Why a store is not opened. Nothing in the directory was changed.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -152,6 +154,19 @@ pub enum StoreError {
     /// A file of the index is another store's.
     #[error("{0}")]
     Index(String),
+    /// A checkpoint is not this store's, or of another version.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The disk is full, and without some space there is no going on.
+    #[error(
+        "{dir}: the disk is too full, {why}. Nothing is lost; free some space, then start the broker"
+    )]
+    Full {
+        /// The store.
+        dir: PathBuf,
+        /// What does not go.
+        why: &'static str,
+    },
     /// Segments at the beginning of the log are gone, and were not trimmed.
     #[error(
         "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. `mqstore check` tells \

@@ -225,6 +225,17 @@ impl Index {
         Some(frozen)
     }
 
+    /// The oldest part that is to be written.
+    pub(crate) fn next_to_write(&self) -> Option<Rc<Frozen>> {
+        self.frozen.front().cloned()
+    }
+
+    /// The oldest part that is to be written is not needed any more: it was trimmed.
+    pub(crate) fn forget_oldest(&mut self) {
+        let frozen = self.frozen.pop_front().expect("it was to be written");
+        assert!(frozen.span().to <= self.trim, "only what was trimmed is forgotten");
+    }
+
     /// The oldest part in writing is on the disk now. Gives back the one in memory.
     pub(crate) fn written(&mut self, file: PartFile) -> Rc<Frozen> {
         let frozen = self.frozen.pop_front().expect("it was being written");

@@ -20,12 +20,16 @@ use crate::options::Scale;
 use crate::part::{self, Frozen, PartError, PartFile};
 use crate::position::Position;
 use crate::store::{Event, Inner, Phase};
+use crate::warning::Warning;
 
 /// By how much further the log may be ahead while the disk is too full for a checkpoint.
 pub(crate) const CRAMPED: u64 = 2;
 /// Parts that may be in writing. Their number bounds the memory of the index, see
 /// [`crate::part::Growing`].
 pub(crate) const MOST_IN_WRITING: usize = 2;
+/// Parts that may be in memory while the disk is too full to write them. A start that makes the index anew
+/// goes on with so many: for 2 GiB of log, of messages that are not tiny.
+pub(crate) const MOST_UNWRITTEN: usize = 64;
 /// Time between two attempts to write on a full disk.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -46,8 +50,6 @@ impl StateWanted {
 
 /// What the keeper is to write.
 pub(crate) struct Due {
-    /// `None` when no part ends here.
-    part: Option<Rc<Frozen>>,
     checkpoint: Checkpoint,
     state: OneshotReceiver<Vec<u8>>,
 }
@@ -56,11 +58,18 @@ pub(crate) struct Due {
 pub(crate) fn is_due(inner: &Inner, end: PhysicalOffset) -> bool {
     let index = inner.index.borrow();
     let long_enough = index.grown(end) >= inner.options.scale.interval || index.is_full();
-    long_enough && index.being_written() < MOST_IN_WRITING
+    let most = if inner.cramped.get() { MOST_UNWRITTEN } else { MOST_IN_WRITING };
+    long_enough && index.being_written() < most
 }
 
 /// Ends the growing part at `at` and has a checkpoint made there. Everything before `at` must have been
 /// applied, and handed to the owner.
+///
+/// While the disk is full nothing waits for it: parts stay in memory, and only the checkpoints at the
+/// beginnings of segments are made later, as nothing else can stand in for them.
+///
+/// # Errors
+/// [`StoreError::Full`] beyond [`MOST_UNWRITTEN`].
 pub(crate) async fn cut(
     inner: &Inner,
     at: Position,
@@ -70,19 +79,26 @@ pub(crate) async fn cut(
     let committed = inner.committed.get();
     let starting = committed == PhysicalOffset(0);
     assert!(starting || at.last < committed, "a checkpoint is made of what can never be cut");
-    while inner.index.borrow().being_written() >= MOST_IN_WRITING && !inner.unkept.get() {
+    let in_memory = || inner.index.borrow().being_written();
+    while in_memory() >= MOST_IN_WRITING && !inner.cramped.get() {
         inner.progress.notified().await;
         inner.check()?;
     }
-    let part = inner.index.borrow_mut().freeze(at.offset);
-    if inner.unkept.get() {
-        return Ok(());
+    let crowded = in_memory() >= MOST_IN_WRITING;
+    if in_memory() >= MOST_UNWRITTEN {
+        let why = "and the index that is made anew of the log does not fit into memory";
+        return Err(StoreError::Full { dir: inner.options.dir.clone(), why });
+    }
+    drop(inner.index.borrow_mut().freeze(at.offset));
+    if crowded && !at.offset.0.is_multiple_of(inner.options.segment_size) {
+        return Ok(()); // whoever writes the parts before it writes this one as well
     }
     let checkpoint = inner.index.borrow().checkpoint(at);
     let (reply, state) = oneshot();
     drop(events.send(Event::StateWanted(StateWanted { reply })).await);
-    // The keeper ends before the writer only when it has failed, which the writer is told.
-    drop(due.send(Due { part, checkpoint, state }).await);
+    // The keeper ends before the writer only when it has failed, which the writer is told, or when the store
+    // is being stopped on a full disk.
+    drop(due.send(Due { checkpoint, state }).await);
     Ok(())
 }
 
@@ -90,7 +106,7 @@ pub(crate) async fn cut(
 pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
     loop {
         inner.check()?;
-        let ahead = inner.committed.get().since(inner.checkpointed.get());
+        let ahead = inner.committed.get().0.saturating_sub(inner.newest_checkpoint().0);
         let crowded = {
             let index = inner.index.borrow();
             index.is_full() && index.being_written() >= MOST_IN_WRITING
@@ -105,79 +121,112 @@ pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
         if ahead < furthest && !crowded {
             return Ok(());
         }
-        if inner.unkept.get() {
-            // A stop in which there will be no checkpoint: what waits was never acknowledged.
-            let full = std::io::ErrorKind::StorageFull.into();
-            return Err(IoError::path(IoOp::Write, inner.checkpoints.dir(), full).into());
+        if inner.cramped.get() && inner.phase.get() == Phase::Stopping {
+            if inner.builder.borrow().queued() == 0 {
+                return Ok(());
+            }
+            let why =
+                "and what waited when the store was stopped was neither written nor acknowledged";
+            return Err(StoreError::Full { dir: inner.options.dir.clone(), why });
         }
         inner.progress.notified().await;
     }
 }
 
-/// Writes what is due until nobody can ask for more. A stop does not wait for room on a full disk: what is due
-/// then is left to the next start, which makes it anew from the log.
-pub(crate) async fn run(inner: Rc<Inner>, mut due: Receiver<Due>) {
+/// Writes what is due until nobody can ask for more, or the store is stopped while the disk is full.
+pub(crate) async fn run(inner: Rc<Inner>, mut due: Receiver<Due>, events: Sender<Event>) {
+    let mut warned = false;
     while let Some(next) = due.recv().await {
-        if let Err(error) = keep(&inner, next).await {
-            inner.fail(error);
-            return;
+        match keep(&inner, next).await {
+            Ok(Some(Kept::Whole)) => warned = false,
+            Ok(Some(Kept::Leftover(error))) => {
+                if !std::mem::replace(&mut warned, true) {
+                    drop(events.send(Event::Warned(Warning::Leftover(error))).await);
+                }
+            }
+            Ok(Some(Kept::Nothing)) => {}
+            Ok(None) => break,
+            Err(error) => return inner.fail(error),
         }
         inner.progress.notify_all();
-        if inner.unkept.get() {
-            return;
-        }
     }
+    inner.progress.notify_all();
 }
 
-async fn keep(inner: &Rc<Inner>, due: Due) -> Result<(), StoreError> {
-    let Due { part, mut checkpoint, state } = due;
-    if let Some(frozen) = part {
-        let written = insist(inner, async || write_part(inner, &frozen).await).await?;
-        let Some(file) = written else {
-            return Ok(());
-        };
-        drop(frozen);
-        let frozen = inner.index.borrow_mut().written(file);
-        if let Ok(frozen) = Rc::try_unwrap(frozen) {
-            frozen.discard().await;
-        }
+/// What came of something that was due.
+enum Kept {
+    /// It is there, and what it replaces is gone.
+    Whole,
+    /// It is there, and something that it replaces as well.
+    Leftover(IoError),
+    /// It was not needed.
+    Nothing,
+}
+
+/// `None`: the store is being stopped, and the disk is full.
+async fn keep(inner: &Rc<Inner>, due: Due) -> Result<Option<Kept>, StoreError> {
+    let Due { mut checkpoint, state } = due;
+    if write_parts(inner).await?.is_none() {
+        return Ok(None);
     }
-    let Some(owner) = state.await.ok() else {
-        return Ok(()); // the owner is giving up the store
+    let at = checkpoint.position.offset;
+    let Some(owner) = state.await.ok().filter(|_| at >= inner.index.borrow().trimmed_to()) else {
+        return Ok(Some(Kept::Nothing)); // the owner is giving up the store, or the log before it
     };
     checkpoint.owner = owner;
-    let at = checkpoint.position.offset;
     make_durable(inner, at).await?;
-    if insist(inner, async || inner.checkpoints.write(&checkpoint).await).await?.is_none() {
-        return Ok(());
+    let written = insist(inner, async || inner.checkpoints.write(&checkpoint).await).await?;
+    if written.is_none() {
+        return Ok(None);
     }
     assert!(at >= inner.checkpointed.get(), "checkpoints go forward");
     inner.checkpointed.set(at);
     inner.cramped.set(false);
     // A trim that was committed since then is read again at a start, with the checkpoint that it needs.
-    remove_damaged(inner, at).await?;
+    let removed = remove_damaged(inner, at).await;
     let damaged = inner.damaged.borrow().clone();
     // A segment that is still there keeps its checkpoint: a start may find it, and read on from there.
     let oldest = inner.spares.oldest_given_up().unwrap_or_else(|| inner.log.oldest_base());
-    let trim = checkpoint.trim.min(oldest);
-    insist(inner, async || inner.checkpoints.prune(trim, &damaged).await).await?;
+    let pruned = inner.checkpoints.prune(checkpoint.trim.min(oldest), &damaged).await;
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merge_wake.notify_one();
     }
-    Ok(())
+    Ok(Some(removed.and(pruned).map_or_else(Kept::Leftover, |()| Kept::Whole)))
+}
+
+/// Writes all parts that are to be written. `None` as for [`keep`].
+async fn write_parts(inner: &Inner) -> Result<Option<()>, StoreError> {
+    loop {
+        let Some(frozen) = inner.index.borrow().next_to_write() else {
+            return Ok(Some(()));
+        };
+        if frozen.span().to <= inner.index.borrow().trimmed_to() {
+            inner.index.borrow_mut().forget_oldest();
+        } else {
+            let Some(file) = insist(inner, async || write_part(inner, &frozen).await).await? else {
+                return Ok(None);
+            };
+            drop(inner.index.borrow_mut().written(file));
+        }
+        inner.progress.notify_all();
+        if let Ok(frozen) = Rc::try_unwrap(frozen) {
+            frozen.discard().await;
+        }
+    }
 }
 
 /// Removes the damaged checkpoints that a start has found before `at`, where there is a whole one now. One
 /// further on stays: a later start must see that there was one.
-async fn remove_damaged(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
+async fn remove_damaged(inner: &Inner, at: PhysicalOffset) -> Result<(), IoError> {
     let before: Vec<_> =
         inner.damaged.borrow_mut().extract_if(.., |offset| *offset <= at).collect();
+    let mut removed = Ok(());
     for offset in before {
         if offset != at {
-            inner.checkpoints.remove(offset).await?;
+            removed = removed.and(inner.checkpoints.remove(offset).await);
         }
     }
-    Ok(())
+    removed
 }
 
 async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError> {
@@ -192,7 +241,7 @@ async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError>
 }
 
 /// Tries again while the disk is full, when the store takes no messages, and while too many files are open. `None`: it is
-/// being stopped, and nothing is kept any more.
+/// being stopped, and the disk is full.
 async fn insist<T>(
     inner: &Inner,
     mut write: impl AsyncFnMut() -> Result<T, IoError>,
@@ -205,7 +254,6 @@ async fn insist<T>(
                 inner.cramped.set(true);
                 inner.progress.notify_all();
                 if inner.phase.get() == Phase::Stopping {
-                    inner.unkept.set(true);
                     return Ok(None);
                 }
                 runtime::sleep(RETRY).await;

@@ -52,9 +52,11 @@ mod trim;
 mod trouble;
 mod truncate;
 mod vote;
+mod warning;
 mod writer;
 
 pub use cache::CacheStats;
+pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
 pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, Promise};
@@ -69,3 +71,4 @@ pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAN
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
+pub use warning::Warning;

@@ -4,40 +4,69 @@
 //! stop, not after a merge that failed, and not while a long log is read again. Until a segment is merged
 //! its parts do as well, only slower.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
-use runtime::fs;
+use runtime::channel::Sender;
+use runtime::{IoError, fs};
+use thiserror::Error;
 
-use crate::error::StoreError;
+use crate::checkpoint::CheckpointError;
 use crate::index::Index;
 use crate::part::{self, MERGE_MAX_PARTS, PartError, PartFile};
-use crate::store::Inner;
+use crate::store::{Event, Inner};
+use crate::warning::Warning;
 
 /// Time until a merge that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// Merges the parts of each complete segment into one, one segment after the other, for ever. To be woken
 /// by [`Inner::merge_wake`] when a segment has become complete.
-pub(crate) async fn run(inner: Rc<Inner>) {
+pub(crate) async fn run(inner: Rc<Inner>, events: Sender<Event>) {
+    let mut told = BTreeSet::new();
     loop {
         let due = inner.index.borrow().unmerged(inner.checkpointed.get());
-        let mut failed = false;
+        let mut failed = BTreeSet::new();
         for base in due {
-            // A merge that fails takes nothing from what is there.
-            failed |= merge(&inner, base).await.is_err();
+            let Err(error) = merge(&inner, base).await else { continue };
+            // It takes nothing from what is there. What was trimmed meanwhile is no failure.
+            if base < inner.index.borrow().trimmed_to() {
+                continue;
+            }
+            failed.insert(base);
+            if !told.contains(&base) {
+                let why = error.to_string();
+                drop(events.send(Event::Warned(Warning::Unmerged { base, why })).await);
+            }
         }
+        told = failed;
         let woken = inner.merge_wake.notified();
-        match failed {
-            true => drop(runtime::timeout(AGAIN, woken).await),
-            false => woken.await,
+        match told.is_empty() {
+            true => woken.await,
+            false => drop(runtime::timeout(AGAIN, woken).await),
         }
     }
 }
 
+/// Why the parts of a segment were not merged. They are as they were.
+#[derive(Debug, Error)]
+enum MergeError {
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error(transparent)]
+    Part(#[from] PartError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Which queues there were at the end of the segment is not known.
+    #[error("the checkpoint {} is damaged: {why}", .file.display())]
+    Queues { file: PathBuf, why: String },
+}
+
 /// Merges the parts of the segment that begins at `base`.
-async fn merge(inner: &Inner, base: PhysicalOffset) -> Result<(), StoreError> {
+async fn merge(inner: &Inner, base: PhysicalOffset) -> Result<(), MergeError> {
     let mut parts = inner.index.borrow().parts_of(base);
     while parts.len() > MERGE_MAX_PARTS {
         make_one(inner, &parts[..MERGE_MAX_PARTS], None).await?;
@@ -50,8 +79,8 @@ async fn merge(inner: &Inner, base: PhysicalOffset) -> Result<(), StoreError> {
     let checkpoint = match inner.checkpoints.read(end).await? {
         Ok(checkpoint) => checkpoint,
         Err(damaged) => {
-            let file = damaged.file.display();
-            return Err(StoreError::Index(format!("{file}: {}", damaged.why)));
+            let (file, why) = (damaged.file, damaged.why);
+            return Err(MergeError::Queues { file, why });
         }
     };
     let mut queues: Vec<_> = checkpoint.topics.queues().collect();
@@ -65,7 +94,7 @@ async fn make_one(
     inner: &Inner,
     parts: &[Rc<PartFile>],
     complete: Option<&[(part::QueueKey, model::QueueOffset)]>,
-) -> Result<(), StoreError> {
+) -> Result<(), MergeError> {
     // Opened again, so that readers keep theirs until the merged one is there.
     let mut sources = Vec::with_capacity(parts.len());
     for part in parts {
@@ -108,14 +137,5 @@ impl Index {
     fn parts_of(&self, base: PhysicalOffset) -> Vec<Rc<PartFile>> {
         let end = base.plus(self.segment_size());
         self.files_in(base..end).cloned().collect()
-    }
-}
-
-impl From<PartError> for StoreError {
-    fn from(error: PartError) -> Self {
-        match error {
-            PartError::Io(error) => Self::Io(error),
-            other => Self::Index(other.to_string()),
-        }
     }
 }

@@ -117,6 +117,7 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
         }
     }
     let newest = offsets.last().copied();
+    inner.newest_found.set(newest.unwrap_or_default());
     let why = match damaged.first() {
         Some(what) => format!("{}: {}", what.file.display(), what.why),
         None => "there is none".to_owned(),
@@ -128,11 +129,11 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
         if let Some(from) = inner.log.hole() {
             return Err(StoreError::Missing { dir: inner.log.dir.clone(), from, to: oldest });
         }
-        remove_parts(inner, names).await?;
         if oldest > PhysicalOffset(0) {
             let dir = inner.checkpoints.dir().to_owned();
             return Err(StoreError::NoCheckpoint { dir, why, oldest });
         }
+        remove_parts(inner, names).await?;
         return Ok(From { position: None, limit: PhysicalOffset(u64::MAX) });
     };
     let position = checkpoint.position;
@@ -169,7 +170,7 @@ async fn take_over(
 }
 
 /// All parts that can be used, oldest first, and the names of all others. Parts are made of the log, so
-/// that one that is damaged is made again.
+/// that one that is damaged, or that the disk does not give, is made again.
 async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), StoreError> {
     if !fs::exists(&inner.index_dir).await? {
         fs::create_dir_all(&inner.index_dir).await?;
@@ -180,6 +181,7 @@ async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), Store
     for span in plan.parts {
         match PartFile::open(&inner.index_dir.join(span.name()), inner.id).await {
             Ok(part) => parts.push(part),
+            Err(PartError::Io(error)) if error.is_unreadable() => names.push(span.name()),
             Err(PartError::Io(error)) => return Err(error.into()),
             Err(error @ PartError::Foreign { .. }) => {
                 return Err(StoreError::Index(error.to_string()));

@@ -292,7 +292,11 @@ impl Replay {
             return Ok(()); // stopped in order right here: what follows is of an older life
         }
         self.torn = !matches!(bad, BadEntry::Magic(0) | BadEntry::End);
-        let end = self.segment.end().min(self.limit);
+        // A log that has come further than it may be ahead of its newest checkpoint is one whose checkpoints were
+        // lost, and of which a start that did not end has made an early one anew: its limit says nothing.
+        let is_limited = self.position.offset < self.limit;
+        let end = self.segment.end();
+        let end = if is_limited { end.min(self.limit) } else { end };
         let mut at = self.position.offset;
         while at < end {
             let bytes = self.window.read(&self.segment, at, WINDOW).await?;

@@ -26,6 +26,7 @@ use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
 use crate::trouble::{Trouble, Troubles};
+use crate::warning::Warning;
 use crate::writer;
 
 /// Committed entries that may wait for the store's owner. Beyond it the writer waits.
@@ -74,16 +75,17 @@ pub(crate) struct Inner {
     failure: RefCell<Option<StoreError>>,
     pub checkpoints: Checkpoints,
     pub index_dir: PathBuf,
-    /// Where the newest checkpoint is.
+    /// Where the newest checkpoint is that goes with the index.
     pub checkpointed: Cell<PhysicalOffset>,
+    /// Where the newest checkpoint's file was at the start, whether it could be used or not: how far the log
+    /// may get is counted from there.
+    pub newest_found: Cell<PhysicalOffset>,
     /// Checkpoints that the start found damaged, and that are still there.
     pub damaged: RefCell<Vec<PhysicalOffset>>,
     /// The keeper has written something, or failed.
     pub progress: Notify,
     /// The disk is too full for what the keeper has to write.
     pub cramped: Cell<bool>,
-    /// The store is being stopped on a full disk: no part and no checkpoint is written any more.
-    pub unkept: Cell<bool>,
     /// A segment is complete, and its parts are on the disk.
     pub merge_wake: Notify,
     pub prepared: RefCell<Prepared>,
@@ -100,6 +102,11 @@ impl Inner {
     /// Where the log begins for readers.
     pub(crate) fn oldest(&self) -> PhysicalOffset {
         self.log.oldest().max(self.index.borrow().trimmed_to())
+    }
+
+    /// Where the newest checkpoint's file is.
+    pub(crate) fn newest_checkpoint(&self) -> PhysicalOffset {
+        self.checkpointed.get().max(self.newest_found.get())
     }
 
     /// Lets the store fail, from the background: the writer tells its owner.
@@ -192,6 +199,8 @@ pub enum Event {
     StateWanted(StateWanted),
     /// Everything the log held has been handed out; appends are taken from now on.
     Recovered(Recovery),
+    /// Something that an operator should know of. At any time, also while the log is read.
+    Warned(Warning),
     /// The store takes no appends any more. Appends that were not committed before this event never
     /// will be answered otherwise: whether they are on the disk is unknown.
     Failed(StoreError),
@@ -321,10 +330,10 @@ impl Store {
             checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
             index_dir: options.dir.join(INDEX),
             checkpointed: Cell::new(zero),
+            newest_found: Cell::new(zero),
             damaged: RefCell::default(),
             progress: Notify::new(),
             cramped: Cell::new(false),
-            unkept: Cell::new(false),
             merge_wake: Notify::new(),
             prepared: RefCell::default(),
             passed_over: RefCell::default(),
@@ -471,13 +480,16 @@ impl Store {
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as
-    /// cleanly stopped. [`Event::Stopped`] is the last event. Resolves when the writer has ended, also
+    /// cleanly stopped. [`Event::Stopped`] is the last event. Does not wait for a full disk: what could not be
+    /// written for the next start to be short is left out, and what cannot be written without it ends in
+    /// [`StoreError::Full`]. Resolves when the writer has ended, also
     /// when it failed; [`Events`] must be read meanwhile.
     pub async fn stop(&self) {
         if self.inner.phase.get() != Phase::Failed {
             self.inner.phase.set(Phase::Stopping);
         }
         self.inner.wake.notify_one();
+        self.inner.progress.notify_all(); // who waits for room may not have to
         self.inner.ended.raised().await;
     }
 }

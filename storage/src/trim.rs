@@ -47,7 +47,7 @@ impl Store {
         if to <= inner.index.borrow().trimmed_to() || to <= inner.log.oldest_base() {
             return refuse("it was trimmed there or further before");
         }
-        if to > inner.checkpointed.get() || to > inner.log.active().header.base {
+        if to > inner.newest_checkpoint() || to > inner.log.active().header.base {
             return refuse("what is before it is not on the disk in full yet");
         }
         // Read here and not when it is committed, because then the writer would wait for it.

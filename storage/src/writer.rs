@@ -10,7 +10,7 @@ use runtime::channel::{Flag, Sender, mpsc};
 use crate::apply::apply;
 use crate::entry::ENTRY_HEADER_LEN;
 use crate::error::StoreError;
-use crate::keeper::{self, Due, MOST_IN_WRITING};
+use crate::keeper::{self, Due, MOST_UNWRITTEN};
 use crate::merging;
 use crate::options::Flush;
 use crate::position::Position;
@@ -45,11 +45,11 @@ async fn work(
     mut vote: VoteFile,
     events: &Sender<Event>,
 ) -> Result<(), StoreError> {
-    let (due, is_due) = mpsc(MOST_IN_WRITING);
-    let keeping = runtime::spawn(keeper::run(Rc::clone(inner), is_due));
+    let (due, is_due) = mpsc(MOST_UNWRITTEN);
+    let keeping = runtime::spawn(keeper::run(Rc::clone(inner), is_due, events.clone()));
     let mut replicator = recover(inner, &mut vote, events, &due).await?;
     let over = Flag::new();
-    let merging = runtime::spawn(merging::run(Rc::clone(inner)));
+    let merging = runtime::spawn(merging::run(Rc::clone(inner), events.clone()));
     let providing = provision::run(Rc::clone(inner), Rc::clone(&inner.spares), over.clone());
     let providing = runtime::spawn(providing);
     let flusher = match inner.options.flush {

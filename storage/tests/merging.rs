@@ -160,6 +160,10 @@ fn a_merge_that_failed_is_made_later_and_hides_nothing_meanwhile() {
         go_on(&mut opened, 4..7).await;
         all_is_found(&opened).await;
         runtime::sleep(Duration::from_secs(600)).await;
+        opened.answer().await;
+        let told: Vec<_> = opened.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 1, "once: {told:?}");
+        assert!(told[0].contains(&format!("{:020}", 3 * size())), "the file is named: {told:?}");
         all_is_found(&opened).await;
         opened.stop().await;
         merged().await

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use remoting::ResponseCode;
-use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, What};
+use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, Warning, What};
 
 use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP};
 use super::completions::{Afterwards, Completion};
@@ -34,6 +34,7 @@ pub async fn recover(shard: &Rc<Shard>, events: &mut Events) -> Result<Recovery,
             }
             Event::Restored(bytes) => state::restore(shard, &bytes)?,
             Event::StateWanted(wanted) => wanted.give(state::of(shard).to_bytes()),
+            Event::Warned(warning) => warned(shard, &warning),
             Event::Recovered(recovery) => return Ok(recovery),
             Event::Failed(error) => return Err(error.into()),
             Event::Stopped => panic!("a store is stopped by its shard, which has not started"),
@@ -55,9 +56,14 @@ pub async fn run(shard: Rc<Shard>, mut events: Events) {
                 return;
             }
             Event::StateWanted(wanted) => wanted.give(state::of(&shard).to_bytes()),
+            Event::Warned(warning) => warned(&shard, &warning),
             Event::Recovered(_) | Event::Restored(_) => panic!("recovery ends once"),
         }
     }
+}
+
+fn warned(shard: &Shard, warning: &Warning) {
+    tracing::warn!(shard = %shard.identity.name, "{warning}");
 }
 
 fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {

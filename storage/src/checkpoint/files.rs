@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use model::PhysicalOffset;
 use runtime::{BLOCK, File, IoError, OpenMode, fs};
+use thiserror::Error;
 
-use super::{Checkpoint, format};
-use crate::identity::StoreId;
+use super::Checkpoint;
+use super::format::{self, Bad};
+use crate::identity::{FORMAT_VERSION, StoreId};
 use crate::segment;
 
 /// Bytes of one write or read.
@@ -24,6 +26,40 @@ pub(crate) struct Damaged {
     pub offset: PhysicalOffset,
     pub file: PathBuf,
     pub why: String,
+}
+
+/// Why a checkpoint was not read, and is left as it is.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The disk; bytes that it does not give count as damaged instead.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Another version wrote it.
+    #[error(
+        "the checkpoint {} has format version {found}, this broker reads {FORMAT_VERSION}. It is left as it is; start the \
+         version that wrote it. If none did, the file is damaged: move it away, and an older one is read",
+        .file.display()
+    )]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// As the file says.
+        found: u8,
+    },
+    /// It is intact and another store's.
+    #[error(
+        "the checkpoint {} is of store {found}, this is store {expected}. It is left as it is; move it back to where it \
+         came from",
+        .file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// As the file says.
+        found: StoreId,
+        /// As it should be.
+        expected: StoreId,
+    },
 }
 
 /// The checkpoints of a store.
@@ -59,29 +95,30 @@ impl Checkpoints {
         Ok(offsets)
     }
 
-    /// The checkpoint at `offset`; `Ok(Err(_))`: it is damaged.
+    /// The checkpoint at `offset`; `Ok(Err(_))`: it is damaged, or the disk does not give it.
     pub(crate) async fn read(
         &self,
         offset: PhysicalOffset,
-    ) -> Result<Result<Checkpoint, Damaged>, IoError> {
-        let path = self.path(offset);
-        let file = File::open(&path, OpenMode::ReadOnly).await?;
-        let len = file.len().await?;
-        let mut bytes = Vec::new();
-        while (bytes.len() as u64) < len {
-            let part = file.read_at(bytes.len() as u64, STEP).await?;
-            if part.is_empty() {
-                break; // shorter than it was a moment ago: the format tells
+    ) -> Result<Result<Checkpoint, Damaged>, CheckpointError> {
+        let file = self.path(offset);
+        let bytes = match read_whole(&file).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_unreadable() => {
+                return Ok(Err(Damaged { offset, file, why: error.to_string() }));
             }
-            bytes.extend_from_slice(&part);
-        }
-        file.close().await?;
-        let checkpoint = format::decode(&bytes, self.store).and_then(|checkpoint| {
-            let found = checkpoint.position.offset;
-            let here = found == offset;
-            if here { Ok(checkpoint) } else { Err(format!("it is for offset {found}")) }
-        });
-        Ok(checkpoint.map_err(|why| Damaged { offset, file: path, why }))
+            Err(error) => return Err(error.into()),
+        };
+        let why = match format::decode(&bytes, self.store) {
+            Ok(checkpoint) if checkpoint.position.offset == offset => return Ok(Ok(checkpoint)),
+            Ok(checkpoint) => format!("it is for offset {}", checkpoint.position.offset),
+            Err(Bad::Damaged(why)) => why,
+            Err(Bad::Version(found)) => return Err(CheckpointError::Version { file, found }),
+            Err(Bad::Store(found)) => {
+                let expected = self.store;
+                return Err(CheckpointError::Foreign { file, found, expected });
+            }
+        };
+        Ok(Err(Damaged { offset, file, why }))
     }
 
     /// Writes a checkpoint, all or nothing; durable when it returns. The log must be durable up to it.
@@ -109,6 +146,9 @@ impl Checkpoints {
 
     /// Removes what nobody needs any more, `oldest` being where the log begins. Checkpoints at `damaged`
     /// offsets stay, and keep none of the others from staying.
+    ///
+    /// # Errors
+    /// What could not be removed first. The others are removed all the same.
     pub(crate) async fn prune(
         &self,
         oldest: PhysicalOffset,
@@ -116,16 +156,32 @@ impl Checkpoints {
     ) -> Result<(), IoError> {
         let mut offsets = self.list().await?;
         offsets.retain(|offset| !damaged.contains(offset));
+        let mut pruned = Ok(());
         for offset in unneeded(&offsets, self.segment_size, oldest) {
-            fs::remove_file(self.path(offset)).await?;
+            pruned = pruned.and(fs::remove_file(self.path(offset)).await);
         }
-        Ok(())
+        pruned
     }
 
     /// Removes the checkpoint at `offset`, which is damaged.
     pub(crate) async fn remove(&self, offset: PhysicalOffset) -> Result<(), IoError> {
         fs::remove_file(self.path(offset)).await
     }
+}
+
+async fn read_whole(path: &Path) -> Result<Vec<u8>, IoError> {
+    let file = File::open(path, OpenMode::ReadOnly).await?;
+    let len = file.len().await?;
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < len {
+        let part = file.read_at(bytes.len() as u64, STEP).await?;
+        if part.is_empty() {
+            break; // shorter than it was a moment ago: the format tells
+        }
+        bytes.extend_from_slice(&part);
+    }
+    file.close().await?;
+    Ok(bytes)
 }
 
 /// Which of the checkpoints at `offsets` (oldest first) nobody needs.

@@ -137,28 +137,47 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
+/// Why bytes are no checkpoint of this store in this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bad {
+    Damaged(String),
+    Version(u8),
+    Store(StoreId),
+}
+
+impl From<String> for Bad {
+    fn from(why: String) -> Self {
+        Self::Damaged(why)
+    }
+}
+
+impl From<&str> for Bad {
+    fn from(why: &str) -> Self {
+        Self::Damaged(why.to_owned())
+    }
+}
+
 /// Reads a whole file; the error says what is wrong with it. Never panics, whatever the bytes are.
-pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, String> {
+pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, Bad> {
     if file.len() < BLOCK || file[..MAGIC.len()] != MAGIC {
         return Err("this is no checkpoint".into());
     }
     if file[AT_VERSION] != FORMAT_VERSION {
-        let version = file[AT_VERSION];
-        return Err(format!("it has format version {version}, this broker reads {FORMAT_VERSION}"));
+        return Err(Bad::Version(file[AT_VERSION])); // before the CRC, which it may compute in another way
     }
     if u32_at(file, AT_CRC) != crc32c::crc32c(&file[AT_STORE..BLOCK]) {
         return Err("the CRC of its header does not match".into());
     }
     let whose = u128::from_le_bytes(file[AT_STORE..AT_OFFSET].try_into().expect("sixteen bytes"));
     if whose != store.0 {
-        return Err(format!("it belongs to store {}", StoreId(whose)));
+        return Err(Bad::Store(StoreId(whose)));
     }
     let len = usize::try_from(u64_at(file, AT_BODY_LEN)).unwrap_or(usize::MAX);
     let body = file[BLOCK..].get(..len).ok_or("it is shorter than its header says")?;
     if u32_at(file, AT_BODY_CRC) != crc32c::crc32c(body) {
         return Err("the CRC of its body does not match".into());
     }
-    decode_body(file, body)
+    Ok(decode_body(file, body)?)
 }
 
 fn decode_body(header: &[u8], mut body: &[u8]) -> Result<Checkpoint, String> {

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use model::{PhysicalOffset, QueueOffset};
 
+pub use files::CheckpointError;
 pub(crate) use files::{Checkpoints, UNREADY};
 
 use crate::command::Membership;

@@ -164,7 +164,7 @@ fn checkpoint_body(bytes: &[u8]) -> Range<usize> {
 fn checkpoint(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let whose = bytes.get(16..32).map(|id| id.try_into().expect("sixteen bytes"));
     let store = StoreId(whose.map_or(0, u128::from_le_bytes));
-    drop(checkpoint::decode(bytes, store)?);
+    drop(checkpoint::decode(bytes, store).map_err(|bad| format!("{bad:?}"))?);
     let bytes = bytes.to_vec();
     Ok(simulated(move || async move {
         let before = checkpoint::decode(&bytes, store);

@@ -22,7 +22,7 @@ pub struct CheckpointRow {
     pub bytes: u64,
     /// What it says; the error says what is wrong with it.
     pub held: Result<Held, String>,
-    /// The disk did not give it.
+    /// A start does not go on with it: it is another store's or version's, or cannot be opened.
     pub(super) unreadable: bool,
 }
 
@@ -72,7 +72,7 @@ pub struct PartRow {
     pub held: Option<PartHeld>,
     /// What is wrong with it; `None` if it was read whole and is intact.
     pub damage: Option<String>,
-    /// A start does not go on with it: it is another store's, or the disk did not give it.
+    /// A start does not go on with it: it is another store's, or cannot be opened.
     pub(super) refused: bool,
 }
 
@@ -159,7 +159,11 @@ impl View {
         let part = match PartFile::open(&file, self.id).await {
             Ok(part) => part,
             Err(error) => {
-                row.refused = matches!(error, PartError::Io(_) | PartError::Foreign { .. });
+                row.refused = match &error {
+                    PartError::Io(error) => !error.is_unreadable(),
+                    PartError::Foreign { .. } => true,
+                    PartError::Damaged { .. } | PartError::Version { .. } => false,
+                };
                 row.damage = Some(wrong(error));
                 return row;
             }

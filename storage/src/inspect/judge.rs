@@ -12,6 +12,11 @@ impl Reading<'_> {
         let chosen = self.facts.chosen().map(|chosen| chosen.offset);
         let held = match &row.held {
             Ok(held) => held,
+            Err(why) if row.unreadable => {
+                let finding = Finding::error(&row.file, why.clone()).at(0);
+                return finding
+                    .means("The broker does not start, unless it has no need to read it");
+            }
             Err(why) => {
                 let damaged =
                     Finding::warning(&row.file, format!("the checkpoint is damaged: {why}")).at(0);

@@ -133,7 +133,10 @@ impl View {
         let newest = facts.checkpoints.iter().rev().find(|fact| fact.intact.is_some());
         let newest = newest.map(|fact| fact.offset);
         for row in checked.checkpoints.iter().filter(|row| row.held.is_err() && stays(&row.file)) {
-            if newest > Some(row.offset) {
+            if row.unreadable {
+                let why = "it is not for this version or this store to remove: move it away";
+                keep.push(Keep { file: row.file.clone(), why: why.to_owned() });
+            } else if newest > Some(row.offset) {
                 remove.push(row.file.clone());
             } else {
                 // How far a start looks for proof of damage depends on the newest one that there was.

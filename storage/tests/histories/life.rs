@@ -118,6 +118,7 @@ async fn recovered(events: &mut Events) -> Result<(usize, Vec<Applied>, Recovery
             Event::StateWanted(wanted) => wanted.give(state(restored + replayed.len())),
             Event::Recovered(recovery) => return Ok((restored, replayed, recovery)),
             Event::Failed(error) => return Err(error.to_string()),
+            Event::Warned(_) => {}
             Event::Stopped => panic!("nobody has stopped it"),
         }
     }
@@ -262,6 +263,7 @@ async fn apply(shared: Shared, store: Store, mut events: Events) -> Ended {
             Event::StateWanted(wanted) => {
                 wanted.give(state(with(&shared, |model| model.entries.len())));
             }
+            Event::Warned(_) => {}
             Event::Recovered(_) | Event::Restored(_) => panic!("it recovers once"),
         }
     }

@@ -15,7 +15,7 @@ use runtime::sim::Simulation;
 use runtime::{BLOCK, File, OpenMode, Placement, Spec};
 use storage::{
     AppendError, Applied, AppliedRecord, Event, Events, Flush, FlushMethod, OpenError, Options,
-    Recovery, Scale, Store, Unit, What,
+    Recovery, Scale, Store, Unit, Warning, What,
 };
 
 /// Runs the test on the simulated disk, and on a real one.
@@ -140,12 +140,14 @@ pub struct Opened {
     pub restored: Option<Vec<u8>>,
     /// What the log held behind the checkpoint.
     pub replayed: Vec<Applied>,
+    /// What it has warned of.
+    pub warnings: Vec<Warning>,
     records: Vec<AppliedRecord>,
 }
 
 pub async fn open(options: Options) -> Opened {
     let (store, mut events) = try_open(options).await.expect("the store opens");
-    let (mut restored, mut replayed) = (None, Vec::new());
+    let (mut restored, mut replayed, mut warnings) = (None, Vec::new(), Vec::new());
     loop {
         match events.next().await {
             Event::Committed(applied) => {
@@ -156,8 +158,9 @@ pub async fn open(options: Options) -> Opened {
             Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
             Event::Recovered(recovery) => {
                 let records = Vec::new();
-                return Opened { store, events, recovery, restored, replayed, records };
+                return Opened { store, events, recovery, restored, replayed, warnings, records };
             }
+            Event::Warned(warning) => warnings.push(warning),
             other => panic!("the store does not recover: {other:?}"),
         }
     }
@@ -174,6 +177,7 @@ impl Opened {
                 }
             }
             Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
+            Event::Warned(warning) => self.warnings.push(warning),
             other => panic!("the store stopped working: {other:?}"),
         }
     }
@@ -214,7 +218,7 @@ impl Opened {
         loop {
             match self.events.next().await {
                 Event::Stopped => break,
-                Event::Committed(_) => {}
+                Event::Committed(_) | Event::Warned(_) => {}
                 Event::StateWanted(wanted) => wanted.give(STATE.to_vec()),
                 other => panic!("the store does not stop: {other:?}"),
             }

@@ -1,0 +1,28 @@
+//! What an operator should know of although the store does all its work.
+
+use model::PhysicalOffset;
+use runtime::IoError;
+use thiserror::Error;
+
+/// Something is not as it should be. Nothing is lost or refused for it, and it is told once until it has
+/// been well again.
+#[derive(Debug, Error)]
+pub enum Warning {
+    /// A checkpoint that nobody needs stays behind.
+    #[error(
+        "a checkpoint that is not needed any more cannot be removed: {0}. It is tried again with the next one; look at the \
+         rights of the directory, and at the disk"
+    )]
+    Leftover(IoError),
+    /// The index of a segment stays in several files.
+    #[error(
+        "the index of the segment at offset {base} cannot be merged into one file: {why}. All messages are found, a little \
+         slower; it is tried again every minute. `mqstore check` tells what is damaged"
+    )]
+    Unmerged {
+        /// The segment's first byte.
+        base: PhysicalOffset,
+        /// Why it failed.
+        why: String,
+    },
+}
