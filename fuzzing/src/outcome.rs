@@ -18,7 +18,7 @@ impl Outcome {
     /// An input that was refused.
     ///
     /// # Panics
-    /// When the text is none that a person can work with: empty, longer than [`MAX_TEXT`], or of several
+    /// When the text is none that a person can work with: empty, longer than `MAX_TEXT`, or of several
     /// lines, as one that repeats what it was given without a look.
     pub fn refused(why: impl ToString) -> Self {
         let text = why.to_string();
