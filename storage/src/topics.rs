@@ -56,7 +56,7 @@ impl Topic {
 /// All topics at a point of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topics {
-    /// Its order depends on what is in it alone, so that a checkpoint of the same state has the same bytes.
+    /// In no order that means anything; the same history of changes gives the same one, for the simulator.
     by_name: HashMap<Rc<str>, Topic, BuildHasherDefault<DefaultHasher>>,
 }
 

@@ -67,7 +67,10 @@ pub(crate) async fn encode(checkpoint: &Checkpoint, store: StoreId) -> Vec<u8> {
     let mut file = vec![0; BLOCK];
     put_section(&mut file, Section::Membership, &checkpoint.membership.to_bytes());
     let (mut states, mut queues) = (Vec::new(), 0);
-    for (name, topic) in checkpoint.topics.iter() {
+    // In the order of their making, so that the same state always has the same bytes.
+    let mut topics: Vec<_> = checkpoint.topics.iter().collect();
+    topics.sort_unstable_by_key(|(name, topic)| (topic.incarnation, *name));
+    for (name, topic) in topics {
         queues += topic.counters().len();
         states.push(state(name, topic, &checkpoint.mins));
         if queues >= QUEUES_A_SECTION {
