@@ -106,6 +106,11 @@ fn choose(history: &mut History) -> Rotten {
 
 fn set(history: &History, rotten: &Rotten, now: bool) {
     let byte = rotten.bit / 8;
+    // What can be made anew from the log was removed by a start, if it could not be read.
+    let gone = || !history.disk.files().iter().any(|(file, _)| *file == rotten.file);
+    if !now && rotten.unreadable && gone() {
+        return;
+    }
     match (rotten.unreadable, now) {
         (true, true) => history.disk.spoil(&rotten.file, byte..byte + 1),
         (true, false) => history.disk.mend(&rotten.file, byte..byte + 1),
