@@ -69,8 +69,9 @@ async fn work(script: Script, shared: &Shared) -> Result<(), EntryLogError> {
             runtime::sleep(Duration::from_micros(runtime::random_below(2_000))).await;
         }
     }
+    life.log.close().await?;
     with(shared, |model| model.durable = model.log.len());
-    life.log.close().await
+    Ok(())
 }
 
 /// Reads everything, and compares it. Returns the indexes of entries with which segments begin.
