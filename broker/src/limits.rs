@@ -42,7 +42,7 @@ pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 
 /// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait
-/// before it asks again. Enough for a consumer of 100,000 queues. One takes about 700 bytes, so all of them 90 MiB.
+/// before it asks again. Enough for a consumer of 100,000 queues.
 pub const MAX_HELD_PULLS: usize = 131_072;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);

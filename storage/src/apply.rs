@@ -83,7 +83,6 @@ fn messages(
             physical: at,
             size: unit.size,
             tag_hash: unit.tag_hash,
-            crc: unit.crc,
             store_time: record.store_time(),
         });
         at = at.plus(record.bytes().len() as u64);

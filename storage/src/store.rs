@@ -271,8 +271,6 @@ pub struct AppliedRecord {
     pub size: u32,
     /// See [`model::tag::tag_hash`].
     pub tag_hash: i64,
-    /// CRC-32C of its record.
-    pub crc: u32,
     /// When the leader stored it.
     pub store_time: UnixMillis,
 }

@@ -1,7 +1,8 @@
 //! Cutting the end of the log off: what was appended and will never be committed.
 //!
 //! What was cut must never come back, and a crash at any moment must leave a log that a start can read: the
-//! old one, a beginning of it that has all that stays, or the new one. So, in this order, each step durable before the next:
+//! old one, a beginning of it that has all that stays, or the new one. So, in this order, each step durable
+//! before the next:
 //!
 //! 1. All that stays is flushed.
 //! 2. The vote gets a new generation, and its mark falls to the cut. From here on no entry of before proves

@@ -103,8 +103,8 @@ impl RegisterBrokerBody {
         Ok(Self { filter_server_list, topics })
     }
 
-    /// Writes the compressed form as our version writes it, all at once; [`super::RegisterWriter`] does it in pieces. System flags and order marks of topics
-    /// have no place in it.
+    /// Writes the compressed form as our version writes it, all at once; [`super::RegisterWriter`] does it in pieces.
+    /// System flags and order marks of topics have no place in it.
     ///
     /// # Errors
     /// [`RegisterError::TooLong`] if nobody could read it back.

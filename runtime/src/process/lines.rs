@@ -34,6 +34,11 @@ impl Queue {
         }
     }
 
+    /// Nothing waits, and nothing was dropped that is still to be told.
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.dropped == 0
+    }
+
     /// All that waits, and what was dropped behind it.
     fn take(&mut self) -> Vec<u8> {
         let mut taken = std::mem::take(&mut self.waiting);
@@ -69,7 +74,7 @@ impl Lines {
             let mut queue = self.lock();
             queue.writing = false;
             self.written.notify_all();
-            while queue.waiting.is_empty() {
+            while queue.is_empty() {
                 queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             queue.writing = true;
@@ -126,7 +131,7 @@ impl Write for LogLine {
 pub fn flush_log() {
     let Some(log) = LINES.get() else { return };
     let queue = log.lock();
-    let unwritten = |queue: &mut Queue| queue.writing || !queue.waiting.is_empty();
+    let unwritten = |queue: &mut Queue| queue.writing || !queue.is_empty();
     // Whether it was written in time or not, the process ends.
     drop(log.written.wait_timeout_while(queue, LAST_WORDS, unwritten));
 }
@@ -181,6 +186,23 @@ mod tests {
         assert!(text.ends_with("WARN 2 lines were dropped: who reads this log did not keep up\n"));
         queue.push(b"later\n");
         assert_eq!(queue.take(), b"later\n");
+    }
+
+    #[test]
+    fn a_line_larger_than_the_room_is_counted_and_the_log_goes_on() {
+        use std::io::{BufRead, BufReader};
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let lines: &'static Lines = Box::leak(Box::default());
+        let out = File::from(std::os::fd::OwnedFd::from(writer));
+        thread::spawn(move || lines.write(&out));
+        let mut read = BufReader::new(reader).lines();
+        lines.lock().push(&vec![b'x'; MAX_WAITING + 1]);
+        lines.more.notify_one();
+        let told = read.next().expect("a line").expect("it is text");
+        assert!(told.starts_with("WARN 1 lines were dropped"), "{told}");
+        lines.lock().push(b"later\n");
+        lines.more.notify_one();
+        assert_eq!(read.next().expect("a line").expect("it is text"), "later");
     }
 
     #[test]

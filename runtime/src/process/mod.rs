@@ -101,7 +101,8 @@ pub fn read_config_file(path: impl AsRef<Path>, limit: usize) -> Result<String, 
     read().map_err(|error| IoError::path(IoOp::Read, path, error))
 }
 
-/// Writes the log, prints `line` to the standard error, each for a second at most, and aborts the process: a node that is dead is safe, one that limps is not.
+/// Writes the log, prints `line` to the standard error, each for a second at most, and aborts the process: a node that is
+/// dead is safe, one that limps is not.
 pub fn abort_with(line: &str) -> ! {
     flush_log();
     lines::last_words(line);
