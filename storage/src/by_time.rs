@@ -4,11 +4,20 @@ use model::record::{self, Head};
 use model::{QueueId, QueueOffset, UnixMillis};
 
 use crate::error::ReadError;
-use crate::index::{Boundary, Unit};
+use crate::index::Unit;
 use crate::store::Store;
 
 /// Records of at most so many bytes are read whole: they lie in two blocks at most, as a head may.
 const WHOLE: u32 = 4096;
+
+/// Which message a time stands for when several share it, or none has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// The first message at or after the time.
+    Lower,
+    /// The last message at or before the time.
+    Upper,
+}
 
 impl Store {
     /// When the message was stored; `None` when the queue does not hold it.

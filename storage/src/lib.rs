@@ -16,6 +16,7 @@
 
 mod apply;
 mod batch;
+mod builder;
 mod by_time;
 mod cache;
 mod checkpoint;
@@ -55,6 +56,7 @@ mod vote;
 mod warning;
 mod writer;
 
+pub use by_time::Boundary;
 pub use cache::CacheStats;
 pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
@@ -63,7 +65,7 @@ pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, L
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};
-pub use index::{Boundary, QueueRange, Reach, Unit};
+pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
 #[doc(hidden)]
 pub use options::Scale;

@@ -8,6 +8,7 @@ use model::{LogIndex, PhysicalOffset, Term, UnixMillis, record};
 use crate::batch::Batch;
 use crate::command::TopicCommand;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated};
+use crate::segment::SEGMENT_HEADER_LEN;
 use crate::topics::Topics;
 
 /// The end of the log: all that the next entry depends on.
@@ -82,5 +83,39 @@ impl LogEnd {
             Some(TopicCommand::Delete { name }) => drop(self.topics.delete(name)),
             None => {}
         }
+    }
+}
+
+/// Where an entry of `len` bytes goes when the log ends at `end`: there, or behind the header of the
+/// next segment if it does not fit any more. A pure function of the log, so every node agrees.
+pub(crate) fn entry_start(end: PhysicalOffset, len: u64, segment_size: u64) -> PhysicalOffset {
+    assert!(len <= segment_size - SEGMENT_HEADER_LEN, "the largest entry fits into a segment");
+    let into = end.0 % segment_size;
+    if into == 0 {
+        return end.plus(SEGMENT_HEADER_LEN);
+    }
+    assert!(into >= SEGMENT_HEADER_LEN, "the log never ends within a segment's header");
+    if into + len <= segment_size {
+        end
+    } else {
+        end.plus(segment_size - into + SEGMENT_HEADER_LEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT: u64 = 64 * 1024;
+
+    #[test]
+    fn entries_start_where_they_fit() {
+        let header = SEGMENT_HEADER_LEN;
+        let at = |end, len| entry_start(PhysicalOffset(end), len, SEGMENT).0;
+        assert_eq!(at(0, 100), header);
+        assert_eq!(at(header, 100), header);
+        assert_eq!(at(SEGMENT - 100, 100), SEGMENT - 100);
+        assert_eq!(at(SEGMENT - 96, 100), SEGMENT + header);
+        assert_eq!(at(SEGMENT, 100), SEGMENT + header);
     }
 }

@@ -7,7 +7,7 @@ use runtime::channel::Sender;
 use runtime::fs;
 
 use crate::apply::apply;
-use crate::batch::{Builder, Limits};
+use crate::builder::{Builder, Limits};
 use crate::checkpoint::Checkpoint;
 use crate::command::Membership;
 use crate::error::StoreError;

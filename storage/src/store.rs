@@ -9,7 +9,7 @@ use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
 use runtime::{IoError, Slice, Task};
 
-use crate::batch::{Builder, Limits};
+use crate::builder::{Builder, Limits};
 use crate::cache::{Cache, CacheStats};
 use crate::checkpoint::Checkpoints;
 use crate::command::{CommandKind, TopicCommand};

@@ -1,4 +1,6 @@
 //! What goes wrong beside the log. It is no failure of the log: it is tried again, and tells itself meanwhile.
+//!
+//! A [`Trouble`] lasts and ends, and whoever wants to know asks for it; a [`crate::Warning`] is told once.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

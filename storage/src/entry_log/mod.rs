@@ -20,13 +20,13 @@ use runtime::{BLOCK, Buffer, IoError, Slice};
 pub use error::EntryLogError;
 pub use reader::EntryReader;
 
-use crate::batch::entry_start;
 use crate::checkpoint::Checkpoints;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated, entry_len};
 use crate::error::StoreError;
 use crate::identity::StoreId;
 use crate::open::{self, FirstVote, Locks};
 use crate::options::{Options, largest_entry_in};
+use crate::place::entry_start;
 use crate::position::Position;
 use crate::provision::Spares;
 use crate::recover::{Settled, settle};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use model::{PhysicalOffset, Record};
 
 use super::tally::Tally;
-use crate::batch::MAX_QUEUES;
+use crate::builder::MAX_QUEUES;
 use crate::command::TopicCommand;
 use crate::entry::{ENTRY_HEADER_LEN, Kind};
 use crate::replay::Entry;

@@ -1,0 +1,164 @@
+//! Where the messages of each queue are.
+//!
+//! The newest part of the index grows in memory, older parts are files ([`crate::part`]). A part never
+//! crosses segments, so that a segment and its part of the index come and go together.
+
+mod keys;
+mod parts;
+mod queues;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset, QueueId, Record};
+
+use keys::key_hashes;
+pub(crate) use keys::message_keys;
+pub use queues::{QueueRange, Reach, Unit};
+
+use crate::checkpoint::{Checkpoint, Mins};
+use crate::command::Membership;
+use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey};
+use crate::position::Position;
+use crate::topics::Topics;
+
+/// What the index has noted of a record.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// The topic's shared name.
+    pub topic: Rc<str>,
+    pub unit: Unit,
+}
+
+/// The index of all queues, and what else the applied log comes to.
+#[derive(Debug)]
+pub(crate) struct Index {
+    segment_size: u64,
+    topics: Topics,
+    membership: Option<Membership>,
+    /// The log before this is given up.
+    trim: PhysicalOffset,
+    /// Where queues begin that have lost messages to a trim.
+    mins: Mins,
+    /// Bytes of the largest record there ever was.
+    largest: u32,
+    growing: Growing,
+    /// Parts that are being written, oldest first.
+    frozen: VecDeque<Rc<Frozen>>,
+    /// Parts on the disk, by where they begin.
+    files: BTreeMap<PhysicalOffset, Rc<PartFile>>,
+}
+
+impl Index {
+    /// An index of nothing, whose first part begins at `from`.
+    pub(crate) fn new(segment_size: u64, from: PhysicalOffset) -> Self {
+        let base = PhysicalOffset(from.0 / segment_size * segment_size);
+        Self {
+            segment_size,
+            topics: Topics::default(),
+            membership: None,
+            trim: PhysicalOffset(0),
+            mins: Mins::default(),
+            largest: 0,
+            growing: Growing::new(base, from),
+            frozen: VecDeque::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// The index as it was at a checkpoint, without what only the owner of the store understands.
+    pub(crate) fn restore(segment_size: u64, checkpoint: Checkpoint, files: Vec<PartFile>) -> Self {
+        let Checkpoint { position, trim, largest_record, membership, topics, mins, owner: _ } =
+            checkpoint;
+        let files = files.into_iter().map(|file| (file.span().from, Rc::new(file))).collect();
+        Self {
+            topics,
+            membership: Some(membership),
+            trim,
+            mins,
+            largest: largest_record,
+            files,
+            ..Self::new(segment_size, position.offset)
+        }
+    }
+
+    /// What a checkpoint at `position` holds; `owner` is left to the owner.
+    pub(crate) fn checkpoint(&self, position: Position) -> Checkpoint {
+        Checkpoint {
+            position,
+            trim: self.trim,
+            largest_record: self.largest,
+            membership: self.membership.clone().expect("the first entry of a log is a membership"),
+            topics: self.topics.clone(),
+            mins: Rc::clone(&self.mins),
+            owner: Vec::new(),
+        }
+    }
+
+    /// Bytes that no record in the log exceeds.
+    pub(crate) fn largest_record(&self) -> u32 {
+        self.largest
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    pub(crate) fn set_membership(&mut self, membership: Membership) {
+        self.membership = Some(membership);
+    }
+
+    /// Where the log begins for readers.
+    pub(crate) fn trimmed_to(&self) -> PhysicalOffset {
+        self.trim
+    }
+
+    /// The log before `to` is given up; `mins` says where the queues begin now. The parts before are
+    /// given back, oldest first.
+    pub(crate) fn trim(&mut self, to: PhysicalOffset, mins: Mins) -> Vec<Rc<PartFile>> {
+        assert!(to >= self.trim, "what was given up stays so");
+        (self.trim, self.mins) = (to, mins);
+        let kept = self.files.split_off(&to);
+        std::mem::replace(&mut self.files, kept).into_values().collect()
+    }
+
+    pub(crate) fn put_topic(&mut self, name: &str, queues: u32, index: LogIndex) {
+        self.topics.put(name, queues, index);
+    }
+
+    pub(crate) fn delete_topic(&mut self, name: &str) {
+        let Some(topic) = self.topics.delete(name) else {
+            return;
+        };
+        let incarnation = topic.incarnation;
+        let queues = (0..topic.queues()).map(QueueId);
+        self.growing.remove_queues(queues.map(|queue| QueueKey { incarnation, queue }));
+    }
+
+    /// Adds a committed record. `Err` says how it does not follow from the log before it.
+    pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<Added, String> {
+        let (name, queue) = (record.topic(), record.queue_id());
+        let physical = record.physical_offset();
+        let Some((incarnation, offset)) = self.topics.count(name, queue, physical) else {
+            return Err(format!("a message of queue {queue} of `{name}`, which does not exist"));
+        };
+        if offset != record.queue_offset() {
+            let found = record.queue_offset();
+            return Err(format!("offset {found} in queue {queue} of `{name}`, {offset} was due"));
+        }
+        let base = self.growing.base();
+        assert!(physical.since(base) < self.segment_size, "a part never crosses segments");
+        let at = u32::try_from(physical.since(base)).expect("segments are below 4 GiB");
+        let size = u32::try_from(record.bytes().len()).expect("a record fits into a segment");
+        self.largest = self.largest.max(size);
+        let crc = crc32c::crc32c(record.bytes());
+        let tag_hash = i32::try_from(record.tag_hash()).expect("the hash of a string is an int");
+        let (key, unit) = (QueueKey { incarnation, queue }, Packed { at, size, tag_hash, crc });
+        self.growing.add(key, offset, unit, record.store_time(), key_hashes(record));
+        let topic = self.topics.name(name).expect("it was just counted");
+        Ok(Added { topic, unit: unit.unit(base) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
