@@ -73,4 +73,5 @@ pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAN
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
+pub use vote::Purged;
 pub use warning::Warning;

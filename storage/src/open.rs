@@ -14,7 +14,7 @@ use crate::options::{LARGEST_REQUEST, Options};
 use crate::provision;
 use crate::segment::{self, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
-use crate::vote::{self, Vote, VoteFile};
+use crate::vote::{self, Purged, Vote, VoteFile};
 
 pub(crate) const LOCK: &str = "lock";
 /// What to do about a store without its identity.
@@ -268,7 +268,9 @@ async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, Op
         FirstVote::Itself => (Term(1), identity.id),
         FirstVote::Nobody => (Term(0), StoreId(0)),
     };
-    let vote = Vote { term, voted_for, generation: 0, idle_mark, clean: true };
+    let elected = first_vote == FirstVote::Itself;
+    let purged = Purged::default();
+    let vote = Vote { term, voted_for, elected, generation: 0, idle_mark, clean: true, purged };
     VoteFile::create(&options.dir, vote).await?;
     // The identity says that all of the store is there, so its name must not be durable before the vote's is.
     fs::sync_dir(&options.dir).await?;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use model::{PhysicalOffset, Term};
+use model::{LogIndex, PhysicalOffset, Term};
 use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use crate::error::OpenError;
@@ -24,24 +24,42 @@ pub(crate) struct Vote {
     pub term: Term,
     /// Whom it voted for in that term.
     pub voted_for: StoreId,
+    /// A majority has voted the same: `voted_for` leads the term.
+    pub elected: bool,
     /// Raised at every start, and at every truncation.
     pub generation: u64,
     /// Up to here the log was durable and intact when this was written.
     pub idle_mark: PhysicalOffset,
     /// Nothing was appended after `idle_mark`: the store was stopped in order.
     pub clean: bool,
+    /// Entries that the group has no use for any more.
+    pub purged: Purged,
+}
+
+/// How far the group that a log belongs to has no use for entries any more: a snapshot stands for them. They stay
+/// in the log until it is trimmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Entries before this index; 0: none.
+    pub before: LogIndex,
+    /// Term of the last of them; 0 if there is none.
+    pub term: Term,
 }
 
 const AT_VERSION: usize = 8;
 const AT_CLEAN: usize = 9;
+const AT_ELECTED: usize = 10;
 const AT_CRC: usize = 12;
 const AT_SEQUENCE: usize = 16;
 const AT_TERM: usize = 24;
 const AT_VOTED_FOR: usize = 32;
 const AT_GENERATION: usize = 48;
 const AT_IDLE_MARK: usize = 56;
-const LEN: usize = 64;
-const _: () = assert!(LEN <= BLOCK);
+const AT_PURGED_BEFORE: usize = 64;
+const AT_PURGED_TERM: usize = 72;
+const LEN: usize = 80;
+const _: () = assert!(LEN <= BLOCK && AT_ELECTED < AT_CRC);
+const _: () = assert!(AT_PURGED_TERM + size_of::<u64>() == LEN);
 
 fn crc(slot: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&slot[..AT_CRC]);
@@ -53,11 +71,15 @@ impl Vote {
         slot[..MAGIC.len()].copy_from_slice(&MAGIC);
         slot[AT_VERSION] = FORMAT_VERSION;
         slot[AT_CLEAN] = u8::from(self.clean);
+        slot[AT_ELECTED] = u8::from(self.elected);
         slot[AT_SEQUENCE..AT_TERM].copy_from_slice(&sequence.to_le_bytes());
         slot[AT_TERM..AT_VOTED_FOR].copy_from_slice(&self.term.0.to_le_bytes());
         slot[AT_VOTED_FOR..AT_GENERATION].copy_from_slice(&self.voted_for.0.to_le_bytes());
         slot[AT_GENERATION..AT_IDLE_MARK].copy_from_slice(&self.generation.to_le_bytes());
-        slot[AT_IDLE_MARK..LEN].copy_from_slice(&self.idle_mark.0.to_le_bytes());
+        slot[AT_IDLE_MARK..AT_PURGED_BEFORE].copy_from_slice(&self.idle_mark.0.to_le_bytes());
+        let Purged { before, term } = self.purged;
+        slot[AT_PURGED_BEFORE..AT_PURGED_TERM].copy_from_slice(&before.0.to_le_bytes());
+        slot[AT_PURGED_TERM..LEN].copy_from_slice(&term.0.to_le_bytes());
         let crc = crc(slot);
         slot[AT_CRC..AT_SEQUENCE].copy_from_slice(&crc.to_le_bytes());
     }
@@ -77,9 +99,14 @@ impl Vote {
         let vote = Self {
             term: Term(u64_at(AT_TERM)),
             voted_for: StoreId(voted_for),
+            elected: slot[AT_ELECTED] != 0,
             generation: u64_at(AT_GENERATION),
             idle_mark: PhysicalOffset(u64_at(AT_IDLE_MARK)),
             clean: slot[AT_CLEAN] != 0,
+            purged: Purged {
+                before: LogIndex(u64_at(AT_PURGED_BEFORE)),
+                term: Term(u64_at(AT_PURGED_TERM)),
+            },
         };
         Some((u64_at(AT_SEQUENCE), vote))
     }
@@ -139,6 +166,7 @@ impl VoteFile {
     pub(crate) async fn store(&mut self, vote: Vote) -> Result<(), IoError> {
         assert!(vote.term >= self.vote.term, "a node never goes back to an older term");
         assert!(vote.generation >= self.vote.generation, "generations rise");
+        assert!(vote.purged.before >= self.vote.purged.before, "what is given up stays given up");
         let sequence = self.sequence + 1;
         let mut block = self.file.buffer(BLOCK);
         block.fill(0);
@@ -163,9 +191,11 @@ mod tests {
     const VOTE: Vote = Vote {
         term: Term(3),
         voted_for: StoreId(77),
+        elected: true,
         generation: 4,
         idle_mark: PhysicalOffset(5),
         clean: true,
+        purged: Purged { before: LogIndex(6), term: Term(2) },
     };
 
     #[test]

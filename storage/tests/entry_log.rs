@@ -13,7 +13,8 @@ use std::time::Duration;
 use model::{LogIndex, Term, UnixMillis};
 use runtime::sim::{DiskOp, Simulation, When};
 use storage::{
-    EntryHead, EntryKind, EntryLog, EntryLogError, LogEntry, LogState, Promise, StoreError, StoreId,
+    EntryHead, EntryKind, EntryLog, EntryLogError, LogEntry, LogState, Promise, Purged, StoreError,
+    StoreId,
 };
 use support::{everywhere, first_segment, options, over_a_crash};
 
@@ -175,9 +176,15 @@ fn promises_are_kept_and_a_log_begins_anew_where_it_is_told_to() {
         "promises",
         |dir| async move {
             let mut log = opened(&dir).await;
-            assert_eq!(log.promise(), Promise { term: Term(0), voted_for: StoreId(0) });
-            let promise = Promise { term: Term(5), voted_for: StoreId(77) };
+            assert_eq!(
+                log.promise(),
+                Promise { term: Term(0), voted_for: StoreId(0), elected: false }
+            );
+            let promise = Promise { term: Term(5), voted_for: StoreId(77), elected: true };
             log.save_promise(promise).await.expect("kept");
+            assert_eq!(log.purged(), Purged::default());
+            let purged = Purged { before: LogIndex(1), term: Term(5) };
+            log.save_purged(purged).await.expect("kept");
             append(&mut log, 5, b"old").await;
             fill_segment(&mut log, &dir, 5).await;
             log.commit(log.state().next);
@@ -189,7 +196,11 @@ fn promises_are_kept_and_a_log_begins_anew_where_it_is_told_to() {
         },
         |dir: PathBuf, ()| async move {
             let log = opened(&dir).await;
-            assert_eq!(log.promise(), Promise { term: Term(5), voted_for: StoreId(77) });
+            assert_eq!(
+                log.promise(),
+                Promise { term: Term(5), voted_for: StoreId(77), elected: true }
+            );
+            assert_eq!(log.purged(), Purged { before: LogIndex(1), term: Term(5) });
             assert_eq!(seen(&log).await, [(6, b'n')]);
             assert_eq!((log.state().first, log.state().next), (LogIndex(1_000), LogIndex(1_001)));
         },

@@ -21,7 +21,7 @@ pub use error::EntryLogError;
 pub use reader::EntryReader;
 
 use crate::checkpoint::Checkpoints;
-use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated, entry_len};
+use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, Local, Replicated, entry_len};
 use crate::error::StoreError;
 use crate::identity::StoreId;
 use crate::open::{self, FirstVote, Locks};
@@ -35,7 +35,7 @@ use crate::segment::SegmentHeader;
 use crate::store::CHECKPOINTS;
 use crate::tip::{Before, Tip, note_segment};
 use crate::truncate::truncate;
-use crate::vote::{Vote, VoteFile};
+use crate::vote::{Purged, Vote, VoteFile};
 
 use marks::Marks;
 use reader::Shared;
@@ -93,6 +93,8 @@ pub struct Promise {
     pub term: Term,
     /// Whom it voted for in that term.
     pub voted_for: StoreId,
+    /// A majority has voted the same: `voted_for` leads the term.
+    pub elected: bool,
 }
 
 /// The log, for the one who writes it. It belongs to the executor that opened it. No call may be cancelled:
@@ -201,11 +203,19 @@ impl EntryLog {
         entry_start(self.end.offset, entry_len(payload_len) as u64, self.tip.log.segment_size)
     }
 
+    /// Bytes of the largest payload that an entry may have.
+    #[must_use]
+    pub fn largest_payload(&self) -> usize {
+        let largest = largest_entry_in(self.tip.log.segment_size);
+        let largest = usize::try_from(largest).expect("segments are below 4 GiB");
+        (largest - ENTRY_HEADER_LEN) / ENTRY_ALIGN * ENTRY_ALIGN
+    }
+
     /// What this node has promised.
     #[must_use]
     pub fn promise(&self) -> Promise {
-        let Vote { term, voted_for, .. } = self.vote.vote();
-        Promise { term, voted_for }
+        let Vote { term, voted_for, elected, .. } = self.vote.vote();
+        Promise { term, voted_for, elected }
     }
 
     /// Makes a promise durable.
@@ -217,8 +227,27 @@ impl EntryLog {
     /// When the term is older than the last one.
     pub async fn save_promise(&mut self, promise: Promise) -> Result<(), EntryLogError> {
         self.check()?;
-        let Promise { term, voted_for } = promise;
-        let stored = self.vote.store(Vote { term, voted_for, ..self.vote.vote() }).await;
+        let Promise { term, voted_for, elected } = promise;
+        let stored = self.vote.store(Vote { term, voted_for, elected, ..self.vote.vote() }).await;
+        self.note(stored)
+    }
+
+    /// How far the group has no use for entries any more, as it was saved last.
+    #[must_use]
+    pub fn purged(&self) -> Purged {
+        self.vote.vote().purged
+    }
+
+    /// Makes durable how far the group has no use for entries any more. The log stays as it is.
+    ///
+    /// # Errors
+    /// [`EntryLogError`].
+    ///
+    /// # Panics
+    /// When it was further before.
+    pub async fn save_purged(&mut self, purged: Purged) -> Result<(), EntryLogError> {
+        self.check()?;
+        let stored = self.vote.store(Vote { purged, ..self.vote.vote() }).await;
         self.note(stored)
     }
 

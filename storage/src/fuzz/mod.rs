@@ -47,8 +47,8 @@ pub const IDENTITY: Format = Format {
 /// A slot of the file `vote`.
 pub const VOTE: Format = Format {
     reread: vote,
-    seal: |bytes| put_crc(bytes, 12, &[0..12, 16..64]),
-    covered: |_| vec![0..64],
+    seal: |bytes| put_crc(bytes, 12, &[0..12, 16..80]),
+    covered: |_| vec![0..80],
 };
 
 /// The header of a segment.
@@ -95,7 +95,7 @@ fn identity(bytes: &[u8]) -> Result<Vec<u8>, String> {
 
 fn vote(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (sequence, vote) = Vote::decode(bytes).ok_or("the slot is not intact")?;
-    let mut again = vec![0; 64];
+    let mut again = vec![0; 80];
     vote.encode(sequence, &mut again);
     assert_eq!(Vote::decode(&again), Some((sequence, vote)));
     Ok(again)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use model::LogIndex;
 use runtime::{BLOCK, IoError, fs};
 
 use super::finding::Finding;
@@ -48,10 +49,15 @@ impl View {
         for (number, slot) in (0..).zip(&self.slots) {
             let finding = match Vote::decode(slot) {
                 Some((sequence, vote)) => {
-                    let Vote { term, generation, idle_mark, clean, .. } = vote;
+                    let Vote { term, generation, idle_mark, clean, purged, .. } = vote;
                     let stopped = if clean { ", stopped in order" } else { "" };
+                    let purged = match purged.before {
+                        LogIndex(0) => String::new(),
+                        before => format!(", purged before entry {before}"),
+                    };
                     let what = format!(
-                        "slot {number}: sequence {sequence}, term {term}, generation {generation}, idle mark {idle_mark}{stopped}"
+                        "slot {number}: sequence {sequence}, term {term}, generation {generation}, idle mark \
+                         {idle_mark}{purged}{stopped}"
                     );
                     Finding::ok(&file, what)
                 }

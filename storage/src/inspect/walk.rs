@@ -18,7 +18,7 @@ use crate::identity::StoreId;
 use crate::position::Position;
 use crate::replay::{Entry, Replay};
 use crate::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
-use crate::vote::Vote;
+use crate::vote::{Purged, Vote};
 
 /// What the walk comes to.
 pub(super) enum Step {
@@ -110,9 +110,11 @@ pub(super) struct Walk<'a> {
 const BLIND: Vote = Vote {
     term: Term(0),
     voted_for: StoreId(0),
+    elected: false,
     generation: u64::MAX,
     idle_mark: PhysicalOffset(0),
     clean: false,
+    purged: Purged { before: LogIndex(0), term: Term(0) },
 };
 
 impl<'a> Walk<'a> {

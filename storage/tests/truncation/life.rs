@@ -97,7 +97,7 @@ async fn check(
             before = Some(segment);
         }
     }
-    let Promise { term, voted_for } = log.promise();
+    let Promise { term, voted_for, .. } = log.promise();
     with(shared, |model| {
         let right = model.find(&found, (term.0, voted_for.0));
         right.unwrap_or_else(|why| panic!("{why}"));
@@ -250,7 +250,7 @@ impl Life<'_> {
             model.under_way = UnderWay::Promise(next.0, next.1);
             next
         });
-        let promise = Promise { term: Term(term), voted_for: StoreId(voted_for) };
+        let promise = Promise { term: Term(term), voted_for: StoreId(voted_for), elected: false };
         self.log.save_promise(promise).await?;
         with(self.shared, |model| {
             model.promise = (term, voted_for);
