@@ -1,11 +1,13 @@
-//! openraft bound to us. So far: its runtime over the crate `runtime`, and the types of a group.
+//! openraft bound to us. So far: its runtime over the crate `runtime`, the types of a group, and its log over crate `storage`.
 //!
 //! One Raft group is one shard's, and lives with all its tasks on that shard's executor: openraft is built without `Send`
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod log;
 mod runtime;
 mod types;
 
+pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::runtime::{Instant, Runtime};
 pub use crate::types::{Member, MemberId, Proposal, Types};

@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use ::runtime::Slice;
+use model::UnixMillis;
 use openraft::RaftTypeConfig;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::impls::{BoxedErrorSource, Entry, EntryPayload, InlineBatch, OneshotResponder, Vote};
 use openraft::vote::RaftLeaderId;
-use storage::StoreId;
+use storage::{EntryKind, StoreId};
 
 use crate::runtime::Runtime;
 
@@ -53,9 +54,15 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// What a leader brings to the log: the body of one entry. A clone is the same bytes.
+/// What a leader brings to the log: one entry. A clone is the same bytes.
 #[derive(Debug, Clone)]
 pub struct Proposal {
+    /// What is in it: neither `Blank` nor `Membership`, which are openraft's own.
+    pub kind: EntryKind,
+    /// When the leader took it in. In the log it may be later: times never fall along it.
+    pub timestamp: UnixMillis,
+    /// Messages in it.
+    pub records: u32,
     /// The body, as it will be written.
     pub body: Slice,
 }
@@ -69,8 +76,13 @@ impl fmt::Display for Proposal {
 /// One of a group, as the group's own log knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// What operators call it, such as `n0`.
+    /// What operators call it, such as `n0`; [`Member::LABEL_MAX`] bytes at most.
     pub label: String,
     /// Where its peers reach it.
     pub addr: SocketAddr,
+}
+
+impl Member {
+    /// Bytes of the longest label.
+    pub const LABEL_MAX: usize = 255;
 }

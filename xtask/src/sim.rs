@@ -12,7 +12,7 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     Suite {
         package: "storage",
         target: "histories",
@@ -22,6 +22,11 @@ const SUITES: [Suite; 3] = [
         package: "storage",
         target: "truncation",
         test: "what_is_cut_never_comes_back_and_nothing_else_is_lost",
+    },
+    Suite {
+        package: "raft",
+        target: "log",
+        test: "what_is_told_to_be_flushed_stays_and_what_is_cut_does_not",
     },
     Suite {
         package: "broker",

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use model::UnixMillis;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, ServerState, SnapshotPolicy};
 use raft::{Member, MemberId, Proposal};
 use runtime::sim::{Simulation, run_seeds};
 use runtime::{Slice, now, sleep, timeout};
-use storage::StoreId;
+use storage::{EntryKind, StoreId};
 
 mod machine;
 mod memory_log;
@@ -99,7 +100,8 @@ fn proposal(number: u32) -> Proposal {
     let bytes = number.to_le_bytes();
     let mut buffer = runtime::buffer(bytes.len());
     buffer.copy_from_slice(&bytes);
-    Proposal { body: Slice::new(Rc::new(buffer), 0..bytes.len()) }
+    let body = Slice::new(Rc::new(buffer), 0..bytes.len());
+    Proposal { kind: EntryKind::Command, timestamp: UnixMillis(0), records: 0, body }
 }
 
 /// Proposes the numbers, several at a time, and waits until each is applied on the leader.

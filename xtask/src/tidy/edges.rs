@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("remoting",  &["model"]),
     ("storage",   &["model", "runtime"]),
     ("transport", &["remoting", "runtime"]),
-    ("raft",      &["runtime", "storage"]),
+    ("raft",      &["model", "runtime", "storage"]),
     // What RocketMQ means. `namesrv` names `runtime` to start its executor.
     ("broker",    &["config", "model", "remoting", "runtime", "storage", "transport"]),
     ("namesrv",   &["config", "model", "remoting", "runtime", "transport"]),

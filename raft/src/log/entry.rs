@@ -1,0 +1,92 @@
+//! An entry as openraft has it, and as the log has it.
+
+use model::{LogIndex, Term, UnixMillis};
+use openraft::EntryPayload;
+use openraft::type_config::alias::{EntryOf, LogIdOf};
+use runtime::Slice;
+use storage::{EntryHead, EntryKind, LogEntry};
+
+use super::error::LogError;
+use super::membership;
+use crate::types::{Proposal, Types};
+
+/// The entry before `index`, of this term.
+pub(super) fn id_before(index: LogIndex, term: Term) -> Option<LogIdOf<Types>> {
+    index.0.checked_sub(1).map(|last| LogIdOf::<Types>::new_term_index(term.0, last))
+}
+
+/// The index behind this entry.
+pub(super) fn behind(id: Option<&LogIdOf<Types>>) -> LogIndex {
+    LogIndex(id.map_or(0, |id| id.index + 1))
+}
+
+/// Bytes of memory that an entry holds, about.
+pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
+    size_of::<EntryOf<Types>>()
+        + match &entry.payload {
+            EntryPayload::Normal(proposal) => proposal.body.len(),
+            EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+        }
+}
+
+/// Times never fall along a log, and every member must come to the same one: a proposal has the later of its own time
+/// and that of the entry before it. Returns the entry's time, when `last` is that of the entry before.
+///
+/// # Panics
+/// When a proposal is of a kind that only openraft makes.
+pub(super) fn stamp(entry: &mut EntryOf<Types>, last: UnixMillis) -> UnixMillis {
+    let EntryPayload::Normal(proposal) = &mut entry.payload else {
+        return last; // It has no time of its own.
+    };
+    let kind = proposal.kind;
+    assert!(!matches!(kind, EntryKind::Blank | EntryKind::Membership), "openraft makes these");
+    proposal.timestamp = proposal.timestamp.max(last);
+    proposal.timestamp
+}
+
+/// The payload of an entry, as it is written.
+pub(super) enum Body {
+    Bytes(Vec<u8>),
+    Slice(Slice),
+}
+
+impl Body {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Slice(slice) => slice,
+        }
+    }
+}
+
+/// What is written of a stamped entry; `last` is the time of the entry before.
+pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Body) {
+    let (kind, timestamp, records, body) = match &entry.payload {
+        EntryPayload::Blank => (EntryKind::Blank, last, 0, Body::Bytes(Vec::new())),
+        EntryPayload::Membership(group) => {
+            (EntryKind::Membership, last, 0, Body::Bytes(membership::encode(group)))
+        }
+        EntryPayload::Normal(Proposal { kind, timestamp, records, body }) => {
+            (*kind, *timestamp, *records, Body::Slice(body.clone()))
+        }
+    };
+    assert!(timestamp >= last, "it was stamped");
+    let (index, term) = (LogIndex(entry.log_id.index), Term(entry.log_id.leader_id.term));
+    (EntryHead { index, term, kind, timestamp, records }, body)
+}
+
+/// What was written, as openraft has it.
+pub(super) fn from_log(entry: LogEntry) -> Result<EntryOf<Types>, LogError> {
+    let EntryHead { index, term, kind, timestamp, records } = entry.head;
+    let payload = match kind {
+        EntryKind::Blank => EntryPayload::Blank,
+        EntryKind::Membership => EntryPayload::Membership(
+            membership::decode(&entry.payload)
+                .map_err(|why| LogError::Membership { index: index.0, why })?,
+        ),
+        EntryKind::Messages | EntryKind::Topic | EntryKind::Command | EntryKind::Trim => {
+            EntryPayload::Normal(Proposal { kind, timestamp, records, body: entry.payload })
+        }
+    };
+    Ok(EntryOf::<Types> { log_id: LogIdOf::<Types>::new_term_index(term.0, index.0), payload })
+}

@@ -1,0 +1,76 @@
+//! What can go wrong with the log of a group.
+
+use std::io;
+use std::sync::Arc;
+
+use storage::EntryLogError;
+use thiserror::Error;
+
+/// Why the log did not do what openraft asked for. openraft takes any of them for the end of this member, so each says
+/// what an operator does about it.
+#[derive(Clone, Debug, Error)]
+pub enum LogError {
+    /// The disk failed, the log is damaged, or it failed before. Many calls may wait for the one write that failed.
+    #[error(transparent)]
+    Log(#[from] Arc<EntryLogError>),
+    /// An entry that says who belongs to the group cannot be read.
+    #[error(
+        "entry {index} should say who belongs to the group, and does not: {why}. Was the directory a broker's without a \
+         group, or written by a newer version? Start that one, or a new member in an empty directory"
+    )]
+    Membership {
+        /// Its place in the log.
+        index: u64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// What is to be appended does not continue the log.
+    #[error(
+        "entry {found} was to be appended where {expected} is next. This is a bug; the log on the disk is intact, and a \
+         restart goes on with it"
+    )]
+    Gap {
+        /// The index that is next.
+        expected: u64,
+        /// The index that came.
+        found: u64,
+    },
+    /// A member of a group is to be called something that is too long to be written.
+    #[error(
+        "the label {label:?} is longer than the {max} bytes that fit into the log. Choose a shorter one"
+    )]
+    Label {
+        /// What it is to be called.
+        label: String,
+        /// Bytes of the longest label.
+        max: usize,
+    },
+    /// A snapshot contradicts the log.
+    #[error(
+        "entry {index} is of term {found} in the log, and of term {snapshot} in a snapshot that stands for it. One of them \
+         is not this group's: start a new member in an empty directory"
+    )]
+    OtherTerm {
+        /// Place of the entry.
+        index: u64,
+        /// Its term in the log.
+        found: u64,
+        /// Its term in the snapshot.
+        snapshot: u64,
+    },
+    /// The task that writes is gone.
+    #[error("the log has been closed. Restart the broker")]
+    Closed,
+}
+
+impl From<EntryLogError> for LogError {
+    fn from(error: EntryLogError) -> Self {
+        Self::Log(Arc::new(error))
+    }
+}
+
+impl From<LogError> for io::Error {
+    fn from(error: LogError) -> Self {
+        Self::other(error)
+    }
+}

@@ -1,0 +1,213 @@
+//! Who belongs to a group, as an entry of its log says it.
+//!
+//! `docs/format/membership.md` has the table. All integers little-endian.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{offset_of, size_of};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use openraft::Membership;
+use storage::StoreId;
+
+use crate::types::{Member, MemberId};
+
+/// First byte of the payload. 0 and 1 are a store's that is a group of its own (`docs/format/commands.md`).
+const VERSION: u8 = 2;
+
+/// What a payload begins with. Only its layout is used.
+#[repr(C)]
+struct Head {
+    version: u8,
+    sets: u8,
+    members: u16,
+    reserved: u32,
+}
+
+/// A member, before its label. Only its layout is used.
+#[repr(C)]
+struct Row {
+    id: u128,
+    ip: [u8; 16],
+    flow: u32,
+    scope: u32,
+    port: u16,
+    family: u8,
+    label_len: u8,
+    reserved: u32,
+}
+
+const HEAD_LEN: usize = size_of::<Head>();
+const ROW_LEN: usize = size_of::<Row>();
+const ID_LEN: usize = size_of::<u128>();
+const _: () = assert!(HEAD_LEN == 8 && offset_of!(Head, members) == 2);
+const _: () = assert!(ROW_LEN == 48 && offset_of!(Row, flow) == 32 && offset_of!(Row, port) == 40);
+const _: () = assert!(offset_of!(Row, family) == 42 && offset_of!(Row, reserved) == 44);
+
+const _: () = assert!(Member::LABEL_MAX <= u8::MAX as usize);
+
+const IPV4: u8 = 4;
+const IPV6: u8 = 6;
+
+/// A label of this group that is too long to be written.
+pub(super) fn too_long(membership: &Membership<MemberId, Member>) -> Option<&str> {
+    let labels = membership.nodes().map(|(_, member)| member.label.as_str());
+    labels.into_iter().find(|label| label.len() > Member::LABEL_MAX)
+}
+
+/// The payload of an entry that makes this the group, whose labels are not [`too_long`].
+pub(super) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
+    let sets = membership.get_joint_config();
+    let members = membership.nodes().count();
+    let mut out = vec![VERSION, u8::try_from(sets.len()).expect("a change has two sets at most")];
+    out.extend(u16::try_from(members).expect("a group is small").to_le_bytes());
+    out.resize(HEAD_LEN, 0);
+    for set in sets {
+        out.extend(u32::try_from(set.len()).expect("a group is small").to_le_bytes());
+        set.iter().for_each(|id| out.extend(id.0.0.to_le_bytes()));
+    }
+    membership.nodes().for_each(|(id, member)| put_member(&mut out, *id, member));
+    out
+}
+
+fn put_member(out: &mut Vec<u8>, id: MemberId, member: &Member) {
+    let Member { label, addr } = member;
+    let begin = out.len();
+    let (ip, flow, scope, family) = match addr {
+        SocketAddr::V4(addr) => (addr.ip().to_ipv6_mapped(), 0, 0, IPV4),
+        SocketAddr::V6(addr) => (*addr.ip(), addr.flowinfo(), addr.scope_id(), IPV6),
+    };
+    out.extend(id.0.0.to_le_bytes());
+    out.extend(ip.octets());
+    out.extend(flow.to_le_bytes());
+    out.extend(scope.to_le_bytes());
+    out.extend(addr.port().to_le_bytes());
+    out.push(family);
+    out.push(u8::try_from(label.len()).expect("labels are not too long"));
+    out.extend([0; 4]);
+    assert_eq!(out.len() - begin, ROW_LEN);
+    out.extend(label.as_bytes());
+}
+
+/// Reads such a payload; the error says what is wrong with it. What comes back is encoded to the same bytes.
+pub(super) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
+    let mut rest = payload;
+    let head: [u8; HEAD_LEN] = take(&mut rest)?;
+    if head[offset_of!(Head, version)] != VERSION {
+        return Err("it has another version");
+    }
+    if head[offset_of!(Head, reserved)..] != [0; 4] {
+        return Err("bytes that should be zero are not");
+    }
+    let members = u16::from_le_bytes([head[2], head[3]]);
+    let mut sets = Vec::new();
+    for _ in 0..head[offset_of!(Head, sets)] {
+        sets.push(take_set(&mut rest)?);
+    }
+    let mut nodes = BTreeMap::new();
+    for _ in 0..members {
+        let (id, member) = take_member(&mut rest)?;
+        if nodes.last_key_value().is_some_and(|(last, _)| *last >= id) {
+            return Err("its members are not in order");
+        }
+        nodes.insert(id, member);
+    }
+    if !rest.is_empty() {
+        return Err("something follows its last member");
+    }
+    Membership::new(sets, nodes)
+        .map_err(|_| "a voter is not among its members, or a set of voters is empty")
+}
+
+fn take_set(rest: &mut &[u8]) -> Result<BTreeSet<MemberId>, &'static str> {
+    let mut set = BTreeSet::new();
+    for _ in 0..u32::from_le_bytes(take(rest)?) {
+        let id = MemberId(StoreId(u128::from_le_bytes(take::<ID_LEN>(rest)?)));
+        if set.last().is_some_and(|last| *last >= id) {
+            return Err("its voters are not in order");
+        }
+        set.insert(id);
+    }
+    Ok(set)
+}
+
+fn take_member(rest: &mut &[u8]) -> Result<(MemberId, Member), &'static str> {
+    let id = MemberId(StoreId(u128::from_le_bytes(take::<ID_LEN>(rest)?)));
+    let ip = Ipv6Addr::from(take::<16>(rest)?);
+    let (flow, scope) = (u32::from_le_bytes(take(rest)?), u32::from_le_bytes(take(rest)?));
+    let port = u16::from_le_bytes(take(rest)?);
+    let [family, label_len] = take(rest)?;
+    if take::<4>(rest)? != [0; 4] {
+        return Err("bytes that should be zero are not");
+    }
+    let addr = match (family, ip.to_ipv4_mapped()) {
+        (IPV4, Some(ip)) if (flow, scope) == (0, 0) => SocketAddr::from((ip, port)),
+        (IPV6, _) => SocketAddrV6::new(ip, port, flow, scope).into(),
+        _ => return Err("an address is of no known kind"),
+    };
+    let Some((label, behind)) = rest.split_at_checked(usize::from(label_len)) else {
+        return Err("it ends too early");
+    };
+    *rest = behind;
+    let label = std::str::from_utf8(label).map_err(|_| "a label is not UTF-8")?.to_owned();
+    Ok((id, Member { label, addr }))
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], &'static str> {
+    let (head, behind) = rest.split_first_chunk().ok_or("it ends too early")?;
+    *rest = behind;
+    Ok(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn id(number: u128) -> MemberId {
+        MemberId(StoreId(number))
+    }
+
+    fn sample() -> Membership<MemberId, Member> {
+        let v4 =
+            Member { label: "n0".into(), addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 40911)) };
+        let far = SocketAddrV6::new("fe80::7".parse().expect("an address"), 9, 0, 3);
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().expect("an address");
+        let nodes = BTreeMap::from([
+            (id(1), v4.clone()),
+            (id(u128::MAX), Member { label: String::new(), addr: far.into() }),
+            (id(7), Member { label: "ü".repeat(100), addr: SocketAddr::new(mapped, 1) }),
+        ]);
+        Membership::new(vec![[id(1), id(7)].into(), [id(7)].into()], nodes).expect("valid")
+    }
+
+    #[test]
+    fn a_group_is_read_back() {
+        for membership in [sample(), Membership::default()] {
+            assert_eq!(decode(&encode(&membership)), Ok(membership));
+        }
+        let bytes = encode(&sample());
+        assert_eq!(bytes.len(), HEAD_LEN + 2 * 4 + 3 * ID_LEN + 3 * ROW_LEN + 2 + 200);
+    }
+
+    #[test]
+    fn other_bytes_are_refused_or_mean_another_group() {
+        let bytes = encode(&sample());
+        for at in 0..bytes.len() {
+            assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+            for bit in 0..8 {
+                let mut bad = bytes.clone();
+                bad[at] ^= 1 << bit;
+                match decode(&bad) {
+                    Ok(other) => {
+                        assert_eq!(encode(&other), bad, "byte {at}, bit {bit}: two forms of one")
+                    }
+                    Err(why) => assert!(!why.is_empty()),
+                }
+            }
+        }
+        assert_eq!(decode(&[]), Err("it ends too early"));
+        assert_eq!(decode(&[1, 0, 0, 0, 0, 0, 0, 0]), Err("it has another version"));
+        assert!(decode(&[bytes.as_slice(), &[0]].concat()).is_err(), "something follows");
+    }
+}

@@ -1,0 +1,194 @@
+//! The one who writes: everything that changes the disk goes through it, in the order in which it was asked for.
+
+use std::rc::Rc;
+
+use model::{LogIndex, Term};
+use openraft::storage::IOFlushed;
+use openraft::type_config::alias::{LogIdOf, VoteOf};
+use runtime::channel::{OneshotSender, Receiver};
+use storage::{EntryLog, Promise, Purged};
+
+use super::entry::{Body, behind, to_log};
+use super::error::LogError;
+use super::shared::Shared;
+use crate::types::Types;
+
+/// Bytes of entries that are written at once, but for the last append.
+const BATCH_MAX: usize = 1024 * 1024;
+
+/// Told when it is done, durably.
+pub(super) type Done = OneshotSender<Result<(), LogError>>;
+
+/// What is to be done.
+pub(super) enum Order {
+    /// Write so many of the entries that wait.
+    Append { count: usize, flushed: IOFlushed<Types> },
+    /// Promise this.
+    Vote(VoteOf<Types>, Done),
+    /// Cut this entry and all behind it.
+    Truncate(LogIndex, Done),
+    /// Entries up to this one are not needed any more.
+    Purge(LogIdOf<Types>, Done),
+}
+
+/// Owns the log. After an error everything that was or will be ordered is answered with it.
+pub(super) struct Writer {
+    pub log: EntryLog,
+    pub shared: Rc<Shared>,
+    pub orders: Receiver<Order>,
+}
+
+impl Writer {
+    /// Writes until nobody can order anything any more, and closes the log. Not to be cancelled.
+    pub(super) async fn run(mut self) -> Result<(), LogError> {
+        let mut next = None;
+        loop {
+            let order = match next.take() {
+                Some(order) => Some(order),
+                None => self.orders.recv().await,
+            };
+            self.note_committed();
+            match order {
+                None => break,
+                Some(Order::Append { count, flushed }) => next = self.append(count, flushed).await,
+                Some(Order::Vote(vote, done)) => {
+                    let saved = self.save_vote(vote).await;
+                    self.tell(saved, done);
+                }
+                Some(Order::Truncate(from, done)) => {
+                    let cut = self.truncate(from).await;
+                    self.tell(cut, done);
+                }
+                Some(Order::Purge(upto, done)) => {
+                    let purged = self.purge(upto).await;
+                    self.tell(purged, done);
+                }
+            }
+        }
+        self.shared.check()?;
+        Ok(self.log.close().await?)
+    }
+
+    fn tell(&self, result: Result<(), LogError>, done: Done) {
+        if let Err(error) = &result {
+            self.shared.fail(error);
+        }
+        drop(done.send(result)); // Whoever asked may be gone.
+    }
+
+    /// What is known to be committed is noted with the next entry, and never cut.
+    fn note_committed(&mut self) {
+        let committed = behind(self.shared.committed.get().as_ref());
+        self.log.commit(committed.min(self.log.state().next));
+    }
+
+    /// Writes what was ordered, with all that was ordered to be appended right behind it. Returns what comes next.
+    async fn append(&mut self, count: usize, flushed: IOFlushed<Types>) -> Option<Order> {
+        let (mut count, mut told, mut next) = (count, vec![flushed], None);
+        let mut bytes = self.shared.weight_behind(0, count);
+        while bytes < BATCH_MAX {
+            match self.orders.try_recv() {
+                Some(Order::Append { count: more, flushed }) => {
+                    bytes += self.shared.weight_behind(count, more);
+                    count += more;
+                    told.push(flushed);
+                }
+                other => {
+                    next = other;
+                    break;
+                }
+            }
+        }
+        let written = self.write(count).await;
+        if let Err(error) = &written {
+            self.shared.fail(error);
+        }
+        for flushed in told {
+            flushed.io_completed(written.clone().map_err(Into::into));
+        }
+        next
+    }
+
+    /// Writes the oldest entries that wait; durable when it returns.
+    async fn write(&mut self, count: usize) -> Result<(), LogError> {
+        self.shared.check()?;
+        let entries = self.shared.oldest(count);
+        assert_eq!(entries.len(), count, "what is ordered waits");
+        let Some(first) = entries.first().map(|entry| LogIndex(entry.log_id.index)) else {
+            return Ok(());
+        };
+        let before = self.log.state();
+        if first > before.next {
+            assert_eq!(before.first, before.next, "only a log that is empty begins elsewhere");
+            self.log.restart_at(first).await?;
+        }
+        let mut timestamp = before.last_timestamp;
+        let mut parts: Vec<(_, Body)> = Vec::with_capacity(count);
+        for entry in &entries {
+            let part = to_log(entry, timestamp);
+            timestamp = part.0.timestamp;
+            parts.push(part);
+        }
+        let given: Vec<_> = parts.iter().map(|(head, body)| (*head, body.bytes())).collect();
+        self.log.append(&given).await?;
+        self.log.flush().await?;
+        let after = self.log.state();
+        assert_eq!(after.durable, after.end, "what is told to be flushed is durable");
+        self.shared.written(count);
+        Ok(())
+    }
+
+    async fn save_vote(&mut self, vote: VoteOf<Types>) -> Result<(), LogError> {
+        self.shared.check()?;
+        let before = self.shared.vote.get();
+        assert!(before.is_none_or(|before| vote >= before), "{vote} cannot follow {before:?}");
+        let (term, voted_for) = (Term(vote.leader_id.term), vote.leader_id.voted_for.0);
+        self.log.save_promise(Promise { term, voted_for, elected: vote.committed }).await?;
+        self.shared.vote.set(Some(vote));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, from: LogIndex) -> Result<(), LogError> {
+        self.shared.check()?;
+        self.shared.cut();
+        self.log.truncate(from).await?;
+        self.shared.follow(&self.log.state());
+        Ok(())
+    }
+
+    /// Nothing is deleted: entries go when the log is trimmed. Only a log that ends before is given up, because
+    /// what comes next does not follow it.
+    async fn purge(&mut self, upto: LogIdOf<Types>) -> Result<(), LogError> {
+        self.shared.check()?;
+        let (before, term) = (behind(Some(&upto)), Term(upto.leader_id.term));
+        if before <= self.log.purged().before {
+            return Ok(());
+        }
+        self.compare(&upto).await?;
+        // Should the power go now, the next start gives the log up.
+        self.log.save_purged(Purged { before, term }).await?;
+        self.shared.purge(Some(upto));
+        let next = self.log.state().next;
+        if before > next {
+            self.shared.cut();
+            self.log.restart_at(before).await?;
+            self.shared.follow(&self.log.state());
+        } else {
+            self.log.commit(before);
+        }
+        Ok(())
+    }
+
+    /// The log has the entry `id`, or none at its place.
+    async fn compare(&self, id: &LogIdOf<Types>) -> Result<(), LogError> {
+        let index = LogIndex(id.index);
+        let entries = self.shared.reader.read(index..index.next(), 1).await?;
+        let Some(entry) = entries.first() else { return Ok(()) };
+        let (found, snapshot) = (entry.head.term.0, id.leader_id.term);
+        if found == snapshot {
+            Ok(())
+        } else {
+            Err(LogError::OtherTerm { index: id.index, found, snapshot })
+        }
+    }
+}
