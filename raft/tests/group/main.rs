@@ -1,10 +1,12 @@
-//! Three nodes, a leader, entries, a leader that is cut off, another leader: on both backends, with log and network in
-//! memory. In the simulation the same seed gives the same run.
+//! Three nodes, a leader, entries, a leader that is cut off, another leader: on both backends, with the
+//! network in memory. In the simulation the same seed gives the same run.
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
+#![allow(clippy::disallowed_methods, reason = "a test makes and removes its own directory")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,18 +14,20 @@ use std::time::Duration;
 
 use model::UnixMillis;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, ServerState, SnapshotPolicy};
-use raft::{Member, MemberId, Proposal};
+use openraft::storage::RaftLogStorage;
+use openraft::type_config::alias::EntryOf;
+use openraft::{Config, EntryPayload, RaftLogReader, ServerState, SnapshotPolicy};
+use raft::{LogError, Member, MemberId, Proposal, Types};
 use runtime::sim::{Simulation, run_seeds};
-use runtime::{Slice, now, sleep, timeout};
+use runtime::{Slice, Task, now, sleep, timeout};
 use storage::{EntryKind, StoreId};
 
+mod log;
 mod machine;
-mod memory_log;
 mod wire;
 
+use log::{Log, Truncations};
 use machine::Machine;
-use memory_log::MemoryLog;
 use wire::{Dialer, Raft, Wires};
 
 const SEEDS: Range<u64> = 1..4;
@@ -32,7 +36,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 struct Node {
     id: MemberId,
     raft: Raft,
-    log: MemoryLog,
+    truncations: Truncations,
+    writer: Task<Result<(), LogError>>,
     machine: Machine,
 }
 
@@ -61,15 +66,16 @@ fn member_id(number: u8) -> MemberId {
     MemberId(StoreId(number.into()))
 }
 
-async fn start(wires: &Wires, heartbeat: Duration) -> Vec<Node> {
+async fn start(dir: &Path, wires: &Wires, heartbeat: Duration) -> Vec<Node> {
     let mut nodes = Vec::new();
     for id in (1..=3).map(member_id) {
-        let (log, machine) = (MemoryLog::new(), Machine::default());
+        let (log, truncations, writer) = Log::open(&dir_of(dir, id)).await;
+        let machine = Machine::default();
         let dialer = Dialer { from: id, wires: wires.clone() };
-        let raft = Raft::new(id, config(heartbeat), dialer, log.clone(), machine.clone());
+        let raft = Raft::new(id, config(heartbeat), dialer, log, machine.clone());
         let raft = raft.await.unwrap();
         wires.add(id, raft.clone());
-        nodes.push(Node { id, raft, log, machine });
+        nodes.push(Node { id, raft, truncations, writer, machine });
     }
     let members: BTreeMap<MemberId, Member> = (1..=3_u8)
         .map(|number| {
@@ -79,6 +85,23 @@ async fn start(wires: &Wires, heartbeat: Duration) -> Vec<Node> {
         .collect();
     nodes[0].raft.initialize(members).await.unwrap();
     nodes
+}
+
+fn dir_of(dir: &Path, id: MemberId) -> PathBuf {
+    dir.join(id.to_string())
+}
+
+/// The bodies of all proposals that the log holds.
+async fn on_disk(dir: &Path) -> Vec<Vec<u8>> {
+    let (mut log, _, writer) = Log::open(dir).await;
+    let entries = log.get_log_reader().await.try_get_log_entries(..).await.unwrap();
+    drop(log);
+    writer.await.unwrap();
+    let body = |entry: EntryOf<Types>| match entry.payload {
+        EntryPayload::Normal(proposal) => Some(proposal.body.to_vec()),
+        EntryPayload::Blank | EntryPayload::Membership(_) => None,
+    };
+    entries.into_iter().filter_map(body).collect()
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -118,9 +141,9 @@ async fn commit(leader: &Node, numbers: Range<u32>) {
 }
 
 /// What every node applied, in order; and how many suffixes were cut off.
-async fn history(heartbeat: Duration) -> (Vec<u32>, u32) {
+async fn history(dir: PathBuf, heartbeat: Duration) -> (Vec<u32>, u32) {
     let wires = Wires::default();
-    let nodes = start(&wires, heartbeat).await;
+    let nodes = start(&dir, &wires, heartbeat).await;
     let old = leader(&nodes, None).await;
     // Until the first entry of its term is committed a new leader may refuse.
     until_ready(old).await;
@@ -142,9 +165,15 @@ async fn history(heartbeat: Duration) -> (Vec<u32>, u32) {
     for node in &nodes {
         assert_eq!(node.machine.bodies(), applied);
     }
-    let truncations = nodes.iter().map(|node| node.log.truncations()).sum();
+    let truncations = nodes.iter().map(|node| node.truncations.get()).sum();
     for node in &nodes {
         node.raft.shutdown().await.unwrap();
+    }
+    wires.forget();
+    for Node { id, raft, writer, .. } in nodes {
+        drop(raft);
+        writer.await.expect("the log is closed in order");
+        assert_eq!(on_disk(&dir_of(&dir, id)).await, applied, "what was applied is on the disk");
     }
     let number = |body: &Vec<u8>| u32::from_le_bytes(body.as_slice().try_into().unwrap());
     (applied.iter().map(number).collect(), truncations)
@@ -167,8 +196,13 @@ fn check(applied: &[u32]) {
 #[test]
 fn a_group_elects_commits_and_fails_over_on_uring() {
     // A shared machine may stall for some 100 ms: that must not look like a dead leader.
-    let history = async { timeout(LIMIT * 4, history(Duration::from_millis(300))).await };
+    let name = format!("raft-group-{}", std::process::id());
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    let inside = dir.clone();
+    let history = async { timeout(LIMIT * 4, history(inside, Duration::from_millis(300))).await };
     let (applied, _) = runtime::block_on("group", history).unwrap().expect("the test hangs");
+    std::fs::remove_dir_all(&dir).unwrap();
     check(&applied);
 }
 
@@ -177,7 +211,8 @@ fn a_group_elects_commits_and_fails_over_in_the_simulation_the_same_way_each_tim
     let run = |seed| {
         let sim = Simulation::new(seed);
         let node = sim.node("n0", Ipv4Addr::new(10, 0, 0, 1));
-        let executor = node.start("group", || history(Duration::from_millis(50)));
+        let run = || history(PathBuf::from("/group"), Duration::from_millis(50));
+        let executor = node.start("group", run);
         (sim.join(executor, LIMIT * 4).unwrap(), sim.trace_hash())
     };
     let (truncations, last_trace) = (AtomicU32::new(0), AtomicU64::new(0));

@@ -32,6 +32,11 @@ impl Wires {
         self.nodes.borrow_mut().insert(id, raft);
     }
 
+    /// There are no nodes any more.
+    pub fn forget(&self) {
+        self.nodes.borrow_mut().clear();
+    }
+
     /// Cuts off this node, and nobody else.
     pub fn cut_off(&self, id: Option<MemberId>) {
         self.cut_off.set(id);
