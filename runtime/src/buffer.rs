@@ -1,10 +1,11 @@
 //! Aligned memory for direct I/O, and reference-counted views of it.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
+use std::ptr::NonNull;
 use std::rc::Rc;
-
-use glommio::io::{DmaBuffer, ReadResult};
+use std::slice;
 
 /// Alignment, in bytes, of a [`Buffer`]'s memory and of every position and length given to
 /// [`crate::File::write_at`].
@@ -19,31 +20,52 @@ pub(crate) fn offset_in_block(pos: u64) -> usize {
 }
 
 /// Aligned, mutable bytes from the heap. Not `Send`: it belongs to the executor that made it.
-///
-/// It comes from the allocator, never from the small memory that is registered with the ring, so that many or large
-/// buffers cannot exhaust that.
-// Transparent, so that an `Rc<Buffer>` can be handed to glommio as the `Rc<DmaBuffer>` it is. No `Drop` of its own.
-#[repr(transparent)]
 pub struct Buffer {
-    memory: DmaBuffer,
+    memory: NonNull<u8>,
+    /// Bytes that were allocated.
+    allocated: usize,
+    /// Bytes that are initialised and shown.
+    len: usize,
 }
 
 /// A buffer of `len` zero bytes for this executor. `len` must lie in `1..=BUFFER_MAX`.
 pub fn buffer(len: usize) -> Buffer {
-    assert!(len > 0, "a buffer has at least one byte");
-    assert!(len <= BUFFER_MAX, "a buffer of {len} bytes is larger than {BUFFER_MAX}");
-    let mut memory = glommio::allocate_dma_buffer_global(len);
-    // glommio leaves the memory as malloc gave it: stale heap must not become readable or reach the disk.
-    memory.as_bytes_mut().fill(0);
-    assert!((memory.as_ptr() as usize).is_multiple_of(BLOCK));
-    assert!(memory.len() == len);
-    Buffer { memory }
+    let buffer = Buffer::unwritten(len);
+    // SAFETY: `len` bytes are allocated there, and nobody else has them.
+    unsafe { buffer.memory.as_ptr().write_bytes(0, len) };
+    // SAFETY: all of them were just written.
+    unsafe { buffer.written(len) }
 }
 
 impl Buffer {
+    /// Memory for `len` bytes, none of which is initialised: it shows none until [`Buffer::written`].
+    pub(crate) fn unwritten(len: usize) -> Buffer {
+        assert!(len > 0, "a buffer has at least one byte");
+        assert!(len <= BUFFER_MAX, "a buffer of {len} bytes is larger than {BUFFER_MAX}");
+        // SAFETY: the size is not zero.
+        let memory = unsafe { alloc(layout(len)) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout(len)) };
+        Buffer { memory, allocated: len, len: 0 }
+    }
+
+    /// The memory, for the kernel to write to.
+    pub(crate) fn memory(&mut self) -> *mut u8 {
+        self.memory.as_ptr()
+    }
+
+    /// Shows the first `len` bytes.
+    ///
+    /// # Safety
+    /// They are initialised.
+    pub(crate) unsafe fn written(mut self, len: usize) -> Buffer {
+        assert!(len > 0 && len <= self.allocated);
+        self.len = len;
+        self
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
-        self.memory.len()
+        self.len
     }
 
     /// Always false: zero-length buffers are not allowed.
@@ -54,27 +76,34 @@ impl Buffer {
     /// Cuts the buffer to its first `len` bytes (`0 < len <= self.len()`); the rest cannot be had back.
     pub fn shrink_to(&mut self, len: usize) {
         assert!(len > 0 && len <= self.len());
-        self.memory.trim_to_size(len);
+        self.len = len;
     }
+}
 
-    /// The same buffer as glommio knows it.
-    pub(crate) fn into_dma(buffer: Rc<Buffer>) -> Rc<DmaBuffer> {
-        // SAFETY: `Buffer` is `repr(transparent)` over `DmaBuffer` and has no `Drop`, so the two have the same size,
-        // alignment and destructor, which is what `Rc::from_raw` asks of a pointer from another type's `into_raw`.
-        unsafe { Rc::from_raw(Rc::into_raw(buffer).cast::<DmaBuffer>()) }
+/// Of `len` bytes of a buffer.
+fn layout(len: usize) -> Layout {
+    Layout::from_size_align(len, BLOCK).expect("a buffer is at most 1 GiB")
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: it was allocated with this layout, and goes once.
+        unsafe { dealloc(self.memory.as_ptr(), layout(self.allocated)) };
     }
 }
 
 impl Deref for Buffer {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        self.memory.as_bytes()
+        // SAFETY: `len` bytes are initialised there, and only a mutable borrow changes them.
+        unsafe { slice::from_raw_parts(self.memory.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.memory.as_bytes_mut()
+        // SAFETY: `len` bytes are initialised there, and the borrow is the only one.
+        unsafe { slice::from_raw_parts_mut(self.memory.as_ptr(), self.len) }
     }
 }
 
@@ -84,36 +113,25 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// A cheap, shared, read-only view of part of a [`Buffer`] or of what a read returned. Not `Send`. It keeps the whole
-/// memory behind it alive.
+/// A cheap, shared, read-only view of part of a [`Buffer`]. Not `Send`. It keeps the whole buffer alive.
 #[derive(Clone)]
 pub struct Slice {
-    memory: Memory,
+    /// `None` without bytes.
+    memory: Option<Rc<Buffer>>,
     start: usize,
     end: usize,
-}
-
-#[derive(Clone)]
-enum Memory {
-    Buffer(Rc<Buffer>),
-    Read(ReadResult),
 }
 
 impl Slice {
     /// The bytes `range` of `buffer`, which must lie within it.
     pub fn new(buffer: Rc<Buffer>, range: Range<usize>) -> Slice {
         assert!(range.start <= range.end && range.end <= buffer.len());
-        Slice { memory: Memory::Buffer(buffer), start: range.start, end: range.end }
+        Slice { memory: Some(buffer), start: range.start, end: range.end }
     }
 
     /// No bytes.
     pub fn empty() -> Slice {
-        Slice { memory: Memory::Read(ReadResult::default()), start: 0, end: 0 }
-    }
-
-    pub(crate) fn of_read(read: ReadResult, range: Range<usize>) -> Slice {
-        assert!(range.start <= range.end && range.end <= read.len());
-        Slice { memory: Memory::Read(read), start: range.start, end: range.end }
+        Slice { memory: None, start: 0, end: 0 }
     }
 
     /// A view of the bytes `range` of this view, which must lie within it.
@@ -130,11 +148,10 @@ impl Slice {
 impl Deref for Slice {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        let all: &[u8] = match &self.memory {
-            Memory::Buffer(buffer) => buffer,
-            Memory::Read(read) => read,
-        };
-        &all[self.start..self.end]
+        match &self.memory {
+            Some(buffer) => &buffer[self.start..self.end],
+            None => &[],
+        }
     }
 }
 

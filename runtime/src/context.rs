@@ -8,7 +8,7 @@ use crate::sim::Seat;
 /// The backend of the running executor.
 #[derive(Clone)]
 pub(crate) enum Backend {
-    /// This thread is a glommio executor.
+    /// This thread is an executor with a ring.
     Uring,
     /// This thread is polling a task of a simulated executor.
     Sim(Rc<Seat>),

@@ -188,15 +188,25 @@ pub(crate) fn cores_of(tid: libc::pid_t) -> io::Result<Vec<usize>> {
     Ok(cores)
 }
 
+/// Keeps the calling thread on `core`, one of [`allowed_cores`].
+pub(crate) fn use_core(core: usize) -> io::Result<()> {
+    set_cores([core])
+}
+
 /// Frees the calling helper thread from the one core that a pinned parent gave it.
 pub(crate) fn use_allowed_cores() {
+    // A refusal leaves the thread where it is, which is slower but right.
+    drop(set_cores(allowed_cores()));
+}
+
+fn set_cores(cores: impl IntoIterator<Item = usize>) -> io::Result<()> {
     // SAFETY: all-zero is the empty set.
     let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
-    for core in allowed_cores() {
+    for core in cores {
         // SAFETY: the core came out of such a set, so it is below CPU_SETSIZE.
         unsafe { libc::CPU_SET(core, &mut set) };
     }
     // SAFETY: the kernel reads `size_of::<cpu_set_t>()` bytes of the set, which is that large.
-    // A refusal leaves the thread where it is, which is slower but right.
-    let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,7 +1,7 @@
 //! The only door to the outside: executors, clock, timers, randomness, direct-I/O files, TCP, channels, processes.
 //!
 //! Everything here is a plain function or a concrete type over a backend that is chosen when the executor starts:
-//! `uring` (glommio on io_uring, one pinned thread an executor) or [`sim`] (one thread, virtual time, seeded order).
+//! `uring` (io_uring, one pinned thread an executor) or [`sim`] (one thread, virtual time, seeded order).
 //! Code above this crate is the same for both.
 //!
 //! Unless a page says otherwise: call from within an executor; nothing is `Send`; futures are cancel-safe.

@@ -1,7 +1,7 @@
-//! The socket calls that neither std nor glommio offers in the shape needed.
+//! The socket calls that std does not offer in the shape needed.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -24,18 +24,40 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
 /// SO_REUSEADDR, so that a restart need not wait for old connections to time out; without SO_REUSEPORT, which would let a
 /// second process take half of the connections unnoticed.
 pub(crate) fn bound(addr: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // SAFETY: takes and returns plain integers.
-    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the descriptor is new and nobody else's.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let fd = tcp_socket(addr, 0)?;
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1i32)?;
-    bind(fd.as_raw_fd(), addr)?;
+    // SAFETY: the call reads `len` bytes of an address.
+    let bind = |raw, len| unsafe { libc::bind(fd.as_raw_fd(), raw, len) };
+    check(with_raw(addr, bind))?;
     Ok(fd)
 }
 
-fn bind(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
-    let bound = match addr {
+/// A socket that does not block, on its way to `addr`. Once it can be written to, or fails, its error tells which.
+pub(crate) fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let fd = tcp_socket(addr, libc::SOCK_NONBLOCK)?;
+    // SAFETY: the call reads `len` bytes of an address.
+    let connect = |raw, len| unsafe { libc::connect(fd.as_raw_fd(), raw, len) };
+    match check(with_raw(addr, connect)) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from(fd)),
+    }
+}
+
+fn tcp_socket(addr: SocketAddr, flags: libc::c_int) -> io::Result<OwnedFd> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | flags;
+    // SAFETY: takes and returns plain integers.
+    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives `call` the address as the kernel wants it: a pointer and its bytes, for the time of the call.
+fn with_raw<R>(
+    addr: SocketAddr,
+    call: impl FnOnce(*const libc::sockaddr, libc::socklen_t) -> R,
+) -> R {
+    match addr {
         SocketAddr::V4(v4) => {
             let raw = libc::sockaddr_in {
                 sin_family: family(libc::AF_INET),
@@ -43,7 +65,7 @@ fn bind(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
                 sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
                 sin_zero: [0; 8],
             };
-            bind_raw(fd, &raw)
+            call((&raw const raw).cast(), socklen::<libc::sockaddr_in>())
         }
         SocketAddr::V6(v6) => {
             let raw = libc::sockaddr_in6 {
@@ -53,20 +75,13 @@ fn bind(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
             };
-            bind_raw(fd, &raw)
+            call((&raw const raw).cast(), socklen::<libc::sockaddr_in6>())
         }
-    };
-    check(bound).map(|_| ())
+    }
 }
 
 fn family(family: libc::c_int) -> libc::sa_family_t {
     libc::sa_family_t::try_from(family).expect("address families are small")
-}
-
-fn bind_raw<A>(fd: RawFd, raw: &A) -> libc::c_int {
-    let len = socklen::<A>();
-    // SAFETY: `raw` is a socket address of `len` bytes, which the kernel only reads.
-    unsafe { libc::bind(fd, std::ptr::from_ref(raw).cast(), len) }
 }
 
 fn socklen<A>() -> libc::socklen_t {
@@ -79,26 +94,11 @@ fn set_option<V>(fd: RawFd, level: i32, name: i32, value: &V) -> io::Result<()> 
     check(unsafe { libc::setsockopt(fd, level, name, pointer, socklen::<V>()) }).map(|_| ())
 }
 
-/// The address that `fd` is bound to.
-pub(crate) fn local_addr(fd: &OwnedFd) -> io::Result<SocketAddr> {
-    TcpListener::from(fd.try_clone()?).local_addr()
-}
-
-/// Frees the port at once, even while an accept is in the kernel. Best effort: closing frees it too, a little later.
-pub(crate) fn stop_listening(fd: &OwnedFd) {
-    // An error means that it does not listen any more.
-    drop(shutdown(fd.as_raw_fd(), Shutdown::Both));
-}
-
-/// shutdown(2).
-pub(crate) fn shutdown(fd: RawFd, how: Shutdown) -> io::Result<()> {
-    let how = match how {
-        Shutdown::Read => libc::SHUT_RD,
-        Shutdown::Write => libc::SHUT_WR,
-        Shutdown::Both => libc::SHUT_RDWR,
-    };
-    // SAFETY: takes plain integers.
-    check(unsafe { libc::shutdown(fd, how) }).map(|_| ())
+/// Frees the port at once, even while a wait for connections is in the kernel. Best effort: closing frees it too, a
+/// little later.
+pub(crate) fn stop_listening(listener: &TcpListener) {
+    // SAFETY: takes plain integers. An error means that it does not listen any more.
+    let _ = unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
 /// SO_LINGER, in whole seconds (rounded up); zero resets the connection at close.
@@ -109,10 +109,4 @@ pub(crate) fn set_linger(fd: RawFd, linger: Option<Duration>) -> io::Result<()> 
         l_linger: i32::try_from(seconds).unwrap_or(i32::MAX),
     };
     set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, &option)
-}
-
-/// Keeps the descriptor out of child processes.
-pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
-    // SAFETY: takes plain integers.
-    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(|_| ())
 }

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use crate::clock::{Instant, now};
 use crate::context::{Backend, backend};
 use crate::sim::SimSleep;
+use crate::uring::UringSleep;
 
 /// A [`timeout`] ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,7 @@ pub struct Elapsed;
 pub struct Sleep(Timer);
 
 enum Timer {
-    Uring(glommio::timer::Timer),
+    Uring(UringSleep),
     Sim(SimSleep),
 }
 
@@ -30,7 +31,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Timer::Uring(timer) => Pin::new(timer).poll(cx).map(|_| ()),
+            Timer::Uring(timer) => Pin::new(timer).poll(cx),
             Timer::Sim(timer) => Pin::new(timer).poll(cx),
         }
     }
@@ -39,7 +40,7 @@ impl Future for Sleep {
 /// Waits for `duration`, at least; from now, not from the first poll.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep(match backend() {
-        Backend::Uring => Timer::Uring(glommio::timer::Timer::new(duration)),
+        Backend::Uring => Timer::Uring(UringSleep::new(duration)),
         Backend::Sim(seat) => Timer::Sim(seat.sleep(duration)),
     })
 }

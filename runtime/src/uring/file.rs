@@ -1,65 +1,53 @@
-//! Files on glommio's direct I/O.
+//! Files, past the page cache.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 
-use glommio::GlommioError;
-use glommio::io::{DmaFile, OpenOptions, ReadResult};
+use io_uring::types::{Fd, FsyncFlags};
+use io_uring::{opcode, squeue};
 
-use super::io_error;
+use super::blocking;
+use super::keep::Keep;
+use super::local::local;
+use super::reactor::{Kind, Reactor};
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
 use crate::file::{Durable, OpenMode};
 
-/// Directories whose devices need not be looked at again; cleared when there are this many.
-const SETTLED_MAX: usize = 256;
+/// The mode of a new file, less what the process's mask takes.
+const NEW_FILE_MODE: libc::mode_t = 0o644;
 
-thread_local! {
-    static SETTLED: RefCell<BTreeSet<PathBuf>> = const { RefCell::new(BTreeSet::new()) };
+/// A descriptor that the ring closes, so that a close which takes its time holds nobody up.
+struct Descriptor {
+    /// `None` once it is closed or about to be.
+    fd: Option<OwnedFd>,
+    reactor: Rc<Reactor>,
 }
 
-/// Keeps glommio from polling the device of `path`.
-///
-/// Glommio finds out whether a device can be polled by a read of the first file it opens there. If that file is empty the
-/// read succeeds without reaching the device, glommio takes that for a yes, and every later read fails with EOPNOTSUPP
-/// where the device has no polling queue. So the first file it sees is one that is open for writing only: the read is
-/// refused, which it takes for a no, on this thread and device, for ever.
-async fn forbid_polling(path: &Path) {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    if SETTLED.with_borrow(|settled| settled.contains(dir)) {
-        return;
-    }
-    let unnamed = OpenOptions::new().write(true).tmpfile(true).dma_open(dir).await;
-    let settled = match unnamed {
-        Ok(file) => file.close().await.is_ok(),
-        Err(_) => forbid_polling_by_name(dir).await.is_ok(),
-    };
-    // Where nothing can be created, nothing empty will be opened.
-    if settled {
-        SETTLED.with_borrow_mut(|settled| {
-            if settled.len() >= SETTLED_MAX {
-                settled.clear();
-            }
-            settled.insert(dir.to_path_buf());
-        });
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            self.reactor.close(fd);
+        }
     }
 }
 
-/// The same where the file system has no unnamed files.
-async fn forbid_polling_by_name(dir: &Path) -> Result<(), GlommioError<()>> {
-    let name = format!(".polling-{}-{:016x}", std::process::id(), crate::rng::random_u64());
-    let file = OpenOptions::new().write(true).create_new(true).dma_open(dir.join(name)).await?;
-    file.remove().await?;
-    file.close().await
+impl Descriptor {
+    fn fd(&self) -> &OwnedFd {
+        self.fd.as_ref().expect("only the last owner closes it")
+    }
+
+    fn raw(&self) -> Fd {
+        Fd(self.fd().as_raw_fd())
+    }
 }
 
 pub(crate) struct UringFile {
-    file: DmaFile,
+    descriptor: Rc<Descriptor>,
 }
 
 impl UringFile {
@@ -68,25 +56,45 @@ impl UringFile {
         mode: OpenMode,
         durable: Durable,
     ) -> io::Result<UringFile> {
-        forbid_polling(path).await;
-        let mut options = OpenOptions::new();
-        options.read(true);
-        if durable == Durable::WhenWritten {
-            options.custom_flags(libc::O_DSYNC);
-        }
-        match mode {
-            OpenMode::CreateNew => options.write(true).create_new(true),
-            OpenMode::ReadWrite => options.write(true),
-            OpenMode::ReadOnly => &mut options,
+        let path = CString::new(path.as_os_str().as_bytes())?;
+        let mut flags = libc::O_CLOEXEC | libc::O_DIRECT;
+        flags |= match mode {
+            OpenMode::CreateNew => libc::O_RDWR | libc::O_CREAT | libc::O_EXCL,
+            OpenMode::ReadWrite => libc::O_RDWR,
+            OpenMode::ReadOnly => libc::O_RDONLY,
         };
-        let file = options.dma_open(path).await.map_err(io_error)?;
-        assert!((BLOCK as u64).is_multiple_of(file.alignment()), "the device's blocks divide ours");
-        Ok(UringFile { file })
+        if durable == Durable::WhenWritten {
+            flags |= libc::O_DSYNC;
+        }
+        // The name lies on the heap, where it stays when it goes into `keep`.
+        let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr());
+        let entry = entry.flags(flags).mode(NEW_FILE_MODE).build();
+        let reactor = local().reactor.clone();
+        let keep = Keep { _path: Some(path), ..Keep::default() };
+        let (opened, _) = reactor.start(entry, Kind::Worker, keep).await;
+        let fd = i32::try_from(opened?).expect("the kernel gives a descriptor");
+        // SAFETY: the descriptor is new and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(UringFile { descriptor: Rc::new(Descriptor { fd: Some(fd), reactor }) })
+    }
+
+    /// Carries out `entry`, which names this file and, if any, the memory of `buffer`.
+    async fn run(
+        &self,
+        entry: squeue::Entry,
+        kind: Kind,
+        buffer: Option<Rc<Buffer>>,
+    ) -> (io::Result<usize>, Option<Rc<Buffer>>) {
+        let descriptor = self.descriptor.clone();
+        let keep = Keep { buffer, ..Keep::descriptor(descriptor) };
+        let (result, keep) = self.descriptor.reactor.start(entry, kind, keep).await;
+        (result.map(|len| usize::try_from(len).expect("fits an address")), keep.buffer)
     }
 
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
-        let memory = Buffer::into_dma(buffer.clone());
-        self.file.write_rc_at(memory, pos).await.map_err(io_error)
+        let len = u32::try_from(buffer.len()).expect("a buffer is at most 1 GiB");
+        let entry = opcode::Write::new(self.descriptor.raw(), buffer.as_ptr(), len).offset(pos);
+        self.run(entry.build(), Kind::Device, Some(buffer.clone())).await.0
     }
 
     pub(crate) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Slice> {
@@ -96,16 +104,26 @@ impl UringFile {
         let read = self.read_blocks(start, want).await?;
         let end = read.len().min(skip + len);
         if read.len() == want || !read.len().is_multiple_of(BLOCK) || read.is_empty() {
-            return Ok(Slice::of_read(read, skip.min(end)..end));
+            return Ok(read.slice(skip.min(end)..end));
         }
         // Short at a block boundary: the end of the file, or a read that the kernel cut.
         self.read_rest(start, skip, skip + len, &read).await
     }
 
-    async fn read_blocks(&self, start: u64, want: usize) -> io::Result<ReadResult> {
-        let read = self.file.read_at_aligned(start, want).await.map_err(io_error)?;
-        assert!(read.len() <= want);
-        Ok(read)
+    async fn read_blocks(&self, start: u64, want: usize) -> io::Result<Slice> {
+        let mut buffer = Buffer::unwritten(want);
+        let len = u32::try_from(want).expect("a buffer is at most 1 GiB");
+        let entry = opcode::Read::new(self.descriptor.raw(), buffer.memory(), len).offset(start);
+        let (read, buffer) = self.run(entry.build(), Kind::Device, Some(Rc::new(buffer))).await;
+        let read = read?;
+        assert!(read <= want, "nothing is read beyond the buffer");
+        if read == 0 {
+            return Ok(Slice::empty());
+        }
+        let buffer = buffer.and_then(Rc::into_inner).expect("the operation alone had it");
+        // SAFETY: the kernel has written the first `read` bytes.
+        let buffer = unsafe { buffer.written(read) };
+        Ok(Slice::new(Rc::new(buffer), 0..read))
     }
 
     async fn read_rest(
@@ -132,22 +150,31 @@ impl UringFile {
     }
 
     pub(crate) async fn sync(&self) -> io::Result<()> {
-        self.file.fdatasync().await.map_err(io_error)
+        let entry = opcode::Fsync::new(self.descriptor.raw()).flags(FsyncFlags::DATASYNC).build();
+        self.run(entry, Kind::Worker, None).await.0.map(drop)
     }
 
     pub(crate) async fn allocate(&self, len: u64) -> io::Result<()> {
-        self.file.pre_allocate(len, false).await.map_err(io_error)
+        let entry = opcode::Fallocate::new(self.descriptor.raw(), len).build();
+        self.run(entry, Kind::Worker, None).await.0.map(drop)
     }
 
     pub(crate) async fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file.truncate(len).await.map_err(io_error)
+        let file = fs::File::from(self.descriptor.fd().try_clone()?);
+        blocking(move || file.set_len(len)).await
     }
 
     pub(crate) async fn len(&self) -> io::Result<u64> {
-        self.file.file_size().await.map_err(io_error)
+        let file = fs::File::from(self.descriptor.fd().try_clone()?);
+        blocking(move || file.metadata().map(|metadata| metadata.len())).await
     }
 
     pub(crate) async fn close(self) -> io::Result<()> {
-        self.file.close().await.map_err(io_error)
+        // An operation that was given up may still have it; then it is closed after that, and nobody learns how.
+        let Some(mut descriptor) = Rc::into_inner(self.descriptor) else { return Ok(()) };
+        let fd = descriptor.fd.take().expect("closed once");
+        let entry = opcode::Close::new(Fd(std::os::fd::IntoRawFd::into_raw_fd(fd))).build();
+        let closed = descriptor.reactor.start(entry, Kind::Worker, Keep::default()).await;
+        closed.0.map(drop)
     }
 }

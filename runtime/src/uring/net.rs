@@ -1,45 +1,83 @@
-//! TCP on glommio. Sockets that listen are made here, because glommio's would share their port with other processes.
+//! TCP. A socket is asked first, and where it has nothing the ring tells when to ask again: so an idle connection costs
+//! no memory, and a future that is given up has neither taken nor lost a byte.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::{AsyncRead, AsyncWrite};
-use glommio::GlommioError;
-use glommio::net::{AcceptedTcpStream, TcpListener, TcpStream};
+use io_uring::opcode;
+use io_uring::types::Fd;
 
-use super::io_error;
+use super::keep::Keep;
+use super::local::local;
+use super::reactor::{Kind, Operation};
 use crate::socket;
 
-type Accepting = Pin<Box<dyn Future<Output = Result<AcceptedTcpStream, GlommioError<()>>>>>;
+/// A wait until a socket is ready for something, kept between the polls of whoever waits.
+struct Readiness {
+    /// Poll flags.
+    events: libc::c_short,
+    waiting: RefCell<Option<Operation>>,
+}
+
+impl Readiness {
+    fn new(events: libc::c_short) -> Readiness {
+        Readiness { events, waiting: RefCell::new(None) }
+    }
+
+    /// Ready when `socket` is, now or since the last time.
+    fn poll<S: AsRawFd + 'static>(&self, socket: &Rc<S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let operation = waiting.get_or_insert_with(|| {
+            let events = u32::from(self.events.cast_unsigned());
+            let entry = opcode::PollAdd::new(Fd(socket.as_raw_fd()), events).build();
+            local().reactor.start(entry, Kind::Waits, Keep::descriptor(socket.clone()))
+        });
+        let (polled, _) = ready!(Pin::new(operation).poll(cx));
+        *waiting = None;
+        Poll::Ready(polled.map(drop))
+    }
+
+    /// Tries `call` until the socket does not tell it to wait.
+    fn poll_with<S: AsRawFd + 'static, T>(
+        &self,
+        socket: &Rc<S>,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            match call() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll(socket, cx))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+}
 
 pub(crate) struct UringListener {
     listener: Rc<TcpListener>,
-    /// For options and `shutdown`; a duplicate of the listener's.
-    handle: OwnedFd,
     local: SocketAddr,
-    /// The accept that is in the kernel. Kept here, so that a caller who gives up waiting does not lose a connection.
-    accepting: RefCell<Option<Accepting>>,
+    acceptable: Readiness,
 }
 
 impl UringListener {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<UringListener> {
-        let fd = socket::listen(addr)?;
-        let handle = fd.try_clone()?;
-        let local = socket::local_addr(&handle)?;
-        // SAFETY: the descriptor is a listening TCP socket that nobody else owns.
-        let listener = unsafe { TcpListener::from_raw_fd(fd.into_raw_fd()) };
+        let listener = TcpListener::from(socket::listen(addr)?);
+        listener.set_nonblocking(true)?;
+        let local = listener.local_addr()?;
         Ok(UringListener {
             listener: Rc::new(listener),
-            handle,
             local,
-            accepting: RefCell::new(None),
+            acceptable: Readiness::new(libc::POLLIN),
         })
     }
 
@@ -48,21 +86,12 @@ impl UringListener {
     }
 
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<UringStream>> {
-        let mut slot = self.accepting.borrow_mut();
         loop {
-            let accepting = slot.get_or_insert_with(|| {
-                let listener = self.listener.clone();
-                Box::pin(async move { listener.shared_accept().await })
-            });
-            let accepted = std::task::ready!(accepting.as_mut().poll(cx));
-            *slot = None;
-            let stream = match accepted {
-                Ok(accepted) => UringStream::new(accepted.bind_to_executor()),
-                Err(error) => Err(io_error(error)),
-            };
-            match stream {
+            let accept = || self.listener.accept();
+            let accepted = ready!(self.acceptable.poll_with(&self.listener, cx, accept));
+            match accepted.and_then(|(stream, _)| UringStream::new(stream)) {
                 // The peer was gone before we looked: not an accepted connection, and no reason to back off.
-                Err(error) if is_gone(&error) => continue,
+                Err(error) if is_gone(&error) => {}
                 other => return Poll::Ready(other),
             }
         }
@@ -75,8 +104,8 @@ fn is_gone(error: &io::Error) -> bool {
 
 impl Drop for UringListener {
     fn drop(&mut self) {
-        // An accept in the kernel would keep the port listening until it is cancelled.
-        socket::stop_listening(&self.handle);
+        // A wait in the kernel would keep the port listening until it is cancelled.
+        socket::stop_listening(&self.listener);
     }
 }
 
@@ -87,24 +116,42 @@ pub(crate) struct UringStream {
 }
 
 struct Shared {
-    stream: RefCell<TcpStream>,
+    stream: Rc<TcpStream>,
     local: SocketAddr,
     peer: SocketAddr,
+    readable: Readiness,
+    writable: Readiness,
+    /// The last read took all that there was: the next one waits first.
+    drained: Cell<bool>,
 }
 
 impl UringStream {
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<UringStream> {
-        // A `SocketAddr` resolves to itself: no name server is asked here.
-        let stream = TcpStream::connect(addr).await.map_err(io_error)?;
-        UringStream::new(stream)
+        let stream = Rc::new(socket::connect(addr)?);
+        let connected = Readiness::new(libc::POLLOUT);
+        std::future::poll_fn(|cx| connected.poll(&stream, cx)).await?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        UringStream::with(stream)
     }
 
     fn new(stream: TcpStream) -> io::Result<UringStream> {
-        socket::close_on_exec(stream.as_raw_fd())?;
-        let local = stream.local_addr().map_err(io_error)?;
-        let peer = stream.peer_addr().map_err(io_error)?;
-        let stream = RefCell::new(stream);
-        Ok(UringStream { shared: Rc::new(Shared { stream, local, peer }) })
+        stream.set_nonblocking(true)?;
+        UringStream::with(Rc::new(stream))
+    }
+
+    fn with(stream: Rc<TcpStream>) -> io::Result<UringStream> {
+        let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+        let shared = Shared {
+            stream,
+            local,
+            peer,
+            readable: Readiness::new(libc::POLLIN),
+            writable: Readiness::new(libc::POLLOUT),
+            drained: Cell::new(false),
+        };
+        Ok(UringStream { shared: Rc::new(shared) })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -116,11 +163,11 @@ impl UringStream {
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.shared.stream.borrow().set_nodelay(on).map_err(io_error)
+        self.shared.stream.set_nodelay(on)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        socket::set_linger(self.shared.stream.borrow().as_raw_fd(), linger)
+        socket::set_linger(self.shared.stream.as_raw_fd(), linger)
     }
 
     pub(crate) fn poll_read(
@@ -128,33 +175,26 @@ impl UringStream {
         cx: &mut Context<'_>,
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut stream = self.shared.stream.borrow_mut();
-        loop {
-            let read = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, into));
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => return Poll::Ready(other),
-            }
+        let shared = &self.shared;
+        if shared.drained.get() {
+            ready!(shared.readable.poll(&shared.stream, cx))?;
+            shared.drained.set(false);
         }
+        let len = into.len();
+        let read = || (&*shared.stream).read(into);
+        let read = ready!(shared.readable.poll_with(&shared.stream, cx, read))?;
+        shared.drained.set(read < len);
+        Poll::Ready(Ok(read))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut stream = self.shared.stream.borrow_mut();
-        loop {
-            let written = std::task::ready!(Pin::new(&mut *stream).poll_write(cx, bytes));
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => return Poll::Ready(other),
-            }
-        }
+        let shared = &self.shared;
+        let write = || (&*shared.stream).write(bytes);
+        shared.writable.poll_with(&shared.stream, cx, write)
     }
 
     pub(crate) async fn shutdown(&self) -> io::Result<()> {
-        let shutdown = {
-            let stream = self.shared.stream.borrow();
-            socket::shutdown(stream.as_raw_fd(), Shutdown::Write)
-        };
-        match shutdown {
+        match self.shared.stream.shutdown(Shutdown::Write) {
             // The peer has reset it: there is nothing to say any more.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             other => other,

@@ -1,24 +1,19 @@
-//! Starting an executor: its thread, its rings, its tick.
+//! Starting an executor: its thread, its parts, its rounds, its end.
 
-use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::io;
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use glommio::{LocalExecutor, LocalExecutorBuilder, PoolPlacement};
-
+use super::local::Local;
+use super::signal::{MAIN, Signal};
 use crate::channel::{Promise, PromiseReceiver, promise};
 use crate::context::{self, Backend};
-use crate::executor::{Placement, Spec};
+use crate::executor::{self, Placement, Spec};
 use crate::watchdog::{self, Pulse};
-
-/// Memory registered with the rings, in bytes; reads take theirs from it and fall back to the heap. Small, because it
-/// counts against the locked-memory limit once a ring, three rings an executor.
-const RING_MEMORY: usize = 512 << 10;
-
-/// Submission queue entries a ring.
-const RING_DEPTH: usize = 256;
 
 /// The thread and the result of an executor.
 pub(crate) struct Started<T> {
@@ -35,13 +30,12 @@ where
     let (ready, is_ready) = mpsc::sync_channel::<io::Result<()>>(1);
     let (done, result) = promise();
     let spec = spec.clone();
-    let (name, placement) = (spec.name.clone(), spec.placement);
-    let thread = thread::Builder::new().name(name.clone());
+    let thread = thread::Builder::new().name(spec.name.clone());
     let body = move || match make(&spec) {
-        Ok(executor) => {
+        Ok(local) => {
             // The starter waits for this; it cannot have gone.
             drop(ready.send(Ok(())));
-            run(executor, watchdog::watch(&name, placement), f, done);
+            run(&local, watchdog::watch(&spec.name, spec.placement), f, done);
         }
         Err(error) => drop(ready.send(Err(error))),
     };
@@ -56,90 +50,85 @@ where
 /// The calling thread is the executor until `main` is done.
 pub(crate) fn block_on<F: Future>(name: &str, main: F) -> io::Result<F::Output> {
     let spec = Spec { name: name.to_owned(), placement: Placement::Any, busy_poll: None };
-    let executor = make(&spec)?;
+    let local = make(&spec)?;
     let pulse = watchdog::watch(name, Placement::Any);
     let _entered = context::enter(Backend::Uring);
-    Ok(live(executor, pulse, || main))
+    Ok(live(&local, pulse, || main))
 }
 
-fn make(spec: &Spec) -> io::Result<LocalExecutor> {
-    let name = &spec.name;
-    let placement = match spec.placement {
-        Placement::Core(core) => glommio::Placement::Fixed(core),
-        Placement::Any => glommio::Placement::Unbound,
-    };
-    // Glommio does not name the helper thread: it gets the name that this thread has while it starts it.
-    let own_name = thread_name();
-    name_thread(&helper_name(name));
-    let mut builder = LocalExecutorBuilder::new(placement);
-    if let Some(time) = spec.busy_poll {
-        builder = builder.spin_before_park(time);
+fn make(spec: &Spec) -> io::Result<Rc<Local>> {
+    if let Placement::Core(core) = spec.placement {
+        executor::use_core(core)?;
     }
-    let made = builder
-        .name(name)
-        .io_memory(RING_MEMORY)
-        .ring_depth(RING_DEPTH)
-        // One helper thread for file calls, on any core the starting thread may use.
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
-        .make()
-        .map_err(super::io_error);
-    name_thread(&own_name);
-    made
+    Local::new(&spec.name, spec.busy_poll.unwrap_or_default())
 }
 
-/// The name of an executor's helper thread for file calls, within the 15 bytes that the kernel shows.
-fn helper_name(executor: &str) -> String {
-    format!("{executor:.9}-files")
-}
-
-/// The name of the calling thread, as the kernel has it: at most 15 bytes.
-fn thread_name() -> String {
-    let mut name = [0_u8; 16];
-    // SAFETY: the kernel writes at most 16 bytes, the last of them NUL, to an array of 16.
-    let _ = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
-    let name = CStr::from_bytes_until_nul(&name).expect("the last byte is NUL");
-    name.to_string_lossy().into_owned()
-}
-
-/// Renames the calling thread; the kernel cuts the name to 15 bytes.
-fn name_thread(name: &str) {
-    let name = CString::new(name).expect("the name of an executor has no NUL");
-    // SAFETY: the kernel reads the NUL-terminated name. A refusal leaves the old name, which only shows in tools.
-    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-}
-
-fn run<T, F, Fut>(executor: LocalExecutor, pulse: Arc<Pulse>, f: F, done: Promise<T>)
+fn run<T, F, Fut>(local: &Rc<Local>, pulse: Arc<Pulse>, f: F, done: Promise<T>)
 where
     T: Send + 'static,
     F: FnOnce() -> Fut,
     Fut: Future<Output = T> + 'static,
 {
     let _entered = context::enter(Backend::Uring);
-    let output = live(executor, pulse, f);
+    let output = live(local, pulse, f);
     // Nobody may be waiting for the result.
     drop(done.fulfil(output));
 }
 
-/// From the first task of an executor to the last; the executor is gone when this returns.
+/// From the first task of an executor to the last; all that was the executor's is gone when this returns.
 fn live<Fut: Future>(
-    executor: LocalExecutor,
+    local: &Rc<Local>,
     pulse: Arc<Pulse>,
     main: impl FnOnce() -> Fut,
 ) -> Fut::Output {
-    let output = executor.run(async move {
-        let tick = super::spawn(watchdog::tick(pulse));
-        let output = main().await;
-        tick.cancel();
-        super::task::end_all();
-        // A call whose future was dropped still runs, and its thread must find the executor when it answers: glommio
-        // ends the process otherwise. There is one such thread, so that a last call is answered after all others.
-        super::blocking::blocking(|| ()).await;
-        // The kernel hears of the files and sockets that went with them.
-        super::turn_reactor().await;
-        super::turn_reactor().await;
-        output
-    });
-    // All is gone before anybody learns that it has ended.
-    drop(executor);
-    output
+    local.install();
+    // The end comes after the main future is gone, and also when that panics where panics unwind.
+    let _end = End { local };
+    super::spawn(watchdog::tick(pulse));
+    rounds(local, main())
+}
+
+/// Runs tasks, and `main` among them, until that is done.
+fn rounds<F: Future>(local: &Local, main: F) -> F::Output {
+    let mut main = pin!(main);
+    let signal = Signal::new(MAIN, usize::MAX, local.inbox.clone());
+    let waker = Waker::from(signal);
+    waker.wake_by_ref();
+    loop {
+        // Those that are woken meanwhile come in the next round, behind timers and I/O.
+        for _ in 0..local.ready_len() {
+            let Some(signal) = local.next_ready() else { break };
+            signal.runs();
+            if signal.task != MAIN {
+                local.tasks.run(&signal);
+            } else if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return output;
+            }
+        }
+        local.take_inbox();
+        local.timers.fire();
+        if local.ready_len() > 0 {
+            local.reactor.turn();
+        } else {
+            local.reactor.wait(local.timers.first());
+            local.take_inbox();
+            local.timers.fire();
+        }
+    }
+}
+
+/// Ends an executor when it is dropped.
+struct End<'a> {
+    local: &'a Rc<Local>,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.local.tasks.end_all();
+        // What nobody waits for any more still runs there, and may not outlive the executor.
+        self.local.helper.finish();
+        // The kernel is done with all memory and all descriptors before anybody learns of the end.
+        self.local.reactor.close_down();
+        self.local.remove();
+    }
 }

@@ -1,0 +1,361 @@
+//! One ring: operations go into it in batches, what is done comes out, and the thread sleeps in between.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, opcode, squeue};
+use slab::Slab;
+
+use super::inbox::Inbox;
+use super::keep::Keep;
+use super::local;
+use crate::clock::{Instant, real_now};
+
+/// Entries of the submission queue. A full one is handed to the kernel early, so this bounds nothing.
+const SUBMISSIONS: u32 = 256;
+/// Entries of the completion queue: 16 bytes each. The kernel keeps what does not fit.
+const COMPLETIONS: u32 = 4096;
+
+/// The user data of operations whose end interests nobody.
+const NOBODY: u64 = u64::MAX;
+/// The user data of the look at the inbox's event.
+const INBOX: u64 = u64::MAX - 1;
+
+/// Who carries an operation out, and what becomes of it when its future is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It waits for something that may never come: it is cancelled.
+    Waits,
+    /// It goes to the device and comes back by itself.
+    Device,
+    /// A worker thread of the kernel makes it, on this executor's core.
+    Worker,
+}
+
+#[derive(Debug)]
+enum State {
+    Pending(Option<Waker>),
+    Done(i32),
+    /// Its future was dropped.
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Slot {
+    kind: Kind,
+    /// Lives until the kernel is done with it.
+    keep: Keep,
+    state: State,
+}
+
+/// The ring of an executor. Its methods never run code of others while something is borrowed.
+pub(super) struct Reactor {
+    ring: RefCell<IoUring>,
+    slots: RefCell<Slab<Slot>>,
+    /// What came out of the ring and was not dealt with: user data and result.
+    ended: RefCell<Vec<(u64, i32)>>,
+    /// Operations of [`Kind::Worker`] that are under way.
+    in_workers: Cell<usize>,
+    /// Operations under way that have no slot.
+    unwatched: Cell<usize>,
+    busy_poll: Duration,
+    inbox: Arc<Inbox>,
+    /// Nothing is started any more.
+    closed: Cell<bool>,
+}
+
+impl Reactor {
+    /// A ring for the calling thread, which alone may use it.
+    pub(super) fn new(inbox: Arc<Inbox>, busy_poll: Duration) -> io::Result<Reactor> {
+        let reactor = Reactor {
+            ring: RefCell::new(new_ring()?),
+            slots: RefCell::default(),
+            ended: RefCell::default(),
+            in_workers: Cell::new(0),
+            unwatched: Cell::new(0),
+            busy_poll,
+            inbox,
+            closed: Cell::new(false),
+        };
+        reactor.watch_inbox();
+        Ok(reactor)
+    }
+
+    /// Starts an operation, with the next batch. The memory and the descriptors that `entry` names must live in `keep`.
+    pub(super) fn start(self: &Rc<Self>, entry: squeue::Entry, kind: Kind, keep: Keep) -> Operation {
+        assert!(!self.closed.get(), "an executor that has ended starts nothing");
+        if kind == Kind::Worker {
+            self.in_workers.set(self.in_workers.get() + 1);
+        }
+        let slot = Slot { kind, keep, state: State::Pending(None) };
+        let key = self.slots.borrow_mut().insert(slot);
+        self.push(&entry.user_data(key as u64));
+        Operation { reactor: Some(self.clone()), key }
+    }
+
+    /// Closes a descriptor without waiting for it: the last close of a removed file may take its time.
+    pub(super) fn close(&self, fd: std::os::fd::OwnedFd) {
+        use std::os::fd::IntoRawFd;
+        if self.closed.get() {
+            return drop(fd);
+        }
+        self.push_unwatched(opcode::Close::new(Fd(fd.into_raw_fd())).build(), NOBODY);
+    }
+
+    /// Hands over what was started, and takes what has ended. Returns at once.
+    pub(super) fn turn(&self) {
+        {
+            let mut ring = self.ring.borrow_mut();
+            let submission = ring.submission();
+            let idle = submission.is_empty() && !submission.taskrun() && !submission.cq_overflow();
+            drop(submission);
+            if !idle {
+                self.enter(&mut ring, 0, None);
+            }
+            self.collect(&mut ring);
+        }
+        self.settle();
+    }
+
+    /// Like [`Reactor::turn`], but sleeps until something has ended, something comes into the inbox, or `deadline` has
+    /// passed. To be called when no task is ready.
+    pub(super) fn wait(&self, deadline: Option<Instant>) {
+        if !self.busy_poll.is_zero() && self.poll(deadline) {
+            return;
+        }
+        let left = deadline.map(|deadline| deadline.saturating_since(real_now()));
+        let due = left.is_some_and(|left| left.is_zero()) || !self.ended.borrow().is_empty();
+        let asleep = self.inbox.fall_asleep();
+        if asleep.is_none() || due {
+            return self.turn();
+        }
+        {
+            let mut ring = self.ring.borrow_mut();
+            // What has ended already, or ends at once, keeps it from sleeping.
+            self.enter(&mut ring, 1, left);
+            self.collect(&mut ring);
+        }
+        drop(asleep);
+        self.settle();
+    }
+
+    /// Looks for work until the time for that is up. True when there is some.
+    fn poll(&self, deadline: Option<Instant>) -> bool {
+        let began = real_now();
+        loop {
+            // A worker thread of the kernel needs the core that this loop has.
+            if self.in_workers.get() > 0 {
+                return false;
+            }
+            std::hint::spin_loop();
+            self.turn();
+            let now = real_now();
+            let due = deadline.is_some_and(|deadline| now >= deadline);
+            if due || self.inbox.has_some() || local::has_ready() {
+                return true;
+            }
+            if now - began > self.busy_poll {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until the kernel is done with everything, and starts nothing any more. The futures are gone by now, so what
+    /// could wait for ever was cancelled.
+    pub(super) fn close_down(&self) {
+        self.push_unwatched(opcode::AsyncCancel::new(INBOX).build(), NOBODY);
+        self.closed.set(true);
+        loop {
+            self.turn();
+            if self.slots.borrow().is_empty() && self.unwatched.get() == 0 {
+                return;
+            }
+            let mut ring = self.ring.borrow_mut();
+            self.enter(&mut ring, 1, Some(Duration::from_millis(100)));
+            self.collect(&mut ring);
+        }
+    }
+
+    fn push(&self, entry: &squeue::Entry) {
+        let mut ring = self.ring.borrow_mut();
+        // SAFETY: what the entry refers to lives in its slot's `keep` until its completion was seen, and the ring is
+        // emptied before it goes (`close_down`).
+        while unsafe { ring.submission().push(entry) }.is_err() {
+            self.enter(&mut ring, 0, None);
+            self.collect(&mut ring);
+        }
+    }
+
+    fn push_unwatched(&self, entry: squeue::Entry, data: u64) {
+        self.unwatched.set(self.unwatched.get() + 1);
+        self.push(&entry.user_data(data));
+    }
+
+    fn end_unwatched(&self) {
+        let before = self.unwatched.get();
+        assert!(before > 0, "an operation ends once");
+        self.unwatched.set(before - 1);
+    }
+
+    /// One io_uring_enter.
+    fn enter(&self, ring: &mut IoUring, want: usize, limit: Option<Duration>) {
+        let entered = match limit {
+            Some(limit) => {
+                let limit = Timespec::from(limit);
+                ring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&limit))
+            }
+            None => ring.submitter().submit_and_wait(want),
+        };
+        let Err(error) = entered else { return };
+        match error.raw_os_error() {
+            // Time is up, or a signal came, or the kernel wants completions to be taken first, or is short of memory for
+            // a moment. What was not handed over still stands in the queue.
+            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
+            _ => panic!("io_uring_enter: {error}"),
+        }
+    }
+
+    fn collect(&self, ring: &mut IoUring) {
+        let mut ended = self.ended.borrow_mut();
+        ended.extend(ring.completion().map(|entry| (entry.user_data(), entry.result())));
+    }
+
+    /// Deals with what has ended, and with what that brings about.
+    fn settle(&self) {
+        loop {
+            let mut ended = self.ended.take();
+            let none = ended.is_empty();
+            for (data, result) in ended.drain(..) {
+                self.settle_one(data, result);
+            }
+            let mut place = self.ended.borrow_mut();
+            if place.is_empty() {
+                *place = ended; // its memory serves again
+            }
+            if none {
+                return;
+            }
+        }
+    }
+
+    fn settle_one(&self, data: u64, result: i32) {
+        match data {
+            NOBODY => self.end_unwatched(),
+            INBOX => {
+                self.end_unwatched();
+                self.inbox.rest();
+                if !self.closed.get() {
+                    self.watch_inbox();
+                }
+            }
+            key => self.end(usize::try_from(key).expect("made of a usize"), result),
+        }
+    }
+
+    fn end(&self, key: usize, result: i32) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(key).expect("an operation ends once");
+        if slot.kind == Kind::Worker {
+            let before = self.in_workers.get();
+            assert!(before > 0, "a worker's operation ends once");
+            self.in_workers.set(before - 1);
+        }
+        match std::mem::replace(&mut slot.state, State::Done(result)) {
+            State::Pending(waker) => {
+                drop(slots);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            State::Abandoned => {
+                let slot = slots.remove(key);
+                drop(slots);
+                drop(slot); // may close a file, which comes back here
+            }
+            State::Done(_) => unreachable!("an operation ends once"),
+        }
+    }
+
+    fn watch_inbox(&self) {
+        let events = u32::try_from(libc::POLLIN).expect("a small constant");
+        let entry = opcode::PollAdd::new(Fd(self.inbox.event().as_raw_fd()), events).build();
+        self.push_unwatched(entry, INBOX);
+    }
+}
+
+/// The newest way of running completions that the kernel has: only when this thread asks for them.
+fn new_ring() -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.setup_cqsize(COMPLETIONS).setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+    match builder.build(SUBMISSIONS) {
+        // Before Linux 6.1.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            IoUring::builder().setup_cqsize(COMPLETIONS).build(SUBMISSIONS)
+        }
+        built => built,
+    }
+}
+
+/// An operation under way; its output is the kernel's result, and what was kept for it. Dropped early, the operation is
+/// cancelled or runs on for nobody, by its [`Kind`].
+pub(super) struct Operation {
+    /// `None` once it is over.
+    reactor: Option<Rc<Reactor>>,
+    key: usize,
+}
+
+impl Future for Operation {
+    type Output = (io::Result<u32>, Keep);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reactor = self.reactor.as_ref().expect("not polled after its end");
+        let mut slots = reactor.slots.borrow_mut();
+        let slot = slots.get_mut(self.key).expect("an operation has a slot until its end was seen");
+        match &mut slot.state {
+            State::Done(result) => {
+                let result = u32::try_from(*result)
+                    .map_err(|_| io::Error::from_raw_os_error(result.wrapping_neg()));
+                let slot = slots.remove(self.key);
+                drop(slots);
+                self.reactor = None;
+                Poll::Ready((result, slot.keep))
+            }
+            State::Pending(waker) => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            State::Abandoned => unreachable!("only a dropped operation is abandoned"),
+        }
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        let Some(reactor) = self.reactor.take() else { return };
+        let mut slots = reactor.slots.borrow_mut();
+        let slot = slots.get_mut(self.key).expect("an operation has a slot until its end was seen");
+        if let State::Done(_) = slot.state {
+            let slot = slots.remove(self.key);
+            drop(slots);
+            return drop(slot);
+        }
+        let waker = std::mem::replace(&mut slot.state, State::Abandoned);
+        let kind = slot.kind;
+        drop(slots);
+        drop(waker);
+        if kind == Kind::Waits {
+            reactor.push_unwatched(opcode::AsyncCancel::new(self.key as u64).build(), NOBODY);
+        }
+    }
+}
