@@ -1,7 +1,6 @@
 //! The tick of every executor, and the thread that notices when it stops.
 //!
-//! The tick has two purposes. Glommio 0.9.0 can park with runnable tasks; any timer frees it, so the tick bounds such a
-//! hang. And an executor whose tick is late is one that a task, the scheduler or the machine has stalled.
+//! An executor whose tick is late is one that a task, the scheduler or the machine has stalled.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{Instant, real_now};
 use crate::executor::Placement;
 
-/// Longest time an executor sleeps.
+/// How often an executor beats.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// An executor whose tick is later than this is reported.

@@ -83,13 +83,13 @@ mod tests {
     #[test]
     fn every_rule_is_asked() {
         let crates =
-            [sample("storage", &["broker"], &[("glommio", "^0.9")]), sample("misc", &[], &[])];
+            [sample("storage", &["broker"], &[("openraft", "^0.10")]), sample("misc", &[], &[])];
         let mut storage = String::from("struct LogManager; enum RaftRole {} fn f() { todo!() }\n");
-        storage.push_str("use glommio::Task;\n");
+        storage.push_str("use openraft::Raft;\n");
         storage.push_str(&"// long\n".repeat(800));
         let files = [
             File::new("docs/adr/one.md", concat!("[gone](gone.md) shared", "/facts")),
-            File::new("storage/Cargo.toml", "[dependencies]\nglommio = \"0.9\"\n"),
+            File::new("storage/Cargo.toml", "[dependencies]\nopenraft = \"0.10\"\n"),
             File::new("storage/src/lib.rs", &storage),
         ];
         let findings = super::check(&crates, &files);
@@ -97,15 +97,15 @@ mod tests {
         for expected in [
             "edge storage → broker",
             "there is no crate `broker`",
-            "only runtime may name glommio",
-            "pin glommio",
+            "only raft may name openraft",
+            "pin openraft",
             "`misc` says nothing",
             "`#![forbid(unsafe_code)]` is missing",
             "`gone.md` leads nowhere",
             "a path outside the project",
             "storage/src/lib.rs: 802 lines",
             "list it in [workspace.dependencies]",
-            "storage/src/lib.rs:2: only runtime may name glommio",
+            "storage/src/lib.rs:2: only raft may name openraft",
             "storage knows no raft",
             "`Manager` says nothing",
             "`todo!` is left",

@@ -19,31 +19,17 @@ const TMPFS: i64 = 0x0102_1994;
 /// And a ramfs.
 const RAMFS: i64 = 0x8584_58f6;
 
-/// The operations that glommio refuses to start without.
-const OPERATIONS: [(&str, u8); 23] = [
+/// The operations that executors use.
+const OPERATIONS: [(&str, u8); 9] = [
     ("NOP", opcode::Nop::CODE),
-    ("READV", opcode::Readv::CODE),
-    ("WRITEV", opcode::Writev::CODE),
-    ("FSYNC", opcode::Fsync::CODE),
-    ("READ_FIXED", opcode::ReadFixed::CODE),
-    ("WRITE_FIXED", opcode::WriteFixed::CODE),
     ("POLL_ADD", opcode::PollAdd::CODE),
-    ("POLL_REMOVE", opcode::PollRemove::CODE),
-    ("SENDMSG", opcode::SendMsg::CODE),
-    ("RECVMSG", opcode::RecvMsg::CODE),
-    ("TIMEOUT", opcode::Timeout::CODE),
-    ("TIMEOUT_REMOVE", opcode::TimeoutRemove::CODE),
-    ("ACCEPT", opcode::Accept::CODE),
-    ("LINK_TIMEOUT", opcode::LinkTimeout::CODE),
-    ("CONNECT", opcode::Connect::CODE),
+    ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
+    ("READ", opcode::Read::CODE),
+    ("WRITE", opcode::Write::CODE),
+    ("FSYNC", opcode::Fsync::CODE),
     ("FALLOCATE", opcode::Fallocate::CODE),
     ("OPENAT", opcode::OpenAt::CODE),
     ("CLOSE", opcode::Close::CODE),
-    ("STATX", opcode::Statx::CODE),
-    ("READ", opcode::Read::CODE),
-    ("WRITE", opcode::Write::CODE),
-    ("SEND", opcode::Send::CODE),
-    ("RECV", opcode::Recv::CODE),
 ];
 
 pub(super) fn rings() -> Observed {
@@ -89,7 +75,14 @@ fn try_ring() -> Rings {
         return fail("io_uring_enter", error);
     }
     let missing = OPERATIONS.iter().filter(|(_, code)| !probe.is_supported(*code));
-    Rings::Work { missing: missing.map(|(name, _)| *name).collect() }
+    let mut missing: Vec<_> = missing.map(|(name, _)| *name).collect();
+    if !ring.params().is_feature_ext_arg() {
+        missing.push("EXT_ARG");
+    }
+    if !ring.params().is_feature_nodrop() {
+        missing.push("NODROP");
+    }
+    Rings::Work { missing }
 }
 
 /// Raises the soft limit to the hard one, and returns what it is then; `None` if unlimited.
@@ -197,7 +190,7 @@ fn write_and_read(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Switches direct I/O on, in the way glommio does it.
+/// Switches direct I/O on.
 fn set_direct(file: &File) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     // SAFETY: takes plain integers.

@@ -12,23 +12,24 @@ use crate::channel::promise;
 type Call = Box<dyn FnOnce() + Send>;
 
 /// An executor's helper thread, on any core that the process may use.
-pub(super) struct Helper {
+pub(super) struct FilesThread {
     /// `None` once it is finished.
     thread: RefCell<Option<(mpsc::Sender<Call>, JoinHandle<()>)>>,
 }
 
-impl Helper {
+impl FilesThread {
     /// Starts the helper of the executor `executor`, which gets a name within the 15 bytes that the kernel shows.
-    pub(super) fn start(executor: &str) -> io::Result<Helper> {
+    pub(super) fn start(executor: &str) -> io::Result<FilesThread> {
         // Not bounded by itself: a task waits for each call, or has given it up.
         let (calls, called) = mpsc::channel::<Call>();
-        let thread = thread::Builder::new().name(format!("{executor:.9}-files")).spawn(move || {
-            crate::executor::use_allowed_cores();
-            for call in called {
-                call();
-            }
-        })?;
-        Ok(Helper { thread: RefCell::new(Some((calls, thread))) })
+        let thread =
+            thread::Builder::new().name(format!("{executor:.9}-files")).spawn(move || {
+                crate::executor::use_allowed_cores();
+                for call in called {
+                    call();
+                }
+            })?;
+        Ok(FilesThread { thread: RefCell::new(Some((calls, thread))) })
     }
 
     fn run(&self, call: Call) {
@@ -51,7 +52,7 @@ impl Helper {
 pub(crate) async fn blocking<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, result) = promise();
     // The caller may have gone: then nobody wants the result.
-    local().helper.run(Box::new(move || drop(done.fulfil(call()))));
+    local().files.run(Box::new(move || drop(done.fulfil(call()))));
     result.await.expect("the call does not panic")
 }
 /// Calls of [`blocking_detached`] that may run at once in the process.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::blocking::Helper;
+use super::blocking::FilesThread;
 use super::inbox::Inbox;
 use super::reactor::Reactor;
 use super::signal::Signal;
@@ -19,7 +19,7 @@ pub(super) struct Local {
     pub(super) reactor: Rc<Reactor>,
     pub(super) timers: Rc<Timers>,
     pub(super) tasks: Tasks,
-    pub(super) helper: Helper,
+    pub(super) files: FilesThread,
     pub(super) inbox: Arc<Inbox>,
     /// Tasks that run in the next round, in this order.
     ready: RefCell<VecDeque<Arc<Signal>>>,
@@ -39,7 +39,7 @@ impl Local {
             reactor: Rc::new(Reactor::new(inbox.clone(), busy_poll)?),
             timers: Rc::default(),
             tasks: Tasks::default(),
-            helper: Helper::start(name)?,
+            files: FilesThread::start(name)?,
             inbox,
             ready: RefCell::default(),
             next_task: Cell::new(super::signal::MAIN + 1),

@@ -32,7 +32,11 @@ impl Readiness {
     }
 
     /// Ready when `socket` is, now or since the last time.
-    fn poll<S: AsRawFd + 'static>(&self, socket: &Rc<S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll<S: AsRawFd + 'static>(
+        &self,
+        socket: &Rc<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut waiting = self.waiting.borrow_mut();
         let operation = waiting.get_or_insert_with(|| {
             let events = u32::from(self.events.cast_unsigned());

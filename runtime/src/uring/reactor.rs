@@ -90,7 +90,12 @@ impl Reactor {
     }
 
     /// Starts an operation, with the next batch. The memory and the descriptors that `entry` names must live in `keep`.
-    pub(super) fn start(self: &Rc<Self>, entry: squeue::Entry, kind: Kind, keep: Keep) -> Operation {
+    pub(super) fn start(
+        self: &Rc<Self>,
+        entry: squeue::Entry,
+        kind: Kind,
+        keep: Keep,
+    ) -> Operation {
         assert!(!self.closed.get(), "an executor that has ended starts nothing");
         if kind == Kind::Worker {
             self.in_workers.set(self.in_workers.get() + 1);
@@ -294,7 +299,11 @@ impl Reactor {
 /// The newest way of running completions that the kernel has: only when this thread asks for them.
 fn new_ring() -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
-    builder.setup_cqsize(COMPLETIONS).setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+    builder
+        .setup_cqsize(COMPLETIONS)
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_taskrun_flag();
     match builder.build(SUBMISSIONS) {
         // Before Linux 6.1.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {

@@ -101,7 +101,8 @@ fn rounds<F: Future>(local: &Local, main: F) -> F::Output {
             signal.runs();
             if signal.task != MAIN {
                 local.tasks.run(&signal);
-            } else if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&waker)) {
+            } else if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&waker))
+            {
                 return output;
             }
         }
@@ -126,7 +127,7 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.local.tasks.end_all();
         // What nobody waits for any more still runs there, and may not outlive the executor.
-        self.local.helper.finish();
+        self.local.files.finish();
         // The kernel is done with all memory and all descriptors before anybody learns of the end.
         self.local.reactor.close_down();
         self.local.remove();

@@ -160,7 +160,7 @@ fn too_little_locked_memory_is_told_with_the_remedy() {
         }
         Ok(())
     }));
-    assert_says(&report, &["locked memory is 0 KiB", "ulimit -l", "LimitMEMLOCK", "512 KiB"]);
+    assert_says(&report, &["locked memory is 0 KiB", "ulimit -l", "LimitMEMLOCK", "256 KiB"]);
 }
 
 #[test]

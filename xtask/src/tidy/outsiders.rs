@@ -12,15 +12,14 @@ struct Outsider {
     allowed: &'static [&'static str],
 }
 
-const OUTSIDERS: [Outsider; 4] = [
-    Outsider { package: "glommio", ident: "glommio", allowed: &["runtime"] },
+const OUTSIDERS: [Outsider; 3] = [
     Outsider { package: "io-uring", ident: "io_uring", allowed: &["runtime", "tuning"] },
     Outsider { package: "openraft", ident: "openraft", allowed: &["raft"] },
     Outsider { package: "tokio", ident: "tokio", allowed: &[] },
 ];
 
 /// Packages whose every release may change what we rely on, so that an update is a decision.
-const PINNED: [&str; 2] = ["glommio", "openraft"];
+const PINNED: [&str; 1] = ["openraft"];
 
 /// Manifests: who depends on an outsider, and what must be pinned to one version.
 pub fn check_manifests(crates: &[Crate]) -> Vec<Finding> {
@@ -73,23 +72,24 @@ mod tests {
 
     #[test]
     fn a_manifest_that_names_an_outsider_is_found() {
-        let good = sample("runtime", &[], &[("glommio", "=0.9.0"), ("io-uring", "^0.7")]);
+        let good = sample("raft", &[], &[("openraft", "=0.10.0"), ("bytes", "^1")]);
         assert!(check_manifests(&[good]).is_empty());
-        let bad = sample("broker", &[], &[("glommio", "=0.9.0"), ("tokio", "^1"), ("bytes", "^1")]);
+        let bad =
+            sample("broker", &[], &[("openraft", "=0.10.0"), ("tokio", "^1"), ("bytes", "^1")]);
         assert_eq!(check_manifests(&[bad]).len(), 2);
     }
 
     #[test]
     fn a_floating_version_of_what_must_be_pinned_is_found() {
-        let findings = check_manifests(&[sample("runtime", &[], &[("glommio", "^0.9.0")])]);
+        let findings = check_manifests(&[sample("raft", &[], &[("openraft", "^0.10.0")])]);
         assert_eq!(findings.len(), 1);
-        assert!(findings[0].message.contains("pin glommio"), "{}", findings[0]);
+        assert!(findings[0].message.contains("pin openraft"), "{}", findings[0]);
     }
 
     #[test]
     fn source_that_names_an_outsider_is_found_and_prose_is_not() {
-        let source = "// glommio parks here\nuse runtime::glommio::Task;\nlet s = \"glommio\";\n";
-        assert!(check_source(&File::new("runtime/src/a.rs", source)).is_empty());
+        let source = "// openraft elects here\nuse raft::openraft::Raft;\nlet s = \"openraft\";\n";
+        assert!(check_source(&File::new("raft/src/a.rs", source)).is_empty());
         let findings = check_source(&File::new("broker/src/a.rs", source));
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].place, "broker/src/a.rs:2");

@@ -15,7 +15,7 @@ const MORE_FILES: &str = "`ulimit -n 65536` as root before the start, `LimitNOFI
                           `--ulimit nofile=65536:65536` for a container";
 
 pub(super) fn io_uring(kernel: &Kernel) -> Row {
-    let required = "Linux 5.8 or newer, io_uring allowed";
+    let required = "Linux 5.11 or newer, io_uring allowed";
     let release = kernel.release.as_deref().unwrap_or("of unknown release");
     let row = |word: &str| Row::new("io_uring", required, format!("{word} (kernel {release})"));
     match &kernel.io_uring {
@@ -40,7 +40,7 @@ pub(super) fn locked_memory(limits: &Limits, cores: usize) -> Row {
     } else if limit < wanted {
         row.rated(
             Severity::Warning,
-            "kernels before 5.12 count the rings of all shards against it: `ulimit -l 8192` as root before the start, \
+            "the kernel may count the rings of all shards against it: `ulimit -l 8192` as root before the start, \
              `LimitMEMLOCK=8M` in the systemd unit, or `--ulimit memlock=8388608` for a container",
         )
     } else {
