@@ -24,6 +24,9 @@ const SUBMISSIONS: u32 = 256;
 /// Entries of the completion queue: 16 bytes each. The kernel keeps what does not fit.
 const COMPLETIONS: u32 = 4096;
 
+/// Turns that what merely waits may stay here, so that it goes with something else, or with the next sleep.
+const TURNS_MAX: u32 = 8;
+
 /// The user data of operations whose end interests nobody.
 const NOBODY: u64 = u64::MAX;
 /// The user data of the look at the inbox's event.
@@ -66,6 +69,10 @@ pub(super) struct Reactor {
     in_workers: Cell<usize>,
     /// Operations under way that have no slot.
     unwatched: Cell<usize>,
+    /// Something was started that the kernel should begin with at once.
+    urgent: Cell<bool>,
+    /// Turns since operations were last handed over.
+    turns: Cell<u32>,
     busy_poll: Duration,
     inbox: Arc<Inbox>,
     /// Nothing is started any more.
@@ -81,6 +88,8 @@ impl Reactor {
             ended: RefCell::default(),
             in_workers: Cell::new(0),
             unwatched: Cell::new(0),
+            urgent: Cell::new(false),
+            turns: Cell::new(0),
             busy_poll,
             inbox,
             closed: Cell::new(false),
@@ -100,6 +109,9 @@ impl Reactor {
         if kind == Kind::Worker {
             self.in_workers.set(self.in_workers.get() + 1);
         }
+        if kind != Kind::Waits {
+            self.urgent.set(true);
+        }
         let slot = Slot { kind, keep, state: State::Pending(None) };
         let key = self.slots.borrow_mut().insert(slot);
         self.push(&entry.user_data(key as u64));
@@ -115,14 +127,17 @@ impl Reactor {
         self.push_unwatched(opcode::Close::new(Fd(fd.into_raw_fd())).build(), NOBODY);
     }
 
-    /// Hands over what was started, and takes what has ended. Returns at once.
+    /// Hands over what was started, unless it can stay for a few turns, and takes what has ended. Returns at once.
     pub(super) fn turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+        let hand_over = self.urgent.get() || self.turns.get() >= TURNS_MAX;
         {
             let mut ring = self.ring.borrow_mut();
             let submission = ring.submission();
-            let idle = submission.is_empty() && !submission.taskrun() && !submission.cq_overflow();
+            let has_some = hand_over && !submission.is_empty();
+            let wanted = has_some || submission.taskrun() || submission.cq_overflow();
             drop(submission);
-            if !idle {
+            if wanted {
                 self.enter(&mut ring, 0, None);
             }
             self.collect(&mut ring);
@@ -155,6 +170,7 @@ impl Reactor {
     /// Looks for work until the time for that is up. True when there is some.
     fn poll(&self, deadline: Option<Instant>) -> bool {
         let began = real_now();
+        self.urgent.set(true); // what was started goes before the wait for it
         loop {
             // A worker thread of the kernel needs the core that this loop has.
             if self.in_workers.get() > 0 {
@@ -212,6 +228,8 @@ impl Reactor {
 
     /// One io_uring_enter.
     fn enter(&self, ring: &mut IoUring, want: usize, limit: Option<Duration>) {
+        self.urgent.set(false);
+        self.turns.set(0);
         let entered = match limit {
             Some(limit) => {
                 let limit = Timespec::from(limit);
