@@ -55,6 +55,8 @@ pub struct Wanted {
     from: Option<u64>,
     minutes: Option<u64>,
     mutations: bool,
+    /// Of the mutations, this one alone.
+    mutation: Option<String>,
 }
 
 /// Reads the command's options.
@@ -75,6 +77,14 @@ pub fn parse(args: &[&str]) -> Result<Wanted, String> {
             }
             "--mutations" => {
                 wanted.mutations = true;
+                rest = after;
+                continue;
+            }
+            "--mutation" => {
+                let [name, after @ ..] = after else {
+                    return Err("--mutation needs a name".to_owned());
+                };
+                (wanted.mutations, wanted.mutation) = (true, Some((*name).to_owned()));
                 rest = after;
                 continue;
             }
@@ -99,7 +109,8 @@ pub fn parse(args: &[&str]) -> Result<Wanted, String> {
 /// Runs the histories; what they print passes through.
 pub fn run(root: &Path, wanted: &Wanted) -> ExitCode {
     if wanted.mutations {
-        return mutations::run(root, wanted.from.unwrap_or(0), wanted.seeds.unwrap_or(400));
+        let (from, seeds) = (wanted.from.unwrap_or(0), wanted.seeds.unwrap_or(400));
+        return mutations::run(root, wanted.mutation.as_deref(), from, seeds);
     }
     let target = root.join("target");
     let built = SUITES.map(|suite| Some((suite, build(root, &target, suite)?)));
@@ -176,7 +187,15 @@ mod tests {
         let some = Wanted { seeds: Some(5), from: Some(7), minutes: Some(1), ..Wanted::default() };
         assert_eq!(parse(&["--seeds", "5", "--from", "7", "--minutes", "1"]), Ok(some));
         assert_eq!(parse(&["--seed", "9"]), Ok(Wanted { seed: Some(9), ..Wanted::default() }));
-        for bad in [&["--seed"][..], &["--seeds", "x"], &["--seed", "1", "--seeds", "2"], &["x"]] {
+        let one = parse(&["--mutation", "a"]).expect("it is read");
+        assert_eq!((one.mutations, one.mutation.as_deref()), (true, Some("a")));
+        for bad in [
+            &["--seed"][..],
+            &["--mutation"],
+            &["--seeds", "x"],
+            &["--seed", "1", "--seeds", "2"],
+            &["x"],
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -25,6 +25,7 @@ const SIM: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S] [--minutes M]
        cargo xtask sim --seed S
        cargo xtask sim --mutations [--seeds N] [--from S]
+       cargo xtask sim --mutation NAME [--seeds N] [--from S]
 
 Runs random histories of the storage engine and of a broker in the simulator, each checked against
 what its clients were told. A failure names its seed and its commit. Reads only, but for the folder
@@ -37,6 +38,8 @@ what its clients were told. A failure names its seed and its commit. Reads only,
   --gate        as the gate has it: for five minutes where CI is `true`, else for one
   --mutations   put known bugs back, one at a time, in a copy of the tree, and count the seeds that it
                 takes to find each; at most as many as --seeds says, 400 if it says nothing
+  --mutation NAME
+                the one of storage/tests/mutations/NAME.txt alone
   --help        this text
 ";
 

@@ -26,9 +26,9 @@ struct Mutation {
     changes: Vec<(String, String)>,
 }
 
-/// Tries all mutations with up to `seeds` seeds from `from` on. Fails when one is not found.
-pub fn run(root: &Path, from: u64, seeds: u64) -> ExitCode {
-    match try_all(root, from, seeds) {
+/// Tries the mutations, or the named one, with up to `seeds` seeds from `from` on. Fails when one is not found.
+pub fn run(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> ExitCode {
+    match try_all(root, only, from, seeds) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
@@ -38,30 +38,53 @@ pub fn run(root: &Path, from: u64, seeds: u64) -> ExitCode {
     }
 }
 
-fn try_all(root: &Path, from: u64, seeds: u64) -> Result<bool, String> {
+fn try_all(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> Result<bool, String> {
     let mut files: Vec<PathBuf> = sources(&root.join(FOLDER), "txt")?;
     files.sort();
     let mut lines = Vec::new();
     let mut all_found = true;
     for file in files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
-        let mutation = parse(&text).ok_or_else(|| format!("{}: not understood", file.display()))?;
-        let copy = copy_tree(root)?;
-        for (old, new) in &mutation.changes {
-            change(&copy.join(SOURCES), old, new).map_err(|why| format!("{name}: {why}"))?;
+        if only.is_some_and(|only| only != name) {
+            continue;
         }
-        let suite = suite_of(&mutation).ok_or_else(|| format!("{name}: there is no such suite"))?;
-        let found = seeds_to_find(root, &copy, suite, from, seeds)?;
-        all_found &= found.is_some();
-        lines.push(match found {
-            Some(count) => format!("{name}: found after {count} seeds ({})", mutation.what),
-            None => format!("{name}: NOT FOUND by {seeds} seeds ({})", mutation.what),
-        });
-        println!("{}", lines.last().expect("just pushed"));
+        let what = match try_one(root, &file, from, seeds) {
+            Ok((what, Some(count))) => format!("found after {count} seeds ({what})"),
+            Ok((what, None)) => {
+                all_found = false;
+                format!("NOT FOUND by {seeds} seeds ({what})")
+            }
+            Err(why) => {
+                all_found = false;
+                format!("NOT TRIED: {why}")
+            }
+        };
+        println!("{name}: {what}");
+        lines.push(format!("{name}: {what}"));
     }
     println!("\nmutations, seeds from {from}:\n  {}", lines.join("\n  "));
-    Ok(all_found && !lines.is_empty())
+    match only {
+        Some(only) if lines.is_empty() => Err(format!("{FOLDER} has no {only}.txt")),
+        _ => Ok(all_found && !lines.is_empty()),
+    }
+}
+
+/// Tries the mutation of a file: what it is, and how many seeds it takes to find it.
+fn try_one(
+    root: &Path,
+    file: &Path,
+    from: u64,
+    seeds: u64,
+) -> Result<(String, Option<u64>), String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mutation = parse(&text).ok_or("it is not understood")?;
+    let suite = suite_of(&mutation).ok_or("there is no such suite")?;
+    let copy = copy_tree(root)?;
+    for (old, new) in &mutation.changes {
+        change(&copy.join(SOURCES), old, new)?;
+    }
+    let found = seeds_to_find(root, &copy, suite, from, seeds)?;
+    Ok((mutation.what, found))
 }
 
 /// The suite that is to find the bug, one of the storage engine's.
@@ -124,6 +147,12 @@ fn sources(folder: &Path, kind: &str) -> Result<Vec<PathBuf>, String> {
 
 /// Replaces `old`, which must be there once in all files below `folder`.
 fn change(folder: &Path, old: &str, new: &str) -> Result<(), String> {
+    let (path, changed) = find_place(folder, old, new)?;
+    fs::write(path, changed).map_err(|error| error.to_string())
+}
+
+/// The one file below `folder` that says `old`, and what it says with `new` instead.
+fn find_place(folder: &Path, old: &str, new: &str) -> Result<(PathBuf, String), String> {
     let mut places = Vec::new();
     for path in sources(folder, "rs")? {
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
@@ -133,7 +162,7 @@ fn change(folder: &Path, old: &str, new: &str) -> Result<(), String> {
         }
     }
     match places.as_slice() {
-        [(path, changed, 1)] => fs::write(path, changed).map_err(|error| error.to_string()),
+        [(path, changed, 1)] => Ok((path.clone(), changed.clone())),
         [] => Err(format!("{SOURCES} does not say this any more: write it anew\n{old}")),
         _ => Err(format!("{SOURCES} says this more than once: write it longer\n{old}")),
     }
@@ -184,7 +213,28 @@ fn parse(text: &str) -> Option<Mutation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutation, NEW, OLD, parse, replace, suite_of};
+    use std::fs;
+    use std::path::Path;
+
+    use super::{
+        FOLDER, Mutation, NEW, OLD, SOURCES, find_place, parse, replace, sources, suite_of,
+    };
+
+    #[test]
+    fn every_mutation_still_has_its_place_in_the_tree() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the tree");
+        let files = sources(&root.join(FOLDER), "txt").expect("there are some");
+        assert!(files.len() >= 5, "{files:?}");
+        for file in files {
+            let text = fs::read_to_string(&file).expect("it is a text");
+            let mutation = parse(&text).unwrap_or_else(|| panic!("{}: not read", file.display()));
+            assert!(suite_of(&mutation).is_some(), "{}: no such suite", file.display());
+            for (old, new) in &mutation.changes {
+                let place = find_place(&root.join(SOURCES), old, new);
+                place.unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+            }
+        }
+    }
 
     #[test]
     fn a_mutation_is_read_and_made() {
