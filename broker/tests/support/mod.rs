@@ -6,8 +6,10 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod answers;
 pub mod log;
 pub mod member;
+pub mod process;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
