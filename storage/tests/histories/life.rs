@@ -14,6 +14,7 @@ use crate::invariants::{Loss, reconcile};
 use crate::model::{Entry, Message, Model, Op, Place, UNREAD, body};
 use crate::observe::{QUEUES, TOPICS, observe, seen};
 use crate::support::draft;
+use crate::tiles;
 
 /// The kind of the commands that histories append.
 const COMMAND: CommandKind = CommandKind(9);
@@ -40,6 +41,8 @@ pub struct Script {
     pub faulty: bool,
     /// In one out of so many turns the beginning of the log is given up.
     pub trim_one_in: u64,
+    /// Every entry ends where a block ends; see [`tiles`].
+    pub tiles: bool,
     /// Stop in order after so many turns; otherwise go on until killed.
     pub turns: Option<u64>,
 }
@@ -133,7 +136,11 @@ async fn work(script: Script, shared: &Shared, store: &Store, events: Events) ->
     while script.turns.is_none_or(|all| turns < all) {
         turns += 1;
         for _ in 0..random_below(8) {
-            match append(&script, shared, store) {
+            let appended = match script.tiles {
+                true => tiles::append(shared, store),
+                false => append(&script, shared, store),
+            };
+            match appended {
                 Err(AppendError::Failed) => return applier.await,
                 Ok(()) | Err(AppendError::Busy { .. } | AppendError::NoSegment) => {}
                 Err(AppendError::Full | AppendError::NoFile { .. }) => {}

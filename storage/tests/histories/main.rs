@@ -14,6 +14,7 @@ mod observe;
 mod rot;
 #[path = "../support/mod.rs"]
 mod support;
+mod tiles;
 mod trouble;
 
 use std::net::Ipv4Addr;
@@ -41,6 +42,8 @@ pub struct History {
     theme: Theme,
     /// The same in all lives: how far a start looks depends on it.
     scale: Scale,
+    /// All its lives append whole blocks, which are flushed now and then.
+    tiles: bool,
     shared: Shared,
     /// Since the store was last found right, an owner was told of what is not flushed.
     unflushed: bool,
@@ -70,6 +73,8 @@ impl History {
         let (disk, shared) = (node.disk(), Shared::default());
         let small = Scale { interval: 300_000, furthest: 3_000_000, delete_step: 500_000 };
         let scale = dice.pick(&[small, small, Scale::default()]);
+        // Drawn apart: what the other seeds do stays as it was.
+        let tiles = theme.has_power_cuts() && Dice::new(seed.rotate_left(32)).one_in(6);
         History {
             simulation,
             node,
@@ -77,6 +82,7 @@ impl History {
             dice,
             theme,
             scale,
+            tiles,
             shared,
             unflushed: false,
             loss: Loss::Nothing,
@@ -97,13 +103,17 @@ impl History {
             let interval = Duration::from_millis(self.dice.pick(&[5, 5, 300]));
             options.flush = Flush::Async { interval };
         }
+        if self.tiles {
+            options.flush = Flush::Async { interval: Duration::from_millis(300) };
+        }
         options.method = self.dice.pick(&[FlushMethod::Fdatasync, FlushMethod::Dsync]);
         options.tail_budget = self.dice.pick(&[8 * 1024, 64 * 1024, 1024 * 1024]);
         let large_one_in = self.dice.pick(&[1, 1, 20, 1_000_000]);
         options.scale = self.scale;
         let trim_one_in = self.dice.pick(&[20, 200, u64::MAX]);
         let (loss, faulty) = (self.loss, self.theme.has_failures());
-        Script { options, loss, large_one_in, faulty, trim_one_in, turns: None }
+        let tiles = self.tiles;
+        Script { options, loss, large_one_in, faulty, trim_one_in, tiles, turns: None }
     }
 
     /// A life that is ended from outside, or ends because the disk fails.
