@@ -144,7 +144,11 @@ impl Life<'_> {
             13..16 => self.truncate().await,
             16..18 => self.vote().await,
             18..20 => self.purge().await,
-            20..22 => self.read().await,
+            20 => self.reading().await,
+            21 => {
+                self.read_meanwhile();
+                Ok(())
+            }
             _ => self.commit().await,
         }
     }
@@ -242,7 +246,7 @@ impl Life<'_> {
         self.log.truncate_after(last).await?;
         with(self.shared, |model| {
             model.under_way = UnderWay::Nothing;
-            model.cuts += 1;
+            model.cut();
             model.cut = model.log.split_off((to - model.base) as usize);
             model.flushed = to; // What stays was written before, and told.
         });
@@ -296,10 +300,10 @@ impl Life<'_> {
             model.purged = (before, term);
             model.committed = model.committed.max(before);
             if beyond {
+                model.cut();
                 (model.base, model.flushed) = (before, before);
                 model.log.clear();
                 model.cut.clear();
-                model.cuts += 1;
             }
         });
         let entries = self.log.reader().limited_get_log_entries(0, u64::MAX).await?;
@@ -307,8 +311,26 @@ impl Life<'_> {
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), io::Error> {
-        self.reading().await
+    /// Reads while the log goes on, and is cut; what comes must have been there, all at the same time.
+    fn read_meanwhile(&self) {
+        let (mut reader, shared) = (self.log.reader(), Arc::clone(self.shared));
+        let since = with(&shared, |model| model.before.len());
+        runtime::spawn(async move {
+            let Ok(entries) = reader.try_get_log_entries(..).await else { return };
+            let Some(first) = entries.first().map(|entry| entry.log_id.index) else { return };
+            let held = |(base, log): &(u64, Vec<Known>)| {
+                (first..).zip(&entries).all(|(index, entry)| {
+                    let at = index.checked_sub(*base).and_then(|at| log.get(at as usize));
+                    at.is_some_and(|known| is(*known, index, entry))
+                })
+            };
+            let right = with(&shared, |model| {
+                let now = (model.base, model.log.clone());
+                model.before[since..].iter().chain([&now]).any(held)
+            });
+            assert!(right, "from {first} on, {} entries that never were the log", entries.len());
+        })
+        .detach();
     }
 
     /// Reads from anywhere; whatever comes must be what the log held when this was called for.

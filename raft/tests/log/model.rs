@@ -56,6 +56,8 @@ pub struct Model {
     pub under_way: UnderWay,
     /// How often entries that were there are gone.
     pub cuts: u64,
+    /// Base and entries of the log before each time they went, in this life.
+    pub before: Vec<(u64, Vec<Known>)>,
     /// How often the log was found right.
     pub recovered: u64,
     /// Entries ever made.
@@ -73,6 +75,12 @@ impl Model {
     /// The entry of this index.
     pub fn at(&self, index: u64) -> Known {
         self.log[(index - self.base) as usize]
+    }
+
+    /// Entries are about to go.
+    pub fn cut(&mut self) {
+        self.cuts += 1;
+        self.before.push((self.base, self.log.clone()));
     }
 
     /// Takes over what a start has found. `Err`: how that cannot be.
@@ -103,6 +111,7 @@ impl Model {
         }
         self.find_entries(found, least.max(self.committed))?;
         self.cut.clear();
+        self.before.clear();
         self.recovered += 1;
         Ok(())
     }
