@@ -21,16 +21,17 @@ pub(crate) async fn apply(
     replayed: bool,
 ) -> Result<Applied, StoreError> {
     if header.kind == Kind::Trim {
-        let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(header, why))?;
+        let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(inner, header, why))?;
         trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
     let what = understand(&mut inner.index.borrow_mut(), header, payload);
-    let what = what.map_err(|why| foreign(header, why))?;
+    let what = what.map_err(|why| foreign(inner, header, why))?;
     Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
 }
 
-fn foreign(header: &Replicated, why: String) -> StoreError {
-    StoreError::Foreign { index: header.index.0, offset: header.offset, why }
+fn foreign(inner: &Inner, header: &Replicated, why: String) -> StoreError {
+    let segment = inner.log.path_of(header.offset);
+    StoreError::Foreign { segment, index: header.index.0, offset: header.offset, why }
 }
 
 fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<What, String> {

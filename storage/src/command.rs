@@ -4,6 +4,7 @@ use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
 use crate::identity::StoreId;
+use crate::versions::ARCHIVE;
 
 /// The owner's own number for a kind of command; storage only keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,9 +53,7 @@ pub(crate) struct Trim {
     pub to: u64,
 }
 
-/// The version byte in front of the archived bytes.
-const VERSION: u8 = 0;
-
+// Each is one version byte, and an archive behind it.
 macro_rules! archived {
     ($type:ty) => {
         impl $type {
@@ -62,17 +61,17 @@ macro_rules! archived {
                 let bytes = rkyv::to_bytes::<rancor::Error>(self)
                     .expect("a value that fits into memory can be archived into memory");
                 let mut out = Vec::with_capacity(1 + bytes.len());
-                out.push(VERSION);
+                out.push(ARCHIVE);
                 out.extend_from_slice(&bytes);
                 out
             }
 
             pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-                let Some((&VERSION, archived)) = bytes.split_first() else {
+                let Some((&ARCHIVE, archived)) = bytes.split_first() else {
+                    let found = bytes.first().map_or("none".to_owned(), u8::to_string);
                     return Err(format!(
-                        concat!(stringify!($type), " of version {:?}, known is {}"),
-                        bytes.first(),
-                        VERSION
+                        concat!(stringify!($type), " of format version {}, this broker reads {}"),
+                        found, ARCHIVE
                     ));
                 };
                 let mut aligned: AlignedVec = AlignedVec::with_capacity(archived.len());

@@ -7,13 +7,17 @@ use std::mem::{offset_of, size_of};
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 use thiserror::Error;
 
+use crate::versions;
+
 /// Bytes of an entry's header, both parts.
 pub const ENTRY_HEADER_LEN: usize = size_of::<Layout>();
 /// Entries begin at multiples of this.
 pub const ENTRY_ALIGN: usize = 8;
 
 /// "TPE" and the format version.
-const MAGIC: u32 = u32::from_le_bytes([b'T', b'P', b'E', crate::identity::FORMAT_VERSION]);
+const MAGIC: u32 = u32::from_le_bytes([b'T', b'P', b'E', versions::ENTRY]);
+/// What entries of all versions begin with.
+const ANY_VERSION: [u8; 3] = *b"TPE";
 
 /// The header as it lies on the disk. Only its layout is used; the fields are copied one by one.
 #[repr(C)]
@@ -23,8 +27,7 @@ struct Layout {
     chain: u32,
     payload_len: u32,
     kind: u8,
-    kind_version: u8,
-    reserved0: u16,
+    reserved0: [u8; 3],
     index: u64,
     term: u64,
     offset: u64,
@@ -43,7 +46,7 @@ const REPLICATED_LEN: usize = offset_of!(Layout, local_crc);
 const _: () = assert!(ENTRY_HEADER_LEN == 88 && REPLICATED_LEN == 56);
 const _: () = assert!(ENTRY_HEADER_LEN.is_multiple_of(ENTRY_ALIGN));
 const _: () = assert!(offset_of!(Layout, kind) == 12 && offset_of!(Layout, index) == 16);
-const _: () = assert!(offset_of!(Layout, generation) == 64);
+const _: () = assert!(offset_of!(Layout, offset) == 32 && offset_of!(Layout, generation) == 64);
 
 /// What an entry holds. The number is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +126,15 @@ pub(crate) enum BadEntry {
 /// Bytes that an entry with this much payload takes, header and padding included.
 pub(crate) fn entry_len(payload_len: usize) -> usize {
     ENTRY_HEADER_LEN + payload_len.next_multiple_of(ENTRY_ALIGN)
+}
+
+/// The version of a header that is not of ours and stands where it says it does: no bytes of an older life, but an
+/// entry that another version wrote here. Magic and offset have their places in all versions.
+pub(crate) fn other_version_at(header: &[u8], offset: PhysicalOffset) -> Option<u8> {
+    let (magic, at) = (header.first_chunk::<4>()?, offset_of!(Layout, offset));
+    let whole = header.len() >= ENTRY_HEADER_LEN;
+    let other = magic.starts_with(&ANY_VERSION) && magic[3] != versions::ENTRY;
+    (whole && other && u64_at(header, at) == offset.0).then_some(magic[3])
 }
 
 /// Whether these bytes begin as an entry does.

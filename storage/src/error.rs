@@ -9,6 +9,7 @@ use runtime::fs::LockError;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
+use crate::versions::VersionError;
 
 /// Why a store is not opened. Nothing in the directory was changed.
 #[derive(Debug, Error)]
@@ -29,7 +30,7 @@ pub enum OpenError {
         /// What it looks like.
         hint: &'static str,
     },
-    /// The store was made by another format, or its identity is damaged.
+    /// Its identity is damaged, or was made by another format; or a segment is not the store's.
     #[error("{file}: {why}. The store is left as it is; {remedy}")]
     Identity {
         /// The identity file.
@@ -39,6 +40,9 @@ pub enum OpenError {
         /// What to do.
         remedy: &'static str,
     },
+    /// One of its files is of another version.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// An option differs from what was fixed at the first start.
     #[error(
         "{dir}: the store was made with {what} = {stored}, the configuration says {configured}; it is fixed at the \
@@ -182,10 +186,12 @@ pub enum StoreError {
     },
     /// An entry of the log means nothing to this version.
     #[error(
-        "entry {index} at offset {offset} cannot be understood ({why}); it was written by another version. Start \
-         that version, or upgrade this one"
+        "{}: entry {index} at offset {offset} cannot be understood ({why}); it was written by another version. Nothing was \
+         changed; start that version, or upgrade this one", .segment.display()
     )]
     Foreign {
+        /// The segment file.
+        segment: PathBuf,
         /// Index of the entry.
         index: u64,
         /// Its offset.

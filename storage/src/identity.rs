@@ -4,6 +4,7 @@
 //! directory without it is empty, half made, or somebody else's. `docs/format/store.md` has the table.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -12,9 +13,7 @@ use runtime::{BLOCK, File, OpenMode, fs};
 use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN};
 use crate::error::OpenError;
 use crate::options::Options;
-
-/// The version of everything this crate writes.
-pub const FORMAT_VERSION: u8 = 0;
+use crate::versions::{self, VersionError};
 
 /// The name of the identity file.
 pub const FILE: &str = "store";
@@ -40,20 +39,42 @@ pub(crate) struct Identity {
     pub segment_size: u64,
 }
 
-// magic, version, padding, crc, id, shard, shards, segment size, fingerprint
-const AT_VERSION: usize = 8;
-const AT_CRC: usize = 12;
-const AT_ID: usize = 16;
-const AT_SHARD: usize = 32;
-const AT_SHARDS: usize = 36;
-const AT_SEGMENT_SIZE: usize = 40;
-const AT_FINGERPRINT: usize = 48;
-const LEN: usize = 52;
+/// The file as it lies on the disk. Only its layout is used; the fields are copied one by one.
+#[repr(C)]
+struct Layout {
+    magic: [u8; 8],
+    version: u8,
+    reserved: [u8; 3],
+    crc: u32,
+    id: [u8; 16],
+    shard: u32,
+    shards: u32,
+    segment_size: u64,
+    fingerprint: u32,
+    end: [u8; 0],
+}
+
+const AT_VERSION: usize = offset_of!(Layout, version);
+const AT_CRC: usize = offset_of!(Layout, crc);
+const AT_ID: usize = offset_of!(Layout, id);
+const AT_SHARD: usize = offset_of!(Layout, shard);
+const AT_SHARDS: usize = offset_of!(Layout, shards);
+const AT_SEGMENT_SIZE: usize = offset_of!(Layout, segment_size);
+const AT_FINGERPRINT: usize = offset_of!(Layout, fingerprint);
+const LEN: usize = offset_of!(Layout, end);
+const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_ID == 16 && LEN == 52);
 const _: () = assert!(LEN <= BLOCK);
 
-/// CRC-32C over every constant that the format depends on and that no field names.
+/// Why bytes are no identity of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadIdentity {
+    Damaged { why: &'static str, remedy: &'static str },
+    Version(u8),
+}
+
+/// CRC-32C over every constant that the formats depend on and that no field names.
 fn fingerprint() -> u32 {
-    let constants = [BLOCK, ENTRY_HEADER_LEN, ENTRY_ALIGN, usize::from(FORMAT_VERSION)];
+    let constants = [BLOCK, ENTRY_HEADER_LEN, ENTRY_ALIGN];
     constants
         .iter()
         .fold(0, |crc, constant| crc32c::crc32c_append(crc, &(*constant as u64).to_le_bytes()))
@@ -74,7 +95,7 @@ impl Identity {
 
     pub(crate) fn encode(&self, block: &mut [u8]) {
         block[..MAGIC.len()].copy_from_slice(&MAGIC);
-        block[AT_VERSION] = FORMAT_VERSION;
+        block[AT_VERSION] = versions::STORE;
         block[AT_ID..AT_SHARD].copy_from_slice(&self.id.0.to_le_bytes());
         block[AT_SHARD..AT_SHARDS].copy_from_slice(&self.shard.to_le_bytes());
         block[AT_SHARDS..AT_SEGMENT_SIZE].copy_from_slice(&self.shards.to_le_bytes());
@@ -85,26 +106,23 @@ impl Identity {
     }
 
     /// Pure: the bytes of the file, and what is wrong with them otherwise.
-    pub(crate) fn decode(block: &[u8]) -> Result<Self, (String, &'static str)> {
+    pub(crate) fn decode(block: &[u8]) -> Result<Self, BadIdentity> {
         const REPLACE: &str = "restore it from a copy, or choose an empty directory";
         const UPGRADE: &str = "start the version that made it, or choose an empty directory";
+        let bad = |why, remedy| Err(BadIdentity::Damaged { why, remedy });
         if block.len() < LEN || block[..MAGIC.len()] != MAGIC {
-            return Err(("this is no identity file of a store".into(), REPLACE));
+            return bad("this is no identity file of a store", REPLACE);
         }
-        let version = block[AT_VERSION];
-        if version != FORMAT_VERSION {
-            let why = format!(
-                "the store has format version {version}, this broker reads {FORMAT_VERSION}"
-            );
-            return Err((why, UPGRADE));
+        if block[AT_VERSION] != versions::STORE {
+            return Err(BadIdentity::Version(block[AT_VERSION]));
         }
         let u32_at =
             |at: usize| u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"));
         if u32_at(AT_CRC) != crc32c::crc32c(&block[AT_ID..LEN]) {
-            return Err(("its CRC does not match, the file is damaged".into(), REPLACE));
+            return bad("its CRC does not match, the file is damaged", REPLACE);
         }
         if u32_at(AT_FINGERPRINT) != fingerprint() {
-            return Err(("the store was made with other format constants".into(), UPGRADE));
+            return bad("the store was made with other format constants", UPGRADE);
         }
         let size = &block[AT_SEGMENT_SIZE..AT_FINGERPRINT];
         Ok(Self {
@@ -128,7 +146,13 @@ impl Identity {
         open.close().await?;
         match Self::decode(&bytes) {
             Ok(identity) => Ok(Some(identity)),
-            Err((why, remedy)) => Err(OpenError::Identity { file, why, remedy }),
+            Err(BadIdentity::Version(found)) => {
+                let (what, known) = ("a store", versions::STORE);
+                Err(VersionError { file, what, found, known }.into())
+            }
+            Err(BadIdentity::Damaged { why, remedy }) => {
+                Err(OpenError::Identity { file, why: why.to_owned(), remedy })
+            }
         }
     }
 
@@ -194,12 +218,15 @@ mod tests {
         for at in [AT_ID, AT_SHARD, AT_SHARDS, AT_SEGMENT_SIZE, AT_FINGERPRINT, AT_CRC] {
             let mut bad = block.clone();
             bad[at] ^= 1;
-            let (why, _) = Identity::decode(&bad).expect_err("damaged");
-            assert!(why.contains("CRC"), "{why}");
+            let damaged = Identity::decode(&bad);
+            assert!(
+                matches!(damaged, Err(BadIdentity::Damaged { why, .. }) if why.contains("CRC")),
+                "{damaged:?}"
+            );
         }
         block[AT_VERSION] = 9;
-        let (why, _) = Identity::decode(&block).expect_err("another version");
-        assert!(why.contains("version 9"), "{why}");
+        block[AT_CRC] ^= 1; // which another version may compute in another way
+        assert_eq!(Identity::decode(&block), Err(BadIdentity::Version(9)));
         assert!(Identity::decode(&[]).is_err());
     }
 }

@@ -52,6 +52,7 @@ mod topics;
 mod trim;
 mod trouble;
 mod truncate;
+mod versions;
 mod vote;
 mod warning;
 mod writer;
@@ -64,7 +65,7 @@ pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
 pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, Promise};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;
-pub use identity::{FILE as IDENTITY_FILE, FORMAT_VERSION, StoreId, shards_of};
+pub use identity::{FILE as IDENTITY_FILE, StoreId, shards_of};
 pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
 #[doc(hidden)]
@@ -73,5 +74,6 @@ pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAN
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
+pub use versions::VersionError;
 pub use vote::Purged;
 pub use warning::Warning;

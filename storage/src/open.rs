@@ -12,8 +12,9 @@ use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
 use crate::options::{LARGEST_REQUEST, Options};
 use crate::provision;
-use crate::segment::{self, Segment, SegmentHeader};
+use crate::segment::{self, BadSegment, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
+use crate::versions::{self, VersionError};
 use crate::vote::{self, Purged, Vote, VoteFile};
 
 pub(crate) const LOCK: &str = "lock";
@@ -183,7 +184,7 @@ async fn refuse_segments(options: &Options) -> Result<(), OpenError> {
     let block = file.read_at(0, BLOCK).await?;
     file.close().await?;
     match SegmentHeader::decode(&block) {
-        Ok(_) => Err(lost_identity(options, &path)),
+        Ok(_) | Err(BadSegment::Version(_)) => Err(lost_identity(options, &path)),
         Err(_) => Ok(()),
     }
 }
@@ -322,7 +323,14 @@ async fn open_segments(
         };
         let file = Segment::open_file(&path, options.file_method()).await?;
         let block = file.read_at(0, BLOCK).await?;
-        let header = SegmentHeader::decode(&block).map_err(|why| refuse(why.into()))?;
+        let header = match SegmentHeader::decode(&block) {
+            Ok(header) => header,
+            Err(BadSegment::Version(found)) => {
+                let (what, known) = ("a segment", versions::SEGMENT);
+                return Err(VersionError { file: path, what, found, known }.into());
+            }
+            Err(bad) => return Err(refuse(bad.to_string())),
+        };
         if header.store != identity.id {
             return Err(refuse(format!(
                 "it belongs to store {}, this is {}",

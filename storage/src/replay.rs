@@ -13,12 +13,14 @@ use runtime::{BLOCK, IoError, Slice};
 
 use crate::entry::{
     BadEntry, ENTRY_ALIGN, ENTRY_HEADER_LEN, Local, Replicated, begins_entry, entry_len,
+    other_version_at,
 };
 use crate::error::{DamageError, StoreError};
 use crate::log::Log;
 use crate::options::largest_entry_in;
 use crate::position::Position;
 use crate::segment::{Segment, SegmentHeader};
+use crate::versions;
 use crate::vote::Vote;
 
 /// Bytes read at a time.
@@ -105,6 +107,8 @@ impl Window {
 enum Found {
     Entry(Entry),
     Bad(BadEntry),
+    /// An entry that another version wrote.
+    Version(u8),
 }
 
 impl Replay {
@@ -196,6 +200,7 @@ impl Replay {
                     return Ok(Some(entry));
                 }
                 Found::Bad(bad) => bad,
+                Found::Version(found) => return Err(self.of_version(found)),
             };
             match self.segments.next() {
                 Some(next) => self.enter(next, &bad)?,
@@ -226,7 +231,10 @@ impl Replay {
         let header = self.window.read(&self.segment, offset, ENTRY_HEADER_LEN).await?;
         let (replicated, local) = match self.check_header(&header) {
             Ok(parts) => parts,
-            Err(bad) => return Ok(Found::Bad(bad)),
+            Err(bad) => {
+                let version = other_version_at(&header, offset);
+                return Ok(version.map_or(Found::Bad(bad), Found::Version));
+            }
         };
         let len = ENTRY_HEADER_LEN + replicated.payload_len as usize;
         let entry = self.window.read(&self.segment, offset, len).await?;
@@ -319,6 +327,14 @@ impl Replay {
     /// What is wrong where the log seems to end and does not, because `evidence` says so.
     pub(crate) fn too_short(&self, evidence: String) -> DamageError {
         self.damage(&BadEntry::End, evidence)
+    }
+
+    /// Why nothing is read behind an entry of another version: what it holds may be acknowledged, so it is no
+    /// torn tail.
+    fn of_version(&self, found: u8) -> StoreError {
+        let (segment, at) = (self.segment.path(), self.position);
+        let why = format!("it has format version {found}, this broker reads {}", versions::ENTRY);
+        StoreError::Foreign { segment, index: at.index.0, offset: at.offset, why }
     }
 
     fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {

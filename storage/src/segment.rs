@@ -3,28 +3,47 @@
 //! It is named by the physical offset of its first byte, as RocketMQ names its commitlog files.
 //! `docs/format/log.md` has the table.
 
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
 use runtime::{BLOCK, Buffer, File, IoError, OpenMode};
+use thiserror::Error;
 
-use crate::identity::{FORMAT_VERSION, StoreId};
+use crate::identity::StoreId;
 use crate::options::FlushMethod;
+use crate::versions;
 
 /// Bytes before the first entry.
 pub(crate) const SEGMENT_HEADER_LEN: u64 = BLOCK as u64;
 const MAGIC: [u8; 8] = *b"TPSEGMT\0";
 const NAME_LEN: usize = 20;
 
-const AT_VERSION: usize = 8;
-const AT_CRC: usize = 12;
-const AT_STORE: usize = 16;
-const AT_BASE: usize = 32;
-const AT_INDEX: usize = 40;
-const AT_SIZE: usize = 48;
-const AT_CHAIN: usize = 56;
-const LEN: usize = 60;
+/// The header as it lies on the disk. Only its layout is used; the fields are copied one by one.
+#[repr(C)]
+struct Layout {
+    magic: [u8; 8],
+    version: u8,
+    reserved: [u8; 3],
+    crc: u32,
+    store: [u8; 16],
+    base: u64,
+    index: u64,
+    size: u64,
+    chain: u32,
+    end: [u8; 0],
+}
+
+const AT_VERSION: usize = offset_of!(Layout, version);
+const AT_CRC: usize = offset_of!(Layout, crc);
+const AT_STORE: usize = offset_of!(Layout, store);
+const AT_BASE: usize = offset_of!(Layout, base);
+const AT_INDEX: usize = offset_of!(Layout, index);
+const AT_SIZE: usize = offset_of!(Layout, size);
+const AT_CHAIN: usize = offset_of!(Layout, chain);
+const LEN: usize = offset_of!(Layout, end);
+const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_STORE == 16 && LEN == 60);
 const _: () = assert!(LEN <= BLOCK);
 
 /// The file name of the segment that begins at `base`.
@@ -36,6 +55,17 @@ pub(crate) fn name(base: PhysicalOffset) -> String {
 pub(crate) fn base_of(name: &str) -> Option<PhysicalOffset> {
     let digits = name.len() == NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| name.parse().ok().map(PhysicalOffset)).flatten()
+}
+
+/// Why a block is no header of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum BadSegment {
+    #[error("it has no segment header")]
+    Magic,
+    #[error("its header has format version {0}")]
+    Version(u8),
+    #[error("the CRC of its header does not match")]
+    Crc,
 }
 
 /// What the header block of a segment holds.
@@ -56,7 +86,7 @@ impl SegmentHeader {
     pub(crate) fn encode(&self, block: &mut [u8]) {
         block.fill(0);
         block[..MAGIC.len()].copy_from_slice(&MAGIC);
-        block[AT_VERSION] = FORMAT_VERSION;
+        block[AT_VERSION] = versions::SEGMENT;
         block[AT_STORE..AT_BASE].copy_from_slice(&self.store.0.to_le_bytes());
         block[AT_BASE..AT_INDEX].copy_from_slice(&self.base.0.to_le_bytes());
         block[AT_INDEX..AT_SIZE].copy_from_slice(&self.index.0.to_le_bytes());
@@ -67,16 +97,16 @@ impl SegmentHeader {
     }
 
     /// Reads a header block; the error says what is wrong with it.
-    pub(crate) fn decode(block: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn decode(block: &[u8]) -> Result<Self, BadSegment> {
         if block.len() < LEN || block[..MAGIC.len()] != MAGIC {
-            return Err("it has no segment header");
+            return Err(BadSegment::Magic);
         }
-        if block[AT_VERSION] != FORMAT_VERSION {
-            return Err("its header has another format version");
+        if block[AT_VERSION] != versions::SEGMENT {
+            return Err(BadSegment::Version(block[AT_VERSION]));
         }
         let stored = u32::from_le_bytes(block[AT_CRC..AT_STORE].try_into().expect("four bytes"));
         if stored != crc32c::crc32c(&block[AT_STORE..LEN]) {
-            return Err("the CRC of its header does not match");
+            return Err(BadSegment::Crc);
         }
         let u64_at =
             |at: usize| u64::from_le_bytes(block[at..at + 8].try_into().expect("eight bytes"));
@@ -240,7 +270,9 @@ mod tests {
         for at in AT_CRC..LEN {
             let mut bad = block.clone();
             bad[at] ^= 0x10;
-            assert!(SegmentHeader::decode(&bad).is_err(), "byte {at}");
+            assert_eq!(SegmentHeader::decode(&bad), Err(BadSegment::Crc), "byte {at}");
         }
+        (block[AT_VERSION], block[AT_CRC]) = (9, 0);
+        assert_eq!(SegmentHeader::decode(&block), Err(BadSegment::Version(9)));
     }
 }

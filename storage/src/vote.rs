@@ -3,6 +3,7 @@
 //! Two slots of one block each in the file `vote`, written in turn and flushed before anybody is
 //! answered, so that a torn write leaves the other slot. `docs/format/store.md` has the table.
 
+use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -10,7 +11,8 @@ use model::{LogIndex, PhysicalOffset, Term};
 use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use crate::error::OpenError;
-use crate::identity::{FORMAT_VERSION, StoreId};
+use crate::identity::StoreId;
+use crate::versions::{self, VersionError};
 
 /// The name of the vote file.
 pub(crate) const FILE: &str = "vote";
@@ -46,30 +48,49 @@ pub struct Purged {
     pub term: Term,
 }
 
-const AT_VERSION: usize = 8;
-const AT_CLEAN: usize = 9;
-const AT_ELECTED: usize = 10;
-const AT_CRC: usize = 12;
-const AT_SEQUENCE: usize = 16;
-const AT_TERM: usize = 24;
-const AT_VOTED_FOR: usize = 32;
-const AT_GENERATION: usize = 48;
-const AT_IDLE_MARK: usize = 56;
-const AT_PURGED_BEFORE: usize = 64;
-const AT_PURGED_TERM: usize = 72;
-const LEN: usize = 80;
-const _: () = assert!(LEN <= BLOCK && AT_ELECTED < AT_CRC);
-const _: () = assert!(AT_PURGED_TERM + size_of::<u64>() == LEN);
+/// A slot as it lies on the disk. Only its layout is used; the fields are copied one by one.
+#[repr(C)]
+struct Layout {
+    magic: [u8; 8],
+    version: u8,
+    clean: u8,
+    elected: u8,
+    reserved: u8,
+    crc: u32,
+    sequence: u64,
+    term: u64,
+    voted_for: [u8; 16],
+    generation: u64,
+    idle_mark: u64,
+    purged_before: u64,
+    purged_term: u64,
+}
 
+const AT_VERSION: usize = offset_of!(Layout, version);
+const AT_CLEAN: usize = offset_of!(Layout, clean);
+const AT_ELECTED: usize = offset_of!(Layout, elected);
+const AT_CRC: usize = offset_of!(Layout, crc);
+const AT_SEQUENCE: usize = offset_of!(Layout, sequence);
+const AT_TERM: usize = offset_of!(Layout, term);
+const AT_VOTED_FOR: usize = offset_of!(Layout, voted_for);
+const AT_GENERATION: usize = offset_of!(Layout, generation);
+const AT_IDLE_MARK: usize = offset_of!(Layout, idle_mark);
+const AT_PURGED_BEFORE: usize = offset_of!(Layout, purged_before);
+const AT_PURGED_TERM: usize = offset_of!(Layout, purged_term);
+const LEN: usize = size_of::<Layout>();
+const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_SEQUENCE == 16 && LEN == 80);
+const _: () = assert!(LEN <= BLOCK);
+
+/// Covers all of the slot, so that it covers the same bytes in a version that has more to say.
 fn crc(slot: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&slot[..AT_CRC]);
-    crc32c::crc32c_append(crc, &slot[AT_SEQUENCE..LEN])
+    crc32c::crc32c_append(crc, &slot[AT_SEQUENCE..BLOCK])
 }
 
 impl Vote {
     pub(crate) fn encode(&self, sequence: u64, slot: &mut [u8]) {
         slot[..MAGIC.len()].copy_from_slice(&MAGIC);
-        slot[AT_VERSION] = FORMAT_VERSION;
+        slot[AT_VERSION] = versions::VOTE;
         slot[AT_CLEAN] = u8::from(self.clean);
         slot[AT_ELECTED] = u8::from(self.elected);
         slot[AT_SEQUENCE..AT_TERM].copy_from_slice(&sequence.to_le_bytes());
@@ -84,9 +105,19 @@ impl Vote {
         slot[AT_CRC..AT_SEQUENCE].copy_from_slice(&crc.to_le_bytes());
     }
 
+    /// The version of a slot that is whole and not of ours. Version and checksum have their places, and the checksum
+    /// covers the same bytes, in all versions.
+    pub(crate) fn other_version(slot: &[u8]) -> Option<u8> {
+        let version =
+            *slot.get(..BLOCK).filter(|slot| slot.starts_with(&MAGIC))?.get(AT_VERSION)?;
+        let stored = u32::from_le_bytes(slot[AT_CRC..AT_SEQUENCE].try_into().ok()?);
+        (version != versions::VOTE && stored == crc(slot)).then_some(version)
+    }
+
     /// The slot's sequence number and content; `None` when it is not intact.
     pub(crate) fn decode(slot: &[u8]) -> Option<(u64, Self)> {
-        if slot.len() < LEN || slot[..MAGIC.len()] != MAGIC || slot[AT_VERSION] != FORMAT_VERSION {
+        if slot.len() < BLOCK || slot[..MAGIC.len()] != MAGIC || slot[AT_VERSION] != versions::VOTE
+        {
             return None;
         }
         let stored = u32::from_le_bytes(slot[AT_CRC..AT_SEQUENCE].try_into().ok()?);
@@ -153,6 +184,10 @@ impl VoteFile {
         let mut slots = Vec::new();
         for slot in 0..SLOTS {
             slots.push(file.read_at(slot * BLOCK as u64, BLOCK).await?);
+        }
+        if let Some(found) = slots.iter().find_map(|slot| Vote::other_version(slot)) {
+            let (what, known) = ("a vote", versions::VOTE);
+            return Err(VersionError { file: path, what, found, known }.into());
         }
         let (sequence, vote) = newest(&slots).ok_or(OpenError::Vote { file: path })?;
         Ok(Self { file, sequence, vote })
@@ -226,10 +261,10 @@ mod tests {
     #[test]
     fn a_slot_is_read_back_and_every_flipped_bit_is_seen() {
         let vote = VOTE;
-        let mut slot = vec![0; LEN];
+        let mut slot = vec![0; BLOCK];
         vote.encode(9, &mut slot);
         assert_eq!(Vote::decode(&slot), Some((9, vote)));
-        for bit in 0..LEN * 8 {
+        for bit in 0..BLOCK * 8 {
             let mut bad = slot.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Vote::decode(&bad), None, "bit {bit}");

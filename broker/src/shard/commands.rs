@@ -213,7 +213,7 @@ pub enum CommandError {
     },
 }
 
-const VERSION: u8 = 0;
+const VERSION: u8 = 1;
 
 macro_rules! command {
     ($type:ident) => {
@@ -287,7 +287,7 @@ mod tests {
         }
         assert_eq!(
             TopicConfig::from_bytes(&[9]),
-            Err(CommandError::Version { what: "TopicConfig", found: Some(9), known: 0 })
+            Err(CommandError::Version { what: "TopicConfig", found: Some(9), known: VERSION })
         );
     }
 }

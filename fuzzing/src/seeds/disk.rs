@@ -143,7 +143,7 @@ fn of_file(seeds: &mut Vec<Seed>, folder: &str, name: &str, bytes: &[u8]) {
         ("store", "store") => seeds.push(Seed::new("identities", "store", &bytes[..52])),
         ("store", "vote") => {
             for (slot, bytes) in bytes.chunks(BLOCK).enumerate() {
-                seeds.push(Seed::new("votes", format!("slot-{slot}"), &bytes[..80]));
+                seeds.push(Seed::new("votes", format!("slot-{slot}"), bytes));
             }
         }
         ("log", _) if name.len() == 20 => {

@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::Checkpoint;
 use super::format::{self, Bad};
-use crate::identity::{FORMAT_VERSION, StoreId};
+use crate::identity::StoreId;
 use crate::segment;
+use crate::versions::{self, VersionError};
 
 /// Bytes of one write or read.
 const STEP: usize = 128 * 1024;
@@ -35,16 +36,19 @@ pub enum CheckpointError {
     #[error(transparent)]
     Io(#[from] IoError),
     /// Another version wrote it.
+    #[error("{0}. Or move it away, and an older checkpoint is read")]
+    Version(VersionError),
+    /// Its checksums hold, and it says something that this version does not know.
     #[error(
-        "the checkpoint {} has format version {found}, this broker reads {FORMAT_VERSION}. It is left as it is; start the \
-         version that wrote it. If none did, the file is damaged: move it away, and an older one is read",
+        "the checkpoint {}: {why}, and its checksums hold: another version wrote it. It is left as it is; start that \
+         version, or upgrade this one",
         .file.display()
     )]
-    Version {
+    Unknown {
         /// The file.
         file: PathBuf,
-        /// As the file says.
-        found: u8,
+        /// What is not known.
+        why: String,
     },
     /// It is intact and another store's.
     #[error(
@@ -112,7 +116,11 @@ impl Checkpoints {
             Ok(checkpoint) if checkpoint.position.offset == offset => return Ok(Ok(checkpoint)),
             Ok(checkpoint) => format!("it is for offset {}", checkpoint.position.offset),
             Err(Bad::Damaged(why)) => why,
-            Err(Bad::Version(found)) => return Err(CheckpointError::Version { file, found }),
+            Err(Bad::Version(found)) => {
+                let (what, known) = ("a checkpoint", versions::CHECKPOINT);
+                return Err(CheckpointError::Version(VersionError { file, what, found, known }));
+            }
+            Err(Bad::Unknown(why)) => return Err(CheckpointError::Unknown { file, why }),
             Err(Bad::Store(found)) => {
                 let expected = self.store;
                 return Err(CheckpointError::Foreign { file, found, expected });

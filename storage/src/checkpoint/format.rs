@@ -1,34 +1,59 @@
 //! The bytes of a checkpoint file. `docs/format/checkpoint.md` has the tables.
 
 use std::collections::HashMap;
+use std::mem::offset_of;
 
 use model::{LogIndex, PhysicalOffset, QueueId, QueueOffset, Term, UnixMillis};
 use runtime::BLOCK;
 
 use super::{Checkpoint, Mins};
 use crate::command::{Membership, TopicState, TopicStates};
-use crate::identity::{FORMAT_VERSION, StoreId};
+use crate::identity::StoreId;
 use crate::part::QueueKey;
 use crate::position::Position;
 use crate::topics::{Counter, Incarnation, Topic, Topics};
+use crate::versions;
 
 const MAGIC: [u8; 8] = *b"TPCHECK\0";
 
-const AT_VERSION: usize = 8;
-const AT_CRC: usize = 12;
-const AT_STORE: usize = 16;
-const AT_OFFSET: usize = 32;
-const AT_INDEX: usize = 40;
-const AT_TERM: usize = 48;
-const AT_GENERATION: usize = 56;
-const AT_TIMESTAMP: usize = 64;
-const AT_LAST: usize = 72;
-const AT_TRIM: usize = 80;
-const AT_BODY_LEN: usize = 88;
-const AT_BODY_CRC: usize = 96;
-const AT_CHAIN: usize = 100;
-const AT_LARGEST: usize = 104;
-const LEN: usize = 112;
+/// The header as it lies on the disk. Only its layout is used; the fields are copied one by one.
+#[repr(C)]
+struct Layout {
+    magic: [u8; 8],
+    version: u8,
+    reserved: [u8; 3],
+    crc: u32,
+    store: [u8; 16],
+    offset: u64,
+    index: u64,
+    term: u64,
+    generation: u64,
+    timestamp: u64,
+    last: u64,
+    trim: u64,
+    body_len: u64,
+    body_crc: u32,
+    chain: u32,
+    largest: u32,
+    end: [u8; 0],
+}
+
+const AT_VERSION: usize = offset_of!(Layout, version);
+const AT_CRC: usize = offset_of!(Layout, crc);
+const AT_STORE: usize = offset_of!(Layout, store);
+const AT_OFFSET: usize = offset_of!(Layout, offset);
+const AT_INDEX: usize = offset_of!(Layout, index);
+const AT_TERM: usize = offset_of!(Layout, term);
+const AT_GENERATION: usize = offset_of!(Layout, generation);
+const AT_TIMESTAMP: usize = offset_of!(Layout, timestamp);
+const AT_LAST: usize = offset_of!(Layout, last);
+const AT_TRIM: usize = offset_of!(Layout, trim);
+const AT_BODY_LEN: usize = offset_of!(Layout, body_len);
+const AT_BODY_CRC: usize = offset_of!(Layout, body_crc);
+const AT_CHAIN: usize = offset_of!(Layout, chain);
+const AT_LARGEST: usize = offset_of!(Layout, largest);
+const LEN: usize = offset_of!(Layout, end);
+const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_STORE == 16 && LEN == 108);
 const _: () = assert!(LEN <= BLOCK);
 
 /// Bytes before each section of the body: its kind and its length.
@@ -115,7 +140,7 @@ fn put_header(
     let mut put =
         |from: usize, bytes: &[u8]| block[from..from + bytes.len()].copy_from_slice(bytes);
     put(0, &MAGIC);
-    put(AT_VERSION, &[FORMAT_VERSION]);
+    put(AT_VERSION, &[versions::CHECKPOINT]);
     put(AT_STORE, &store.0.to_le_bytes());
     put(AT_OFFSET, &at.offset.0.to_le_bytes());
     put(AT_INDEX, &at.index.0.to_le_bytes());
@@ -145,13 +170,9 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 pub(crate) enum Bad {
     Damaged(String),
     Version(u8),
+    /// The checksums hold, and what they cover means nothing to this version.
+    Unknown(String),
     Store(StoreId),
-}
-
-impl From<String> for Bad {
-    fn from(why: String) -> Self {
-        Self::Damaged(why)
-    }
 }
 
 impl From<&str> for Bad {
@@ -165,7 +186,7 @@ pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, Bad> {
     if file.len() < BLOCK || file[..MAGIC.len()] != MAGIC {
         return Err("this is no checkpoint".into());
     }
-    if file[AT_VERSION] != FORMAT_VERSION {
+    if file[AT_VERSION] != versions::CHECKPOINT {
         return Err(Bad::Version(file[AT_VERSION])); // before the CRC, which it may compute in another way
     }
     if u32_at(file, AT_CRC) != crc32c::crc32c(&file[AT_STORE..BLOCK]) {
@@ -180,7 +201,7 @@ pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, Bad> {
     if u32_at(file, AT_BODY_CRC) != crc32c::crc32c(body) {
         return Err("the CRC of its body does not match".into());
     }
-    Ok(decode_body(file, body)?)
+    decode_body(file, body).map_err(Bad::Unknown)
 }
 
 fn decode_body(header: &[u8], mut body: &[u8]) -> Result<Checkpoint, String> {

@@ -47,8 +47,8 @@ pub const IDENTITY: Format = Format {
 /// A slot of the file `vote`.
 pub const VOTE: Format = Format {
     reread: vote,
-    seal: |bytes| put_crc(bytes, 12, &[0..12, 16..80]),
-    covered: |_| vec![0..80],
+    seal: |bytes| put_crc(bytes, 12, &[0..12, 16..BLOCK]),
+    covered: |_| vec![0..BLOCK],
 };
 
 /// The header of a segment.
@@ -86,7 +86,7 @@ fn put_crc(bytes: &mut [u8], at: usize, ranges: &[Range<usize>]) {
 }
 
 fn identity(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let identity = Identity::decode(bytes).map_err(|(why, what)| format!("{why}: {what}"))?;
+    let identity = Identity::decode(bytes).map_err(|bad| format!("{bad:?}"))?;
     let mut again = vec![0; 52];
     identity.encode(&mut again);
     assert_eq!(Identity::decode(&again), Ok(identity));
@@ -95,14 +95,14 @@ fn identity(bytes: &[u8]) -> Result<Vec<u8>, String> {
 
 fn vote(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (sequence, vote) = Vote::decode(bytes).ok_or("the slot is not intact")?;
-    let mut again = vec![0; 80];
+    let mut again = vec![0; BLOCK];
     vote.encode(sequence, &mut again);
     assert_eq!(Vote::decode(&again), Some((sequence, vote)));
     Ok(again)
 }
 
 fn segment(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let header = SegmentHeader::decode(bytes)?;
+    let header = SegmentHeader::decode(bytes).map_err(|bad| bad.to_string())?;
     let mut again = vec![0; 60];
     header.encode(&mut again);
     assert_eq!(SegmentHeader::decode(&again), Ok(header));

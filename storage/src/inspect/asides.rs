@@ -64,6 +64,11 @@ impl View {
                 None if !slot.is_empty() && slot.iter().all(|byte| *byte == 0) => {
                     Finding::info(&file, format!("slot {number} was never written"))
                 }
+                None if let Some(found) = Vote::other_version(slot) => {
+                    let what = format!("slot {number} has format version {found}");
+                    let finding = Finding::error(&file, what).means("The broker does not start");
+                    finding.remedy("Start the version that wrote it")
+                }
                 None => {
                     let damaged = Finding::warning(&file, format!("slot {number} is damaged"));
                     match known {

@@ -77,8 +77,8 @@ impl Checked {
     /// Where the first damage of the log is, as `--cut` wants it: where the intact log before it ends.
     #[must_use]
     pub fn damaged_at(&self) -> Option<PhysicalOffset> {
-        let (before, _) = self.damage.as_ref()?.before?;
-        Some(before.offset)
+        let damage = self.damage.as_ref().filter(|damage| damage.what != Wrong::Version)?;
+        damage.before.map(|(before, _)| before.offset)
     }
 }
 
@@ -336,13 +336,18 @@ impl Reading<'_> {
                     ),
                 })
             }
-            Wrong::Header | Wrong::Missing | Wrong::Length => {
+            Wrong::Header | Wrong::Missing | Wrong::Length | Wrong::Version => {
                 self.facts.obstacles.push(obstacle);
                 finding.means("The broker does not start")
             }
         };
         let restore = "Restore the segment from a copy or from another replica";
         let remedy = match bad.before {
+            _ if bad.what == Wrong::Version => {
+                "Start the version that wrote it. If none did, the byte that says so is \
+                 damaged: restore the segment from a copy or from another replica"
+                    .to_owned()
+            }
             Some(_) if self.damage.is_none() => format!(
                 "{restore}, or give up the log from here on: mqstore repair {} --cut {at}",
                 dir.display()
@@ -410,6 +415,7 @@ fn describe(bad: &Bad) -> String {
         Wrong::Header => format!("the segment's header is damaged: {}", bad.why),
         Wrong::Missing => format!("a segment is missing: {}", bad.why),
         Wrong::Length => bad.why.clone(),
+        Wrong::Version => format!("another version wrote it: {}", bad.why),
     };
     if !bad.evidence.is_empty() {
         text += "; ";

@@ -17,6 +17,7 @@ use super::check::Checked;
 use super::outlook::{Facts, Start};
 use super::tally::Tally;
 use super::view::View;
+use super::walk::Wrong;
 use crate::error::OpenError;
 use crate::log::Log;
 use crate::part::Span;
@@ -82,6 +83,16 @@ pub enum MendError {
          another replica, or start with an empty directory"
     )]
     NothingBefore,
+    /// The log goes on in another version.
+    #[error(
+        "the log is not cut: at offset {at} another version wrote it ({why}). Start that version"
+    )]
+    OtherVersion {
+        /// Where what it wrote begins.
+        at: PhysicalOffset,
+        /// What tells.
+        why: String,
+    },
     /// A start would be refused all the same.
     #[error("the log is not cut, because the broker would not start afterwards: {why}")]
     NoStart {
@@ -153,6 +164,9 @@ impl View {
         let Some(damage) = &checked.damage else {
             return Err(MendError::NotThere { at, first });
         };
+        if damage.what == Wrong::Version {
+            return Err(MendError::OtherVersion { at: damage.offset, why: damage.why.clone() });
+        }
         let Some((position, base)) = damage.before else {
             return Err(MendError::NothingBefore);
         };

@@ -15,8 +15,9 @@ use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
 use crate::open::{self, Locks};
-use crate::segment::{self, Segment, SegmentHeader};
+use crate::segment::{self, BadSegment, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
+use crate::versions::VersionError;
 use crate::vote::{self, Vote};
 
 /// The log's place in a store's directory, unless the configuration says otherwise.
@@ -57,6 +58,9 @@ pub enum InspectError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another version made it, and no segment is of this one.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// Somebody has it.
     #[error(transparent)]
     Locked(#[from] LockError),
@@ -94,8 +98,29 @@ pub(super) struct Found {
     pub path: PathBuf,
     /// Bytes of the file.
     pub len: u64,
-    /// Its header; the error says why it is not that of this segment of this store.
-    pub header: Result<SegmentHeader, String>,
+    /// Its header, or why it is not that of this segment of this store.
+    pub header: Result<SegmentHeader, NoHeader>,
+}
+
+/// Why a segment has no header that can be used.
+#[derive(Clone, Debug)]
+pub(super) struct NoHeader {
+    pub why: String,
+    /// Another version wrote it, as it says.
+    pub is_of_another_version: bool,
+}
+
+impl NoHeader {
+    fn damaged(why: impl ToString) -> Self {
+        Self { why: why.to_string(), is_of_another_version: false }
+    }
+}
+
+impl From<BadSegment> for NoHeader {
+    fn from(bad: BadSegment) -> Self {
+        let is_of_another_version = matches!(bad, BadSegment::Version(_));
+        Self { is_of_another_version, ..Self::damaged(bad) }
+    }
 }
 
 /// A store, open for reading only. It has the store's lock.
@@ -129,11 +154,15 @@ impl View {
             return Err(InspectError::NoStore { dir });
         }
         let locks = open::lock(&dir, &log_dir).await?;
+        let mut version = None;
         let identity = match Identity::load(&dir).await {
             Ok(Some(identity)) => Ok(identity),
             Ok(None) => Err("it is missing".to_owned()),
             Err(OpenError::Identity { why, .. }) => Err(why),
-            Err(OpenError::Io(error)) => Err(error.to_string()),
+            Err(OpenError::Version(error)) => {
+                version = Some(error.clone());
+                Err(error.to_string())
+            }
             Err(other) => Err(other.to_string()),
         };
         let mut found = Vec::new();
@@ -150,6 +179,9 @@ impl View {
         };
         let Some((id, segment_size)) = known else {
             let why = identity.expect_err("it would be known otherwise");
+            if let Some(error) = version {
+                return Err(error.into());
+            }
             return Err(InspectError::Unknown { file, why });
         };
         for found in &mut found {
@@ -270,25 +302,29 @@ async fn segment_names(dir: &Path) -> Result<Vec<(PhysicalOffset, u64)>, IoError
     Ok(found)
 }
 
-async fn read_header(path: &Path, base: PhysicalOffset) -> Result<SegmentHeader, String> {
-    let file = File::open(path, OpenMode::ReadOnly).await.map_err(|error| error.to_string())?;
-    let block = file.read_at(0, BLOCK).await.map_err(|error| error.to_string())?;
-    file.close().await.map_err(|error| error.to_string())?;
+async fn read_header(path: &Path, base: PhysicalOffset) -> Result<SegmentHeader, NoHeader> {
+    let file = File::open(path, OpenMode::ReadOnly).await.map_err(NoHeader::damaged)?;
+    let block = file.read_at(0, BLOCK).await.map_err(NoHeader::damaged)?;
+    file.close().await.map_err(NoHeader::damaged)?;
     let header = SegmentHeader::decode(&block)?;
     match header.base == base {
         true => Ok(header),
-        false => Err(format!("its header says that it begins at offset {}", header.base)),
+        false => {
+            let why = format!("its header says that it begins at offset {}", header.base);
+            Err(NoHeader::damaged(why))
+        }
     }
 }
 
 fn refuse_others(found: &mut Found, id: StoreId, segment_size: u64) {
     let Ok(header) = &found.header else { return };
     if header.store != id {
-        found.header = Err(format!("it belongs to store {}, this is {id}", header.store));
+        let why = format!("it belongs to store {}, this is {id}", header.store);
+        found.header = Err(NoHeader::damaged(why));
     } else if header.size != segment_size {
         let size = header.size;
-        found.header =
-            Err(format!("its header says {size} bytes, segments here have {segment_size}"));
+        let why = format!("its header says {size} bytes, segments here have {segment_size}");
+        found.header = Err(NoHeader::damaged(why));
     }
 }
 

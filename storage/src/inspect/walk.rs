@@ -12,7 +12,7 @@ use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 use runtime::{File, IoError, OpenMode};
 
 use super::resync::Searched;
-use super::view::{Found, View};
+use super::view::{Found, NoHeader, View};
 use crate::error::StoreError;
 use crate::identity::StoreId;
 use crate::position::Position;
@@ -68,6 +68,8 @@ pub(super) enum Wrong {
     Header,
     Missing,
     Length,
+    /// Another version wrote what stands there.
+    Version,
 }
 
 /// Something that is plain before the log is read.
@@ -152,6 +154,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let before = reading.replay.position;
+            let mut what = Wrong::Entry;
             let (why, evidence, base) = match reading.replay.next().await {
                 Ok(Some(entry)) => return Ok(Step::Entry { entry, before }),
                 Ok(None) => {
@@ -168,9 +171,14 @@ impl<'a> Walk<'a> {
                     let name = damage.segment.file_name().and_then(|name| name.to_str());
                     (damage.why, damage.evidence, name.and_then(segment::base_of))
                 }
+                Err(StoreError::Foreign { why, .. }) => {
+                    what = Wrong::Version;
+                    (why, String::new(), None)
+                }
                 Err(other) => (other.to_string(), String::new(), None),
             };
-            return self.damaged(why, evidence, base).await.map(Step::Bad);
+            let bad = self.damaged(why, evidence, base).await?;
+            return Ok(Step::Bad(Bad { what, ..bad }));
         }
     }
 
@@ -186,7 +194,7 @@ impl<'a> Walk<'a> {
     async fn start(&mut self, mut row: Row) -> Result<Option<Bad>, IoError> {
         if let Some(complaint) = row.complaints.pop_front() {
             let before = self.position;
-            if complaint.what != Wrong::Header {
+            if !matches!(complaint.what, Wrong::Header | Wrong::Version) {
                 self.position = None;
             }
             self.rows.push_front(row);
@@ -318,8 +326,9 @@ fn rows(view: &View, all: &[Found]) -> VecDeque<Row> {
         }
         let complaint =
             |what, why| Complaint { what, file: found.path.clone(), base: found.base, why };
-        if let Err(why) = &found.header {
-            row.complaints.push_back(complaint(Wrong::Header, why.clone()));
+        if let Err(NoHeader { why, is_of_another_version }) = &found.header {
+            let what = if *is_of_another_version { Wrong::Version } else { Wrong::Header };
+            row.complaints.push_back(complaint(what, why.clone()));
         }
         row.found.push(found.clone());
         due = Some(found.base.plus(view.segment_size));

@@ -6,8 +6,8 @@ use runtime::IoError;
 use thiserror::Error;
 
 use super::QueueKey;
-use super::format::VERSION;
 use crate::identity::StoreId;
+use crate::versions::INDEX;
 
 /// Why a part's file cannot be used. The log is untouched by it, and holds all that the file held.
 #[derive(Debug, Error)]
@@ -41,7 +41,7 @@ pub(crate) enum PartError {
     },
     /// The file was written by another version of this program.
     #[error(
-        "the index file {} has format version {found}, this broker reads {VERSION}; the index is made anew from the log",
+        "the index file {} has format version {found}, this broker reads {INDEX}; the index is made anew from the log",
         .file.display()
     )]
     Version {

@@ -11,8 +11,6 @@ use super::{KeyAt, Packed, QueueKey};
 use crate::identity::StoreId;
 use crate::topics::Incarnation;
 
-/// The version of the format.
-pub(crate) const VERSION: u8 = 2;
 pub(super) const MAGIC: [u8; 8] = *b"TPINDEX\0";
 
 /// What every block begins with. Only its layout is used, as in the other structs here.

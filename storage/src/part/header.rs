@@ -6,9 +6,10 @@ use model::{PhysicalOffset, UnixMillis};
 use runtime::BLOCK;
 
 use super::error::BadPart;
-use super::format::{Counts, HEAD_LEN, Kind, Label, MAGIC, Places, VERSION, put, u32_at, u64_at};
+use super::format::{Counts, HEAD_LEN, Kind, Label, MAGIC, Places, put, u32_at, u64_at};
 use super::name::Span;
 use crate::identity::StoreId;
+use crate::versions::INDEX;
 
 /// The header as it lies on the disk, behind the head that every block has.
 #[repr(C)]
@@ -87,7 +88,7 @@ impl Header {
         block.fill(0);
         let to = &mut block[HEAD_LEN..];
         put(to, offset_of!(Layout, magic), &MAGIC);
-        to[offset_of!(Layout, version)] = VERSION;
+        to[offset_of!(Layout, version)] = INDEX;
         to[offset_of!(Layout, flags)] = if self.complete { COMPLETE } else { 0 };
         put(to, offset_of!(Layout, store), &self.store.0.to_le_bytes());
         put(to, offset_of!(Layout, base), &self.base.0.to_le_bytes());
@@ -114,7 +115,7 @@ impl Header {
         }
         // Before the CRC, which another version may compute in another way.
         let version = from[offset_of!(Layout, version)];
-        if version != VERSION {
+        if version != INDEX {
             return Err(BadHeader::Version(version));
         }
         LABEL.check(block, 0)?;

@@ -9,7 +9,7 @@ use crate::shard::commands::{SubscriptionGroup, TopicConfig};
 /// What the bytes are: first byte.
 const KIND: u8 = 1;
 /// Their format: second byte. What a released version wrote stays readable.
-const VERSION: u8 = 0;
+const VERSION: u8 = 1;
 /// Bytes before the archive, so that it is aligned where they are.
 const HEADER: usize = 16;
 

@@ -179,6 +179,43 @@ fn sample() -> ShardState {
     }
 }
 
+/// FNV-1a of what is written for the same values, in each version that there was. A line is never changed: what a
+/// released version wrote is what it wrote. Where a format changes its version rises, and another line comes.
+const WRITTEN: [(&str, u8, u64); 4] = [
+    ("state", 1, 0xEED8_76BA_F4F6_F207),
+    ("topic config", 1, 0x5D29_A6FB_3B92_6B82),
+    ("group command", 1, 0x1928_225A_991F_9EA1),
+    ("consumer offsets", 1, 0x3341_B3F3_67DF_DBD3),
+];
+
+#[test]
+fn no_format_changes_without_a_version() {
+    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+    let queues = vec![(3, 7)];
+    let update = OffsetUpdate { group: "G".into(), topic: "T".into(), queues };
+    let groups = [
+        GroupCommand::Put(SubscriptionGroup::new("G")).to_bytes(),
+        GroupCommand::Delete { name: "G".into(), offsets: true }.to_bytes(),
+    ];
+    let now = [
+        ("state", 1, sample().to_bytes()),
+        ("topic config", 0, TopicConfig::new("T", 4, 6).to_bytes()),
+        ("group command", 0, groups.concat()),
+        ("consumer offsets", 0, ConsumerOffsets { updates: vec![update] }.to_bytes()),
+    ];
+    let mut changed = Vec::new();
+    for (name, version_at, bytes) in now {
+        let (version, hash) = (bytes[version_at], bytes.iter().fold(0xCBF2_9CE4_8422_2325, fnv));
+        if !WRITTEN.contains(&(name, version, hash)) {
+            changed.push(format!("{name:?}, {version}, {hash:#018x}"));
+        }
+    }
+    assert!(
+        changed.is_empty(),
+        "other bytes than before are written, {changed:?}: docs/format/README.md says what to do at a new version"
+    );
+}
+
 #[test]
 fn no_bytes_make_it_panic() {
     let bytes = sample().to_bytes();
@@ -197,7 +234,7 @@ fn no_bytes_make_it_panic() {
     let other = [1, 9, 0, 0];
     assert_eq!(ShardState::from_bytes(&other), Err(StateError::Version { found: Some([1, 9]) }));
     let text = ShardState::from_bytes(&other).expect_err("another version").to_string();
-    assert!(text.contains("begins with Some([1, 9])") && text.contains("reads [1, 0]"), "{text}");
+    assert!(text.contains("begins with Some([1, 9])") && text.contains("reads [1, 1]"), "{text}");
 }
 
 #[test]
