@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::args::{Command, Mode};
 use crate::error::BenchError;
 use crate::report::Summary;
-use crate::study::{Session, Study, compare, floor, limit, mixed, topics};
+use crate::study::{Session, Study, compare, feed, floor, limit, mixed, topics};
 
 /// What a command has come to.
 pub enum Findings {
@@ -72,6 +72,7 @@ pub async fn carry_out(session: &Session, command: &Command) -> Result<Findings,
         Command::Mixed(args) => mixed(session, args).await?,
         Command::Topics(args) => topics(session, args).await?,
         Command::Limit(args) => limit(session, args).await?,
+        Command::Feed(args) => feed(session, args).await?,
         Command::Floor(args) => floor(session, args).await?,
         Command::Compare(args) => compare(session, args).await?,
         Command::Report(_) => unreachable!("a page of results is made without an executor"),

@@ -98,6 +98,14 @@ pub enum BenchError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The store that is fed does not work.
+    #[error("the store in {}: {reason}; --dir must name a writable directory with direct I/O and 2 GiB of room", .dir.display())]
+    Store {
+        /// Its directory.
+        dir: std::path::PathBuf,
+        /// What it says.
+        reason: String,
+    },
     /// A file of results cannot be written or read.
     #[error("{}: {reason}", .path.display())]
     File {

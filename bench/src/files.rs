@@ -57,3 +57,11 @@ pub fn read_results(path: &Path) -> Result<Vec<Document>, BenchError> {
     }
     Ok(documents)
 }
+
+/// Removes a directory of scratch files with all that is in it.
+///
+/// # Errors
+/// [`BenchError::File`].
+pub fn remove_scratch(dir: &Path) -> Result<(), BenchError> {
+    std::fs::remove_dir_all(dir).map_err(failed(dir))
+}

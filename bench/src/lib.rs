@@ -8,7 +8,8 @@
 //! - [`wire`] moves frames between a connection and a [`wire::Load`], which decides what to send and judges
 //!   the answers: [`produce`] and [`consume`]. A load does no I/O, so that tests feed it by hand;
 //! - [`recorder`] and [`failures`] count, [`audit`] reads back what was sent, [`report`] tells people and programs;
-//! - [`study`] carries out several runs in turn and says what they mean for each other, [`limit`] measures the floor.
+//! - [`study`] carries out several runs in turn and says what they mean for each other, [`limit`] measures the floor, [`feed`] a
+//!   store without a broker around it.
 //!
 //! One task serves a connection with everything that is in flight on it; a message costs one copy, one
 //! decoded answer and no allocation that outlives it.
@@ -22,6 +23,7 @@ pub mod cluster;
 pub mod consume;
 pub mod error;
 pub mod failures;
+pub mod feed;
 pub mod files;
 pub mod interrupts;
 pub mod limit;

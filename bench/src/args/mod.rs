@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use load::{Begin, Consume, Cores, Pids, Produce, Run};
-pub use study::{Compare, Device, Floor, Gather, Limit, Method, Mixed, Topics, Windows};
+pub use study::{Compare, Device, Feed, Floor, Gather, Limit, Method, Mixed, Topics, Windows};
 
 /// Puts load on a RocketMQ cluster and measures it. Runs against Turbopump and Apache RocketMQ alike.
 #[derive(Clone, Debug, Parser)]
@@ -51,6 +51,8 @@ pub enum Command {
     Topics(Topics),
     /// Measure the floor: a durable write to the device and an echo over loopback, one at a time
     Limit(Limit),
+    /// Compare a store that is fed in its own thread, without a broker and without sockets, with bare durable writes, in turn
+    Feed(Feed),
     /// Compare sends one at a time with what `limit` measures, in turn
     Floor(Floor),
     /// Compare two clusters, A (--namesrv) and B (--b), in turn
@@ -70,7 +72,7 @@ impl Command {
             Command::Topics(args) => args.send.run.cores.as_ref(),
             Command::Floor(args) => args.send.run.cores.as_ref(),
             Command::Compare(args) => args.send.run.cores.as_ref(),
-            Command::Limit(_) | Command::Report(_) => None,
+            Command::Limit(_) | Command::Feed(_) | Command::Report(_) => None,
         }
     }
 }

@@ -121,6 +121,31 @@ pub struct Limit {
     pub count: Option<u64>,
 }
 
+/// `mqbench feed`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct Feed {
+    /// The directory, and how a write is made durable. Without --write-size the bare writes are as large as the store's
+    /// were on average.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub device: Device,
+    /// How often.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub turns: Windows,
+    /// Bytes of a message's body
+    #[arg(short, long, value_name = "BYTES", default_value = "1024", value_parser = parse::size)]
+    pub size: usize,
+    /// Messages that wait to be durable at any time
+    #[arg(short = 'f', long, value_name = "N", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=crate::limits::IN_FLIGHT_MAX))]
+    pub in_flight: u32,
+    /// How long each window of each of the two lasts
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse::run_time)]
+    #[serde(serialize_with = "super::seconds")]
+    pub duration: Duration,
+}
+
 /// `mqbench floor`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct Floor {

@@ -51,7 +51,7 @@ impl Ground {
     }
 }
 
-fn push(session: &Session, side: &mut Side, measured: &Measured) {
+pub(super) fn push(session: &Session, side: &mut Side, measured: &Measured) {
     let label = format!("{} #{}", side.label, side.windows.len() + 1);
     let figures = Figures::new(&label, &measured.latencies, measured.time);
     let micros =

@@ -4,6 +4,7 @@
 //! each pair of windows that stand side by side, and what counts is the median of the ratios, with its spread.
 
 mod compare;
+mod feed;
 mod floor;
 mod mixed;
 mod result;
@@ -12,6 +13,7 @@ mod spread;
 mod topics;
 
 pub use compare::compare;
+pub use feed::feed;
 pub use floor::{floor, limit};
 pub use mixed::mixed;
 pub use result::{Figures, Side, Study, Window};

@@ -21,7 +21,8 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("namesrv",   &["config", "model", "remoting", "runtime", "transport"]),
     ("client",    &["remoting", "runtime", "transport"]),
     // Edges of the system: programs and tests.
-    ("bench",     &["client", "model", "remoting", "runtime", "transport"]),
+    // `bench` names `storage` to feed a store without a broker around it.
+    ("bench",     &["client", "model", "remoting", "runtime", "storage", "transport"]),
     // `tuning` names `broker` in a test only: the profile that it writes must be one that the broker loads.
     ("tuning",    &["broker", "runtime"]),
     // `fuzzing` reads every format that there is.

@@ -1,0 +1,245 @@
+//! A store that is fed by the thread it lives on: what the log itself can do, without a broker, a protocol, or sockets.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::{Draft, QueueId, UnixMillis};
+use runtime::{Instant, now};
+use storage::{AppendError, Event, Events, Flush, FlushMethod, Options, Scale, Stats, Store, What};
+
+use crate::args::Method;
+use crate::error::BenchError;
+use crate::limit::Measured;
+use crate::recorder::{latencies, nanos};
+
+/// Bytes of a segment: so small that the store soon writes into files that were segments before, as it does all its life
+/// once retention has begun.
+const SEGMENT: u64 = 256 << 20;
+/// Segments that are kept; older ones are trimmed.
+const KEPT: usize = 2;
+/// Segments that are filled before a window counts.
+const FILLED_BEFORE: u64 = 4;
+/// The one topic, and its queues.
+const TOPIC: &str = "feed";
+const QUEUES: u32 = 8;
+
+/// A window of a fed store.
+#[derive(Clone, Debug)]
+pub struct Fed {
+    /// From append to the event that it is durable, for each message.
+    pub measured: Measured,
+    /// Bytes of entries that were written: headers and records, without what fills the last block of a write.
+    pub bytes: u64,
+    /// Writes, each with its flush.
+    pub writes: u64,
+}
+
+/// A store in a directory of its own, which goes with [`Fountain::end`].
+pub struct Fountain {
+    store: Store,
+    events: Events,
+    dir: PathBuf,
+    body: Vec<u8>,
+    in_flight: usize,
+    /// When the messages under way were appended, in the order of the log.
+    under_way: VecDeque<Instant>,
+    next_queue: u32,
+}
+
+impl Fountain {
+    /// Makes the store below `dir`, and fills it until it writes into used files.
+    ///
+    /// # Errors
+    /// [`BenchError::Store`].
+    pub async fn open(
+        dir: &Path,
+        method: Method,
+        size: usize,
+        in_flight: usize,
+    ) -> Result<Fountain, BenchError> {
+        let name = format!("mqbench-feed-{}-{:08x}", std::process::id(), runtime::random_u64());
+        let dir = dir.join(name);
+        let opened = Store::open(options(&dir, method)).await;
+        let (store, events) = opened.map_err(|error| failed(&dir, &error))?;
+        let mut body = vec![0; size];
+        runtime::fill(&mut body);
+        let under_way = VecDeque::with_capacity(in_flight);
+        let mut fountain =
+            Fountain { store, events, dir, body, in_flight, under_way, next_queue: 0 };
+        while !matches!(fountain.event().await?, Seen::Recovered) {}
+        let topic = fountain.store.append_create_topic(TOPIC, QUEUES, b"");
+        topic.map_err(|error| failed(&fountain.dir, &error))?;
+        let mut before = latencies();
+        while fountain.store.stats().bytes < FILLED_BEFORE * SEGMENT {
+            fountain.step(&mut before).await?;
+        }
+        Ok(fountain)
+    }
+
+    /// One window.
+    ///
+    /// # Errors
+    /// [`BenchError::Store`].
+    pub async fn window(&mut self, duration: Duration) -> Result<Fed, BenchError> {
+        let (begin, before) = (now(), self.store.stats());
+        let mut all = latencies();
+        while begin.elapsed() < duration {
+            self.step(&mut all).await?;
+        }
+        let (time, after) = (begin.elapsed(), self.store.stats());
+        let Stats { bytes, batches, .. } = before;
+        let measured = Measured { latencies: all, time };
+        Ok(Fed { measured, bytes: after.bytes - bytes, writes: after.batches - batches })
+    }
+
+    /// Stops the store and removes its directory.
+    ///
+    /// # Errors
+    /// [`BenchError::Store`].
+    pub async fn end(mut self) -> Result<(), BenchError> {
+        let store = self.store.clone();
+        let stopping = runtime::spawn(async move { store.stop().await });
+        while !matches!(self.event().await?, Seen::Stopped) {}
+        stopping.await;
+        let Fountain { store, events, dir, .. } = self;
+        drop((store, events));
+        crate::files::remove_scratch(&dir)
+    }
+
+    /// Appends what there is room for, and takes what comes back.
+    async fn step(&mut self, all: &mut crate::recorder::Latencies) -> Result<(), BenchError> {
+        while self.under_way.len() < self.in_flight {
+            match self.append() {
+                Ok(()) => {}
+                // There is more to come out of the store before more goes in.
+                Err(AppendError::Busy { .. } | AppendError::NoSegment) => break,
+                Err(error) => return Err(failed(&self.dir, &error)),
+            }
+        }
+        match self.event().await? {
+            Seen::Durable(messages) => {
+                let at = now();
+                for _ in 0..messages {
+                    let begun = self.under_way.pop_front().expect("each was appended");
+                    all.saturating_record(nanos(at - begun));
+                }
+                self.trim().await;
+            }
+            Seen::Nothing => {}
+            Seen::Recovered | Seen::Stopped => unreachable!("neither begins nor ends here"),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self) -> Result<(), AppendError> {
+        let queue = QueueId(self.next_queue);
+        let host = "127.0.0.1:10911".parse().expect("an address");
+        let draft = Draft {
+            topic: TOPIC,
+            queue_id: queue,
+            flag: 0,
+            sys_flag: 0,
+            born_time: UnixMillis(runtime::unix_millis()),
+            born_host: host,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_offset: 0,
+            body: &self.body,
+            properties: b"",
+            more_properties: b"",
+        };
+        self.store.append_message(&draft)?;
+        self.next_queue = (self.next_queue + 1) % QUEUES;
+        self.under_way.push_back(now());
+        Ok(())
+    }
+
+    /// Gives up old segments, so that their files are written again.
+    async fn trim(&self) {
+        let segments = self.store.segments();
+        if segments.len() > KEPT {
+            let (to, _) = segments[segments.len() - KEPT];
+            // It is under way already, or comes too early: the next one does it.
+            drop(self.store.append_trim(to).await);
+        }
+    }
+
+    async fn event(&mut self) -> Result<Seen, BenchError> {
+        Ok(match self.events.next().await {
+            Event::Committed(applied) => match applied.what {
+                What::Messages(messages) => Seen::Durable(messages.len()),
+                _ => Seen::Nothing,
+            },
+            Event::StateWanted(wanted) => {
+                wanted.give(Vec::new());
+                Seen::Nothing
+            }
+            Event::Warned(_) | Event::Restored(_) => Seen::Nothing,
+            Event::Recovered(_) => Seen::Recovered,
+            Event::Stopped => Seen::Stopped,
+            Event::Failed(error) => return Err(failed(&self.dir, &error)),
+        })
+    }
+}
+
+/// What an event means here.
+enum Seen {
+    /// So many messages are durable.
+    Durable(usize),
+    Recovered,
+    Stopped,
+    Nothing,
+}
+
+/// As a broker opens its store by default, but for the segment.
+fn options(dir: &Path, method: Method) -> Options {
+    const MIB: usize = 1 << 20;
+    Options {
+        dir: dir.to_owned(),
+        log_dir: dir.join("commitlog"),
+        segment_size: SEGMENT,
+        flush: Flush::Sync,
+        method: match method {
+            Method::Fdatasync => FlushMethod::Fdatasync,
+            Method::Dsync => FlushMethod::Dsync,
+        },
+        max_batch: MIB,
+        tail_budget: 16 * MIB,
+        cache_size: 64 * MIB,
+        max_queued: 64 * MIB,
+        max_request: 8 * MIB,
+        shard: 0,
+        shards: 1,
+        scale: Scale::default(),
+    }
+}
+
+fn failed(dir: &Path, error: &impl Display) -> BenchError {
+    BenchError::Store { dir: dir.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_of_a_window_is_counted_and_the_store_goes_away() {
+        let under = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let (fed, left) = runtime::block_on("feed", async move {
+            let opened = Fountain::open(&under, Method::Fdatasync, 1024, 32).await;
+            let mut fountain = opened.expect("a store");
+            let fed = fountain.window(Duration::from_millis(200)).await.expect("a window");
+            let dir = fountain.dir.clone();
+            assert!(runtime::fs::exists(&dir).await.expect("the parent is there"));
+            fountain.end().await.expect("it stops");
+            (fed, runtime::fs::exists(&dir).await.expect("the parent is there"))
+        })
+        .expect("an executor");
+        let messages = fed.measured.latencies.len();
+        assert!(messages > 0 && fed.writes > 0 && fed.writes <= messages + 64, "{fed:?}");
+        assert!(fed.bytes > messages * 1024 * 9 / 10, "{fed:?}");
+        assert!(!left, "its directory goes with it");
+    }
+}
