@@ -38,7 +38,7 @@ pub const MAX_PULL_MESSAGES: usize = 1024;
 /// The most bytes of one pull beyond its first message, whatever the client asks for.
 pub const MAX_PULL_BYTES: usize = 8 * 1024 * 1024;
 
-/// The most bytes in the answer to a query by key beyond its newest message.
+/// The most bytes of messages in the answer to a query by key; the newest is in it however large it is.
 pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 
 /// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait

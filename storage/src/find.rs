@@ -27,6 +27,8 @@ pub struct KeyQuery<'a> {
     pub end: UnixMillis,
     /// As many messages at most.
     pub max: usize,
+    /// As many bytes of records at most; the newest message is found however large it is.
+    pub max_bytes: usize,
 }
 
 /// A search under way.
@@ -34,6 +36,10 @@ struct Search<'a> {
     query: KeyQuery<'a>,
     hash: u32,
     found: Vec<Slice>,
+    /// Bytes of what was found.
+    bytes: usize,
+    /// There was one more, for which there was no room.
+    full: bool,
     read: usize,
 }
 
@@ -45,7 +51,7 @@ impl Store {
     /// [`ReadError`] of the disk, of a damaged index file, or of a damaged record.
     pub async fn find_by_key(&self, query: KeyQuery<'_>) -> Result<Vec<Slice>, ReadError> {
         let hash = key_hash(query.topic, query.key);
-        let mut search = Search { query, hash, found: Vec::new(), read: 0 };
+        let mut search = Search { query, hash, found: Vec::new(), bytes: 0, full: false, read: 0 };
         self.search_memory(&mut search).await?;
         let files: Vec<_> = self.inner.index.borrow().files().rev().cloned().collect();
         for part in files {
@@ -90,11 +96,23 @@ impl Store {
             return Ok(());
         }
         search.read += 1;
+        match self.look_closer(search, at).await {
+            // It was trimmed while it was read.
+            Err(_) if at < self.inner.oldest() => Ok(()),
+            looked => looked,
+        }
+    }
+
+    async fn look_closer(
+        &self,
+        search: &mut Search<'_>,
+        at: PhysicalOffset,
+    ) -> Result<(), ReadError> {
         let bytes = self.body_checked_at(at).await?;
         let record = Record::parse(&bytes).expect("it was just checked");
         if search.wants(&record) && self.still_holds(&record) {
             self.check_whole(&bytes).await?;
-            search.found.push(bytes);
+            search.take(bytes);
         }
         Ok(())
     }
@@ -112,7 +130,15 @@ impl Store {
 
 impl Search<'_> {
     fn is_over(&self) -> bool {
-        self.found.len() >= self.query.max || self.read >= READ_AT_MOST
+        self.full || self.found.len() >= self.query.max || self.read >= READ_AT_MOST
+    }
+
+    fn take(&mut self, record: Slice) {
+        self.full = !self.found.is_empty() && self.bytes + record.len() > self.query.max_bytes;
+        if !self.full {
+            self.bytes += record.len();
+            self.found.push(record);
+        }
     }
 
     fn may_be_in(&self, (oldest, newest): (UnixMillis, UnixMillis)) -> bool {

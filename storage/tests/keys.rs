@@ -19,7 +19,7 @@ async fn send(opened: &mut Opened, topic: &str, number: usize, len: usize) {
 
 async fn find(opened: &Opened, topic: &str, key: &str, max: usize) -> Vec<u64> {
     let (begin, end) = (UnixMillis(0), UnixMillis(u64::MAX));
-    let query = KeyQuery { topic, key, begin, end, max };
+    let query = KeyQuery { topic, key, begin, end, max, max_bytes: usize::MAX };
     let found = opened.store.find_by_key(query).await.expect("the index is intact");
     let offset = |bytes| Record::parse(bytes).expect("a record").queue_offset().0;
     found.iter().map(|bytes| offset(bytes)).collect()
@@ -34,6 +34,24 @@ async fn check(opened: &Opened, count: u64) {
     assert_eq!(find(opened, "T", "all", 100).await, newest);
     assert!(find(opened, "T", "order-", 10).await.is_empty());
     assert!(find(opened, "U", "order-1", 10).await.is_empty());
+}
+
+#[test]
+fn a_search_ends_when_it_has_found_enough_bytes() {
+    everywhere("keys-bytes", |dir| async move {
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        for number in 0..10 {
+            send(&mut opened, "T", number, 1000).await;
+        }
+        let (begin, end) = (UnixMillis(0), UnixMillis(u64::MAX));
+        for (max_bytes, expected) in [(0, 1), (1000, 1), (3500, 3), (usize::MAX, 10)] {
+            let query = KeyQuery { topic: "T", key: "all", begin, end, max: 100, max_bytes };
+            let found = opened.store.find_by_key(query).await.expect("intact");
+            assert_eq!(found.len(), expected, "in {max_bytes} bytes");
+        }
+        opened.stop().await;
+    });
 }
 
 #[test]

@@ -48,9 +48,10 @@ pub fn by_key(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
     let (at, to) = (Rc::clone(shard), caller.clone());
     let read = async move {
         let Query { topic, key, begin, end, max } = &query;
-        let wanted = KeyQuery { topic, key, begin: *begin, end: *end, max: *max };
+        let (begin, end, max) = (*begin, *end, *max);
+        let wanted = KeyQuery { topic, key, begin, end, max, max_bytes: MAX_QUERY_BYTES };
         match at.store.find_by_key(wanted).await {
-            Ok(found) => answer(&at, &to, found),
+            Ok(found) => answer(&at, &to, &found),
             Err(error) => view::failed(&at, &to, &error),
         }
     };
@@ -76,25 +77,18 @@ impl Query {
     }
 }
 
-/// Answers with what was found, newest first, as far as it fits into an answer.
-fn answer(shard: &Shard, caller: &Caller, newest_first: Vec<Slice>) {
-    let (mut records, mut len) = (Vec::with_capacity(newest_first.len()), 0);
-    for record in newest_first {
-        if len > 0 && len + record.len() > MAX_QUERY_BYTES {
-            break;
-        }
-        len += record.len();
-        records.push(record);
-    }
+/// Answers with what was found, newest first.
+fn answer(shard: &Shard, caller: &Caller, newest_first: &[Slice]) {
+    let len = newest_first.iter().map(|record| record.len()).sum();
     let newest = shard.store.segment_times().into_iter().rev().find_map(|segment| segment.times);
     let reply = QueryMessageReply {
         index_last_update_timestamp: newest.map_or(0, |(_, newest)| newest.0.cast_signed()),
         index_last_update_phyoffset: shard.store.stats().max.0.cast_signed(),
     };
-    if records.is_empty() {
+    if newest_first.is_empty() {
         return caller.answer(ResponseCode::QueryNotFound, Some(NOT_FOUND), &reply, &[]);
     }
     caller.answer_with(ResponseCode::Success, None, &reply, len, |out| {
-        records.iter().rev().for_each(|record| out.extend_from_slice(record));
+        newest_first.iter().rev().for_each(|record| out.extend_from_slice(record));
     });
 }
