@@ -30,22 +30,34 @@ pub struct Buffer {
 
 /// A buffer of `len` zero bytes for this executor. `len` must lie in `1..=BUFFER_MAX`.
 pub fn buffer(len: usize) -> Buffer {
-    let buffer = Buffer::unwritten(len);
-    // SAFETY: `len` bytes are allocated there, and nobody else has them.
-    unsafe { buffer.memory.as_ptr().write_bytes(0, len) };
-    // SAFETY: all of them were just written.
-    unsafe { buffer.written(len) }
+    let mut buffer = Buffer::with_capacity(len);
+    buffer.grow_to(len);
+    buffer
 }
 
 impl Buffer {
-    /// Memory for `len` bytes, none of which is initialised: it shows none until [`Buffer::written`].
-    pub(crate) fn unwritten(len: usize) -> Buffer {
-        assert!(len > 0, "a buffer has at least one byte");
-        assert!(len <= BUFFER_MAX, "a buffer of {len} bytes is larger than {BUFFER_MAX}");
+    /// An empty buffer with memory for `capacity` bytes, which must lie in `1..=BUFFER_MAX`. Bytes that are never shown are
+    /// never touched.
+    pub fn with_capacity(capacity: usize) -> Buffer {
+        assert!(capacity > 0, "a buffer has memory for at least one byte");
+        assert!(capacity <= BUFFER_MAX, "a buffer of {capacity} bytes is larger than {BUFFER_MAX}");
         // SAFETY: the size is not zero.
-        let memory = unsafe { alloc(layout(len)) };
-        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout(len)) };
-        Buffer { memory, allocated: len, len: 0 }
+        let memory = unsafe { alloc(layout(capacity)) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout(capacity)) };
+        Buffer { memory, allocated: capacity, len: 0 }
+    }
+
+    /// Bytes that it has memory for.
+    pub fn capacity(&self) -> usize {
+        self.allocated
+    }
+
+    /// Makes it `len` bytes long, no less than it is and no more than its capacity; the new ones are zero.
+    pub fn grow_to(&mut self, len: usize) {
+        assert!(self.len <= len && len <= self.allocated);
+        // SAFETY: the bytes lie within the allocation, and nobody else has them.
+        unsafe { self.memory.as_ptr().add(self.len).write_bytes(0, len - self.len) };
+        self.len = len;
     }
 
     /// The memory, for the kernel to write to.
@@ -68,9 +80,9 @@ impl Buffer {
         self.len
     }
 
-    /// Always false: zero-length buffers are not allowed.
+    /// True only before the first [`Buffer::grow_to`].
     pub fn is_empty(&self) -> bool {
-        false
+        self.len == 0
     }
 
     /// Cuts the buffer to its first `len` bytes (`0 < len <= self.len()`); the rest cannot be had back.

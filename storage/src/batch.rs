@@ -72,8 +72,10 @@ impl Batch {
         let residue = to_usize(start.since(base));
         let segment_end = PhysicalOffset((start.0 / segment_size + 1) * segment_size);
         let capacity = capacity.max(residue + first).next_multiple_of(BLOCK);
+        let mut buf = Buffer::with_capacity(capacity);
+        buf.grow_to(to_usize(start.since(base)));
         Self {
-            buf: runtime::buffer(capacity),
+            buf,
             memory: capacity,
             base,
             start,
@@ -149,8 +151,12 @@ impl Batch {
         if len <= self.buf.len() {
             return;
         }
+        if len <= self.buf.capacity() {
+            return self.buf.grow_to(len);
+        }
         let capacity = len.next_power_of_two().min(self.segment_end).next_multiple_of(BLOCK);
-        let mut larger = runtime::buffer(capacity);
+        let mut larger = Buffer::with_capacity(capacity);
+        larger.grow_to(len);
         larger[..self.end].copy_from_slice(&self.buf[..self.end]);
         (self.buf, self.memory) = (larger, capacity);
     }
@@ -158,9 +164,7 @@ impl Batch {
     /// Ends the batch at a block boundary.
     pub(crate) fn close(mut self) -> Self {
         assert!(!self.is_empty(), "an empty batch is never written");
-        let blocks = self.end.next_multiple_of(BLOCK);
-        self.buf[self.end..blocks].fill(0);
-        self.buf.shrink_to(blocks);
+        self.buf.grow_to(self.end.next_multiple_of(BLOCK));
         self
     }
 }

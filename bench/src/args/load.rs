@@ -39,6 +39,10 @@ pub struct Run {
     /// Run on these CPUs only, one executor each, such as 1 or 0,2-3
     #[arg(long, value_name = "LIST", value_parser = parse::cores)]
     pub cores: Option<Cores>,
+    /// Microseconds, 0 to 1000, that an executor with nothing to do looks for work before it sleeps: it saves the time in
+    /// which a core of the load wakes up, and takes CPU from servers that share it
+    #[arg(long, value_name = "MICROS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub busy_poll: u16,
     /// Processes of the server (of A), such as 17 or 17,18: their CPU time and memory are reported
     #[arg(long, alias = "pid-a", value_name = "LIST", value_parser = parse::pids)]
     pub pid: Option<Pids>,

@@ -150,6 +150,8 @@ fn start(
         (Mode::Consume(_), Some(count)) => Some(Arc::new(AtomicU64::new(count))),
         _ => None,
     };
+    let micros = Some(run.busy_poll).filter(|micros| *micros > 0);
+    let busy_poll = micros.map(|micros| Duration::from_micros(u64::from(micros)));
     let mut executors = Vec::new();
     let mut orders = Vec::new();
     for (index, placement) in places.into_iter().take(used).enumerate() {
@@ -162,7 +164,7 @@ fn start(
             orders: taken,
             events: events.clone(),
         };
-        let spec = Spec { name: format!("load-{index}"), placement, busy_poll: None };
+        let spec = Spec { name: format!("load-{index}"), placement, busy_poll };
         executors.push(runtime::start(spec, move || work(share))?);
         orders.push(order);
     }

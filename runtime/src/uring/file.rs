@@ -111,7 +111,7 @@ impl UringFile {
     }
 
     async fn read_blocks(&self, start: u64, want: usize) -> io::Result<Slice> {
-        let mut buffer = Buffer::unwritten(want);
+        let mut buffer = Buffer::with_capacity(want);
         let len = u32::try_from(want).expect("a buffer is at most 1 GiB");
         let entry = opcode::Read::new(self.descriptor.raw(), buffer.memory(), len).offset(start);
         let (read, buffer) = self.run(entry.build(), Kind::Device, Some(Rc::new(buffer))).await;
