@@ -3,6 +3,7 @@
 use std::fs as std_fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::context::{Backend, backend};
 use crate::error::{IoError, IoOp};
@@ -153,7 +154,13 @@ fn holder(pid: &Option<u32>) -> String {
 
 /// What a backend says when it could not lock.
 pub(crate) enum LockFailure {
-    Held { pid: Option<u32> },
+    Held {
+        pid: Option<u32>,
+    },
+    /// By a process that was killed and still writes.
+    HeldByTheDead {
+        pid: u32,
+    },
     Io(io::Error),
 }
 
@@ -178,20 +185,49 @@ impl DirLock {
     }
 }
 
-/// Creates the lock file `path` if needed and locks it (flock), without waiting; also against this process itself.
+/// How long a lock is waited for whose process is dead: as long as a disk may take for what that was writing.
+const DEAD_MAX: Duration = Duration::from_secs(60);
+/// How long it is waited for without a word.
+const DEAD_TOLD: Duration = Duration::from_secs(1);
+/// How often it is tried meanwhile.
+const DEAD_TRY: Duration = Duration::from_millis(5);
+
+/// Creates the lock file `path` if needed and locks it (flock), without waiting; also against this process itself. Only
+/// for a process that was killed, and for which the kernel is still writing, it waits, for a minute at most. Cancel-safe.
 pub async fn lock_exclusive(path: impl AsRef<Path>) -> Result<DirLock, LockError> {
     let path = path.as_ref().to_path_buf();
     let inner = match backend() {
-        Backend::Uring => {
-            let target = path.clone();
-            uring::blocking(move || uring::lock(&target)).await.map(LockInner::Uring)
-        }
+        Backend::Uring => lock_when_still(&path).await.map(LockInner::Uring),
         Backend::Sim(seat) => seat.lock(&path).await.map(LockInner::Sim),
     };
     match inner {
         Ok(inner) => Ok(DirLock { path, _inner: inner }),
         Err(LockFailure::Held { pid }) => Err(LockError::Held { path, pid }),
+        Err(LockFailure::HeldByTheDead { pid }) => Err(LockError::Held { path, pid: Some(pid) }),
         Err(LockFailure::Io(error)) => Err(IoError::path(IoOp::Lock, path, error).into()),
+    }
+}
+
+async fn lock_when_still(path: &Path) -> Result<UringLock, LockFailure> {
+    let began = crate::now();
+    let mut told = false;
+    loop {
+        let target = path.to_path_buf();
+        match uring::blocking(move || uring::lock(&target)).await {
+            Ok(lock) => return UringLock::new(lock).map_err(LockFailure::Io),
+            Err(LockFailure::HeldByTheDead { pid }) if began.elapsed() < DEAD_MAX => {
+                if !told && began.elapsed() > DEAD_TOLD {
+                    told = true;
+                    let path = path.display();
+                    tracing::warn!(
+                        "{path} is still held for process {pid}, which is dead: waiting until the disk has taken what \
+                         it was writing"
+                    );
+                }
+                crate::sleep(DEAD_TRY).await;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
 }
 

@@ -22,12 +22,12 @@ fn every_flag_of_a_produce_run_is_understood() {
     let Some(Mode::Produce(produce)) = parsed.mode() else {
         panic!("produce");
     };
-    let Run { namesrv, topic, group, connections, duration, warmup, count, cores, pid } =
+    let Run { namesrv, topic, group, connections, duration, warmup, count, cores, busy_poll, pid } =
         produce.run.clone();
     assert_eq!((namesrv.as_str(), topic.as_str(), group.as_str()), ("h1:1;h2:2", "T", "G"));
     assert_eq!((produce.size, connections, produce.in_flight), (4096, Some(3), 256));
     assert_eq!((duration, warmup), (Some(Duration::from_millis(1500)), Duration::from_secs(120)));
-    assert_eq!((count, cores, produce.queues), (Some(9), None, 16));
+    assert_eq!((count, cores, busy_poll, produce.queues), (Some(9), None, 0, 16));
     assert_eq!((produce.rate, produce.audit, pid), (Some(5000), true, Some(Pids(vec![17, 18]))));
     assert_eq!(produce.topic_names(), ["T-0", "T-1"]);
 }

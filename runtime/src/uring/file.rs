@@ -48,6 +48,8 @@ impl Descriptor {
 
 pub(crate) struct UringFile {
     descriptor: Rc<Descriptor>,
+    /// Who carries out its writes: the flush behind a durable one runs in a thread of the kernel.
+    writes: Kind,
 }
 
 impl UringFile {
@@ -75,7 +77,11 @@ impl UringFile {
         let fd = i32::try_from(opened?).expect("the kernel gives a descriptor");
         // SAFETY: the descriptor is new and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(UringFile { descriptor: Rc::new(Descriptor { fd: Some(fd), reactor }) })
+        let writes = match durable {
+            Durable::AfterSync => Kind::Device,
+            Durable::WhenWritten => Kind::Worker,
+        };
+        Ok(UringFile { descriptor: Rc::new(Descriptor { fd: Some(fd), reactor }), writes })
     }
 
     /// Carries out `entry`, which names this file and, if any, the memory of `buffer`.
@@ -94,7 +100,7 @@ impl UringFile {
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
         let len = u32::try_from(buffer.len()).expect("a buffer is at most 1 GiB");
         let entry = opcode::Write::new(self.descriptor.raw(), buffer.as_ptr(), len).offset(pos);
-        self.run(entry.build(), Kind::Device, Some(buffer.clone())).await.0
+        self.run(entry.build(), self.writes, Some(buffer.clone())).await.0
     }
 
     pub(crate) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Slice> {

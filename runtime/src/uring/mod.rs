@@ -7,6 +7,7 @@
 mod blocking;
 mod file;
 mod fs;
+mod held;
 mod inbox;
 mod keep;
 mod local;

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use slab::Slab;
 
+use super::held::{HELD_MAX, NO_FILE, Places};
 use super::inbox::Inbox;
 use super::keep::Keep;
 use super::local;
@@ -39,7 +40,7 @@ pub(super) enum Kind {
     Waits,
     /// It goes to the device and comes back by itself.
     Device,
-    /// A worker thread of the kernel makes it, on this executor's core.
+    /// A thread of the kernel makes it, or a part of it, perhaps on this executor's core.
     Worker,
 }
 
@@ -73,6 +74,7 @@ pub(super) struct Reactor {
     urgent: Cell<bool>,
     /// Turns since operations were last handed over.
     turns: Cell<u32>,
+    held: RefCell<Places>,
     busy_poll: Duration,
     inbox: Arc<Inbox>,
     /// Nothing is started any more.
@@ -90,6 +92,7 @@ impl Reactor {
             unwatched: Cell::new(0),
             urgent: Cell::new(false),
             turns: Cell::new(0),
+            held: RefCell::default(),
             busy_poll,
             inbox,
             closed: Cell::new(false),
@@ -125,6 +128,33 @@ impl Reactor {
             return drop(fd);
         }
         self.push_unwatched(opcode::Close::new(Fd(fd.into_raw_fd())).build(), NOBODY);
+    }
+
+    /// Holds a file open; its place, for [`Reactor::let_go`].
+    pub(super) fn hold(&self, fd: RawFd) -> io::Result<usize> {
+        let (ring, mut places) = (self.ring.borrow(), self.held.borrow_mut());
+        if !places.are_made() {
+            ring.submitter().register_files(&[NO_FILE; HELD_MAX])?;
+            places.make();
+        }
+        let Some(place) = places.take() else {
+            return Err(io::Error::other(format!("an executor holds {HELD_MAX} files at most")));
+        };
+        let at = u32::try_from(place).expect("a small number");
+        match ring.submitter().register_files_update(at, &[fd]) {
+            Ok(_) => Ok(place),
+            Err(error) => {
+                places.free(place);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn let_go(&self, place: usize) {
+        let at = u32::try_from(place).expect("a small number");
+        // A refusal leaves the file open until the ring goes.
+        drop(self.ring.borrow().submitter().register_files_update(at, &[NO_FILE]));
+        self.held.borrow_mut().free(place);
     }
 
     /// Hands over what was started, unless it can stay for a few turns, and takes what has ended. Returns at once.
