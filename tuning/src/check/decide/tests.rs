@@ -126,8 +126,8 @@ fn io_uring_is_judged_as_at_the_start_of_a_broker() {
 fn limits() {
     let locked = |limit| row("locked memory", |f| f.limits.locked_memory = Ok(limit));
     says(&locked(None), Severity::Ok, &[]);
-    says(&locked(Some(1 << 20)), Severity::Warning, &["--ulimit memlock"]);
-    says(&locked(Some(2 << 20)), Severity::Ok, &[]);
+    says(&locked(Some(512 << 10)), Severity::Warning, &["--ulimit memlock"]);
+    says(&locked(Some(1 << 20)), Severity::Ok, &[]);
     let files = |limit| row("open files", |f| f.limits.open_files = Ok(limit));
     says(&files(None), Severity::Ok, &[]);
     says(&files(Some(1023)), Severity::Error, &["LimitNOFILE=65536"]);
