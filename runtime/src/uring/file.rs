@@ -73,7 +73,7 @@ impl UringFile {
         let entry = entry.flags(flags).mode(NEW_FILE_MODE).build();
         let reactor = local().reactor.clone();
         let keep = Keep { _path: Some(path), ..Keep::default() };
-        let (opened, _) = reactor.start(entry, Kind::Worker, keep).await;
+        let (opened, _) = reactor.start(entry, Kind::Opens, keep).await;
         let fd = i32::try_from(opened?).expect("the kernel gives a descriptor");
         // SAFETY: the descriptor is new and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +42,14 @@ pub(super) enum Kind {
     Device,
     /// A thread of the kernel makes it, or a part of it, perhaps on this executor's core.
     Worker,
+    /// The same, and its result is a descriptor: one that nobody waits for any more is closed.
+    Opens,
+}
+
+impl Kind {
+    fn is_in_worker(self) -> bool {
+        matches!(self, Kind::Worker | Kind::Opens)
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +74,7 @@ pub(super) struct Reactor {
     slots: RefCell<Slab<Slot>>,
     /// What came out of the ring and was not dealt with: user data and result.
     ended: RefCell<Vec<(u64, i32)>>,
-    /// Operations of [`Kind::Worker`] that are under way.
+    /// Operations under way that are with a thread of the kernel.
     in_workers: Cell<usize>,
     /// Operations under way that have no slot.
     unwatched: Cell<usize>,
@@ -109,7 +117,7 @@ impl Reactor {
         keep: Keep,
     ) -> Operation {
         assert!(!self.closed.get(), "an executor that has ended starts nothing");
-        if kind == Kind::Worker {
+        if kind.is_in_worker() {
             self.in_workers.set(self.in_workers.get() + 1);
         }
         if kind != Kind::Waits {
@@ -122,8 +130,7 @@ impl Reactor {
     }
 
     /// Closes a descriptor without waiting for it: the last close of a removed file may take its time.
-    pub(super) fn close(&self, fd: std::os::fd::OwnedFd) {
-        use std::os::fd::IntoRawFd;
+    pub(super) fn close(&self, fd: OwnedFd) {
         if self.closed.get() {
             return drop(fd);
         }
@@ -316,7 +323,7 @@ impl Reactor {
     fn end(&self, key: usize, result: i32) {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key).expect("an operation ends once");
-        if slot.kind == Kind::Worker {
+        if slot.kind.is_in_worker() {
             let before = self.in_workers.get();
             assert!(before > 0, "a worker's operation ends once");
             self.in_workers.set(before - 1);
@@ -331,10 +338,19 @@ impl Reactor {
             State::Abandoned => {
                 let slot = slots.remove(key);
                 drop(slots);
-                drop(slot); // may close a file, which comes back here
+                self.give_up(slot, result);
             }
             State::Done(_) => unreachable!("an operation ends once"),
         }
+    }
+
+    /// Nobody wants the result of an operation that has ended.
+    fn give_up(&self, slot: Slot, result: i32) {
+        if slot.kind == Kind::Opens && result >= 0 {
+            // SAFETY: the kernel has just made the descriptor, and nobody else has heard of it.
+            self.close(unsafe { OwnedFd::from_raw_fd(result) });
+        }
+        drop(slot); // may close a file, which comes back here
     }
 
     fn watch_inbox(&self) {
@@ -402,10 +418,10 @@ impl Drop for Operation {
         let Some(reactor) = self.reactor.take() else { return };
         let mut slots = reactor.slots.borrow_mut();
         let slot = slots.get_mut(self.key).expect("an operation has a slot until its end was seen");
-        if let State::Done(_) = slot.state {
+        if let State::Done(result) = slot.state {
             let slot = slots.remove(self.key);
             drop(slots);
-            return drop(slot);
+            return reactor.give_up(slot, result);
         }
         let waker = std::mem::replace(&mut slot.state, State::Abandoned);
         let kind = slot.kind;

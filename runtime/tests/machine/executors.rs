@@ -218,6 +218,34 @@ fn thousands_of_operations_at_once_all_end() {
     executor.unwrap().join().unwrap();
 }
 
+/// An open that was given up leaves no descriptor behind, whether the kernel had it, was about to, or was done.
+#[test]
+fn opens_that_are_given_up_leave_no_descriptor() {
+    child::in_child("executors::opens_that_are_given_up_leave_no_descriptor", || {
+        let executor = runtime::start(spec("opens", Placement::Any), || async {
+            let name = format!("opens-{}-{:x}", std::process::id(), runtime::random_u64());
+            let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            File::open(&path, OpenMode::CreateNew).await.unwrap().close().await.unwrap();
+            let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+            let before = files();
+            for i in 0..200u64 {
+                let open = runtime::spawn({
+                    let path = path.clone();
+                    async move { drop(File::open(&path, OpenMode::ReadOnly).await) }
+                });
+                sleep(Duration::from_micros(i % 40)).await;
+                drop(open);
+            }
+            sleep(Duration::from_millis(100)).await;
+            let after = files();
+            runtime::fs::remove_file(&path).await.unwrap();
+            (before, after)
+        });
+        let (before, after) = executor.unwrap().join().unwrap();
+        assert!(after <= before, "{before} descriptors before, {after} after");
+    });
+}
+
 /// An executor never sleeps over something that is ready, also where others want its core.
 #[test]
 fn an_appender_keeps_going_under_contention() {
