@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Fountain {
     store: Store,
     events: Events,
     dir: PathBuf,
+    /// Where messages say they come from.
+    host: SocketAddr,
     body: Vec<u8>,
     in_flight: usize,
     /// When the messages under way were appended, in the order of the log.
@@ -66,8 +69,9 @@ impl Fountain {
         let mut body = vec![0; size];
         runtime::fill(&mut body);
         let under_way = VecDeque::with_capacity(in_flight);
+        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
         let mut fountain =
-            Fountain { store, events, dir, body, in_flight, under_way, next_queue: 0 };
+            Fountain { store, events, dir, host, body, in_flight, under_way, next_queue: 0 };
         while !matches!(fountain.event().await?, Seen::Recovered) {}
         let topic = fountain.store.append_create_topic(TOPIC, QUEUES, b"");
         topic.map_err(|error| failed(&fountain.dir, &error))?;
@@ -135,15 +139,14 @@ impl Fountain {
 
     fn append(&mut self) -> Result<(), AppendError> {
         let queue = QueueId(self.next_queue);
-        let host = "127.0.0.1:10911".parse().expect("an address");
         let draft = Draft {
             topic: TOPIC,
             queue_id: queue,
             flag: 0,
             sys_flag: 0,
             born_time: UnixMillis(runtime::unix_millis()),
-            born_host: host,
-            store_host: host,
+            born_host: self.host,
+            store_host: self.host,
             reconsume_times: 0,
             prepared_offset: 0,
             body: &self.body,
@@ -206,7 +209,7 @@ fn options(dir: &Path, method: Method) -> Options {
             Method::Dsync => FlushMethod::Dsync,
         },
         max_batch: MIB,
-        tail_budget: 16 * MIB,
+        tail_budget: 32 * MIB,
         cache_size: 64 * MIB,
         max_queued: 64 * MIB,
         max_request: 8 * MIB,
