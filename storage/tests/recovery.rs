@@ -214,7 +214,8 @@ fn a_damaged_newest_checkpoint_is_seen_until_there_is_a_newer_one() {
             assert_ne!(bytes_of(&newest).await, damaged, "it is made anew");
             let opened = open(options(&dir)).await;
             assert!(opened.restored.is_some());
-            assert_eq!(opened.recovery.start.0, options(&dir).segment_size + BLOCK);
+            // It may hold what was appended while it was written, too.
+            assert!(opened.recovery.start.0 >= options(&dir).segment_size + BLOCK, "read from the older one");
             opened.stop().await;
         },
     );
