@@ -215,7 +215,10 @@ fn a_damaged_newest_checkpoint_is_seen_until_there_is_a_newer_one() {
             let opened = open(options(&dir)).await;
             assert!(opened.restored.is_some());
             // It may hold what was appended while it was written, too.
-            assert!(opened.recovery.start.0 >= options(&dir).segment_size + BLOCK, "read from the older one");
+            assert!(
+                opened.recovery.start.0 >= options(&dir).segment_size + BLOCK,
+                "read from the older one"
+            );
             opened.stop().await;
         },
     );
