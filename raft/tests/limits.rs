@@ -3,8 +3,10 @@
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 #![allow(clippy::disallowed_methods, reason = "a test makes and removes its own directory")]
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,6 +129,70 @@ async fn check_reads(log: &RaftLog, lens: &[usize]) {
     let found: Vec<_> = streamed.into_iter().map(|entry| len(&entry.expect("readable"))).collect();
     assert_eq!(found, lens[3..]);
     assert_eq!(reader.try_get_log_entries(..).await.expect("readable").len(), lens.len());
+}
+
+/// Forty entries, so many that all of them take several reads.
+async fn append_forty(log: &mut RaftLog) {
+    let told = append(log, (0..40).map(|index| entry(index, 100_000))).await;
+    told.await.expect("told").expect("flushed");
+}
+
+fn id(index: u64) -> LogIdOf<Types> {
+    LogIdOf::<Types>::new_term_index(1, index)
+}
+
+#[test]
+fn a_read_of_all_that_a_purge_overtakes_has_no_hole() {
+    everywhere("raft-overtaken", |dir| async move {
+        let (mut log, writer) = RaftLog::open(&options(&dir)).await.expect("it opens");
+        append_forty(&mut log).await;
+        let (mut reader, purged) = (log.reader(), Cell::new(0));
+        let purging = async {
+            for last in (1..38).step_by(4) {
+                log.purge(id(last)).await.expect("purged");
+                purged.set(last + 1);
+            }
+        };
+        let reading = async {
+            while purged.get() < 38 {
+                let entries = reader.try_get_log_entries(..).await.expect("readable");
+                let found: Vec<_> = entries.iter().map(|entry| entry.log_id.index).collect();
+                let due: Vec<_> = (found[0]..40).collect();
+                assert_eq!(found, due, "all before {} are purged", purged.get());
+                assert!(found[0] >= purged.get(), "{} is purged", found[0]);
+            }
+        };
+        futures::join!(purging, reading);
+        drop(log);
+        writer.await.expect("closed");
+    });
+}
+
+#[test]
+fn a_stream_that_a_purge_overtakes_says_so() {
+    everywhere("raft-stream", |dir| async move {
+        // What is behind the hole may be there, or nothing at all.
+        for last in [30, 39] {
+            let opened = RaftLog::open(&options(&dir.with_extension(last.to_string()))).await;
+            let (mut log, writer) = opened.expect("it opens");
+            append_forty(&mut log).await;
+            let mut reader = log.reader();
+            let mut stream = pin!(reader.entries_stream(..40).await);
+            let first = stream.next().await.expect("it is there").expect("readable");
+            assert_eq!(first.log_id.index, 0);
+            log.purge(id(last)).await.expect("purged");
+            let rest: Vec<_> = stream.collect().await;
+            let (failed, read) = rest.split_last().expect("it goes on");
+            let found = read.iter().map(|entry| entry.as_ref().expect("readable").log_id.index);
+            assert!(found.eq(1..=read.len() as u64) && read.len() < 30, "{}", read.len());
+            let failed = failed.as_ref().expect_err("it is told").to_string();
+            assert!(failed.contains(&format!("before {} were purged", last + 1)), "{failed}");
+            let after: Vec<_> = log.reader().entries_stream(..40).await.collect().await;
+            assert_eq!(after.len() as u64, 39 - last, "one that begins later lacks the beginning");
+            drop(log);
+            writer.await.expect("closed");
+        }
+    });
 }
 
 #[test]

@@ -35,6 +35,17 @@ pub enum LogError {
         /// The index that came.
         found: u64,
     },
+    /// Entries were purged that were still to be read.
+    #[error(
+        "entries from {expected} on were to be read, and all before {found} were purged meanwhile. This is a bug; the log \
+         on the disk is intact, and a restart goes on with it"
+    )]
+    Hole {
+        /// The first that was still to be read.
+        expected: u64,
+        /// Index of the first that is there.
+        found: u64,
+    },
     /// A member of a group is to be called something that is too long to be written.
     #[error(
         "the label {label:?} is longer than the {max} bytes that fit into the log. Choose a shorter one"

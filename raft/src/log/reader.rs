@@ -34,7 +34,7 @@ impl LogReader {
     ) -> Result<Vec<EntryOf<Types>>, LogError> {
         loop {
             let cuts = self.shared.cuts();
-            let (written, behind) = self.shared.split(&range, max_bytes);
+            let (written, waiting) = self.shared.split(&range, max_bytes);
             let read = match written.is_empty() {
                 true => Ok(Vec::new()),
                 false => self.shared.reader.read(written.clone(), max_bytes).await,
@@ -46,35 +46,54 @@ impl LogReader {
                 let complete = read.last().is_none_or(|last| last.head.index.next() == written.end);
                 let mut entries = read.into_iter().map(from_log).collect::<Result<Vec<_>, _>>()?;
                 if complete {
-                    add(&mut entries, behind, max_bytes);
+                    add(&mut entries, waiting, max_bytes);
                 }
                 return Ok(entries);
             }
         }
     }
 
-    /// All entries of `range`, however many.
+    /// All entries of `range`, however many, as the log held them at one time.
     async fn read_all(&self, range: Range<u64>) -> Result<Vec<EntryOf<Types>>, LogError> {
         loop {
             let cuts = self.shared.cuts();
-            let (mut entries, mut from) = (Vec::new(), range.start);
-            loop {
-                let read = self.read(from..range.end, READ_MAX).await?;
+            let to = range.end.min(self.shared.end());
+            let (mut entries, mut from) = (Vec::<EntryOf<Types>>::new(), range.start);
+            while from < to {
+                let read = self.read(from..to, READ_MAX).await?;
                 let Some(last) = read.last() else { break };
                 from = last.log_id.index + 1;
                 entries.extend(read);
             }
-            if self.shared.cuts() == cuts {
+            // What was purged between two reads is a hole between what they found.
+            let begin = self.shared.begin();
+            let purged = entries.first().is_some_and(|first| first.log_id.index < begin);
+            if self.shared.cuts() == cuts && !purged {
                 return Ok(entries);
             }
         }
     }
+
+    /// Goes on with a stream that has come to `range`: what is read next. It must be there all the same when the stream
+    /// had `begun` before: whoever applies entries must miss none in the middle, and none at the end.
+    async fn read_on(
+        &self,
+        range: &Range<u64>,
+        begun: bool,
+    ) -> Result<VecDeque<EntryOf<Types>>, LogError> {
+        let read = self.read(range.clone(), READ_MAX).await?;
+        let next = read.first().map_or(self.shared.begin(), |first| first.log_id.index);
+        if begun && !range.is_empty() && next > range.start {
+            return Err(LogError::Hole { expected: range.start, found: next });
+        }
+        Ok(read.into())
+    }
 }
 
 /// Adds what fits.
-fn add(entries: &mut Vec<EntryOf<Types>>, behind: Vec<EntryOf<Types>>, max_bytes: usize) {
+fn add(entries: &mut Vec<EntryOf<Types>>, waiting: Vec<EntryOf<Types>>, max_bytes: usize) {
     let mut bytes: usize = entries.iter().map(weight).sum();
-    for entry in behind {
+    for entry in waiting {
         bytes += weight(&entry);
         if bytes > max_bytes && !entries.is_empty() {
             return;
@@ -114,19 +133,20 @@ impl RaftLogReader<Types> for LogReader {
         Ok(self.read(start..end, READ_MAX).await?)
     }
 
-    /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory.
+    /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory. Entries that are
+    /// purged before the stream comes to them end it with an error, if it had begun before them.
     async fn entries_stream<R: RangeBounds<u64> + Clone + Debug>(
         &mut self,
         range: R,
     ) -> impl Stream<Item = Result<EntryOf<Types>, io::Error>> + OptionalSend {
-        let state = (self.clone(), half_open(&range), VecDeque::new());
-        Box::pin(stream::try_unfold(state, async |(reader, mut range, mut entries)| {
+        let state = (self.clone(), half_open(&range), false, VecDeque::new());
+        Box::pin(stream::try_unfold(state, async |(reader, mut range, begun, mut entries)| {
             if entries.is_empty() {
-                entries = reader.read(range.clone(), READ_MAX).await?.into();
+                entries = reader.read_on(&range, begun).await?;
             }
             let Some(entry) = entries.pop_front() else { return Ok(None) };
             range.start = entry.log_id.index + 1;
-            Ok(Some((entry, (reader, range, entries))))
+            Ok(Some((entry, (reader, range, true, entries))))
         }))
     }
 

@@ -64,6 +64,16 @@ impl Shared {
         self.purged.get()
     }
 
+    /// Index of the first entry that is not purged.
+    pub(super) fn begin(&self) -> u64 {
+        behind(self.purged.get().as_ref()).0
+    }
+
+    /// Index behind the last entry, written or not.
+    pub(super) fn end(&self) -> u64 {
+        behind(self.last.get().as_ref()).0
+    }
+
     pub(super) fn cuts(&self) -> u64 {
         self.cuts.get()
     }
@@ -168,9 +178,8 @@ impl Shared {
         max_bytes: usize,
     ) -> (Range<LogIndex>, Vec<EntryOf<Types>>) {
         let waiting = self.waiting.borrow();
-        let written =
-            waiting.front().map_or(behind(self.last.get().as_ref()).0, |entry| entry.log_id.index);
-        let from = range.start.max(behind(self.purged.get().as_ref()).0);
+        let written = waiting.front().map_or(self.end(), |entry| entry.log_id.index);
+        let from = range.start.max(self.begin());
         let mut bytes = 0;
         let skipped = usize::try_from(from.saturating_sub(written)).unwrap_or(usize::MAX);
         let fits = |entry: &&EntryOf<Types>| {

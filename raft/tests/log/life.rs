@@ -2,15 +2,17 @@
 
 use std::io;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt;
 use openraft::RaftLogReader;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::type_config::alias::{LogIdOf, VoteOf};
-use raft::{LogReader, MemberId, RaftLog, Types};
+use raft::{LogError, LogReader, MemberId, RaftLog, Types};
 use storage::{Options, StoreId};
 
 use crate::content::{entry, has_time, id, is};
@@ -146,7 +148,10 @@ impl Life<'_> {
             18..20 => self.purge().await,
             20 => self.reading().await,
             21 => {
-                self.read_meanwhile();
+                match one_in(2) {
+                    true => self.read_meanwhile(),
+                    false => self.stream_meanwhile(),
+                }
                 Ok(())
             }
             _ => self.commit().await,
@@ -333,6 +338,33 @@ impl Life<'_> {
         .detach();
     }
 
+    /// Reads what is committed as one who applies it does, while the log goes on: none may be missing, unless that is told.
+    fn stream_meanwhile(&self) {
+        let (mut reader, shared) = (self.log.reader(), Arc::clone(self.shared));
+        let model = with(&shared, |model| (model.base, model.log.clone(), model.committed));
+        let (base, log, committed) = model;
+        runtime::spawn(async move {
+            let (mut entries, mut next) =
+                (pin!(reader.entries_stream(base..committed).await), None);
+            while let Some(read) = entries.next().await {
+                let entry = match read {
+                    Ok(entry) => entry,
+                    Err(error) => return is_due(&error, &shared),
+                };
+                let index = entry.log_id.index;
+                assert!(next.is_none_or(|next| next == index), "{index} comes, {next:?} was due");
+                let known = log[(index - base) as usize];
+                assert!(is(known, index, &entry), "entry {index} is {entry:?}, {known:?} was due");
+                next = Some(index + 1);
+                if one_in(8) {
+                    runtime::sleep(Duration::from_micros(runtime::random_below(200))).await;
+                }
+            }
+            assert!(next.is_none_or(|next| next == committed), "{committed} were due: {next:?}");
+        })
+        .detach();
+    }
+
     /// Reads from anywhere; whatever comes must be what the log held when this was called for.
     fn reading(&self) -> impl Future<Output = Result<(), io::Error>> + use<> {
         let (base, log, purged) =
@@ -351,6 +383,20 @@ impl Life<'_> {
         let term = last.map(|last| id(last, with(self.shared, |model| model.at(last).term)));
         self.log.save_committed(term).await
     }
+}
+
+/// A stream says that entries were purged only if they were.
+fn is_due(error: &io::Error, shared: &Shared) {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<LogError>());
+    let Some(LogError::Hole { found, .. }) = error else { return }; // The disk has failed.
+    with(shared, |model| {
+        let begun = match model.under_way {
+            UnderWay::Purge(purged) => purged.0,
+            _ => 0,
+        };
+        let purged = model.purged.0.max(begun);
+        assert!(*found <= purged, "{purged} are purged, and not {found}");
+    });
 }
 
 async fn read_some(
