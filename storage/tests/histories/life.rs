@@ -82,7 +82,7 @@ pub async fn live(script: Script, shared: Shared) -> Ended {
         Ok(opened) => opened,
         Err(error) => return Ended::Refused(error.to_string()),
     };
-    let (restored, replayed, recovery) = match recovered(&mut events).await {
+    let (restored, replayed, recovery) = match recovered(&mut events, &shared).await {
         Ok(recovered) => recovered,
         Err(error) => return Ended::Failed(error),
     };
@@ -91,8 +91,9 @@ pub async fn live(script: Script, shared: Shared) -> Ended {
         Err(error) => return Ended::Unreadable(error),
     };
     // What the log before a checkpoint came to is what the owner said then, and it was told of all of it.
-    let before = with(&shared, |model| model.entries.get(..restored).map(<[Entry]>::to_vec));
-    let before = before.expect("a checkpoint is never of what was lost");
+    let before = with(&shared, |model| model.oldest(restored));
+    let before =
+        before.expect("a checkpoint is never of what was lost, or of what nobody was told");
     seen.entries.splice(..0, before);
     if let Err(violated) = with(&shared, |model| reconcile(model, &seen, script.loss)) {
         panic!("{violated}");
@@ -105,7 +106,10 @@ fn state(entries: usize) -> Vec<u8> {
     (entries as u64).to_le_bytes().to_vec()
 }
 
-async fn recovered(events: &mut Events) -> Result<(usize, Vec<Applied>, Recovery), String> {
+async fn recovered(
+    events: &mut Events,
+    shared: &Shared,
+) -> Result<(usize, Vec<Applied>, Recovery), String> {
     let (mut restored, mut replayed) = (0, Vec::new());
     loop {
         match events.next().await {
@@ -118,7 +122,12 @@ async fn recovered(events: &mut Events) -> Result<(usize, Vec<Applied>, Recovery
                 let entries = state.try_into().expect("a state has eight bytes");
                 restored = u64::from_le_bytes(entries) as usize;
             }
-            Event::StateWanted(wanted) => wanted.give(state(restored + replayed.len())),
+            Event::StateWanted(wanted) => {
+                // This life may end before it is compared, and its state be what the next one starts with.
+                let told = replayed.iter().map(|applied| entry_of(applied, None));
+                with(shared, |model| model.glimpse(told));
+                wanted.give(state(restored + replayed.len()));
+            }
             Event::Recovered(recovery) => return Ok((restored, replayed, recovery)),
             Event::Failed(error) => return Err(error.to_string()),
             Event::Warned(_) => {}
@@ -248,7 +257,8 @@ async fn apply(shared: Shared, store: Store, mut events: Events) -> Ended {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(!applied.replayed);
-                let (entry, durable) = (entry_of(applied, &store), durable(&store));
+                let max = store.stats().max;
+                let (entry, durable) = (entry_of(&applied, Some(max)), durable(&store));
                 let committed = with(&shared, |model| {
                     model.durable = model.durable.max(durable);
                     model.commit(entry)
@@ -282,13 +292,13 @@ fn durable(store: &Store) -> model::PhysicalOffset {
     model::PhysicalOffset(stats.max.0 - stats.unflushed)
 }
 
-fn entry_of(applied: Applied, store: &Store) -> Entry {
-    let end = Some(store.stats().max);
+/// An entry as it is told: which messages are in it is not read.
+fn entry_of(applied: &Applied, end: Option<PhysicalOffset>) -> Entry {
     let index = applied.index.0;
-    let What::Messages(records) = applied.what else {
+    let What::Messages(records) = &applied.what else {
         return Entry { index, ops: vec![(op_of(&applied.what), None)], end };
     };
-    let placed = records.into_iter().map(|record| {
+    let placed = records.iter().map(|record| {
         let place = Place { offset: record.queue_offset, physical: record.physical };
         let (topic, queue) = (record.topic.to_string(), record.queue);
         (Op::Message(Message { number: UNREAD, topic, queue }), Some(place))

@@ -74,7 +74,11 @@ pub type Topics = BTreeMap<String, Topic>;
 pub struct Model {
     /// Every entry that was committed and may not be lost.
     pub entries: Vec<Entry>,
-    /// The same, entry after entry, as topics and queues.
+    /// Entries behind them that an owner was told of in a recovery, and gave a state of, before the store was compared:
+    /// writes of a life that was killed, which nobody had been told of before. Had the next life no state of them
+    /// they could be lost.
+    pub glimpsed: Vec<Entry>,
+    /// The same as `entries`, entry after entry, as topics and queues.
     pub topics: Topics,
     /// The log before this was given up; messages that lie there are gone.
     pub trimmed: PhysicalOffset,
@@ -116,6 +120,22 @@ impl Model {
         self.trimmed = self.trimmed.max(trim_in(&entry));
         self.entries.push(entry);
         Ok(())
+    }
+
+    /// An owner was told of these entries in a recovery, and gives a state of them.
+    pub fn glimpse(&mut self, told: impl Iterator<Item = Entry>) {
+        for entry in told {
+            let known = self.glimpsed.last().or(self.entries.last()).map(|last| last.index);
+            if known < Some(entry.index) {
+                self.glimpsed.push(entry);
+            }
+        }
+    }
+
+    /// So many entries from the first on, as an owner was told of them. [`None`]: of fewer than that.
+    pub fn oldest(&self, count: usize) -> Option<Vec<Entry>> {
+        let told: Vec<_> = self.entries.iter().chain(&self.glimpsed).take(count).cloned().collect();
+        (told.len() == count).then_some(told)
     }
 
     /// Messages before this are gone, or may go at any moment.

@@ -33,6 +33,7 @@ pub fn reconcile(model: &mut Model, seen: &Seen, loss: Loss) -> Result<(), Strin
         told.map_err(|why| format!("after the start: {why}"))?;
     }
     model.pending.clear(); // whatever is not there now never was
+    model.glimpsed.clear();
     offsets_are_dense::check(seen)?;
     nothing_invented::check(model, seen)?;
     topics_survive::check(model, seen)?;
