@@ -22,6 +22,8 @@ const SEGMENT: u64 = 256 << 20;
 const KEPT: usize = 2;
 /// Segments that are filled before a window counts.
 const FILLED_BEFORE: u64 = 4;
+/// Messages that one look at the clocks serves, which costs as much as a good part of an append.
+const BURST: usize = 16;
 /// The one topic, and its queues.
 const TOPIC: &str = "feed";
 const QUEUES: u32 = 8;
@@ -35,6 +37,16 @@ pub struct Fed {
     pub bytes: u64,
     /// Writes, each with its flush.
     pub writes: u64,
+    /// What the process used meanwhile.
+    pub cpu: Duration,
+}
+
+/// Messages that were appended one right behind the other.
+struct Burst {
+    /// Right before the first of them.
+    begun: Instant,
+    /// Those of them that are not durable.
+    messages: usize,
 }
 
 /// A store in a directory of its own, which goes with [`Fountain::end`].
@@ -46,8 +58,10 @@ pub struct Fountain {
     host: SocketAddr,
     body: Vec<u8>,
     in_flight: usize,
-    /// When the messages under way were appended, in the order of the log.
-    under_way: VecDeque<Instant>,
+    /// The messages under way, in the order of the log.
+    under_way: VecDeque<Burst>,
+    /// As many as these are.
+    waiting: usize,
     next_queue: u32,
 }
 
@@ -68,10 +82,19 @@ impl Fountain {
         let (store, events) = opened.map_err(|error| failed(&dir, &error))?;
         let mut body = vec![0; size];
         runtime::fill(&mut body);
-        let under_way = VecDeque::with_capacity(in_flight);
+        let (under_way, waiting) = (VecDeque::with_capacity(in_flight), 0);
         let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
-        let mut fountain =
-            Fountain { store, events, dir, host, body, in_flight, under_way, next_queue: 0 };
+        let mut fountain = Fountain {
+            store,
+            events,
+            dir,
+            host,
+            body,
+            in_flight,
+            under_way,
+            waiting,
+            next_queue: 0,
+        };
         while !matches!(fountain.event().await?, Seen::Recovered) {}
         let topic = fountain.store.append_create_topic(TOPIC, QUEUES, b"");
         topic.map_err(|error| failed(&fountain.dir, &error))?;
@@ -87,15 +110,16 @@ impl Fountain {
     /// # Errors
     /// [`BenchError::Store`].
     pub async fn window(&mut self, duration: Duration) -> Result<Fed, BenchError> {
-        let (begin, before) = (now(), self.store.stats());
+        let (begin, cpu, before) = (now(), runtime::process::cpu_time(), self.store.stats());
         let mut all = latencies();
         while begin.elapsed() < duration {
             self.step(&mut all).await?;
         }
         let (time, after) = (begin.elapsed(), self.store.stats());
+        let cpu = runtime::process::cpu_time().saturating_sub(cpu);
         let Stats { bytes, batches, .. } = before;
         let measured = Measured { latencies: all, time };
-        Ok(Fed { measured, bytes: after.bytes - bytes, writes: after.batches - batches })
+        Ok(Fed { measured, bytes: after.bytes - bytes, writes: after.batches - batches, cpu })
     }
 
     /// Stops the store and removes its directory.
@@ -114,8 +138,8 @@ impl Fountain {
 
     /// Appends what there is room for, and takes what comes back.
     async fn step(&mut self, all: &mut crate::recorder::Latencies) -> Result<(), BenchError> {
-        while self.under_way.len() < self.in_flight {
-            match self.append() {
+        while self.waiting < self.in_flight {
+            match self.append_burst() {
                 Ok(()) => {}
                 // There is more to come out of the store before more goes in.
                 Err(AppendError::Busy { .. } | AppendError::NoSegment) => break,
@@ -124,11 +148,7 @@ impl Fountain {
         }
         match self.event().await? {
             Seen::Durable(messages) => {
-                let at = now();
-                for _ in 0..messages {
-                    let begun = self.under_way.pop_front().expect("each was appended");
-                    all.saturating_record(nanos(at - begun));
-                }
+                self.took(messages, all);
                 self.trim().await;
             }
             Seen::Nothing => {}
@@ -137,14 +157,47 @@ impl Fountain {
         Ok(())
     }
 
-    fn append(&mut self) -> Result<(), AppendError> {
+    /// Notes that the oldest `messages` are durable.
+    fn took(&mut self, mut messages: usize, all: &mut crate::recorder::Latencies) {
+        let at = now();
+        self.waiting = self.waiting.checked_sub(messages).expect("each was appended");
+        while messages > 0 {
+            let oldest = self.under_way.front_mut().expect("each was appended");
+            let of_these = messages.min(oldest.messages);
+            let count = u64::try_from(of_these).expect("a small number");
+            all.saturating_record_n(nanos(at - oldest.begun), count);
+            oldest.messages -= of_these;
+            messages -= of_these;
+            if oldest.messages == 0 {
+                self.under_way.pop_front();
+            }
+        }
+    }
+
+    /// Appends as many as one look at the clocks serves.
+    fn append_burst(&mut self) -> Result<(), AppendError> {
+        let room = (self.in_flight - self.waiting).min(BURST);
+        let (begun, born) = (now(), UnixMillis(runtime::unix_millis()));
+        let (mut messages, mut outcome) = (0, Ok(()));
+        while messages < room && outcome.is_ok() {
+            outcome = self.append(born);
+            messages += usize::from(outcome.is_ok());
+        }
+        if messages > 0 {
+            self.under_way.push_back(Burst { begun, messages });
+            self.waiting += messages;
+        }
+        outcome
+    }
+
+    fn append(&mut self, born_time: UnixMillis) -> Result<(), AppendError> {
         let queue = QueueId(self.next_queue);
         let draft = Draft {
             topic: TOPIC,
             queue_id: queue,
             flag: 0,
             sys_flag: 0,
-            born_time: UnixMillis(runtime::unix_millis()),
+            born_time,
             born_host: self.host,
             store_host: self.host,
             reconsume_times: 0,
@@ -155,7 +208,6 @@ impl Fountain {
         };
         self.store.append_message(&draft)?;
         self.next_queue = (self.next_queue + 1) % QUEUES;
-        self.under_way.push_back(now());
         Ok(())
     }
 

@@ -21,12 +21,15 @@ pub async fn feed(session: &Session, args: &Feed) -> Result<Study, BenchError> {
     let mut stored = Side::new(&format!("store, {} B, {in_flight} in flight", args.size));
     let mut bare: Option<(Track, Side, usize)> = None;
     let (mut ratios, mut stored_bytes, mut bare_bytes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut cpu = Vec::new();
     for _ in 0..args.turns.windows {
         if session.is_interrupted() {
             break;
         }
         let fed = fountain.window(args.duration).await?;
         push(session, &mut stored, &fed.measured);
+        let messages = float(fed.measured.latencies.len().max(1));
+        cpu.push(fed.cpu.as_secs_f64() * 1e6 / messages);
         let (track, mut side, size) = match bare.take() {
             Some(bare) => bare,
             None => lay(&args.device, fed.bytes, fed.writes)?,
@@ -47,6 +50,7 @@ pub async fn feed(session: &Session, args: &Feed) -> Result<Study, BenchError> {
     study.spreads.extend(Spread::new("bytes/s, store / bare writes", "ratio", ratios));
     study.spreads.extend(Spread::new("bytes/s, store", "bytes", stored_bytes));
     study.spreads.extend(Spread::new("bytes/s, bare writes", "bytes", bare_bytes));
+    study.spreads.extend(Spread::new("CPU a message, store", "us", cpu));
     study.add(stored);
     if let Some((_, side, _)) = bare {
         study.add(side);
