@@ -32,6 +32,8 @@ const V4_HOST: usize = 8;
 const V6_HOST: usize = 20;
 /// Bytes of a record with IPv4 hosts before its body: the fixed part, and the body's length.
 const FIXED_V4: usize = 88;
+/// The same with IPv6 hosts, which is the most.
+const FIXED_MAX: usize = FIXED_V4 + 2 * (V6_HOST - V4_HOST);
 /// Fewest bytes a record can have: a topic of one byte, no body, no properties.
 pub const MIN_LEN: usize = FIXED_V4 + 1 + 1 + 2;
 
@@ -149,25 +151,60 @@ impl Draft<'_> {
             + self.properties_len()
     }
 
-    /// Lays the record down in `out`; queue offset, physical offset and store time stay 0 until
-    /// [`stamp`]. The body's CRC is computed here, while the body is in the cache.
+    /// Lays the record down in `out`, as [`Draft::write`] does.
     ///
     /// # Panics
-    /// When `out` is not exactly [`Draft::encoded_len`] bytes, or a length is beyond what the layout
-    /// holds: the caller checks those limits where it can still answer the client.
+    /// When `out` is not exactly [`Draft::encoded_len`] bytes, and as [`Draft::write`].
     pub fn encode(&self, out: &mut [u8]) {
-        let total = self.encoded_len();
-        assert_eq!(out.len(), total, "a record is encoded into exactly its own length");
+        assert_eq!(
+            out.len(),
+            self.encoded_len(),
+            "a record is encoded into exactly its own length"
+        );
+        let mut to = Cursor { out, at: 0 };
+        self.write(|part| to.put(part));
+    }
+
+    /// Gives the record to `put`, in parts, one behind the other; [`Draft::encoded_len`] bytes altogether. Queue
+    /// offset, physical offset and store time stay 0 until [`stamp`]. The body's CRC is computed here, while the
+    /// body is in the cache.
+    ///
+    /// # Panics
+    /// When a length is beyond what the layout holds: the caller checks those limits where it can still
+    /// answer the client.
+    pub fn write(&self, mut put: impl FnMut(&[u8])) {
         assert!(!self.topic.is_empty() && self.topic.len() <= crate::topic::MAX_RETRY_TOPIC);
         assert!(
             self.properties_len() <= properties::MAX_LEN,
             "properties are checked by the caller"
         );
         let v2 = self.topic.len() > MAX_TOPIC_V1;
+        let (mut head, mut written) = ([0; FIXED_MAX], 0);
+        let fixed = self.head(&mut head, v2);
+        let mut put = |part: &[u8]| {
+            written += part.len();
+            put(part);
+        };
+        put(&head[..fixed]);
+        put(self.body);
+        let topic_len = u16::try_from(self.topic.len()).expect("checked above").to_be_bytes();
+        put(if v2 { &topic_len } else { &topic_len[1..] });
+        put(self.topic.as_bytes());
+        put(&u16::try_from(self.properties_len()).expect("checked above").to_be_bytes());
+        put(self.properties);
+        if self.missing_separator() {
+            put(&[properties::VALUE_END]);
+        }
+        put(self.more_properties);
+        assert_eq!(written, self.encoded_len(), "the parts of a record add up to its length");
+    }
+
+    /// Lays down all that comes before the body; its length.
+    fn head(&self, out: &mut [u8; FIXED_MAX], v2: bool) -> usize {
         let mut to = Cursor { out, at: 0 };
-        to.u32(u32::try_from(total).expect("a record is smaller than 4 GiB"));
+        to.u32(u32::try_from(self.encoded_len()).expect("a record is smaller than 4 GiB"));
         to.u32(if v2 { MAGIC_V2 } else { MAGIC_V1 });
-        to.u32(0); // body CRC, below
+        to.u32(body_crc(self.body));
         to.u32(self.queue_id.0);
         to.put(&self.flag.to_be_bytes());
         to.put(&[0; 16]); // queue offset and physical offset: stamped
@@ -179,16 +216,7 @@ impl Draft<'_> {
         to.put(&self.reconsume_times.to_be_bytes());
         to.put(&self.prepared_offset.to_be_bytes());
         to.u32(u32::try_from(self.body.len()).expect("a body is smaller than 4 GiB"));
-        to.put(self.body);
-        to.topic(self.topic, v2);
-        to.put(&u16::try_from(self.properties_len()).expect("checked above").to_be_bytes());
-        to.put(self.properties);
-        if self.missing_separator() {
-            to.put(&[properties::VALUE_END]);
-        }
-        to.put(self.more_properties);
-        assert_eq!(to.at, total, "the parts of a record add up to its length");
-        put_u32(out, AT_BODY_CRC, body_crc(self.body));
+        to.at
     }
 
     fn sys_flag_with_hosts(&self) -> i32 {
@@ -224,16 +252,6 @@ impl Cursor<'_> {
             IpAddr::V6(ip) => self.put(&ip.octets()),
         }
         self.u32(u32::from(host.port()));
-    }
-
-    fn topic(&mut self, topic: &str, v2: bool) {
-        let len = u16::try_from(topic.len()).expect("checked by encode");
-        if v2 {
-            self.put(&len.to_be_bytes());
-        } else {
-            self.put(&len.to_be_bytes()[1..]);
-        }
-        self.put(topic.as_bytes());
     }
 }
 
@@ -483,10 +501,6 @@ fn i32_at(bytes: &[u8], at: usize) -> i32 {
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
-}
-
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
 }
 
 fn put_u64(bytes: &mut [u8], at: usize, value: u64) {

@@ -60,6 +60,18 @@ impl Buffer {
         self.len = len;
     }
 
+    /// Adds these bytes behind those that it has; no more than its capacity. The memory is written once, and not made
+    /// zero before.
+    pub fn append(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.allocated - self.len, "there is room for what is added");
+        // SAFETY: that much is free behind the bytes that it has, within the allocation, and nobody else has it.
+        unsafe {
+            let end = self.memory.as_ptr().add(self.len);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len());
+        }
+        self.len += bytes.len();
+    }
+
     /// The memory, for the kernel to write to.
     pub(crate) fn memory(&mut self) -> *mut u8 {
         self.memory.as_ptr()
@@ -85,7 +97,7 @@ impl Buffer {
         self.len == 0
     }
 
-    /// Cuts the buffer to its first `len` bytes (`0 < len <= self.len()`); the rest cannot be had back.
+    /// Cuts the buffer to its first `len` bytes (`0 < len <= self.len()`); the rest cannot be had back as it was.
     pub fn shrink_to(&mut self, len: usize) {
         assert!(len > 0 && len <= self.len());
         self.len = len;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use model::{PhysicalOffset, Record};
 use runtime::Slice;
 
+use crate::batch::RecordDraft;
 use crate::command::{CommandKind, Membership, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
@@ -13,18 +14,31 @@ use crate::index::{Added, Index};
 use crate::store::{Applied, AppliedRecord, Inner, What};
 use crate::trim;
 
+/// Where a committed entry comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// It was read at start.
+    Log,
+    /// It was just written, and this is what was known of its messages.
+    Written(&'a [RecordDraft]),
+}
+
 /// Enters a committed entry.
 pub(crate) async fn apply(
     inner: &Rc<Inner>,
     header: &Replicated,
     payload: Slice,
-    replayed: bool,
+    origin: Origin<'_>,
 ) -> Result<Applied, StoreError> {
+    let (replayed, drafts) = match origin {
+        Origin::Log => (true, [].as_slice()),
+        Origin::Written(drafts) => (false, drafts),
+    };
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(inner, header, why))?;
         trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
-    let what = understand(&mut inner.index.borrow_mut(), header, payload);
+    let what = understand(&mut inner.index.borrow_mut(), header, payload, drafts);
     let what = what.map_err(|why| foreign(inner, header, why))?;
     Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
 }
@@ -34,14 +48,19 @@ fn foreign(inner: &Inner, header: &Replicated, why: String) -> StoreError {
     StoreError::Foreign { segment, index: header.index.0, offset: header.offset, why }
 }
 
-fn understand(index: &mut Index, header: &Replicated, payload: Slice) -> Result<What, String> {
+fn understand(
+    index: &mut Index,
+    header: &Replicated,
+    payload: Slice,
+    drafts: &[RecordDraft],
+) -> Result<What, String> {
     Ok(match header.kind {
         Kind::Membership => {
             index.set_membership(Membership::from_bytes(&payload)?);
             What::Membership
         }
         Kind::Blank => What::Membership,
-        Kind::Messages => What::Messages(messages(index, header, &payload)?),
+        Kind::Messages => What::Messages(messages(index, header, &payload, drafts)?),
         Kind::Topic => match TopicCommand::from_bytes(&payload)? {
             TopicCommand::Put { name, queues, payload } => {
                 index.put_topic(&name, queues, header.index);
@@ -64,8 +83,10 @@ fn messages(
     index: &mut Index,
     header: &Replicated,
     payload: &[u8],
+    drafts: &[RecordDraft],
 ) -> Result<Vec<AppliedRecord>, String> {
     let mut applied = Vec::with_capacity(header.records as usize);
+    let mut drafts = drafts.iter();
     let mut at = header.offset.plus(ENTRY_HEADER_LEN as u64);
     let mut left = payload;
     while !left.is_empty() {
@@ -76,7 +97,8 @@ fn messages(
                 record.physical_offset()
             ));
         }
-        let Added { topic, unit } = index.add(&record)?;
+        let slot = drafts.next().map(|draft| draft.topic);
+        let Added { topic, unit } = index.add(&record, slot)?;
         applied.push(AppliedRecord {
             topic,
             queue: record.queue_id(),

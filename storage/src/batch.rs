@@ -9,6 +9,7 @@ use runtime::{BLOCK, Buffer};
 use crate::command::TopicCommand;
 use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, entry_len};
 use crate::place::entry_start;
+use crate::topics::Slot;
 
 const _: () = assert!(ENTRY_ALIGN.is_power_of_two() && BLOCK.is_multiple_of(ENTRY_ALIGN));
 
@@ -18,7 +19,9 @@ pub(crate) struct RecordDraft {
     /// Position in the buffer.
     pub at: usize,
     pub len: usize,
-    pub topic: Rc<str>,
+    pub topic: Slot,
+    /// The name of that topic.
+    pub name: Rc<str>,
     pub queue: QueueId,
 }
 
@@ -129,7 +132,7 @@ impl Batch {
         }
     }
 
-    pub(crate) fn push_record(&mut self, draft: &Draft<'_>, topic: Rc<str>) {
+    pub(crate) fn push_record(&mut self, draft: &Draft<'_>, topic: Slot, name: Rc<str>) {
         let len = draft.encoded_len();
         if self.message_entry().is_none() {
             self.begin(Kind::Messages, 0);
@@ -137,27 +140,31 @@ impl Batch {
         let entry = self.message_entry().expect("just made");
         let at = entry.at + ENTRY_HEADER_LEN + entry.payload_len;
         entry.payload_len += len;
-        entry.records.push(RecordDraft { at, len, topic, queue: draft.queue_id });
+        entry.records.push(RecordDraft { at, len, topic, name, queue: draft.queue_id });
         let end = entry.end();
-        self.grow_to(end);
+        self.reserve(end);
+        self.buf.shrink_to(at); // behind it is what filled up the payload before
+        draft.write(|part| self.buf.append(part));
+        assert_eq!(self.buf.len(), at + len, "a record has its length");
+        self.buf.grow_to(end);
         self.end = end;
-        draft.encode(&mut self.buf[at..at + len]);
-        self.buf[at + len..end].fill(0);
     }
 
-    /// Makes the buffer at least `len` bytes long. Buffers are chosen large enough that this is rare.
+    /// Makes the buffer longer by zeros, up to `len` bytes.
     fn grow_to(&mut self, len: usize) {
+        self.reserve(len);
+        self.buf.grow_to(len);
+    }
+
+    /// Lets the buffer have memory for `len` bytes. Buffers are chosen large enough that it mostly has.
+    fn reserve(&mut self, len: usize) {
         assert!(len <= self.segment_end, "a batch stays within its segment");
-        if len <= self.buf.len() {
-            return;
-        }
         if len <= self.buf.capacity() {
-            return self.buf.grow_to(len);
+            return;
         }
         let capacity = len.next_power_of_two().min(self.segment_end).next_multiple_of(BLOCK);
         let mut larger = Buffer::with_capacity(capacity);
-        larger.grow_to(len);
-        larger[..self.end].copy_from_slice(&self.buf[..self.end]);
+        larger.append(&self.buf);
         (self.buf, self.memory) = (larger, capacity);
     }
 

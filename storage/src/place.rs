@@ -5,7 +5,7 @@
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis, record};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, RecordDraft};
 use crate::command::TopicCommand;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated};
 use crate::segment::SEGMENT_HEADER_LEN;
@@ -22,11 +22,14 @@ pub(crate) struct LogEnd {
     pub topics: Topics,
 }
 
-/// Bounds of a placed entry within the batch's buffer.
-#[derive(Clone, Copy, Debug)]
+/// A placed entry.
+#[derive(Debug)]
 pub(crate) struct PlacedEntry {
     pub header: Replicated,
+    /// Position of its header in the batch's buffer.
     pub at: usize,
+    /// Its messages.
+    pub records: Vec<RecordDraft>,
 }
 
 impl LogEnd {
@@ -41,11 +44,14 @@ impl LogEnd {
         assert!(batch.start >= self.offset, "a batch is placed behind the log");
         let mut placed = Vec::with_capacity(batch.entries.len());
         self.timestamp = self.timestamp.max(now);
-        for entry in &batch.entries {
+        for entry in std::mem::take(&mut batch.entries) {
             let offset = batch.base.plus(entry.at as u64);
             for draft in &entry.records {
                 let physical = batch.base.plus(draft.at as u64);
-                let counted = self.topics.count(&draft.topic, draft.queue, physical);
+                let (name, _) =
+                    self.topics.at(draft.topic).expect("a drafted message has its topic");
+                assert!(*name == draft.name, "topics stand in the same places for all");
+                let counted = self.topics.count(draft.topic, draft.queue, physical);
                 let (_, queue_offset) = counted.expect("a drafted message has its queue");
                 let bytes = &mut batch.buf[draft.at..draft.at + draft.len];
                 record::stamp(bytes, queue_offset, physical, self.timestamp);
@@ -67,8 +73,8 @@ impl LogEnd {
             local.encode(&mut bytes[..ENTRY_HEADER_LEN]);
             self.note_topic(entry.topic.as_ref());
             (self.chain, self.index) = (header.chain, self.index.next());
-            placed.push(PlacedEntry { header, at: entry.at });
             assert_eq!(entry.kind == Kind::Topic, entry.topic.is_some());
+            placed.push(PlacedEntry { header, at: entry.at, records: entry.records });
         }
         self.offset = batch.end_offset();
         placed

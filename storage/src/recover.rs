@@ -6,7 +6,7 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::channel::Sender;
 use runtime::fs;
 
-use crate::apply::apply;
+use crate::apply::{Origin, apply};
 use crate::builder::{Builder, Limits};
 use crate::checkpoint::Checkpoint;
 use crate::command::Membership;
@@ -244,7 +244,7 @@ async fn hand_out(
         } else if keeper::is_due(inner, before.offset) {
             keeper::cut(inner, before, events, due).await?;
         }
-        let applied = apply(inner, &entry.header, entry.payload, true).await?;
+        let applied = apply(inner, &entry.header, entry.payload, Origin::Log).await?;
         entries += 1;
         if let What::Messages(messages) = &applied.what {
             records += messages.len() as u64;

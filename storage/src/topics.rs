@@ -53,54 +53,100 @@ impl Topic {
     }
 }
 
-/// All topics at a point of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Topics {
-    /// In no order that means anything; the same history of changes gives the same one, for the simulator.
-    by_name: HashMap<Rc<str>, Topic, BuildHasherDefault<DefaultHasher>>,
+/// Where a topic stands in the table. Tables that went through the same changes, in the same order, from the same
+/// beginning, have each topic in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+/// A topic with its name, which is shared.
+#[derive(Clone, Debug)]
+struct Named {
+    name: Rc<str>,
+    topic: Topic,
 }
+
+/// All topics at a point of the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Topics {
+    slots: Vec<Option<Named>>,
+    /// Slots without a topic; the last one is given next.
+    free: Vec<Slot>,
+    /// In no order that means anything; the same history of changes gives the same one, for the simulator.
+    by_name: HashMap<Rc<str>, Slot, BuildHasherDefault<DefaultHasher>>,
+}
+
+/// The same topics with the same counters; where they stand does not matter.
+impl PartialEq for Topics {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(name, topic): (&Rc<str>, &Topic)| other.find(name) == Some(topic);
+        self.by_name.len() == other.by_name.len() && self.iter().all(same)
+    }
+}
+
+impl Eq for Topics {}
 
 impl Topics {
     pub(crate) fn find(&self, name: &str) -> Option<&Topic> {
-        self.by_name.get(name)
+        self.slot(name).map(|slot| &self.named(slot).expect("a name has a topic").topic)
     }
 
-    /// The name as the table holds it, to be shared.
-    pub(crate) fn name(&self, name: &str) -> Option<Rc<str>> {
-        self.by_name.get_key_value(name).map(|(name, _)| Rc::clone(name))
+    /// Where the topic of this name stands.
+    pub(crate) fn slot(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
+    fn named(&self, slot: Slot) -> Option<&Named> {
+        self.slots.get(slot.0 as usize)?.as_ref()
+    }
+
+    /// The topic that stands there, and its name, to be shared.
+    pub(crate) fn at(&self, slot: Slot) -> Option<(&Rc<str>, &Topic)> {
+        self.named(slot).map(|named| (&named.name, &named.topic))
     }
 
     /// Creates a topic, or adds queues to the one that is there. Queues are never taken away: what
     /// they hold stays readable.
     pub(crate) fn put(&mut self, name: &str, queues: u32, index: LogIndex) {
-        let topic = match self.by_name.get_mut(name) {
-            Some(topic) => topic,
-            None => self
-                .by_name
-                .entry(Rc::from(name))
-                .or_insert(Topic { incarnation: Incarnation(index), queues: Vec::new() }),
-        };
-        let queues = (queues as usize).max(topic.queues.len());
-        topic.queues.resize(queues, EMPTY);
+        let slot = self.slot(name).unwrap_or_else(|| {
+            self.add(name, Topic { incarnation: Incarnation(index), queues: Vec::new() })
+        });
+        let named = self.slots[slot.0 as usize].as_mut().expect("a name has a topic");
+        let queues = (queues as usize).max(named.topic.queues.len());
+        named.topic.queues.resize(queues, EMPTY);
     }
 
-    /// Puts back a topic that a checkpoint has kept.
+    fn add(&mut self, name: &str, topic: Topic) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            Slot(u32::try_from(self.slots.len() - 1).expect("topics are counted with 32 bits"))
+        });
+        let name: Rc<str> = Rc::from(name);
+        let before = self.by_name.insert(Rc::clone(&name), slot);
+        assert!(before.is_none(), "a topic is added once");
+        let before = self.slots[slot.0 as usize].replace(Named { name, topic });
+        assert!(before.is_none(), "a free slot has no topic");
+        slot
+    }
+
+    /// Puts back a topic that a checkpoint has kept, and names once.
     pub(crate) fn restore(&mut self, name: &str, topic: Topic) {
-        let before = self.by_name.insert(Rc::from(name), topic);
-        assert!(before.is_none(), "a checkpoint names a topic once");
+        self.add(name, topic);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Rc<str>, &Topic)> {
-        self.by_name.iter()
+        self.slots.iter().flatten().map(|named| (&named.name, &named.topic))
     }
 
     pub(crate) fn delete(&mut self, name: &str) -> Option<Topic> {
-        self.by_name.remove(name)
+        let slot = self.by_name.remove(name)?;
+        let named = self.slots[slot.0 as usize].take().expect("a name has a topic");
+        self.free.push(slot);
+        Some(named.topic)
     }
 
     /// All queues, in no order, with the offsets that their next messages get.
     pub(crate) fn queues(&self) -> impl Iterator<Item = (QueueKey, QueueOffset)> {
-        self.by_name.values().flat_map(|topic| {
+        self.iter().flat_map(|(_, topic)| {
             let incarnation = topic.incarnation;
             let queues = (0..).map(QueueId).zip(&topic.queues);
             queues.map(move |(queue, counter)| (QueueKey { incarnation, queue }, counter.next))
@@ -111,18 +157,18 @@ impl Topics {
     /// there is no such queue.
     pub(crate) fn count(
         &mut self,
-        name: &str,
+        slot: Slot,
         queue: QueueId,
         at: PhysicalOffset,
     ) -> Option<(Incarnation, QueueOffset)> {
-        let topic = self.by_name.get_mut(name)?;
-        let counter = topic.queues.get_mut(queue.0 as usize)?;
+        let named = self.slots.get_mut(slot.0 as usize)?.as_mut()?;
+        let counter = named.topic.queues.get_mut(queue.0 as usize)?;
         let offset = counter.next;
         if offset == QueueOffset(0) {
             counter.began = at;
         }
         counter.next = offset.plus(1);
-        Some((topic.incarnation, offset))
+        Some((named.topic.incarnation, offset))
     }
 }
 
@@ -130,21 +176,67 @@ impl Topics {
 mod tests {
     use super::*;
 
+    fn count(
+        topics: &mut Topics,
+        name: &str,
+        queue: u32,
+        at: u64,
+    ) -> Option<(Incarnation, QueueOffset)> {
+        let slot = topics.slot(name)?;
+        topics.count(slot, QueueId(queue), PhysicalOffset(at))
+    }
+
     #[test]
     fn a_topic_made_again_starts_clean() {
         let mut topics = Topics::default();
-        let (life, at) = (|index| Incarnation(LogIndex(index)), PhysicalOffset);
+        let life = |index| Incarnation(LogIndex(index));
         topics.put("T", 2, LogIndex(1));
-        assert_eq!(topics.count("T", QueueId(1), at(70)), Some((life(1), QueueOffset(0))));
-        assert_eq!(topics.count("T", QueueId(1), at(90)), Some((life(1), QueueOffset(1))));
-        assert_eq!(topics.count("T", QueueId(2), at(99)), None);
+        assert_eq!(count(&mut topics, "T", 1, 70), Some((life(1), QueueOffset(0))));
+        assert_eq!(count(&mut topics, "T", 1, 90), Some((life(1), QueueOffset(1))));
+        assert_eq!(count(&mut topics, "T", 2, 99), None);
         topics.put("T", 1, LogIndex(5));
         let topic = topics.find("T").expect("it is there");
-        let counter = Counter { next: QueueOffset(2), began: at(70) };
+        let counter = Counter { next: QueueOffset(2), began: PhysicalOffset(70) };
         assert_eq!((topic.queues(), topic.counter(QueueId(1))), (2, Some(counter)));
         topics.delete("T");
-        assert_eq!(topics.count("T", QueueId(0), at(120)), None);
+        assert_eq!(count(&mut topics, "T", 0, 120), None);
         topics.put("T", 1, LogIndex(9));
-        assert_eq!(topics.count("T", QueueId(0), at(130)), Some((life(9), QueueOffset(0))));
+        assert_eq!(count(&mut topics, "T", 0, 130), Some((life(9), QueueOffset(0))));
+    }
+
+    #[test]
+    fn tables_with_the_same_changes_have_topics_in_the_same_places() {
+        let mut one = Topics::default();
+        for name in ["A", "B", "C", "D"] {
+            one.put(name, 1, LogIndex(1));
+        }
+        one.delete("B");
+        let mut other = one.clone();
+        for topics in [&mut one, &mut other] {
+            topics.delete("D");
+            for name in ["E", "A", "F", "G"] {
+                topics.put(name, 3, LogIndex(2));
+            }
+        }
+        for name in ["A", "C", "E", "F", "G"] {
+            let slot = one.slot(name).expect("it is there");
+            assert_eq!(other.slot(name), Some(slot));
+            assert_eq!(one.at(slot).map(|(name, _)| &**name), Some(name));
+        }
+        assert_eq!((one.slot("B"), one.slots.len()), (None, 5));
+    }
+
+    #[test]
+    fn tables_are_compared_by_what_they_hold() {
+        let (mut one, mut other) = (Topics::default(), Topics::default());
+        for (a, b) in [("A", "B"), ("B", "A")] {
+            one.put(a, 2, LogIndex(1));
+            other.put(b, 2, LogIndex(1));
+        }
+        assert_eq!(one, other);
+        count(&mut one, "A", 0, 1);
+        assert_ne!(one, other);
+        other.delete("B");
+        assert_ne!(one, other);
     }
 }

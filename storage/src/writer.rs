@@ -7,7 +7,7 @@ use model::PhysicalOffset;
 use runtime::Slice;
 use runtime::channel::{Flag, Sender, mpsc};
 
-use crate::apply::apply;
+use crate::apply::{Origin, apply};
 use crate::entry::ENTRY_HEADER_LEN;
 use crate::error::StoreError;
 use crate::keeper::{self, Due, MOST_UNWRITTEN};
@@ -158,7 +158,8 @@ async fn publish(
     for placed in entries {
         let from = placed.at + ENTRY_HEADER_LEN;
         let payload = Slice::new(Rc::clone(&buf), from..from + placed.header.payload_len as usize);
-        let applied = apply(inner, &placed.header, payload, false).await?;
+        let applied =
+            apply(inner, &placed.header, payload, Origin::Written(&placed.records)).await?;
         drop(events.send(Event::Committed(applied)).await);
     }
     Ok(())

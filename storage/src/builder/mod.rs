@@ -6,6 +6,7 @@
 mod reserve;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use model::{Draft, LogIndex, PhysicalOffset};
 use runtime::BLOCK;
@@ -17,7 +18,7 @@ use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, entry_len};
 use crate::error::AppendError;
 use crate::options::{MAX_COMMAND, Options};
-use crate::topics::Topics;
+use crate::topics::{Slot, Topics};
 
 /// Queues that a topic may have: their counters are kept in memory.
 pub(crate) const MAX_QUEUES: u32 = 65_536;
@@ -59,17 +60,20 @@ pub(crate) struct Builder {
     open: Option<Batch>,
     /// Bytes of entries in `closed` and `open`.
     queued: usize,
-    /// Size of the next batch's buffer: what the last one came to.
+    /// Size of the next batch's buffer: what the largest of the last ones came to.
     expected: usize,
     /// Topics with everything that was drafted.
     topics: Topics,
+    /// Where the topics of the messages stand that are being added.
+    found: Vec<Slot>,
 }
 
 impl Builder {
     pub(crate) fn new(limits: Limits, end: PhysicalOffset, topics: Topics, rooms: usize) -> Self {
         let (closed, open, queued) = (VecDeque::new(), None, 0);
         let (expected, refused) = (SMALLEST_BUFFER, false);
-        Self { limits, rooms, refused, end, closed, open, queued, expected, topics }
+        let found = Vec::new();
+        Self { limits, rooms, refused, end, closed, open, queued, expected, topics, found }
     }
 
     /// Another file is ready.
@@ -115,30 +119,35 @@ impl Builder {
     /// Encodes messages into the open batch: all of them, or none.
     pub(crate) fn push_messages(&mut self, drafts: &[Draft<'_>]) -> Result<(), AppendError> {
         let (mut len, mut cost) = (0, 0);
+        self.found.clear();
         for draft in drafts {
-            let topic = self.topics.find(draft.topic).ok_or(AppendError::NoTopic)?;
+            let slot = self.topics.slot(draft.topic).ok_or(AppendError::NoTopic)?;
+            let (_, topic) = self.topics.at(slot).expect("it was just found");
             let (queue, queues) = (draft.queue_id.0, topic.queues());
             if queue >= queues {
                 return Err(AppendError::NoQueue { queue, queues });
             }
-            len += draft.encoded_len();
-            cost += entry_len(draft.encoded_len());
+            let draft_len = draft.encoded_len();
+            len += draft_len;
+            cost += entry_len(draft_len);
+            self.found.push(slot);
         }
         self.admit(len, self.limits.max_request)?;
         self.check_room(cost, Purpose::Messages)?;
-        for draft in drafts {
-            self.push_record(draft);
+        for (at, draft) in drafts.iter().enumerate() {
+            self.push_record(draft, self.found[at]);
         }
         Ok(())
     }
 
-    fn push_record(&mut self, draft: &Draft<'_>) {
-        let topic = self.topics.name(draft.topic).expect("checked by the caller");
+    fn push_record(&mut self, draft: &Draft<'_>, topic: Slot) {
+        let (name, _) = self.topics.at(topic).expect("the caller has found it");
+        let name = Rc::clone(name);
         let len = draft.encoded_len();
         let cost = self.open.as_ref().map_or(entry_len(len), |batch| batch.record_cost(len));
         let before = self.room_for(cost, entry_len(len)).len();
         let batch = self.open.as_mut().expect("room was made");
-        batch.push_record(draft, topic);
+        batch.push_record(draft, topic, name);
         self.queued += batch.len() - before;
     }
 
@@ -239,7 +248,9 @@ impl Builder {
         };
         let batch = batch.close();
         self.end = batch.end_offset();
-        self.expected = batch.buf.len().clamp(SMALLEST_BUFFER, LARGEST_EXPECTED);
+        // Batches of about the same size are no reason to copy one into a larger buffer half of the time.
+        let expected = batch.buf.len().max(self.expected - self.expected / 8);
+        self.expected = expected.clamp(SMALLEST_BUFFER, LARGEST_EXPECTED);
         self.closed.push_back(batch);
     }
 

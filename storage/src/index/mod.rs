@@ -20,7 +20,7 @@ use crate::checkpoint::{Checkpoint, Mins};
 use crate::command::Membership;
 use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey};
 use crate::position::Position;
-use crate::topics::Topics;
+use crate::topics::{Slot, Topics};
 
 /// What the index has noted of a record.
 #[derive(Debug)]
@@ -135,11 +135,16 @@ impl Index {
         self.growing.remove_queues(queues.map(|queue| QueueKey { incarnation, queue }));
     }
 
-    /// Adds a committed record. `Err` says how it does not follow from the log before it.
-    pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<Added, String> {
+    /// Adds a committed record, whose topic stands in `slot` as far as the caller knows. `Err` says how it does not
+    /// follow from the log before it.
+    pub(crate) fn add(&mut self, record: &Record<'_>, slot: Option<Slot>) -> Result<Added, String> {
         let (name, queue) = (record.topic(), record.queue_id());
         let physical = record.physical_offset();
-        let Some((incarnation, offset)) = self.topics.count(name, queue, physical) else {
+        let stands_there =
+            |slot: &Slot| self.topics.at(*slot).is_some_and(|(found, _)| **found == *name);
+        let slot = slot.filter(stands_there).or_else(|| self.topics.slot(name));
+        let counted = slot.and_then(|slot| self.topics.count(slot, queue, physical));
+        let (Some(slot), Some((incarnation, offset))) = (slot, counted) else {
             return Err(format!("a message of queue {queue} of `{name}`, which does not exist"));
         };
         if offset != record.queue_offset() {
@@ -155,8 +160,8 @@ impl Index {
         let tag_hash = i32::try_from(record.tag_hash()).expect("the hash of a string is an int");
         let (key, unit) = (QueueKey { incarnation, queue }, Packed { at, size, tag_hash, crc });
         self.growing.add(key, offset, unit, record.store_time(), key_hashes(record));
-        let topic = self.topics.name(name).expect("it was just counted");
-        Ok(Added { topic, unit: unit.unit(base) })
+        let (topic, _) = self.topics.at(slot).expect("it was just counted");
+        Ok(Added { topic: Rc::clone(topic), unit: unit.unit(base) })
     }
 }
 

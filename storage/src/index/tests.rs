@@ -28,7 +28,7 @@ fn record(topic: &str, queue: u32, queue_offset: u64, physical: u64) -> Vec<u8> 
 
 fn add(index: &mut Index, topic: &str, queue_offset: u64, physical: u64) -> Result<Added, String> {
     let bytes = record(topic, 0, queue_offset, physical);
-    index.add(&Record::parse(&bytes).expect("a record"))
+    index.add(&Record::parse(&bytes).expect("a record"), None)
 }
 
 #[test]
