@@ -204,10 +204,14 @@ fn queue_key(incarnation: u64, queue: u32) -> QueueKey {
     QueueKey { incarnation: Incarnation(LogIndex(incarnation)), queue: QueueId(queue) }
 }
 
-/// The bytes of item `at` of a block.
-pub(crate) fn item_mut<T: Item>(block: &mut [u8], at: usize) -> &mut [u8] {
-    assert!(at < T::PER_BLOCK);
-    &mut block[HEAD_LEN + at * T::LEN..][..T::LEN]
+/// The bytes of `count` items of a block from item `at` on, one after the other.
+pub(crate) fn items_mut<T: Item>(
+    block: &mut [u8],
+    at: usize,
+    count: usize,
+) -> impl Iterator<Item = &mut [u8]> {
+    assert!(at + count <= T::PER_BLOCK);
+    block[HEAD_LEN + at * T::LEN..][..count * T::LEN].chunks_exact_mut(T::LEN)
 }
 
 /// Item `at` of a block.

@@ -97,7 +97,7 @@ async fn rewrite(dir: &Path, part: &PartFile, store: StoreId) -> Result<PartFile
     let mut units = out.units();
     let mut scan = Scan::<Packed>::new(part);
     while let Some(unit) = scan.next().await? {
-        units.push(&unit).await?;
+        units.push_all(&[unit]).await?;
     }
     units.end();
     let mut directory = out.directory();

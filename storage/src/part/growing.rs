@@ -1,10 +1,10 @@
 //! A part in memory.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 
 use model::{PhysicalOffset, QueueOffset, UnixMillis};
 
+use super::by_queue::ByQueue;
 use super::name::Span;
 use super::pace::Pace;
 use super::sorted::CHUNK;
@@ -52,7 +52,7 @@ pub(crate) struct Growing {
     from: PhysicalOffset,
     /// End of the last message.
     end: PhysicalOffset,
-    runs: HashMap<QueueKey, Run>,
+    runs: ByQueue<Run>,
     units: usize,
     /// Messages that all runs have room for.
     room: usize,
@@ -65,7 +65,7 @@ impl Growing {
     /// An empty part that begins at `from`, in the segment that begins at `base`.
     pub(crate) fn new(base: PhysicalOffset, from: PhysicalOffset) -> Self {
         assert!(from >= base, "a part is within its segment");
-        let (runs, keys) = (HashMap::new(), Vec::new());
+        let (runs, keys) = (ByQueue::default(), Vec::new());
         Self { base, from, end: from, runs, units: 0, room: 0, keys, times: None }
     }
 

@@ -99,13 +99,19 @@ where
 {
     let mut scans: Vec<_> = parts.iter().map(Scan::<Packed>::new).collect();
     let mut section = out.units();
+    let mut units = Vec::new();
     let mut written = 0_u64;
     while let Some(Joined { key, runs, .. }) = queues.next().await? {
         for (part, run) in runs {
             scans[part].seek(u64::from(run.position));
-            for _ in 0..run.count {
-                let unit = scans[part].next().await?.expect("a run is within its file");
-                section.push(&parts[part].covered(unit)?).await?;
+            let mut left = run.count;
+            while left > 0 {
+                units.clear();
+                left -= scans[part].take(left, &mut units).await?;
+                for unit in &units {
+                    parts[part].covered(*unit)?;
+                }
+                section.push_all(&units).await?;
             }
             written += u64::from(run.count);
             if written > u64::from(u32::MAX) {

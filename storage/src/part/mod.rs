@@ -14,6 +14,7 @@ use model::QueueId;
 
 use crate::topics::Incarnation;
 
+mod by_queue;
 mod check;
 mod error;
 mod file;

@@ -10,7 +10,9 @@ use runtime::{BLOCK, Buffer, File, IoError, OpenMode, fs};
 use super::QueueKey;
 use super::error::PartError;
 use super::file::PartFile;
-use super::format::{Counts, Item, KeyFence, Label, Listed, QueueFence, item_mut, seed as seed_of};
+use super::format::{
+    Counts, Item, KeyFence, Label, Listed, QueueFence, items_mut, seed as seed_of,
+};
 use super::header::Header;
 use super::name::Span;
 use super::pace::Pace;
@@ -136,8 +138,8 @@ impl Output {
     async fn complete(mut self, about: About) -> Result<(), IoError> {
         let queue_fences = std::mem::take(&mut self.queue_fences);
         let key_fences = std::mem::take(&mut self.key_fences);
-        self.section().push_all(&queue_fences).await?;
-        self.section().push_all(&key_fences).await?;
+        self.section().whole(&queue_fences).await?;
+        self.section().whole(&key_fences).await?;
         self.write_step().await?;
         let About { base, complete, times } = about;
         let (store, span, counts) = (self.store, self.span, self.counts);
@@ -168,8 +170,10 @@ pub(super) struct About {
 }
 
 impl<T: Item> Section<'_, T> {
-    /// Adds an item; tells whether it is the first one of its block.
-    async fn put(&mut self, item: &T) -> Result<bool, IoError> {
+    /// Adds as many of `items` as the block takes that is being filled, one at least; tells how many, and whether they
+    /// are its first.
+    async fn put(&mut self, items: &[T]) -> Result<(usize, bool), IoError> {
+        assert!(!items.is_empty(), "something is put");
         let begins = self.out.items == 0;
         if begins {
             if self.out.blocks == STEP_BLOCKS {
@@ -178,19 +182,29 @@ impl<T: Item> Section<'_, T> {
             self.out.blocks += 1;
         }
         let block = &mut self.out.step[(self.out.blocks - 1) * BLOCK..][..BLOCK];
-        item.encode(item_mut::<T>(block, self.out.items));
-        self.out.items += 1;
+        let taken = items.len().min(T::PER_BLOCK - self.out.items);
+        let places = items_mut::<T>(block, self.out.items, taken);
+        for (item, place) in items.iter().zip(places) {
+            item.encode(place);
+        }
+        self.out.items += taken;
         if self.out.items == T::PER_BLOCK {
             self.out.seal::<T>();
         }
-        self.out.pace.spend(1).await;
-        Ok(begins)
+        self.out.pace.spend(u32::try_from(taken).expect("a block is small")).await;
+        Ok((taken, begins))
     }
 
-    async fn push_all(mut self, items: &[T]) -> Result<(), IoError> {
-        for item in items {
-            self.put(item).await?;
+    async fn put_all(&mut self, mut items: &[T]) -> Result<(), IoError> {
+        while !items.is_empty() {
+            let (taken, _) = self.put(items).await?;
+            items = &items[taken..];
         }
+        Ok(())
+    }
+
+    async fn whole(mut self, items: &[T]) -> Result<(), IoError> {
+        self.put_all(items).await?;
         self.end();
         Ok(())
     }
@@ -209,9 +223,9 @@ impl<T: Item> Section<'_, T> {
 }
 
 impl Section<'_, Packed> {
-    pub(super) async fn push(&mut self, unit: &Packed) -> Result<(), IoError> {
-        self.put(unit).await?;
-        self.out.counts.units += 1;
+    pub(super) async fn push_all(&mut self, units: &[Packed]) -> Result<(), IoError> {
+        self.put_all(units).await?;
+        self.out.counts.units += units.len() as u64;
         Ok(())
     }
 }
@@ -219,7 +233,8 @@ impl Section<'_, Packed> {
 impl Section<'_, Listed> {
     /// Adds a queue; its units are those behind the units of the queue before.
     pub(super) async fn push(&mut self, listed: &Listed) -> Result<(), IoError> {
-        if self.put(listed).await? {
+        let (_, begins) = self.put(std::slice::from_ref(listed)).await?;
+        if begins {
             let key: QueueKey = listed.key;
             self.out.queue_fences.push(QueueFence(key));
         }
@@ -230,7 +245,8 @@ impl Section<'_, Listed> {
 
 impl Section<'_, KeyAt> {
     pub(super) async fn push(&mut self, key: &KeyAt) -> Result<(), IoError> {
-        if self.put(key).await? {
+        let (_, begins) = self.put(std::slice::from_ref(key)).await?;
+        if begins {
             self.out.key_fences.push(KeyFence(*key));
         }
         self.out.counts.keys += 1;

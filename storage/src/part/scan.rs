@@ -46,6 +46,35 @@ impl<'a, T: Item> Scan<'a, T> {
         if self.next >= self.items {
             return Ok(None);
         }
+        self.look().await?;
+        let at = self.at();
+        let block = &self.window[at / T::PER_BLOCK * BLOCK..][..BLOCK];
+        self.next += 1;
+        Ok(Some(item(block, at % T::PER_BLOCK)))
+    }
+
+    /// Adds the next items to `to`: as many as come at once, `most` at most, and one at least. There must be as many.
+    /// Cancel safe.
+    pub(super) async fn take(&mut self, most: u32, to: &mut Vec<T>) -> Result<u32, PartError> {
+        assert!(most > 0 && self.next + u64::from(most) <= self.items, "they are in the section");
+        self.look().await?;
+        let at = self.at();
+        let block = &self.window[at / T::PER_BLOCK * BLOCK..][..BLOCK];
+        let first = at % T::PER_BLOCK;
+        let left = u32::try_from(T::PER_BLOCK - first).expect("a block is small");
+        let taken = left.min(most);
+        to.extend((first..first + taken as usize).map(|at| item::<T>(block, at)));
+        self.next += u64::from(taken);
+        Ok(taken)
+    }
+
+    /// Where in the window the next item is.
+    fn at(&self) -> usize {
+        usize::try_from(self.next - self.held.0).expect("within the window")
+    }
+
+    /// Reads the next item's window, unless it is there.
+    async fn look(&mut self) -> Result<(), PartError> {
         let per_block = T::PER_BLOCK as u64;
         if self.next < self.held.0 || self.next >= self.held.1 {
             let first = self.next / per_block;
@@ -54,10 +83,7 @@ impl<'a, T: Item> Scan<'a, T> {
             self.window = self.part.blocks::<T>(first, count).await?;
             self.held = (first * per_block, (first + u64::from(count)) * per_block);
         }
-        let at = usize::try_from(self.next - self.held.0).expect("within the window");
-        let block = &self.window[at / T::PER_BLOCK * BLOCK..][..BLOCK];
-        self.next += 1;
-        Ok(Some(item(block, at % T::PER_BLOCK)))
+        Ok(())
     }
 }
 

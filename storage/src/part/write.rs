@@ -49,9 +49,7 @@ async fn fill(out: &mut Output, frozen: &Frozen) -> Result<(), IoError> {
         directory.push(Listed { key, first, count, position });
         position += count;
         units.spend(RUN_WORK).await;
-        for unit in run {
-            units.push(unit).await?;
-        }
+        units.push_all(run).await?;
     }
     units.end();
     assert_eq!(position as usize, frozen.units(), "every message is written once");
