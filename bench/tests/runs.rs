@@ -83,6 +83,23 @@ async fn there_and_back(addr: SocketAddr) {
     }
 }
 
+/// Blocking calls know no simulation.
+#[test]
+fn a_thread_that_blocks_sends_one_at_a_time() {
+    on_sockets(|addr| async move {
+        let (_server, fake) = fake(addr, Fault::None).await;
+        let line = "produce --count 500 --blocking --size 100 --connections 2 --warmup 0s --audit";
+        let sent = run(&fake, line).await.expect("a run");
+        assert_eq!((sent.verdict(), sent.sent, sent.acked), (None, 500, 500), "{sent}");
+        assert_eq!((fake.stored("T"), sent.connections, sent.latency_count), (500, 2, 500));
+        // The time is up while answers come.
+        let line = "produce --duration 200ms --blocking --warmup 100ms";
+        let sent = run(&fake, line).await.expect("a run");
+        assert_eq!((sent.verdict(), sent.unanswered, sent.duration_s), (None, 0, 0.2), "{sent}");
+        assert!(sent.acked > 10, "{sent}");
+    });
+}
+
 #[test]
 fn what_was_sent_comes_back_in_a_simulation() {
     simulated(there_and_back);
@@ -200,6 +217,17 @@ fn a_lost_connection_is_dialled_again() {
         assert!(sent.unanswered > 0 && sent.unanswered <= 2, "{sent}");
         assert_eq!((sent.errors, sent.sent), (sent.unanswered, sent.acked + sent.unanswered));
         assert!(sent.acked > 200, "it went on: {sent}");
+        assert_eq!((sent.broken.total(), sent.errors_by_code[0].code), (0, None));
+        assert!(fake.stored("T") >= sent.acked, "what was acknowledged is there");
+    });
+}
+
+#[test]
+fn a_lost_connection_of_a_thread_that_blocks_is_dialled_again() {
+    on_sockets(|addr| async move {
+        let line = "produce --count 300 --blocking --warmup 0s --size 10";
+        let (fake, sent) = with_fault(addr, Fault::Close(100), line).await;
+        assert_eq!((sent.sent, sent.acked, sent.unanswered), (300, 299, 1), "{sent}");
         assert_eq!((sent.broken.total(), sent.errors_by_code[0].code), (0, None));
         assert!(fake.stored("T") >= sent.acked, "what was acknowledged is there");
     });

@@ -88,6 +88,10 @@ pub struct Produce {
     /// from the moment a message was due. --in-flight is the bound
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=RATE_MAX))]
     pub rate: Option<u64>,
+    /// One message at a time on each connection, with blocking system calls on a thread of its own: what adds the least to its
+    /// latency
+    #[arg(long, conflicts_with_all = ["in_flight", "rate", "busy_poll"])]
+    pub blocking: bool,
     /// Queues of a topic on each broker, if it has to be created, 1 to 16384
     #[arg(short, long, value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u32).range(1..=QUEUES_MAX))]
@@ -102,6 +106,12 @@ pub struct Produce {
 }
 
 impl Produce {
+    /// Messages that may wait for acknowledgement on each connection.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        if self.blocking { 1 } else { self.in_flight }
+    }
+
     /// The topics that it sends to.
     #[must_use]
     pub fn topic_names(&self) -> Vec<String> {

@@ -96,6 +96,12 @@ impl Mode {
         }
     }
 
+    /// Whether each connection blocks a thread of its own.
+    #[must_use]
+    pub fn is_blocking(&self) -> bool {
+        matches!(self, Mode::Produce(Produce { blocking: true, .. }))
+    }
+
     /// Its name on the command line.
     #[must_use]
     pub fn name(&self) -> &'static str {

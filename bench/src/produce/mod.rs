@@ -97,7 +97,7 @@ impl Producing {
             .iter()
             .map(|queue| Queue { id: queue.queue, topic: queue.topic, acknowledged: -1 })
             .collect();
-        let capacity = usize::try_from(args.in_flight).expect("the flag's range is small");
+        let capacity = usize::try_from(args.depth()).expect("the flag's range is small");
         let begin = stage.schedule().begin();
         let ledger = args.audit.then(|| {
             let ledgers = &mut stage.recorder().tally.ledgers;

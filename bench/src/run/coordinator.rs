@@ -141,10 +141,14 @@ fn start(
     events: &MailboxSender<Event>,
 ) -> Result<(Vec<Executor<Tally>>, Crew), BenchError> {
     let run = mode.run();
-    let places: Vec<Placement> = match &run.cores {
+    let mut places: Vec<Placement> = match &run.cores {
         Some(cores) => cores.0.iter().map(|core| Placement::Core(*core)).collect(),
         None => vec![Placement::Any],
     };
+    if mode.is_blocking() {
+        // A lane that blocks has a thread of its own.
+        places = places.into_iter().cycle().take(lanes.len()).collect();
+    }
     let used = places.len().min(lanes.len());
     let wanted = match (&**mode, run.count) {
         (Mode::Consume(_), Some(count)) => Some(Arc::new(AtomicU64::new(count))),

@@ -20,7 +20,7 @@ use crate::limits::{CONNECT, DRAIN, RECONNECT};
 use crate::produce::{Producing, Route};
 use crate::recorder::Tally;
 use crate::schedule::Schedule;
-use crate::wire::{End, Load, pump};
+use crate::wire::{End, Load, block, dial_blocking, pump};
 
 /// What one executor has to do.
 pub(super) struct Share {
@@ -41,7 +41,7 @@ pub(super) async fn work(share: Share) -> Tally {
     let Share { mode, lanes, lanes_in_all, wanted, mut orders, events } = share;
     let mut connected = Vec::with_capacity(lanes.len());
     for lane in lanes {
-        match dial(lane.addr).await {
+        match Line::dial(lane.addr, mode.is_blocking()).await {
             Ok(stream) => connected.push((lane, stream)),
             Err(reason) => {
                 let failed = BenchError::Lane { addr: lane.addr, reason };
@@ -84,27 +84,51 @@ fn load(mode: &Mode, lane: &Lane, lanes: usize, stage: &Rc<Stage>) -> Box<dyn Lo
     }
 }
 
-async fn dial(addr: SocketAddr) -> Result<TcpStream, String> {
-    match runtime::timeout(CONNECT, TcpStream::connect(addr)).await {
-        Ok(Ok(stream)) => {
-            stream.set_nodelay(true).map_err(|error| error.to_string())?;
-            Ok(stream)
+/// A lane's connection.
+enum Line {
+    Ring(TcpStream),
+    /// With blocking system calls. Then the executor has one lane.
+    Blocking(std::net::TcpStream),
+}
+
+impl Line {
+    async fn dial(addr: SocketAddr, blocking: bool) -> Result<Line, String> {
+        if blocking {
+            return dial_blocking(addr).map(Line::Blocking);
         }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no connection within {CONNECT:?}")),
+        match runtime::timeout(CONNECT, TcpStream::connect(addr)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                Ok(Line::Ring(stream))
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no connection within {CONNECT:?}")),
+        }
+    }
+
+    fn is_blocking(&self) -> bool {
+        matches!(self, Line::Blocking(_))
+    }
+
+    async fn serve(self, load: &mut dyn Load, stage: &Stage) -> End {
+        match self {
+            Line::Ring(stream) => pump(stream, load, &stage.stop, &stage.abandon).await,
+            Line::Blocking(stream) => block(stream, load, &stage.abandon).await,
+        }
     }
 }
 
 /// Keeps one load going over as many connections as it takes.
-async fn run_lane(lane: Lane, mut load: Box<dyn Load>, first: TcpStream, stage: Rc<Stage>) {
-    let mut stream = Some(first);
+async fn run_lane(lane: Lane, mut load: Box<dyn Load>, first: Line, stage: Rc<Stage>) {
+    let blocking = first.is_blocking();
+    let mut line = Some(first);
     while !stage.abandon.is_raised() {
-        let connected = match stream.take() {
-            Some(stream) => Ok(stream),
-            None => dial(lane.addr).await,
+        let connected = match line.take() {
+            Some(line) => Ok(line),
+            None => Line::dial(lane.addr, blocking).await,
         };
         let why = match connected {
-            Ok(stream) => match pump(stream, &mut *load, &stage.stop, &stage.abandon).await {
+            Ok(line) => match line.serve(&mut *load, &stage).await {
                 End::Done => return,
                 End::Abandoned => {
                     load.lost("no answer before the end of the run");

@@ -63,5 +63,6 @@ fn mode(args: &Compare, namesrv: &str, pid: Option<Pids>, depth: u32) -> Mode {
         let (from, batch) = (Begin::First, args.batch);
         return Mode::Consume(Consume { run, from, batch, in_flight: PULLS, size: None });
     }
-    Mode::Produce(Produce { run, in_flight: depth, ..args.send.clone() })
+    let blocking = args.send.blocking && depth == 1;
+    Mode::Produce(Produce { run, in_flight: depth, blocking, ..args.send.clone() })
 }

@@ -101,7 +101,9 @@ pub async fn floor(session: &Session, args: &Floor) -> Result<Study, BenchError>
         run.duration = Some(USUAL);
     }
     let extent = Extent { duration: run.duration, count: run.count };
-    let mode = Mode::Produce(Produce { run, in_flight: 1, ..args.send.clone() });
+    // As the echo does it, unless the load is to look for its answers all the time.
+    let blocking = run.busy_poll == 0;
+    let mode = Mode::Produce(Produce { run, in_flight: 1, blocking, ..args.send.clone() });
     let mut sends = Side::new("sends, 1 in flight");
     for turn in 0..args.turns.windows {
         if !session.is_interrupted() {

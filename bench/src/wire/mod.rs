@@ -1,5 +1,6 @@
 //! From a connection to what is asked on it, and back.
 
+mod blocking;
 mod pump;
 mod slots;
 mod template;
@@ -7,11 +8,13 @@ mod template;
 use remoting::CommandRef;
 use runtime::Instant;
 
+pub use blocking::block;
+pub use blocking::dial as dial_blocking;
 pub use pump::{End, pump};
 pub use slots::{OPAQUE_BASE, Slots};
 pub use template::{SendTemplate, Sender, Stamp, born_digits};
 
-/// What one connection is asked, and what is made of the answers. It does no I/O: [`pump`] moves the bytes.
+/// What one connection is asked, and what is made of the answers. It does no I/O: [`pump`] or [`block`] moves the bytes.
 ///
 /// Calls come from one task, one at a time. A load outlives its connection: after [`lost`](Load::lost) it goes on
 /// with the next one.

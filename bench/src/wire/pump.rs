@@ -13,7 +13,7 @@ use runtime::{Instant, ReadHalf, TcpStream, WriteHalf};
 use crate::limits::{PACE_STEP, READ_CHUNK, TICK};
 use crate::wire::Load;
 
-/// Why [`pump`] returned.
+/// Why the service of a load ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     /// The load is done.
@@ -22,6 +22,29 @@ pub enum End {
     Abandoned,
     /// The connection is of no use any more; why.
     Lost(String),
+}
+
+pub(super) const CLOSED: &str = "the broker closed the connection";
+pub(super) const LATE: &str = "no answer in time";
+
+/// Hands every whole frame in `bytes` to the load, as received at `at`; how many bytes they are.
+pub(super) fn take(load: &mut dyn Load, bytes: &[u8], at: Instant) -> Result<usize, End> {
+    let mut taken = 0;
+    loop {
+        let rest = &bytes[taken..];
+        let range = match frame::split(rest, MAX_FRAME) {
+            Ok(Some(range)) => range,
+            Ok(None) => return Ok(taken),
+            Err(error) => return Err(End::Lost(error.to_string())),
+        };
+        let head = CommandRef::decode(range.serialize, &rest[range.header.clone()])
+            .map_err(|error| End::Lost(error.to_string()))?;
+        // A broker also asks its clients; what it asks of consumer groups is nothing to us.
+        if head.flag.is_response() {
+            load.answer(at, &head, &rest[range.body.clone()]);
+        }
+        taken += range.end();
+    }
 }
 
 struct Pump<'a> {
@@ -82,43 +105,21 @@ impl Pump<'_> {
         let mut buffer = BytesMut::new();
         loop {
             match receive.read(&mut buffer, READ_CHUNK).await {
-                Ok(0) => return End::Lost("the broker closed the connection".into()),
+                Ok(0) => return End::Lost(CLOSED.into()),
                 Ok(_) => {}
                 Err(error) => return End::Lost(error.to_string()),
             }
             // All that a read returns was there when it returned: one look at the clock for all of it.
             let at = runtime::now();
-            if let Err(end) = self.take(&mut buffer, at) {
-                return end;
+            match take(&mut **self.load.borrow_mut(), &buffer, at) {
+                Ok(taken) => buffer.advance(taken),
+                Err(end) => return end,
             }
             self.fill();
             if self.load.borrow().is_done() {
                 return End::Done;
             }
         }
-    }
-
-    /// Hands every whole frame to the load.
-    fn take(&self, buffer: &mut BytesMut, at: Instant) -> Result<(), End> {
-        let mut load = self.load.borrow_mut();
-        let mut taken = 0;
-        loop {
-            let rest = &buffer[taken..];
-            let range = match frame::split(rest, MAX_FRAME) {
-                Ok(Some(range)) => range,
-                Ok(None) => break,
-                Err(error) => return Err(End::Lost(error.to_string())),
-            };
-            let head = CommandRef::decode(range.serialize, &rest[range.header.clone()])
-                .map_err(|error| End::Lost(error.to_string()))?;
-            // A broker also asks its clients; what it asks of consumer groups is nothing to us.
-            if head.flag.is_response() {
-                load.answer(at, &head, &rest[range.body.clone()]);
-            }
-            taken += range.end();
-        }
-        buffer.advance(taken);
-        Ok(())
     }
 
     async fn write(&self, mut send: WriteHalf) -> End {
@@ -149,7 +150,7 @@ impl Pump<'_> {
                 return End::Done;
             }
             if load.is_overdue(runtime::now()) {
-                return End::Lost("no answer in time".into());
+                return End::Lost(LATE.into());
             }
         }
     }
