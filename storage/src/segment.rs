@@ -217,10 +217,24 @@ impl Segment {
         blocks: &Rc<Buffer>,
         at: PhysicalOffset,
     ) -> Result<(), IoError> {
+        self.file.write_at(blocks, self.place_of(blocks, at)).await
+    }
+
+    /// As [`Segment::write`], and flushed (fdatasync) when it returns.
+    pub(crate) async fn write_and_sync(
+        &self,
+        blocks: &Rc<Buffer>,
+        at: PhysicalOffset,
+    ) -> Result<(), IoError> {
+        self.file.write_and_sync(blocks, self.place_of(blocks, at)).await
+    }
+
+    /// Where in the file blocks go that begin at the physical offset `at`.
+    fn place_of(&self, blocks: &Buffer, at: PhysicalOffset) -> u64 {
         let position = at.since(self.header.base);
         assert!(position >= SEGMENT_HEADER_LEN, "entries never overwrite the segment's header");
         assert!(position + blocks.len() as u64 <= self.header.size, "no entry crosses segments");
-        self.file.write_at(blocks, position).await
+        position
     }
 
     /// Writes the block again that the log ends in, with zeros behind `end`; `last_block` is what it holds

@@ -92,11 +92,11 @@ impl Tip {
         self.last_block.clear();
         self.last_block.extend_from_slice(&buf[entries.end / BLOCK * BLOCK..entries.end]);
         let buf = Rc::new(buf);
-        segment.write(&buf, base).await?;
+        match (self.flush, self.method) {
+            (Flush::Sync, FlushMethod::Fdatasync) => segment.write_and_sync(&buf, base).await?,
+            _ => segment.write(&buf, base).await?,
+        }
         if self.flush == Flush::Sync {
-            if self.method == FlushMethod::Fdatasync {
-                segment.file.sync().await?;
-            }
             self.durable.set(base.plus(entries.end as u64));
         }
         Ok(buf)

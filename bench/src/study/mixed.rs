@@ -101,7 +101,15 @@ fn fill(args: &Mixed) -> Option<Mode> {
         ..args.send.run.clone()
     };
     let in_flight = args.fill_in_flight;
-    let fill = Produce { run, in_flight, blocking: false, rate: None, topics: 1, audit: false, ..args.send.clone() };
+    let fill = Produce {
+        run,
+        in_flight,
+        blocking: false,
+        rate: None,
+        topics: 1,
+        audit: false,
+        ..args.send.clone()
+    };
     (count > 0).then_some(Mode::Produce(fill))
 }
 

@@ -14,7 +14,7 @@ use io_uring::{opcode, squeue};
 use super::blocking;
 use super::keep::Keep;
 use super::local::local;
-use super::reactor::{Kind, Reactor};
+use super::reactor::{Ended, Kind, Reactor};
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
 use crate::file::{Durable, OpenMode};
 
@@ -46,6 +46,18 @@ impl Descriptor {
     }
 }
 
+/// How far a write with its flush came.
+pub(crate) enum WrittenAndSynced {
+    /// The write failed, or fell short: so many bytes were written, and nothing was flushed.
+    Written(io::Result<usize>),
+    /// All was written; how the flush ended.
+    Synced(io::Result<()>),
+}
+
+fn address(len: u32) -> usize {
+    usize::try_from(len).expect("fits an address")
+}
+
 pub(crate) struct UringFile {
     descriptor: Rc<Descriptor>,
     /// Who carries out its writes: the flush behind a durable one runs in a thread of the kernel.
@@ -73,8 +85,8 @@ impl UringFile {
         let entry = entry.flags(flags).mode(NEW_FILE_MODE).build();
         let reactor = local().reactor.clone();
         let keep = Keep { _path: Some(path), ..Keep::default() };
-        let (opened, _) = reactor.start(entry, Kind::Opens, keep).await;
-        let fd = i32::try_from(opened?).expect("the kernel gives a descriptor");
+        let opened = reactor.start(entry, Kind::Opens, keep).await;
+        let fd = i32::try_from(opened.result?).expect("the kernel gives a descriptor");
         // SAFETY: the descriptor is new and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let writes = match durable {
@@ -93,14 +105,38 @@ impl UringFile {
     ) -> (io::Result<usize>, Option<Rc<Buffer>>) {
         let descriptor = self.descriptor.clone();
         let keep = Keep { buffer, ..Keep::descriptor(descriptor) };
-        let (result, keep) = self.descriptor.reactor.start(entry, kind, keep).await;
-        (result.map(|len| usize::try_from(len).expect("fits an address")), keep.buffer)
+        let Ended { result, keep, .. } = self.descriptor.reactor.start(entry, kind, keep).await;
+        (result.map(address), keep.buffer)
+    }
+
+    fn write_entry(&self, buffer: &Buffer, pos: u64) -> squeue::Entry {
+        let len = u32::try_from(buffer.len()).expect("a buffer is at most 1 GiB");
+        opcode::Write::new(self.descriptor.raw(), buffer.as_ptr(), len).offset(pos).build()
+    }
+
+    fn sync_entry(&self) -> squeue::Entry {
+        opcode::Fsync::new(self.descriptor.raw()).flags(FsyncFlags::DATASYNC).build()
     }
 
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
-        let len = u32::try_from(buffer.len()).expect("a buffer is at most 1 GiB");
-        let entry = opcode::Write::new(self.descriptor.raw(), buffer.as_ptr(), len).offset(pos);
-        self.run(entry.build(), self.writes, Some(buffer.clone())).await.0
+        self.run(self.write_entry(buffer, pos), self.writes, Some(buffer.clone())).await.0
+    }
+
+    /// Whether [`UringFile::write_and_sync`] works here.
+    pub(crate) fn links(&self) -> bool {
+        self.descriptor.reactor.links()
+    }
+
+    /// Writes, and flushes when all is written: the kernel goes on from one to the other by itself.
+    pub(crate) async fn write_and_sync(&self, buffer: &Rc<Buffer>, pos: u64) -> WrittenAndSynced {
+        let (write, sync) = (self.write_entry(buffer, pos), self.sync_entry());
+        let keep =
+            Keep { buffer: Some(buffer.clone()), ..Keep::descriptor(self.descriptor.clone()) };
+        let ended = self.descriptor.reactor.start_linked(write, sync, keep).await;
+        match ended.early {
+            true => WrittenAndSynced::Written(ended.result.map(address)),
+            false => WrittenAndSynced::Synced(ended.result.map(drop)),
+        }
     }
 
     pub(crate) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Slice> {
@@ -156,8 +192,7 @@ impl UringFile {
     }
 
     pub(crate) async fn sync(&self) -> io::Result<()> {
-        let entry = opcode::Fsync::new(self.descriptor.raw()).flags(FsyncFlags::DATASYNC).build();
-        self.run(entry, Kind::Worker, None).await.0.map(drop)
+        self.run(self.sync_entry(), Kind::Worker, None).await.0.map(drop)
     }
 
     pub(crate) async fn allocate(&self, len: u64) -> io::Result<()> {
@@ -181,6 +216,6 @@ impl UringFile {
         let fd = descriptor.fd.take().expect("closed once");
         let entry = opcode::Close::new(Fd(std::os::fd::IntoRawFd::into_raw_fd(fd))).build();
         let closed = descriptor.reactor.start(entry, Kind::Worker, Keep::default()).await;
-        closed.0.map(drop)
+        closed.result.map(drop)
     }
 }

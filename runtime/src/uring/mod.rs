@@ -19,7 +19,7 @@ mod tasks;
 mod timers;
 
 pub(crate) use blocking::{blocking, blocking_detached};
-pub(crate) use file::UringFile;
+pub(crate) use file::{UringFile, WrittenAndSynced};
 pub(crate) use fs::{UringLock, device, fs_call, list, lock, space, sync_dir};
 pub(crate) use net::{UringListener, UringStream};
 pub(crate) use start::{block_on, start};

@@ -43,9 +43,9 @@ impl Readiness {
             let entry = opcode::PollAdd::new(Fd(socket.as_raw_fd()), events).build();
             local().reactor.start(entry, Kind::Waits, Keep::descriptor(socket.clone()))
         });
-        let (polled, _) = ready!(Pin::new(operation).poll(cx));
+        let polled = ready!(Pin::new(operation).poll(cx));
         *waiting = None;
-        Poll::Ready(polled.map(drop))
+        Poll::Ready(polled.result.map(drop))
     }
 
     /// Tries `call` until the socket does not tell it to wait.

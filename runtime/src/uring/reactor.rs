@@ -32,6 +32,8 @@ const TURNS_MAX: u32 = 8;
 const NOBODY: u64 = u64::MAX;
 /// The user data of the look at the inbox's event.
 const INBOX: u64 = u64::MAX - 1;
+/// In the user data of the first of two linked operations, beside the key that both have.
+const FIRST: u64 = 1 << 62;
 
 /// Who carries an operation out, and what becomes of it when its future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +57,17 @@ impl Kind {
 #[derive(Debug)]
 enum State {
     Pending(Option<Waker>),
-    Done(i32),
+    Done(End),
     /// Its future was dropped.
     Abandoned,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    result: i32,
+    /// The first of two failed or fell short, and the second was not begun.
+    early: bool,
 }
 
 #[derive(Debug)]
@@ -82,6 +92,10 @@ pub(super) struct Reactor {
     urgent: Cell<bool>,
     /// Turns since operations were last handed over.
     turns: Cell<u32>,
+    /// The kernel can keep the success of the first of two linked operations to itself.
+    links: bool,
+    /// Linked operations may be among those that are not handed over.
+    has_linked: Cell<bool>,
     held: RefCell<Places>,
     busy_poll: Duration,
     inbox: Arc<Inbox>,
@@ -92,8 +106,11 @@ pub(super) struct Reactor {
 impl Reactor {
     /// A ring for the calling thread, which alone may use it.
     pub(super) fn new(inbox: Arc<Inbox>, busy_poll: Duration) -> io::Result<Reactor> {
+        let ring = new_ring()?;
         let reactor = Reactor {
-            ring: RefCell::new(new_ring()?),
+            links: ring.params().is_feature_skip_cqe_on_success(),
+            has_linked: Cell::new(false),
+            ring: RefCell::new(ring),
             slots: RefCell::default(),
             ended: RefCell::default(),
             in_workers: Cell::new(0),
@@ -116,6 +133,37 @@ impl Reactor {
         kind: Kind,
         keep: Keep,
     ) -> Operation {
+        let key = self.note_start(kind, keep);
+        self.push(&[entry.user_data(key as u64)]);
+        Operation { reactor: Some(self.clone()), key }
+    }
+
+    /// Whether [`Reactor::start_linked`] works here.
+    pub(super) fn links(&self) -> bool {
+        self.links
+    }
+
+    /// As [`Reactor::start`], two operations of which the kernel begins the second, which a thread of its own makes, when
+    /// the first has succeeded in full. The end of the second is that of both; so is that of the first when it fails or
+    /// falls short ([`Ended::early`]).
+    pub(super) fn start_linked(
+        self: &Rc<Self>,
+        first: squeue::Entry,
+        second: squeue::Entry,
+        keep: Keep,
+    ) -> Operation {
+        assert!(self.links, "this kernel would tell of the first as well");
+        let key = self.note_start(Kind::Worker, keep);
+        let data = key as u64;
+        assert!(data < FIRST, "a key is small");
+        let first = first.flags(squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS);
+        self.push(&[first.user_data(data | FIRST), second.user_data(data)]);
+        self.has_linked.set(true);
+        Operation { reactor: Some(self.clone()), key }
+    }
+
+    /// A slot for an operation that is about to be pushed.
+    fn note_start(&self, kind: Kind, keep: Keep) -> usize {
         assert!(!self.closed.get(), "an executor that has ended starts nothing");
         if kind.is_in_worker() {
             self.in_workers.set(self.in_workers.get() + 1);
@@ -124,9 +172,7 @@ impl Reactor {
             self.urgent.set(true);
         }
         let slot = Slot { kind, keep, state: State::Pending(None) };
-        let key = self.slots.borrow_mut().insert(slot);
-        self.push(&entry.user_data(key as u64));
-        Operation { reactor: Some(self.clone()), key }
+        self.slots.borrow_mut().insert(slot)
     }
 
     /// Closes a descriptor without waiting for it: the last close of a removed file may take its time.
@@ -242,11 +288,12 @@ impl Reactor {
         }
     }
 
-    fn push(&self, entry: &squeue::Entry) {
+    /// Puts entries into the queue, so that they are handed over together.
+    fn push(&self, entries: &[squeue::Entry]) {
         let mut ring = self.ring.borrow_mut();
-        // SAFETY: what the entry refers to lives in its slot's `keep` until its completion was seen, and the ring is
+        // SAFETY: what the entries refer to lives in their slot's `keep` until its completion was seen, and the ring is
         // emptied before it goes (`close_down`).
-        while unsafe { ring.submission().push(entry) }.is_err() {
+        while unsafe { ring.submission().push_multiple(entries) }.is_err() {
             self.enter(&mut ring, 0, None);
             self.collect(&mut ring);
         }
@@ -254,7 +301,7 @@ impl Reactor {
 
     fn push_unwatched(&self, entry: squeue::Entry, data: u64) {
         self.unwatched.set(self.unwatched.get() + 1);
-        self.push(&entry.user_data(data));
+        self.push(&[entry.user_data(data)]);
     }
 
     fn end_unwatched(&self) {
@@ -274,7 +321,15 @@ impl Reactor {
             }
             None => ring.submitter().submit_and_wait(want),
         };
-        let Err(error) = entered else { return };
+        let error = match entered {
+            Ok(_) => {
+                // A write whose flush is left behind would end without a word, and the flush cover who knows what.
+                let left = ring.submission().len();
+                assert!(left == 0 || !self.has_linked.get(), "the kernel took a part: {left} left");
+                return self.has_linked.set(false);
+            }
+            Err(error) => error,
+        };
         match error.raw_os_error() {
             // Time is up, or a signal came, or the kernel wants completions to be taken first, or is short of memory for
             // a moment. What was not handed over still stands in the queue.
@@ -316,11 +371,14 @@ impl Reactor {
                     self.watch_inbox();
                 }
             }
-            key => self.end(usize::try_from(key).expect("made of a usize"), result),
+            key => {
+                let end = End { result, early: key & FIRST != 0 };
+                self.end(usize::try_from(key & !FIRST).expect("made of a usize"), end);
+            }
         }
     }
 
-    fn end(&self, key: usize, result: i32) {
+    fn end(&self, key: usize, end: End) {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key).expect("an operation ends once");
         if slot.kind.is_in_worker() {
@@ -328,7 +386,7 @@ impl Reactor {
             assert!(before > 0, "a worker's operation ends once");
             self.in_workers.set(before - 1);
         }
-        match std::mem::replace(&mut slot.state, State::Done(result)) {
+        match std::mem::replace(&mut slot.state, State::Done(end)) {
             State::Pending(waker) => {
                 drop(slots);
                 if let Some(waker) = waker {
@@ -338,7 +396,7 @@ impl Reactor {
             State::Abandoned => {
                 let slot = slots.remove(key);
                 drop(slots);
-                self.give_up(slot, result);
+                self.give_up(slot, end.result);
             }
             State::Done(_) => unreachable!("an operation ends once"),
         }
@@ -365,6 +423,7 @@ fn new_ring() -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder
         .setup_cqsize(COMPLETIONS)
+        .setup_submit_all()
         .setup_single_issuer()
         .setup_defer_taskrun()
         .setup_taskrun_flag();
@@ -377,8 +436,17 @@ fn new_ring() -> io::Result<IoUring> {
     }
 }
 
-/// An operation under way; its output is the kernel's result, and what was kept for it. Dropped early, the operation is
-/// cancelled or runs on for nobody, by its [`Kind`].
+/// What an operation came to.
+pub(super) struct Ended {
+    /// The kernel's result.
+    pub(super) result: io::Result<u32>,
+    /// The result is that of the first of two, and the second was not begun.
+    pub(super) early: bool,
+    /// What was kept for it.
+    pub(super) keep: Keep,
+}
+
+/// An operation under way. Dropped early, it is cancelled or runs on for nobody, by its [`Kind`].
 pub(super) struct Operation {
     /// `None` once it is over.
     reactor: Option<Rc<Reactor>>,
@@ -386,20 +454,21 @@ pub(super) struct Operation {
 }
 
 impl Future for Operation {
-    type Output = (io::Result<u32>, Keep);
+    type Output = Ended;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         let reactor = self.reactor.as_ref().expect("not polled after its end");
         let mut slots = reactor.slots.borrow_mut();
         let slot = slots.get_mut(self.key).expect("an operation has a slot until its end was seen");
         match &mut slot.state {
-            State::Done(result) => {
+            State::Done(End { result, early }) => {
+                let early = *early;
                 let result = u32::try_from(*result)
                     .map_err(|_| io::Error::from_raw_os_error(result.wrapping_neg()));
                 let slot = slots.remove(self.key);
                 drop(slots);
                 self.reactor = None;
-                Poll::Ready((result, slot.keep))
+                Poll::Ready(Ended { result, early, keep: slot.keep })
             }
             State::Pending(waker) => {
                 match waker {
@@ -418,10 +487,10 @@ impl Drop for Operation {
         let Some(reactor) = self.reactor.take() else { return };
         let mut slots = reactor.slots.borrow_mut();
         let slot = slots.get_mut(self.key).expect("an operation has a slot until its end was seen");
-        if let State::Done(result) = slot.state {
+        if let State::Done(end) = slot.state {
             let slot = slots.remove(self.key);
             drop(slots);
-            return reactor.give_up(slot, result);
+            return reactor.give_up(slot, end.result);
         }
         let waker = std::mem::replace(&mut slot.state, State::Abandoned);
         let kind = slot.kind;

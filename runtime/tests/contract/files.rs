@@ -68,6 +68,36 @@ pub async fn written_blocks_are_read_back(env: Env) {
     }
 }
 
+pub async fn blocks_are_written_and_flushed_in_one_step(env: Env) {
+    let file = create(&env, "a").await;
+    for byte in 0..20 {
+        file.write_and_sync(&filled(2 * BLOCK, byte), u64::from(byte) * BLOCK as u64)
+            .await
+            .unwrap();
+    }
+    for byte in 0..20 {
+        let read = file.read_at(u64::from(byte) * BLOCK as u64, BLOCK).await.unwrap();
+        assert!(read.iter().all(|b| *b == byte), "block {byte}");
+    }
+    // Given up before it is done, it runs to its end, and the next one is none the worse.
+    drop(timeout(Duration::ZERO, file.write_and_sync(&filled(BLOCK, 77), 0)).await);
+    file.write_and_sync(&filled(BLOCK, 78), BLOCK as u64).await.unwrap();
+    assert_eq!(file.read_at(BLOCK as u64, 1).await.unwrap()[..], [78]);
+    // Many at a time.
+    let all = (0..40).map(|i| {
+        let (file, block) = (&file, filled(BLOCK, i));
+        async move { file.write_and_sync(&block, u64::from(i) * BLOCK as u64).await }
+    });
+    for done in futures::future::join_all(all).await {
+        done.unwrap();
+    }
+    file.close().await.unwrap();
+    let file = File::open(env.path("a"), OpenMode::ReadOnly).await.unwrap();
+    let error = file.write_and_sync(&filled(BLOCK, 9), 0).await.err().unwrap().to_string();
+    assert!(error.contains("write"), "{error}");
+    assert_eq!(file.read_at(39 * BLOCK as u64, 1).await.unwrap()[..], [39]);
+}
+
 pub async fn unaligned_reads(env: Env) {
     let file = create(&env, "a").await;
     let written = pattern(5 * BLOCK);

@@ -38,6 +38,11 @@ pub async fn fills_up_and_is_freed(env: Env) {
     }
     assert!(blocks > 30, "only {blocks} blocks were written");
     assert!(fs::space(&env.dir).await.unwrap().available < BLOCK as u64);
+    // The same when it is to be flushed too: none of it fits, or only the beginning.
+    assert!(is_full(filler.write_and_sync(&block(), blocks * BLOCK as u64).await));
+    let many = Rc::new(runtime::buffer(4 * BLOCK));
+    assert!(is_full(filler.write_and_sync(&many, (blocks - 2) * BLOCK as u64).await));
+    filler.write_and_sync(&block(), (blocks - 1) * BLOCK as u64).await.unwrap();
     // What has a place can be written, and what was written can be read.
     for at in 0..16 {
         reserved.write_at(&block(), at * BLOCK as u64).await.unwrap();
