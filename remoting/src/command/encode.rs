@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::command::ext::{EncodeExt, ExtSink};
-use crate::command::{Command, EncodeError, Flags, Language, SerializeType, version};
+use crate::command::{Command, EncodeError, Flags, Language, SerializeType, version, word};
 use crate::frame::{LENGTH_BYTES, PREFIX_BYTES};
 use crate::limits::{MAX_FRAME, MAX_HEADER};
 
@@ -33,6 +33,7 @@ impl FrameBuf for Vec<u8> {
         self.reserve(bytes);
     }
 
+    #[inline]
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -51,6 +52,7 @@ impl FrameBuf for BytesMut {
         self.reserve(bytes);
     }
 
+    #[inline]
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -279,16 +281,38 @@ fn append_number(out: &mut impl FrameBuf, value: i64) {
 
 /// A quoted string: quotes, backslashes and control characters are escaped, everything else stays.
 fn append_string(out: &mut impl FrameBuf, text: &str) {
-    let mut rest = text.as_bytes();
     out.append(b"\"");
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    if needs_escape(text.as_bytes()) {
+        append_escaped(out, text.as_bytes());
+    } else {
+        out.append(text.as_bytes());
+    }
+    out.append(b"\"");
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Whether there is a special byte. Longer texts are looked at in eights, the last of which may overlap the one before.
+#[inline]
+fn needs_escape(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().any(|&byte| is_special(byte));
+    };
+    let (eights, _) = bytes.as_chunks();
+    eights.iter().chain([last]).any(|&eight| word::has_special(eight))
+}
+
+#[cold]
+fn append_escaped(out: &mut impl FrameBuf, text: &[u8]) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| is_special(byte)) {
         out.append(&rest[..at]);
         append_escape(out, rest[at]);
         rest = &rest[at + 1..];
     }
     out.append(rest);
-    out.append(b"\"");
 }
 
 fn append_escape(out: &mut impl FrameBuf, byte: u8) {

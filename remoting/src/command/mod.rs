@@ -8,6 +8,7 @@ mod flags;
 mod language;
 mod scan;
 pub mod version;
+mod word;
 
 use std::borrow::Cow;
 

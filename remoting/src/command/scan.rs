@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::command::DecodeError;
+use crate::command::{DecodeError, word};
 use crate::limits::MAX_JSON_DEPTH;
 
 /// Boxed, so that a result is no larger than what is read: there are dozens of them a header.
@@ -51,6 +51,16 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         debug_assert!(byte.is_ascii());
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return true;
+        }
+        self.take_behind_space(byte)
+    }
+
+    /// As [`Scanner::take`], where something else comes first.
+    #[inline(never)]
+    fn take_behind_space(&mut self, byte: u8) -> bool {
         self.skip_space();
         let hit = self.peek() == Some(byte);
         self.at += usize::from(hit);
@@ -123,7 +133,7 @@ impl<'a> Scanner<'a> {
     fn seek_quote_or_escape(&mut self) -> Result<u8, Failed> {
         let bytes = self.text.as_bytes();
         while let Some(eight) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            match first_quote_or_escape(*eight) {
+            match word::first_quote_or_escape(*eight) {
                 Some(ahead) => {
                     self.at += ahead;
                     return Ok(eight[ahead]);
@@ -288,16 +298,4 @@ impl<'a> Scanner<'a> {
         }
         if self.at == start { Err(self.fail("a value")) } else { Ok(()) }
     }
-}
-
-/// Which of eight bytes is the first quote or backslash.
-fn first_quote_or_escape(eight: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let word = u64::from_le_bytes(eight);
-    // Sets the top bit of every byte that is 0, and perhaps of bytes above one: the lowest is right.
-    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & TOPS;
-    let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-    let bits = if hits == 0 { return None } else { hits.trailing_zeros() };
-    Some((bits / 8) as usize)
 }
