@@ -82,12 +82,16 @@ fn ext_fields<'a>(scan: &mut Scanner<'a>, ext: &mut ExtRef<'a>) -> Result<(), Fa
         return Ok(());
     }
     // Counted as written, not as kept: a name given again costs a search too.
-    for _ in 0..MAX_EXT_FIELDS {
+    for fields in 0..MAX_EXT_FIELDS {
+        assert!(ext.len() <= fields);
         let name = scan.member_name()?;
+        if let Some(value) = scan.plain_string(b',') {
+            ext.insert(name, value);
+            continue;
+        }
         if let Some(value) = text(scan.value()?) {
             ext.insert(name, value);
         }
-        assert!(ext.len() <= MAX_EXT_FIELDS);
         if !scan.more_members()? {
             return Ok(());
         }

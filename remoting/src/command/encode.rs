@@ -172,8 +172,10 @@ fn encode<B: FrameBuf>(
 ) -> Result<(), EncodeError> {
     let start = out.filled().len();
     out.make_room(USUAL_HEADER);
-    out.append(&[0; PREFIX_BYTES]);
-    write_json(out, fields);
+    let mut pieces = Pieces::new(out);
+    pieces.append(&[0; PREFIX_BYTES]);
+    write_json(&mut pieces, fields);
+    pieces.hand_over();
     let header = out.filled().len() - start - PREFIX_BYTES;
     match prefix(header, body_len) {
         Ok(prefix) => {
@@ -184,6 +186,43 @@ fn encode<B: FrameBuf>(
             out.cut(start);
             Err(error)
         }
+    }
+}
+
+/// Collects the small pieces that a header is made of, so that the buffer behind grows once for many.
+struct Pieces<'a> {
+    out: &'a mut dyn FrameBuf,
+    held: [u8; USUAL_HEADER],
+    len: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(out: &'a mut dyn FrameBuf) -> Self {
+        Self { out, held: [0; USUAL_HEADER], len: 0 }
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        match self.held.get_mut(self.len..self.len + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            None => self.pass(bytes),
+        }
+    }
+
+    /// Appends what there is no room for here.
+    #[cold]
+    fn pass(&mut self, bytes: &[u8]) {
+        self.hand_over();
+        self.out.append(bytes);
+    }
+
+    /// Puts what is held into the buffer.
+    fn hand_over(&mut self) {
+        self.out.append(&self.held[..self.len]);
+        self.len = 0;
     }
 }
 
@@ -206,7 +245,7 @@ fn prefix(header: usize, body: usize) -> Result<[u8; PREFIX_BYTES], EncodeError>
 }
 
 /// The header as JSON, names in alphabetical order as Java writes them.
-fn write_json<B: FrameBuf>(out: &mut B, fields: &Fields<'_>) {
+fn write_json(out: &mut Pieces<'_>, fields: &Fields<'_>) {
     out.append(b"{\"code\":");
     append_number(out, fields.code.into());
     let mut sink = JsonSink { out, open: false };
@@ -230,12 +269,12 @@ fn write_json<B: FrameBuf>(out: &mut B, fields: &Fields<'_>) {
 }
 
 /// Writes extension fields; the object is opened by its first field.
-struct JsonSink<'a, B> {
-    out: &'a mut B,
+struct JsonSink<'a, 'b> {
+    out: &'a mut Pieces<'b>,
     open: bool,
 }
 
-impl<B: FrameBuf> JsonSink<'_, B> {
+impl JsonSink<'_, '_> {
     fn name(&mut self, name: &str) {
         self.out.append(if self.open { b"," } else { b",\"extFields\":{" });
         self.open = true;
@@ -244,7 +283,7 @@ impl<B: FrameBuf> JsonSink<'_, B> {
     }
 }
 
-impl<B: FrameBuf> ExtSink for JsonSink<'_, B> {
+impl ExtSink for JsonSink<'_, '_> {
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         append_string(self.out, value);
@@ -259,7 +298,7 @@ impl<B: FrameBuf> ExtSink for JsonSink<'_, B> {
 }
 
 /// Decimal digits, with a sign if negative.
-fn append_number(out: &mut impl FrameBuf, value: i64) {
+fn append_number(out: &mut Pieces<'_>, value: i64) {
     /// Digits of `u64::MAX`.
     const MOST: usize = 20;
     let mut digits = [0; MOST];
@@ -280,7 +319,7 @@ fn append_number(out: &mut impl FrameBuf, value: i64) {
 }
 
 /// A quoted string: quotes, backslashes and control characters are escaped, everything else stays.
-fn append_string(out: &mut impl FrameBuf, text: &str) {
+fn append_string(out: &mut Pieces<'_>, text: &str) {
     out.append(b"\"");
     if needs_escape(text.as_bytes()) {
         append_escaped(out, text.as_bytes());
@@ -305,7 +344,7 @@ fn needs_escape(bytes: &[u8]) -> bool {
 }
 
 #[cold]
-fn append_escaped(out: &mut impl FrameBuf, text: &[u8]) {
+fn append_escaped(out: &mut Pieces<'_>, text: &[u8]) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|&byte| is_special(byte)) {
         out.append(&rest[..at]);
@@ -315,7 +354,7 @@ fn append_escaped(out: &mut impl FrameBuf, text: &[u8]) {
     out.append(rest);
 }
 
-fn append_escape(out: &mut impl FrameBuf, byte: u8) {
+fn append_escape(out: &mut Pieces<'_>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
         b'"' | b'\\' => out.append(&[b'\\', byte]),
