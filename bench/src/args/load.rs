@@ -144,6 +144,9 @@ pub struct Consume {
     /// Check that every body has this many bytes
     #[arg(short, long, value_name = "BYTES", value_parser = parse::size)]
     pub size: Option<usize>,
+    /// At the end of a queue begin again at its oldest message
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// Where a consumer begins.

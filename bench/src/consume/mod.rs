@@ -133,7 +133,7 @@ impl Consuming {
         let mut recorder = stage.recorder();
         let queue = &mut self.queues[index];
         let reply = PullReply::decode(RequestCode::PullMessage, &head.ext);
-        let next = reply.map(|reply| reply.next_begin_offset);
+        let next = reply.as_ref().map(|reply| reply.next_begin_offset);
         let rest = match (head.code, next) {
             (SUCCESS, Ok(next)) => {
                 let taken = queue.found(&mut recorder, &stage.schedule(), &self.args, at, body);
@@ -157,6 +157,12 @@ impl Consuming {
                 true
             }
         };
+        if let Ok(reply) = &reply
+            && self.args.again
+            && queue.next >= reply.max_offset
+        {
+            queue.jump(reply.min_offset);
+        }
         if rest {
             self.resting.push_back((at + PULL_REST, index));
         } else {

@@ -91,7 +91,8 @@ impl Queue {
         }
     }
 
-    /// The broker has found none and says where to go on.
+    /// Goes on elsewhere, and what lies between is no gap: the broker has found none and says where to go on, or the
+    /// queue is read again.
     pub fn jump(&mut self, next: i64) {
         self.next = next;
     }

@@ -117,6 +117,37 @@ fn each_queue_is_pulled_on_where_the_last_pull_ended() {
 }
 
 #[test]
+fn a_queue_that_is_read_again_begins_again_at_its_end() {
+    let stage = stage();
+    let mut load = Consuming::new(stage.clone(), &args("--again"), &[(0, 5)]);
+    let mut pull = |next: i64, max: i64, body: &[u8]| {
+        let request = asked(&mut load).pop().unwrap();
+        let header = PullReply {
+            suggest_which_broker_id: 0,
+            next_begin_offset: next,
+            min_offset: 2,
+            max_offset: max,
+            offset_delta: None,
+            topic_sys_flag: None,
+            group_sys_flag: None,
+            forbidden_type: None,
+        };
+        let command = Command::reply_to(request.opaque, SUCCESS).with_ext(&header);
+        answer(&mut load, command, body);
+        pull_of(&request).1
+    };
+    let asked = [
+        pull(8, 10, &records(5..8)),
+        pull(10, 10, &records(8..10)),
+        pull(5, 10, &records(2..5)),
+        pull(8, 10, &records(5..8)),
+    ];
+    assert_eq!(asked, [5, 8, 2, 5]);
+    let tally = tally(&stage);
+    assert_eq!((tally.done, tally.broken.total(), tally.moved), (11, 0, 0));
+}
+
+#[test]
 fn gaps_duplicates_and_damage_are_noticed() {
     let stage = stage();
     let mut load = Consuming::new(stage.clone(), &args("--size 9"), &[(0, 0)]);

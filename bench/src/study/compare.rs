@@ -61,7 +61,14 @@ fn mode(args: &Compare, namesrv: &str, pid: Option<Pids>, depth: u32) -> Mode {
     run.pid = pid;
     if args.consume {
         let (from, batch) = (Begin::First, args.batch);
-        return Mode::Consume(Consume { run, from, batch, in_flight: PULLS, size: None });
+        return Mode::Consume(Consume {
+            run,
+            from,
+            batch,
+            in_flight: PULLS,
+            size: None,
+            again: false,
+        });
     }
     let blocking = args.send.blocking && depth == 1;
     Mode::Produce(Produce { run, in_flight: depth, blocking, ..args.send.clone() })
