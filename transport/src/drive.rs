@@ -12,7 +12,9 @@ use crate::connection::Connection;
 use crate::error::CloseReason;
 use crate::foreign::{FIRST_BYTES, Foreign};
 use crate::inner::Inner;
-use crate::limits::{OUTBOX_KEPT, PARTING, READ_CHUNK, READ_ROOM_MIN, READS_IN_A_ROW, WRITE_CHUNK};
+use crate::limits::{
+    OUTBOX_KEPT, PARTING, READ_CHUNK, READ_MOST, READ_ROOM_MIN, READS_IN_A_ROW, WRITE_CHUNK,
+};
 use crate::quiet::Quiet;
 use crate::serve::Serve;
 
@@ -148,7 +150,7 @@ async fn fill(
         buffer.reserve(wanted.max(READ_CHUNK));
     }
     let room = buffer.capacity() - buffer.len();
-    receive.read(buffer, room.min(WRITE_CHUNK)).await.map_err(CloseReason::Receive)
+    receive.read(buffer, room.min(READ_MOST)).await.map_err(CloseReason::Receive)
 }
 
 /// Takes every whole frame out of `buffer` and hands it over, as far as the limits allow; then waits.
@@ -222,6 +224,9 @@ async fn write_loop(inner: &Inner, send: &mut WriteHalf) -> CloseReason {
             inner.taken.set(now);
             inner.writing.set(inner.writing.get() - chunk.len());
             inner.room.notify_all();
+            if inner.writing.get() > 0 {
+                runtime::yield_now().await;
+            }
         }
         assert_eq!(inner.writing.get(), 0, "every byte was handed over");
         batch.clear();

@@ -38,8 +38,11 @@ pub struct Limits {
     pub reset_on_close: bool,
 }
 
-/// Bytes handed to the kernel at a time: between two of them the other tasks run and progress is noted.
-pub(crate) const WRITE_CHUNK: usize = 256 * 1024;
+/// Bytes handed to the kernel at a time: between two of them the other tasks run and progress is noted. The kernel needs
+/// some 20 µs for so many, in which nobody else on this executor gets on.
+pub(crate) const WRITE_CHUNK: usize = 64 * 1024;
+/// Most bytes taken from the kernel at a time.
+pub(crate) const READ_MOST: usize = 256 * 1024;
 /// Bytes asked from the kernel at a time.
 pub(crate) const READ_CHUNK: usize = 64 * 1024;
 /// Free bytes of the read buffer below which it gets a new chunk.
@@ -58,7 +61,7 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 /// How long a finished connection waits for the peer to close its side too.
 pub(crate) const PARTING: Duration = Duration::from_secs(1);
 
-const _: () = assert!(READ_ROOM_MIN < READ_CHUNK);
+const _: () = assert!(READ_ROOM_MIN < READ_CHUNK && READ_CHUNK <= READ_MOST);
 
 impl Default for Limits {
     fn default() -> Limits {
