@@ -107,9 +107,21 @@ impl SimDisk {
         self.faults.borrow().latency(world.now(), usual)
     }
 
-    /// The process is dead: what it had begun to write will not happen any more.
-    pub(super) fn forget_in_flight(&self) {
-        self.names.borrow().forget_in_flight();
+    /// The process is dead: of the writes that it had begun some happen now, each as a whole, and the others never.
+    pub(super) fn settle(&self, rng: &mut SmallRng) {
+        let mut survival = Survival::draw(rng);
+        let files = self.names.borrow().inodes();
+        for file in files {
+            let begun = file.inode.borrow_mut().take_in_flight();
+            for (pos, bytes) in begun {
+                let available = self.available();
+                let mut inode = file.inode.borrow_mut();
+                let fits = inode.room_for(pos, bytes.len(), available) == bytes.len();
+                if survival.keeps() && fits {
+                    inode.write(pos, &bytes);
+                }
+            }
+        }
     }
 
     /// The power goes. The process must be dead.

@@ -64,9 +64,9 @@ impl SimFile {
     }
 
     /// Changes the file within `usual` time (more if the disk is slow), whether or not anybody still waits for it, and
-    /// then tells that it is done. Only the death of the process comes before: the kernel lets a process end, and its
-    /// locks go, when nothing of it is in flight any more. So a change that was begun has happened by then or never
-    /// does, and never lands in a next life.
+    /// then tells that it is done. Only the death of the process comes before: [`SimDisk::settle`] decides then which of
+    /// the writes that were begun happen. None lands in a next life: that begins with the store's lock, and the ring of
+    /// the other backend holds the lock until the last of its writes has landed (ADR 0009).
     async fn change<R: 'static>(
         &self,
         usual: Duration,

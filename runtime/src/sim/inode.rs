@@ -200,14 +200,15 @@ impl Inode {
         drop(self.in_flight.remove(&number));
     }
 
-    pub(super) fn forget_in_flight(&mut self) {
-        self.in_flight.clear();
+    /// The writes that were begun and have not happened yet, the oldest first. They will not, unless by the caller.
+    pub(super) fn take_in_flight(&mut self) -> Vec<(u64, Rc<Buffer>)> {
+        std::mem::take(&mut self.in_flight).into_values().collect()
     }
 
     /// The power goes: of what is not durable and of what is in flight, `survival` decides sector by sector. The order of
     /// writes counts for nothing, except that what was cut off before a write stays cut off.
     pub(super) fn power_cut(&mut self, survival: &mut Survival<'_>) {
-        for (pos, bytes) in std::mem::take(&mut self.in_flight).into_values() {
+        for (pos, bytes) in self.take_in_flight() {
             self.write(pos, &bytes);
         }
         let changes = std::mem::take(&mut self.unsynced);

@@ -171,7 +171,7 @@ impl Node {
 
     /// Kills the node's process, as kill -9 does: its executors end without a result, its tasks are dropped where they
     /// stand, its connections are reset, its ports and locks are free. The disk keeps everything that was written,
-    /// synced or not, and loses what is only in flight.
+    /// synced or not. Of the writes that are in flight some happen, each as a whole, and the others never.
     pub fn crash(&self) {
         self.world.crash(&self.state);
     }

@@ -271,10 +271,9 @@ impl Names {
         Ok(())
     }
 
-    pub(super) fn forget_in_flight(&self) {
-        for file in self.files.iter().filter_map(Weak::upgrade) {
-            file.inode.borrow_mut().forget_in_flight();
-        }
+    /// All files that have a name or are open, in the order in which they were made.
+    pub(super) fn inodes(&self) -> Vec<Rc<SharedInode>> {
+        self.files.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The power goes: each change survives or not, but none without those before it that touched the same names.

@@ -223,7 +223,7 @@ impl World {
 
     pub(super) fn crash(&self, node: &NodeState) {
         self.end_process(node);
-        node.disk.forget_in_flight();
+        self.with_fault_rng(|rng| node.disk.settle(rng));
     }
 
     pub(super) fn power_cut(&self, node: &NodeState) {
