@@ -87,6 +87,49 @@ async fn check(client: &Client, end: u64) -> u64 {
     min.cast_unsigned()
 }
 
+/// Pulls the oldest message over and over, until it is gone: never may another one come in its place.
+async fn pull_until_it_goes() {
+    let client = Client::connect(simulated().addr()).await;
+    loop {
+        let pulled = client.pull("T", 0, 0).await;
+        match pulled.code {
+            ResponseCode::Success => assert_eq!(pulled.offsets[0], 0, "messages are passed over"),
+            ResponseCode::PullRetryImmediately => assert_eq!(pulled.next, 0, "{}", pulled.remark),
+            ResponseCode::PullOffsetMoved => {
+                assert!(pulled.next > 0 && pulled.next == pulled.min, "{}", pulled.next);
+                return;
+            }
+            code => panic!("{code:?} {}", pulled.remark),
+        }
+    }
+}
+
+#[test]
+fn a_pull_that_a_trim_overtakes_passes_nothing_over() {
+    let simulation = Simulation::new(57);
+    let node = simulation.node("node", IP);
+    let disk = node.disk();
+    let run = node.start("broker", || async {
+        let (shard, client) = start(&[("fileReservedTime", "1"), ("deleteWhen", EVERY_HOUR)]).await;
+        client.create_topic("T", 1).await;
+        for number in 0..60 {
+            send(&client, number).await.expect("there is room");
+        }
+        runtime::sleep(Duration::from_secs(59 * 60)).await;
+        // More than there are reads at a time, so that some wait while the messages go.
+        let pulls: Vec<_> = (0..40).map(|_| runtime::spawn(pull_until_it_goes())).collect();
+        for pulling in pulls {
+            pulling.await;
+        }
+        shard.stop().await;
+    });
+    simulation.run_for(Duration::from_secs(59 * 60));
+    disk.slow(20_000);
+    assert!(simulation.run_until(LONG, || run.is_finished()), "the messages go");
+    disk.heal();
+    simulation.join(run, LONG).expect("the run ends in time");
+}
+
 #[test]
 fn what_is_old_enough_goes_in_its_hour() {
     const SENT: u64 = 60;

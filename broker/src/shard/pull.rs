@@ -308,7 +308,8 @@ fn choose(
     Some(choice.map_or((Vec::new(), begin), Choice::into_units))
 }
 
-/// The same from the parts of the index that are on the disk.
+/// The same from the parts of the index that are on the disk. Nothing is chosen when the message to begin with is not
+/// there any more.
 async fn choose_on_disk(
     shard: &Shard,
     pull: &PullRequest,
@@ -325,7 +326,10 @@ async fn choose_on_disk(
         let at = choice.as_ref().map_or(begin, Choice::next);
         let max = step.min(MAX_SCANNED - scanned);
         let found = shard.store.older_units(&pull.topic, allowed.queue, at, max).await?;
-        let Some((_, first)) = found.first() else { break };
+        let Some((offset, first)) = found.first() else { break };
+        if *offset != at {
+            break; // a trim has overtaken the pull: the next one is told, this one passes nothing over
+        }
         scanned += found.len();
         let choice =
             choice.get_or_insert_with(|| Choice::new(filter, limits(shard, pull, *first), begin));
