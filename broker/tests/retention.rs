@@ -117,7 +117,7 @@ fn a_pull_that_a_trim_overtakes_passes_nothing_over() {
         }
         runtime::sleep(Duration::from_secs(59 * 60)).await;
         // More than there are reads at a time, so that some wait while the messages go.
-        let pulls: Vec<_> = (0..40).map(|_| runtime::spawn(pull_until_it_goes())).collect();
+        let pulls: Vec<_> = (0..20).map(|_| runtime::spawn(pull_until_it_goes())).collect();
         for pulling in pulls {
             pulling.await;
         }

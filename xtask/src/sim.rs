@@ -168,18 +168,22 @@ fn build(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter_map(executable).next_back()
+    text.lines().find_map(test_program)
 }
 
-/// The program that a line of cargo's messages names.
-fn executable(line: &str) -> Option<PathBuf> {
+/// The program that a line of cargo's messages names, if it is a test. Those that the test starts are built as well, and
+/// may come after it.
+fn test_program(line: &str) -> Option<PathBuf> {
+    if !line.contains(r#""kind":["test"]"#) {
+        return None;
+    }
     let (_, rest) = line.split_once("\"executable\":\"")?;
     rest.split_once('"').map(|(path, _)| PathBuf::from(path))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, executable, parse};
+    use super::{Wanted, parse, test_program};
 
     #[test]
     fn options_are_read() {
@@ -202,9 +206,14 @@ mod tests {
 
     #[test]
     fn the_program_is_found_in_cargos_messages() {
-        let line =
-            r#"{"reason":"compiler-artifact","executable":"/t/release/deps/x-1","fresh":true}"#;
-        assert_eq!(executable(line), Some("/t/release/deps/x-1".into()));
-        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null}"#), None);
+        let line = |kind: &str, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"x"}},"executable":{executable}}}"#
+            )
+        };
+        let found = test_program(&line("test", r#""/t/release/deps/x-1""#));
+        assert_eq!(found, Some("/t/release/deps/x-1".into()));
+        assert_eq!(test_program(&line("test", "null")), None);
+        assert_eq!(test_program(&line("bin", r#""/t/release/mqbroker""#)), None);
     }
 }
