@@ -99,7 +99,7 @@ impl File {
         self.check_written(buf, pos, written)
     }
 
-    /// [`File::write_at`] and then [`File::sync`], in one step where the kernel can do that (Linux 5.17): nobody needs to
+    /// [`File::write_at`] and then [`File::sync`], in one step where the kernel can do that (Linux 6.1): nobody needs to
     /// wake up in between.
     ///
     /// Errors, and a dropped future: as with both. After a failed write nothing was flushed.

@@ -107,8 +107,11 @@ impl Reactor {
     /// A ring for the calling thread, which alone may use it.
     pub(super) fn new(inbox: Arc<Inbox>, busy_poll: Duration) -> io::Result<Reactor> {
         let ring = new_ring()?;
+        let params = ring.params();
         let reactor = Reactor {
-            links: ring.params().is_feature_skip_cqe_on_success(),
+            // In a ring of the older kind (`new_ring`) an entry that is no good leaves those behind it in the queue,
+            // perhaps half a pair.
+            links: params.is_feature_skip_cqe_on_success() && params.is_setup_single_issuer(),
             has_linked: Cell::new(false),
             ring: RefCell::new(ring),
             slots: RefCell::default(),
