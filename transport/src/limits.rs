@@ -38,8 +38,8 @@ pub struct Limits {
     pub reset_on_close: bool,
 }
 
-/// Bytes handed to the kernel at a time: between two of them the other tasks run and progress is noted. The kernel needs
-/// some 20 µs for so many, in which nobody else on this executor gets on.
+/// Bytes handed to the kernel at a time: between two of them the other tasks run and progress is noted. While the
+/// kernel takes them nobody else on this executor gets on.
 pub(crate) const WRITE_CHUNK: usize = 64 * 1024;
 /// Most bytes taken from the kernel at a time.
 pub(crate) const READ_MOST: usize = 256 * 1024;

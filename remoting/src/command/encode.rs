@@ -33,7 +33,6 @@ impl FrameBuf for Vec<u8> {
         self.reserve(bytes);
     }
 
-    #[inline]
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -52,7 +51,6 @@ impl FrameBuf for BytesMut {
         self.reserve(bytes);
     }
 
-    #[inline]
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
