@@ -84,7 +84,7 @@ mod tests {
         });
         let text = markdown(&Document::read("x", &study).unwrap());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[2], "| A\\|1 | 20 | 5 µs | – | – | – | – |");
+        assert_eq!(lines[2], "| A\\|1 | 20 | 5.00 µs | – | – | – | – |");
         assert_eq!(lines[3], "| B | 5 | 100 µs | – | – | – | – |");
         assert_eq!(lines[7], "| rate | 2.000 | 1.000 | 3.000 |");
         assert!(text.contains("Note: so so"));

@@ -107,6 +107,7 @@ impl Summary {
 /// A time with the unit that suits it.
 pub(super) fn micros(micros: f64) -> String {
     match micros {
+        m if m < 10.0 => format!("{m:.2} µs"),
         m if m < 1000.0 => format!("{m:.0} µs"),
         m if m < 1e6 => format!("{:.2} ms", m / 1e3),
         m => format!("{:.2} s", m / 1e6),
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn units_suit_the_size() {
-        assert_eq!((micros(47.4), micros(1500.0)), ("47 µs".to_owned(), "1.50 ms".to_owned()));
+        assert_eq!([1.4, 47.4, 1500.0].map(micros), ["1.40 µs", "47 µs", "1.50 ms"]);
         assert_eq!(micros(2.5e6), "2.50 s");
         assert_eq!(
             (bytes(10.0), bytes(3.5 * 1048576.0)),
