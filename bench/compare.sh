@@ -61,7 +61,7 @@ results=()
 
 # side KIND PREFIX: starts one and sets PREFIX_namesrv, PREFIX_pids, PREFIX_durability.
 side() {
-    local kind=$1 prefix=$2 NAMESRV PIDS DURABILITY
+    local kind=$1 prefix=$2 NAMESRV BROKER PIDS DURABILITY
     echo "starting $kind" >&2
     started+=("$kind")
     eval "$("$peer" start "$kind")"

@@ -7,10 +7,13 @@ usage() {
     cat >&2 <<'END'
 usage: peer.sh fetch               resolve Apache RocketMQ 5.5.0 with Maven
        peer.sh start KIND          start it, wait until it takes messages, print its variables
-       peer.sh env KIND            print NAMESRV, PIDS (of its brokers) and DURABILITY of one that runs
+       peer.sh env KIND            print NAMESRV, BROKER (the first), PIDS (of its brokers) and DURABILITY of one that runs
+       peer.sh kill KIND           kill its broker with SIGKILL and leave its NameServer; one of ours
+       peer.sh again KIND          start that broker on the store it left, do not wait, print STARTED (ms since 1970)
        peer.sh stop KIND           stop it
        peer.sh clean KIND          stop it and remove its store
-KIND   ours-sync ours-async apache-sync apache-async apache-dledger
+KIND   ours-sync ours-async ours-trim apache-sync apache-async apache-dledger
+       ours-trim is ours-sync with segments of 32 MiB, of which it gives up all but the newest every ten seconds
 
 environment
   PEERS_DIR   where stores, logs and process ids go (target/peers); put it on the device to be measured
@@ -38,13 +41,14 @@ number_of() {
         apache-sync) echo 2 ;;
         apache-async) echo 3 ;;
         apache-dledger) echo 4 ;;
+        ours-trim) echo 5 ;;
         *) usage ;;
     esac
 }
 
 durability_of() {
     case $1 in
-        *-sync) echo "flushed before the acknowledgement" ;;
+        *-sync | ours-trim) echo "flushed before the acknowledgement" ;;
         *-async) echo "not flushed before the acknowledgement: it survives the process, not the power" ;;
         *-dledger) echo "never flushed before the acknowledgement: in the page caches of two of three brokers" ;;
     esac
@@ -105,7 +109,8 @@ broker_pids() {
 variables() {
     local pids
     pids=$(broker_pids)
-    printf 'NAMESRV=127.0.0.1:%s\nPIDS=%s\nDURABILITY="%s"\n' "$namesrv_port" "$pids" "$(durability_of "$kind")"
+    printf 'NAMESRV=127.0.0.1:%s\nBROKER=127.0.0.1:%s\nPIDS=%s\nDURABILITY="%s"\n' \
+        "$namesrv_port" "$broker_port" "$pids" "$(durability_of "$kind")"
 }
 
 # --- Apache ------------------------------------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ start_apache_dledger() {
 # --- ours --------------------------------------------------------------------------------------------------------------
 
 start_ours() {
-    local flush=$1
+    local flush=$1 more=${2:-}
     [ -x "$bin/mqbroker" ] || die "$bin/mqbroker is missing: cargo build --release --bins --workspace"
     printf 'listenPort=%s\nbindAddress=127.0.0.1\n' "$namesrv_port" >"$home/namesrv.conf"
     cat >"$home/broker.conf" <<END
@@ -206,8 +211,43 @@ brokerIP1=127.0.0.1
 namesrvAddr=127.0.0.1:$namesrv_port
 storePathRootDir=$home/store
 flushDiskType=$flush
+$more
 END
     launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
+    launch broker "$bin/mqbroker" -c "$home/broker.conf"
+}
+
+# The ratios are below what most disks in use have reached, so that all goes that can.
+trim_conf() {
+    cat <<END
+mappedFileSizeCommitLog=33554432
+maxMessageSize=1048576
+diskMaxUsedSpaceRatio=10
+diskSpaceCleanForciblyRatio=20
+diskSpaceWarningLevelRatio=95
+END
+}
+
+is_ours() { case $kind in ours-*) ;; *) die "$kind is none of ours" ;; esac; }
+
+kill_broker() {
+    local pid waited=0
+    is_ours
+    pid=$(running "$home/run/broker") || die "the broker of $kind does not run"
+    kill -KILL "$pid"
+    while running "$home/run/broker" >/dev/null; do
+        [ "$waited" -lt 1000 ] || die "$pid was killed and does not go"
+        sleep 0.01
+        waited=$((waited + 1))
+    done
+    rm -f "$home/run/broker"
+}
+
+start_again() {
+    is_ours
+    [ -f "$home/broker.conf" ] || die "$kind was not started before"
+    [ ! -f "$home/run/broker" ] || die "the broker of $kind runs, or was left behind"
+    echo "STARTED=$(date +%s%3N)"
     launch broker "$bin/mqbroker" -c "$home/broker.conf"
 }
 
@@ -236,6 +276,7 @@ start() {
     case $kind in
         ours-sync) start_ours SYNC_FLUSH ;;
         ours-async) start_ours ASYNC_FLUSH ;;
+        ours-trim) start_ours SYNC_FLUSH "$(trim_conf)" ;;
         apache-sync) start_apache_single SYNC_FLUSH ;;
         apache-async) start_apache_single ASYNC_FLUSH ;;
         apache-dledger) start_apache_dledger ;;
@@ -259,6 +300,8 @@ broker_port=$((namesrv_port + 11))
 case $action in
     start) start ;;
     env) variables ;;
+    kill) kill_broker ;;
+    again) start_again ;;
     stop) stop ;;
     clean) stop; rm -rf "$home" ;;
     *) usage ;;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::answer::{Answered, answer};
 use crate::args::{Command, Mode};
 use crate::error::BenchError;
 use crate::report::Summary;
@@ -13,6 +14,8 @@ pub enum Findings {
     Run(Box<Summary>),
     /// Several.
     Study(Box<Study>),
+    /// The first answer of a broker.
+    Answer(Answered),
 }
 
 impl Findings {
@@ -22,6 +25,7 @@ impl Findings {
         match self {
             Findings::Run(run) => run.json(),
             Findings::Study(study) => study.json(),
+            Findings::Answer(answered) => answered.json(),
         }
     }
 
@@ -31,6 +35,7 @@ impl Findings {
         match self {
             Findings::Run(run) => run.to_string(),
             Findings::Study(study) => study.to_string(),
+            Findings::Answer(answered) => answered.to_string(),
         }
     }
 
@@ -43,6 +48,7 @@ impl Findings {
         let value = match self {
             Findings::Run(run) => serde_json::to_value(run),
             Findings::Study(study) => serde_json::to_value(study),
+            Findings::Answer(answered) => serde_json::to_value(answered),
         };
         value.expect("plain values")
     }
@@ -53,6 +59,7 @@ impl Findings {
         match self {
             Findings::Run(run) => run.verdict(),
             Findings::Study(study) => study.verdict(),
+            Findings::Answer(_) => None,
         }
     }
 }
@@ -69,6 +76,7 @@ pub async fn carry_out(session: &Session, command: &Command) -> Result<Findings,
     let study = match command {
         Command::Produce(args) => return run(Mode::Produce(args.clone())).await,
         Command::Consume(args) => return run(Mode::Consume(args.clone())).await,
+        Command::Answer(args) => return answer(session, args).await.map(Findings::Answer),
         Command::Mixed(args) => mixed(session, args).await?,
         Command::Topics(args) => topics(session, args).await?,
         Command::Limit(args) => limit(session, args).await?,

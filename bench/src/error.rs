@@ -79,6 +79,16 @@ pub enum BenchError {
         /// What is wrong.
         reason: String,
     },
+    /// A broker did not answer for as long as it was waited for.
+    #[error("broker {broker} (--broker) gave no answer within {wait:?}: {last}")]
+    NoAnswer {
+        /// Its address.
+        broker: String,
+        /// How long.
+        wait: std::time::Duration,
+        /// What went wrong the last time.
+        last: String,
+    },
     /// An executor did not start.
     #[error(transparent)]
     Start(#[from] StartError),

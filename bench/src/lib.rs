@@ -9,13 +9,14 @@
 //!   the answers: [`produce`] and [`consume`]. A load does no I/O, so that tests feed it by hand;
 //! - [`recorder`] and [`failures`] count, [`audit`] reads back what was sent, [`report`] tells people and programs;
 //! - [`study`] carries out several runs in turn and says what they mean for each other, [`limit`] measures the floor, [`feed`] a
-//!   store without a broker around it.
+//!   store without a broker around it, [`answer`] how long a broker takes until it serves.
 //!
 //! One task serves a connection with everything that is in flight on it; a message costs one copy, one
 //! decoded answer and no allocation that outlives it.
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod args;
 pub mod audit;
 mod carry_out;

@@ -59,6 +59,9 @@ pub const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How long a queue rests after a pull that failed.
 pub const PULL_REST: Duration = Duration::from_secs(1);
 
+/// Pause between two questions to a broker that does not answer yet: what is added to the time it took.
+pub const ASK_AGAIN: Duration = Duration::from_millis(2);
+
 /// Shortest wait of a lane for the moment when its next message is due.
 pub const PACE_STEP: Duration = Duration::from_micros(10);
 /// Messages that were due and could not be sent are put into the histogram in so many groups at most.

@@ -41,7 +41,7 @@ async fn carry_out(line: &str) -> Result<Findings, BenchError> {
 async fn run(fake: &Fake, line: &str) -> Summary {
     match carry_out(&format!("{line} -t T -n {}", fake.addr())).await {
         Ok(Findings::Run(run)) => *run,
-        Ok(Findings::Study(_)) => panic!("one run"),
+        Ok(_) => panic!("one run"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -49,7 +49,7 @@ async fn run(fake: &Fake, line: &str) -> Summary {
 async fn study(line: &str) -> Study {
     match carry_out(line).await {
         Ok(Findings::Study(study)) => *study,
-        Ok(Findings::Run(_)) => panic!("several runs"),
+        Ok(_) => panic!("several runs"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -216,4 +216,39 @@ fn the_floor_is_measured_alone_and_beside_sends() {
     let bounded = move || async move { runtime::timeout(LIMIT, Box::pin(test())).await };
     let executor = runtime::start(spec, bounded).expect("an executor");
     executor.join().expect("the study ends").expect("the study ends in time");
+}
+
+#[test]
+fn a_broker_is_asked_until_it_answers() {
+    simulated(|addr| async move {
+        let broker = SocketAddr::new(addr.ip(), 7911);
+        let waiting = runtime::spawn(async move {
+            let since = runtime::unix_millis() - 5_000;
+            carry_out(&format!("answer --broker {broker} -t T --since {since}")).await
+        });
+        runtime::sleep(Duration::from_millis(700)).await;
+        let (_server, fake) = fake(broker, Fault::None).await;
+        let Ok(Findings::Answer(answered)) = waiting.await else { panic!("it is answered") };
+        assert!((5_700..5_800).contains(&answered.after_ms), "{answered}");
+        assert_eq!((answered.queue_end, answered.log_begin, answered.log_end), (0, None, None));
+
+        fake.log.set(Some((4096, 81_920)));
+        let again = carry_out(&format!("answer --broker {broker} -t T")).await;
+        let Ok(Findings::Answer(again)) = again else { panic!("it is answered") };
+        assert!(again.after_ms < 100, "{again}");
+        assert_eq!((again.log_begin, again.log_end), (Some(4096), Some(81_920)));
+        assert!(again.json().contains("\"log_end\":81920"), "{}", again.json());
+    });
+}
+
+#[test]
+fn a_broker_that_never_answers_is_named() {
+    simulated(|addr| async move {
+        let begin = runtime::now();
+        let line = format!("answer --broker {}:7911 -t T --wait 3s", addr.ip());
+        let error = carry_out(&line).await.err().expect("nobody listens").to_string();
+        assert!(error.contains(":7911") && error.contains("--broker"), "{error}");
+        let waited = begin.elapsed();
+        assert!((3..4).contains(&waited.as_secs()), "{waited:?}");
+    });
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use load::{Begin, Consume, Cores, Pids, Produce, Run};
-pub use study::{Compare, Device, Feed, Floor, Gather, Limit, Method, Mixed, Topics, Windows};
+pub use study::{
+    Answer, Compare, Device, Feed, Floor, Gather, Limit, Method, Mixed, Topics, Windows,
+};
 
 /// Puts load on a RocketMQ cluster and measures it. Runs against Turbopump and Apache RocketMQ alike.
 #[derive(Clone, Debug, Parser)]
@@ -57,6 +59,8 @@ pub enum Command {
     Floor(Floor),
     /// Compare two clusters, A (--namesrv) and B (--b), in turn
     Compare(Compare),
+    /// Ask a broker for the end of a queue until it answers, and tell how long that took: how long a start takes
+    Answer(Answer),
     /// Make one page (--report), or tables in Markdown (--markdown), of results that were printed with --json
     Report(Gather),
 }
@@ -72,7 +76,7 @@ impl Command {
             Command::Topics(args) => args.send.run.cores.as_ref(),
             Command::Floor(args) => args.send.run.cores.as_ref(),
             Command::Compare(args) => args.send.run.cores.as_ref(),
-            Command::Limit(_) | Command::Feed(_) | Command::Report(_) => None,
+            Command::Limit(_) | Command::Feed(_) | Command::Answer(_) | Command::Report(_) => None,
         }
     }
 }

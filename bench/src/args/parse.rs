@@ -7,15 +7,25 @@ use crate::limits::{BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, SPAN_MAX, WRITE
 
 /// One or more `host:port`, separated by `;`.
 pub fn namesrv(text: &str) -> Result<String, String> {
-    let is_address = |part: &str| {
-        part.rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-    };
     if text.split(';').all(is_address) {
         Ok(text.to_owned())
     } else {
         Err("give host:port, or several separated by `;`".into())
     }
+}
+
+/// One `host:port`.
+pub fn address(text: &str) -> Result<String, String> {
+    if is_address(text) && !text.contains(';') {
+        Ok(text.to_owned())
+    } else {
+        Err("give host:port".into())
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 /// A topic name as RocketMQ allows it.

@@ -199,6 +199,24 @@ pub struct Compare {
     pub batch: u32,
 }
 
+/// `mqbench answer`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct Answer {
+    /// The broker itself, and no NameServer: one that has just started is registered nowhere yet
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
+    pub broker: String,
+    /// A topic that it has
+    #[arg(short, long, value_parser = parse::topic)]
+    pub topic: String,
+    /// Count from this time, in milliseconds since 1970 (`date +%s%3N`), instead of from the first question
+    #[arg(long, value_name = "MILLIS")]
+    pub since: Option<u64>,
+    /// How long to go on asking
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse::run_time)]
+    #[serde(serialize_with = "super::seconds")]
+    pub wait: Duration,
+}
+
 /// `mqbench report`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct Gather {

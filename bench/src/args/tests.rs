@@ -65,6 +65,8 @@ fn bad_values_name_the_flag_and_the_range() {
         ("limit --write-size 100", "--write-size", "4096"),
         ("floor -t T --method none", "--method", "fdatasync"),
         ("report", "FILE", "required"),
+        ("answer -t T --broker h:1;h:2", "--broker", "host:port"),
+        ("answer -t T --broker h:1 --wait 0", "--wait", "100ms"),
     ] {
         let error = parse(&args.split(' ').collect::<Vec<_>>()).unwrap_err();
         assert!(error.contains(flag) && error.contains(hint), "{args}: {error}");

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use model::{Draft, PhysicalOffset, QueueId, QueueOffset, UnixMillis, record};
-use remoting::body::{Body, BrokerData, ClusterInfo, QueueData, TopicRouteData};
+use remoting::body::{Body, BrokerData, ClusterInfo, KvTable, QueueData, TopicRouteData};
 use remoting::command::EncodeExt;
 use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, QueryOffsetHeader, QueueHeader, UpdateOffsetHeader};
@@ -65,6 +65,8 @@ pub struct Fake {
     pub committed: RefCell<BTreeMap<(String, String, i32), i64>>,
     held: RefCell<Vec<Held>>,
     pub sends: Cell<u64>,
+    /// Where its log begins and ends, if it tells.
+    pub log: Cell<Option<(u64, u64)>>,
 }
 
 pub const BROKER: &str = "fake";
@@ -258,6 +260,16 @@ impl Fake {
         answer(connection, request, 0, None, &OffsetReply { offset });
     }
 
+    fn runtime_info(&self, connection: &Connection, request: &CommandRef<'_>) {
+        let Some((begin, end)) = self.log.get() else {
+            return not_supported(connection, request);
+        };
+        let offsets = [("commitLogMinOffset", begin), ("commitLogMaxOffset", end)];
+        let table = offsets.map(|(key, offset)| (key.to_owned(), offset.to_string())).into();
+        let head = ResponseHead { code: 0, opaque: request.opaque, remark: None, ext: &() };
+        connection.respond(&head, &KvTable { table }.encode());
+    }
+
     fn progress(&self, connection: &Connection, request: &CommandRef<'_>) {
         let code = RequestCode::QueryConsumerOffset;
         let header = QueryOffsetHeader::decode(code, &request.ext).expect("a question");
@@ -345,6 +357,7 @@ impl Serve for Fake {
                 connection.respond(&head, &info.encode());
             }
             RequestCode::UpdateAndCreateTopic => self.create(connection, &request),
+            RequestCode::GetBrokerRuntimeInfo => self.runtime_info(connection, &request),
             RequestCode::GetMaxOffset => self.end(connection, &request),
             RequestCode::GetMinOffset => {
                 answer(connection, &request, 0, None, &OffsetReply { offset: 0 });
