@@ -44,6 +44,8 @@ pub struct History {
     scale: Scale,
     /// All its lives append whole blocks, which are flushed now and then.
     tiles: bool,
+    /// Its lives flush rarely and trim often, and the power goes right behind a trim.
+    cut_behind_trims: bool,
     shared: Shared,
     /// Since the store was last found right, an owner was told of what is not flushed.
     unflushed: bool,
@@ -75,6 +77,8 @@ impl History {
         let scale = dice.pick(&[small, small, Scale::default()]);
         // Drawn apart: what the other seeds do stays as it was.
         let tiles = theme.has_power_cuts() && Dice::new(seed.rotate_left(32)).one_in(6);
+        let behind_trims = Dice::new(seed.rotate_left(16)).one_in(5);
+        let cut_behind_trims = theme.has_power_cuts() && !tiles && behind_trims;
         History {
             simulation,
             node,
@@ -83,6 +87,7 @@ impl History {
             theme,
             scale,
             tiles,
+            cut_behind_trims,
             shared,
             unflushed: false,
             loss: Loss::Nothing,
@@ -113,7 +118,13 @@ impl History {
         let trim_one_in = self.dice.pick(&[20, 200, u64::MAX]);
         let (loss, faulty) = (self.loss, self.theme.has_failures());
         let tiles = self.tiles;
-        Script { options, loss, large_one_in, faulty, trim_one_in, tiles, turns: None }
+        let mut script =
+            Script { options, loss, large_one_in, faulty, trim_one_in, tiles, turns: None };
+        if self.cut_behind_trims {
+            script.options.flush = Flush::Async { interval: Duration::from_millis(300) };
+            (script.large_one_in, script.trim_one_in) = (1, 20);
+        }
+        script
     }
 
     /// A life that is ended from outside, or ends because the disk fails.
@@ -134,6 +145,9 @@ impl History {
             self.simulation.run_for(time);
             self.theme.plan(&mut self.dice, &self.disk);
         }
+        if self.cut_behind_trims {
+            self.wait_for_trim(&executor);
+        }
         if with(&self.shared, |model| model.stopping) && self.dice.one_in(2) {
             self.note("the stop is heard out".to_owned());
             let ended = self.simulation.run_until(2 * life::STOP, || executor.is_finished());
@@ -149,6 +163,18 @@ impl History {
         if self.dice.one_in(2) {
             self.disk.heal();
         }
+    }
+
+    /// Lets the life go on until a trim is committed, and a little longer: what it gave up may be used again by then, and
+    /// the trim not be durable yet.
+    fn wait_for_trim(&mut self, executor: &runtime::Executor<Ended>) {
+        let shared = Arc::clone(&self.shared);
+        let before = with(&shared, |model| model.trimmed);
+        let is_trimmed = || with(&shared, |model| model.trimmed > before);
+        let limit = Duration::from_secs(2);
+        let ended = self.simulation.run_until(limit, || is_trimmed() || executor.is_finished());
+        self.simulation.run_for(self.dice.micros(0, 20_000));
+        self.note(format!("a trim was waited for: {}", ended && is_trimmed()));
     }
 
     fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {
@@ -180,7 +206,7 @@ impl History {
             // A store that is found right has flushed all that it found.
             (self.unflushed, self.loss) = (is_async, Loss::Nothing);
         }
-        if self.theme.has_power_cuts() && self.dice.one_in(2) {
+        if self.theme.has_power_cuts() && (self.dice.one_in(2) || self.cut_behind_trims) {
             let unsynced = self.node.unsynced_bytes();
             self.note(format!("the power goes, {unsynced} bytes are not synced"));
             self.node.power_cut();

@@ -218,3 +218,20 @@ pub fn number_of(bytes: &[u8]) -> Option<u64> {
     let number = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     (body(number) == bytes).then_some(number)
 }
+
+/// Found by a history: a start gave its owner's state, which covered what a killed life had left in flight, and lost its
+/// power before it was compared; the next start began at that state.
+#[test]
+fn what_a_start_handed_out_before_it_died_is_known_to_the_next_one() {
+    let entry = |index| Entry { index, ops: vec![(Op::Membership, None)], end: None };
+    let mut model = Model::default();
+    model.commit(entry(0)).expect("the first one");
+    assert_eq!(model.oldest(2), None, "nobody was told of a second one");
+    model.glimpse([entry(0), entry(1)].into_iter());
+    assert_eq!(model.oldest(2), Some(vec![entry(0), entry(1)]));
+    // The next start dies the same way, and has found one more.
+    model.glimpse([entry(1), entry(2)].into_iter());
+    assert_eq!(model.oldest(3), Some(vec![entry(0), entry(1), entry(2)]));
+    assert_eq!(model.oldest(4), None);
+    assert_eq!(model.entries, [entry(0)], "they were not acknowledged, and may be lost");
+}
