@@ -360,3 +360,55 @@ fn a_file_that_cannot_be_made_lets_no_message_go() {
     assert!(told[0].contains("WARN") && told[0].contains("/store/log/spare.tmp"), "{told:#?}");
     assert_eq!(lines.with("it works again").len(), 1);
 }
+
+/// A quota of the file system's is as good as its end: the answer is that of a full disk, and not that of a broken one.
+#[test]
+fn a_quota_that_is_used_up_counts_as_a_full_disk() {
+    const EDQUOT: i32 = 122;
+    let lines = Lines::keep();
+    let simulation = Simulation::new(55);
+    let node = simulation.node("node", IP);
+    let (refuse, mut asked) = mailbox(1);
+    let (heal, mut healed) = mailbox(1);
+    let run = node.start("broker", move || async move {
+        let (shard, client) = start(&[("cleanFileForciblyEnable", "false")]).await;
+        client.create_topic("T", 1).await;
+        refuse.try_send(()).expect("asked once");
+        let mut sent = 0;
+        let (code, remark) = loop {
+            match send(&client, sent).await {
+                Ok(_) => sent += 1,
+                Err((ResponseCode::SystemBusy, _)) => {
+                    runtime::sleep(Duration::from_millis(20)).await;
+                }
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(code, ResponseCode::ServiceNotAvailable);
+        assert!(remark.contains("disk is full"), "{remark}");
+        for _ in 0..8 {
+            runtime::sleep(Duration::from_secs(10)).await;
+            send(&client, sent).await.expect_err("there is no more room than before");
+        }
+        assert!(sent > 0);
+        assert_eq!(check(&client, sent).await, 0, "what was taken is read meanwhile");
+        heal.try_send(()).expect("asked once");
+        runtime::sleep(Duration::from_secs(2)).await;
+        for _ in 0..30 {
+            while send(&client, sent).await.is_err() {
+                runtime::sleep(Duration::from_millis(20)).await;
+            }
+            sent += 1;
+        }
+        assert_eq!(check(&client, sent).await, 0);
+        shard.stop().await;
+    });
+    assert!(simulation.run_until(LONG, || asked.try_recv().is_some()));
+    node.disk().refuse_new_files("/store/log", EDQUOT);
+    assert!(simulation.run_until(LONG, || healed.try_recv().is_some()));
+    node.disk().heal();
+    simulation.join(run, LONG).expect("the run ends in time");
+    assert_eq!(lines.with("the disk has no room for the log's next segment").len(), 1);
+    assert_eq!(lines.with("the log has room again").len(), 1);
+    assert!(lines.with("cannot be made; without it").is_empty());
+}
