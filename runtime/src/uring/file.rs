@@ -3,19 +3,22 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
+use super::at_once::AtOnce;
 use super::blocking;
 use super::keep::Keep;
 use super::local::local;
 use super::reactor::{Ended, Kind, Reactor};
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
+use crate::clock::real_now;
 use crate::file::{Durable, OpenMode};
 
 /// The mode of a new file, less what the process's mask takes.
@@ -24,25 +27,25 @@ const NEW_FILE_MODE: libc::mode_t = 0o644;
 /// A descriptor that the ring closes, so that a close which takes its time holds nobody up.
 struct Descriptor {
     /// `None` once it is closed or about to be.
-    fd: Option<OwnedFd>,
+    file: Option<fs::File>,
     reactor: Rc<Reactor>,
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        if let Some(fd) = self.fd.take() {
-            self.reactor.close(fd);
+        if let Some(file) = self.file.take() {
+            self.reactor.close(file.into());
         }
     }
 }
 
 impl Descriptor {
-    fn fd(&self) -> &OwnedFd {
-        self.fd.as_ref().expect("only the last owner closes it")
+    fn file(&self) -> &fs::File {
+        self.file.as_ref().expect("only the last owner closes it")
     }
 
     fn raw(&self) -> Fd {
-        Fd(self.fd().as_raw_fd())
+        Fd(self.file().as_raw_fd())
     }
 }
 
@@ -60,8 +63,8 @@ fn address(len: u32) -> usize {
 
 pub(crate) struct UringFile {
     descriptor: Rc<Descriptor>,
-    /// Who carries out its writes: the flush behind a durable one runs in a thread of the kernel.
-    writes: Kind,
+    durable: Durable,
+    at_once: AtOnce,
 }
 
 impl UringFile {
@@ -88,12 +91,9 @@ impl UringFile {
         let opened = reactor.start(entry, Kind::Opens, keep).await;
         let fd = i32::try_from(opened.result?).expect("the kernel gives a descriptor");
         // SAFETY: the descriptor is new and nobody else's.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let writes = match durable {
-            Durable::AfterSync => Kind::Device,
-            Durable::WhenWritten => Kind::Worker,
-        };
-        Ok(UringFile { descriptor: Rc::new(Descriptor { fd: Some(fd), reactor }), writes })
+        let file = Some(unsafe { fs::File::from_raw_fd(fd) });
+        let descriptor = Rc::new(Descriptor { file, reactor });
+        Ok(UringFile { descriptor, durable, at_once: AtOnce::default() })
     }
 
     /// Carries out `entry`, which names this file and, if any, the memory of `buffer`.
@@ -119,7 +119,45 @@ impl UringFile {
     }
 
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
-        self.run(self.write_entry(buffer, pos), self.writes, Some(buffer.clone())).await.0
+        let kind = match self.durable {
+            Durable::AfterSync => Kind::Device,
+            // The flush behind the write runs in a thread of the kernel.
+            Durable::WhenWritten => Kind::Worker,
+        };
+        if kind == Kind::Device {
+            return self.run(self.write_entry(buffer, pos), kind, Some(buffer.clone())).await.0;
+        }
+        let began = real_now();
+        let written = if self.is_made_at_once(buffer) {
+            self.write_now(buffer, pos)
+        } else {
+            self.run(self.write_entry(buffer, pos), kind, Some(buffer.clone())).await.0
+        };
+        self.at_once.note(buffer.len(), real_now() - began);
+        written
+    }
+
+    /// Whether this thread makes a durable write by itself, and waits for it.
+    fn is_made_at_once(&self, buffer: &Buffer) -> bool {
+        self.at_once.pays(buffer.len()) && self.descriptor.reactor.is_idle()
+    }
+
+    fn write_now(&self, buffer: &Buffer, pos: u64) -> io::Result<usize> {
+        loop {
+            match self.descriptor.file().write_at(buffer, pos) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn write_and_sync_now(&self, buffer: &Buffer, pos: u64) -> WrittenAndSynced {
+        match self.write_now(buffer, pos) {
+            Ok(written) if written == buffer.len() => {
+                WrittenAndSynced::Synced(self.descriptor.file().sync_data())
+            }
+            written => WrittenAndSynced::Written(written),
+        }
     }
 
     /// Whether [`UringFile::write_and_sync`] works here.
@@ -127,8 +165,19 @@ impl UringFile {
         self.descriptor.reactor.links()
     }
 
-    /// Writes, and flushes when all is written: the kernel goes on from one to the other by itself.
+    /// Writes, and flushes when all is written: the kernel goes on from one to the other by itself, or this thread does.
     pub(crate) async fn write_and_sync(&self, buffer: &Rc<Buffer>, pos: u64) -> WrittenAndSynced {
+        let began = real_now();
+        let written = if self.is_made_at_once(buffer) {
+            self.write_and_sync_now(buffer, pos)
+        } else {
+            self.write_and_sync_linked(buffer, pos).await
+        };
+        self.at_once.note(buffer.len(), real_now() - began);
+        written
+    }
+
+    async fn write_and_sync_linked(&self, buffer: &Rc<Buffer>, pos: u64) -> WrittenAndSynced {
         let (write, sync) = (self.write_entry(buffer, pos), self.sync_entry());
         let keep =
             Keep { buffer: Some(buffer.clone()), ..Keep::descriptor(self.descriptor.clone()) };
@@ -201,20 +250,20 @@ impl UringFile {
     }
 
     pub(crate) async fn truncate(&self, len: u64) -> io::Result<()> {
-        let file = fs::File::from(self.descriptor.fd().try_clone()?);
+        let file = self.descriptor.file().try_clone()?;
         blocking(move || file.set_len(len)).await
     }
 
     pub(crate) async fn len(&self) -> io::Result<u64> {
-        let file = fs::File::from(self.descriptor.fd().try_clone()?);
+        let file = self.descriptor.file().try_clone()?;
         blocking(move || file.metadata().map(|metadata| metadata.len())).await
     }
 
     pub(crate) async fn close(self) -> io::Result<()> {
         // An operation that was given up may still have it; then it is closed after that, and nobody learns how.
         let Some(mut descriptor) = Rc::into_inner(self.descriptor) else { return Ok(()) };
-        let fd = descriptor.fd.take().expect("closed once");
-        let entry = opcode::Close::new(Fd(std::os::fd::IntoRawFd::into_raw_fd(fd))).build();
+        let file = descriptor.file.take().expect("closed once");
+        let entry = opcode::Close::new(Fd(file.into_raw_fd())).build();
         let closed = descriptor.reactor.start(entry, Kind::Worker, Keep::default()).await;
         closed.result.map(drop)
     }

@@ -4,6 +4,7 @@
 //! others; and what the tasks have started goes to the kernel with one call, in which the thread sleeps if nothing is
 //! ready. So a lone request costs one system call for each thing that it waits for, and many share them.
 
+mod at_once;
 mod blocking;
 mod file;
 mod fs;

@@ -52,6 +52,11 @@ impl Kind {
     fn is_in_worker(self) -> bool {
         matches!(self, Kind::Worker | Kind::Opens)
     }
+
+    /// It ends by itself, and soon.
+    fn is_work(self) -> bool {
+        self != Kind::Waits
+    }
 }
 
 #[derive(Debug)]
@@ -84,7 +89,8 @@ pub(super) struct Reactor {
     slots: RefCell<Slab<Slot>>,
     /// What came out of the ring and was not dealt with: user data and result.
     ended: RefCell<Vec<(u64, i32)>>,
-    /// Operations under way that are with a thread of the kernel.
+    /// Operations under way that do not merely wait, and those of them that are with a thread of the kernel.
+    at_work: Cell<usize>,
     in_workers: Cell<usize>,
     /// Operations under way that have no slot.
     unwatched: Cell<usize>,
@@ -116,6 +122,7 @@ impl Reactor {
             ring: RefCell::new(ring),
             slots: RefCell::default(),
             ended: RefCell::default(),
+            at_work: Cell::new(0),
             in_workers: Cell::new(0),
             unwatched: Cell::new(0),
             urgent: Cell::new(false),
@@ -171,11 +178,23 @@ impl Reactor {
         if kind.is_in_worker() {
             self.in_workers.set(self.in_workers.get() + 1);
         }
-        if kind != Kind::Waits {
+        if kind.is_work() {
+            self.at_work.set(self.at_work.get() + 1);
             self.urgent.set(true);
         }
         let slot = Slot { kind, keep, state: State::Pending(None) };
         self.slots.borrow_mut().insert(slot)
+    }
+
+    /// Whether there is nothing to do, and nothing under way, but to wait for others.
+    pub(super) fn is_idle(&self) -> bool {
+        if self.at_work.get() > 0 || !self.ended.borrow().is_empty() || self.inbox.has_some() {
+            return false;
+        }
+        let mut ring = self.ring.borrow_mut();
+        let news = ring.submission().taskrun() || !ring.completion().is_empty();
+        drop(ring);
+        !news && !local::has_ready()
     }
 
     /// Closes a descriptor without waiting for it: the last close of a removed file may take its time.
@@ -384,6 +403,11 @@ impl Reactor {
     fn end(&self, key: usize, end: End) {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key).expect("an operation ends once");
+        if slot.kind.is_work() {
+            let before = self.at_work.get();
+            assert!(before > 0, "an operation ends once");
+            self.at_work.set(before - 1);
+        }
         if slot.kind.is_in_worker() {
             let before = self.in_workers.get();
             assert!(before > 0, "a worker's operation ends once");
