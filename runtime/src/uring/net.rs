@@ -24,11 +24,13 @@ struct Readiness {
     /// Poll flags.
     events: libc::c_short,
     waiting: RefCell<Option<Operation>>,
+    /// The socket had nothing when it was last asked, or gave all that it had: it is waited for before it is asked again.
+    spent: Cell<bool>,
 }
 
 impl Readiness {
     fn new(events: libc::c_short) -> Readiness {
-        Readiness { events, waiting: RefCell::new(None) }
+        Readiness { events, waiting: RefCell::new(None), spent: Cell::new(false) }
     }
 
     /// Ready when `socket` is, now or since the last time.
@@ -56,10 +58,12 @@ impl Readiness {
         mut call: impl FnMut() -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
+            if self.spent.get() {
+                ready!(self.poll(socket, cx))?;
+                self.spent.set(false);
+            }
             match call() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.poll(socket, cx))?;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.spent.set(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready(other),
             }
@@ -125,8 +129,6 @@ struct Shared {
     peer: SocketAddr,
     readable: Readiness,
     writable: Readiness,
-    /// The last read took all that there was: the next one waits first.
-    drained: Cell<bool>,
 }
 
 impl UringStream {
@@ -153,7 +155,6 @@ impl UringStream {
             peer,
             readable: Readiness::new(libc::POLLIN),
             writable: Readiness::new(libc::POLLOUT),
-            drained: Cell::new(false),
         };
         Ok(UringStream { shared: Rc::new(shared) })
     }
@@ -180,14 +181,10 @@ impl UringStream {
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let shared = &self.shared;
-        if shared.drained.get() {
-            ready!(shared.readable.poll(&shared.stream, cx))?;
-            shared.drained.set(false);
-        }
         let len = into.len();
         let read = || (&*shared.stream).read(into);
         let read = ready!(shared.readable.poll_with(&shared.stream, cx, read))?;
-        shared.drained.set(read < len);
+        shared.readable.spent.set(read < len);
         Poll::Ready(Ok(read))
     }
 
