@@ -163,6 +163,16 @@ pub struct ReadHalf {
 }
 
 impl ReadHalf {
+    /// Waits until there may be something to read, or the connection has ended; [`ReadHalf::read`] may have to wait all the
+    /// same. So whoever waits for a long time needs no memory for what will come. Cancel-safe.
+    pub async fn readable(&mut self) -> Result<(), IoError> {
+        let readable = poll_fn(|cx| match &self.inner {
+            Stream::Uring(stream) => stream.poll_readable(cx),
+            Stream::Sim(stream) => stream.poll_readable(cx),
+        });
+        readable.await.map_err(|error| self.inner.error(IoOp::Receive, error))
+    }
+
     /// Appends at least one and at most `max` bytes to `into`; 0 means that the peer has finished sending. Cancel-safe.
     pub async fn read(&mut self, into: &mut BytesMut, max: usize) -> Result<usize, IoError> {
         assert!(max > 0, "a read of no bytes would look like the end");

@@ -145,8 +145,11 @@ async fn fill(
 ) -> Result<usize, CloseReason> {
     let missing = frame::missing(buffer, inner.limits.max_frame).map_err(CloseReason::Frame)?;
     assert!(missing > 0, "whole frames have been taken out");
+    // By the time that more comes, what came before may be done with: then its memory, which is still near the core, is used again.
+    receive.readable().await.map_err(CloseReason::Receive)?;
+    let reclaimed = buffer.is_empty() && buffer.try_reclaim(READ_CHUNK);
     let wanted = missing.min(buffer.len()).max(READ_ROOM_MIN);
-    if buffer.capacity() - buffer.len() < wanted {
+    if !reclaimed && buffer.capacity() - buffer.len() < wanted {
         buffer.reserve(wanted.max(READ_CHUNK));
     }
     let room = buffer.capacity() - buffer.len();

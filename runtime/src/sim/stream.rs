@@ -214,6 +214,17 @@ impl SimStream {
         self.end.reset_on_close.set(true);
     }
 
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (connection, side) = (&self.end.connection, 1 - self.end.side);
+        let mut pipe = connection.pipes[side].borrow_mut();
+        let reset = connection.ends[self.end.side].borrow().reset;
+        if !pipe.arrived.is_empty() || pipe.end_arrived || reset {
+            return Poll::Ready(Ok(()));
+        }
+        pipe.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,

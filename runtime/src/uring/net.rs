@@ -50,6 +50,19 @@ impl Readiness {
         Poll::Ready(polled.result.map(drop))
     }
 
+    /// Ready when there is a reason to ask `socket`.
+    fn poll_unspent<S: AsRawFd + 'static>(
+        &self,
+        socket: &Rc<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.spent.get() {
+            ready!(self.poll(socket, cx))?;
+            self.spent.set(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Tries `call` until the socket does not tell it to wait.
     fn poll_with<S: AsRawFd + 'static, T>(
         &self,
@@ -58,10 +71,7 @@ impl Readiness {
         mut call: impl FnMut() -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
-            if self.spent.get() {
-                ready!(self.poll(socket, cx))?;
-                self.spent.set(false);
-            }
+            ready!(self.poll_unspent(socket, cx))?;
             match call() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.spent.set(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -173,6 +183,10 @@ impl UringStream {
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         socket::set_linger(self.shared.stream.as_raw_fd(), linger)
+    }
+
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.readable.poll_unspent(&self.shared.stream, cx)
     }
 
     pub(crate) fn poll_read(

@@ -111,6 +111,7 @@ contract! {
     }
     net_ends {
         half_close
+        readable_tells_of_bytes_and_of_the_end
         refused
         reset_by_zero_linger
         end_by_plain_close

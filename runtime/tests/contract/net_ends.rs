@@ -27,6 +27,33 @@ pub async fn half_close(env: Env) {
     assert_eq!(bytes[..], *b"answer");
 }
 
+pub async fn readable_tells_of_bytes_and_of_the_end(env: Env) {
+    let listener = TcpListener::bind(env.any_port()).await.unwrap();
+    let ((mut read, _write), (far_read, mut far_write)) = connect_pair(&listener).await;
+    let mut bytes = BytesMut::new();
+    for round in 0..3 {
+        let early = timeout(Duration::from_millis(2), async {
+            loop {
+                read.readable().await.unwrap();
+                read.read(&mut bytes, 100).await.unwrap();
+            }
+        });
+        assert!(early.await.is_err(), "there is nothing yet");
+        assert!(bytes.is_empty(), "round {round}");
+        far_write.write_all(b"word").await.unwrap();
+        while bytes.len() < 4 {
+            read.readable().await.unwrap();
+            read.read(&mut bytes, 100).await.unwrap();
+        }
+        assert_eq!(bytes.split()[..], *b"word");
+    }
+    drop((far_read, far_write));
+    read.readable().await.unwrap();
+    assert_eq!(read.read(&mut bytes, 100).await.unwrap(), 0);
+    read.readable().await.unwrap();
+    assert_eq!(read.read(&mut bytes, 100).await.unwrap(), 0, "the end stays the end");
+}
+
 pub async fn refused(env: Env) {
     let listener = TcpListener::bind(env.any_port()).await.unwrap();
     let addr = listener.local_addr();
