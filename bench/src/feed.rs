@@ -138,12 +138,17 @@ impl Fountain {
 
     /// Appends what there is room for, and takes what comes back.
     async fn step(&mut self, all: &mut crate::recorder::Latencies) -> Result<(), BenchError> {
+        // As if two senders came one after the other: the store begins with what is there.
+        let half = (self.in_flight / 2).next_multiple_of(BURST);
         while self.waiting < self.in_flight {
             match self.append_burst() {
                 Ok(()) => {}
                 // There is more to come out of the store before more goes in.
                 Err(AppendError::Busy { .. } | AppendError::NoSegment) => break,
                 Err(error) => return Err(failed(&self.dir, &error)),
+            }
+            if self.waiting == half {
+                runtime::yield_now().await;
             }
         }
         match self.event().await? {

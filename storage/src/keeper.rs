@@ -102,6 +102,14 @@ pub(crate) async fn cut(
     Ok(())
 }
 
+/// Whether the log, which ends at `end`, may grow at once: nothing is in the way of it, see [`wait_for_room`].
+pub(crate) fn has_room(inner: &Inner, end: PhysicalOffset) -> bool {
+    let ahead = end.0.saturating_sub(inner.newest_checkpoint().0);
+    let index = inner.index.borrow();
+    let works = inner.phase.get() != Phase::Failed && !inner.cramped.get();
+    works && ahead < inner.options.scale.furthest && !index.is_full()
+}
+
 /// Waits until the log may grow: not too far ahead of the newest checkpoint, and the index not too large.
 pub(crate) async fn wait_for_room(inner: &Inner) -> Result<(), StoreError> {
     loop {

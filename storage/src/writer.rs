@@ -3,12 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::future::join;
 use model::PhysicalOffset;
-use runtime::Slice;
 use runtime::channel::{Flag, Sender, mpsc};
+use runtime::{IoError, Slice};
 
 use crate::apply::{Origin, apply};
-use crate::entry::ENTRY_HEADER_LEN;
+use crate::batch::Batch;
+use crate::entry::{ENTRY_HEADER_LEN, Kind};
 use crate::error::StoreError;
 use crate::keeper::{self, Due, MOST_UNWRITTEN};
 use crate::merging;
@@ -79,7 +81,8 @@ async fn work(
     Ok(())
 }
 
-/// Writes batches until the store is stopped and nothing waits any more.
+/// Writes batches until the store is stopped and nothing waits any more. While more waits, the disk is given the next
+/// batch before the one that it has written is entered: it would be idle meanwhile.
 async fn write(
     inner: &Rc<Inner>,
     replicator: &mut Standalone,
@@ -93,20 +96,19 @@ async fn write(
         let next = inner.builder.borrow_mut().take();
         if let Some(batch) = next {
             inner.idle.set(false);
-            let (began, before) = (runtime::now(), replicator.position());
-            let committed = replicator.propose(batch).await?;
-            inner.check()?;
-            count(inner, &committed, began.elapsed());
-            enter(inner, vote, before, committed.start, events, due).await?;
-            publish(inner, committed, events).await?;
-            let end = replicator.position();
-            // A new store has a checkpoint from its first entry on.
-            if before.index.0 == 0 || keeper::is_due(inner, end.offset) {
-                keeper::cut(inner, end, events, due).await?;
+            let mut written = propose(replicator, batch).await?;
+            inner.check()?; // what is written next says that this is committed
+            while let Some(batch) = next_behind(inner, &written) {
+                let entered = async {
+                    runtime::yield_now().await; // the write goes out before this
+                    enter(inner, vote, written, events, due).await
+                };
+                let (next, entered) = join(propose(replicator, batch), entered).await;
+                entered?;
+                written = next?;
+                inner.check()?;
             }
-            if inner.builder.borrow().wants_room() {
-                inner.spares.wake();
-            }
+            enter(inner, vote, written, events, due).await?;
         } else if inner.phase.get() == Phase::Stopping {
             return Ok(());
         } else if runtime::timeout(IDLE, inner.wake.notified()).await.is_err() {
@@ -116,9 +118,58 @@ async fn write(
     }
 }
 
+/// A batch that the disk has, and that nobody has been told of.
+struct Written {
+    committed: Committed,
+    /// The log's end before it, and after it.
+    before: Position,
+    end: Position,
+    took: Duration,
+}
+
+async fn propose(replicator: &mut Standalone, batch: Batch) -> Result<Written, IoError> {
+    let (began, before) = (runtime::now(), replicator.position());
+    let committed = replicator.propose(batch).await?;
+    Ok(Written { committed, before, end: replicator.position(), took: began.elapsed() })
+}
+
+/// The next batch, where it may be written while `written` is being entered: there is room for it, it goes to the
+/// same segment, and nothing is entered that changes what segments there are.
+fn next_behind(inner: &Inner, written: &Written) -> Option<Batch> {
+    let mut entries = written.committed.entries.iter();
+    let only_messages = entries.all(|placed| placed.header.kind == Kind::Messages);
+    if !only_messages || !keeper::has_room(inner, written.end.offset) {
+        return None;
+    }
+    inner.builder.borrow_mut().take_within(inner.log.active().end())
+}
+
+/// Enters a batch that the disk has, and whatever is due behind it.
+async fn enter(
+    inner: &Rc<Inner>,
+    vote: &mut VoteFile,
+    written: Written,
+    events: &Sender<Event>,
+    due: &Sender<Due>,
+) -> Result<(), StoreError> {
+    let Written { committed, before, end, took } = written;
+    inner.check()?;
+    count(inner, &committed, took);
+    enter_segment(inner, vote, before, committed.start, events, due).await?;
+    publish(inner, committed, events).await?;
+    // A new store has a checkpoint from its first entry on.
+    if before.index.0 == 0 || keeper::is_due(inner, end.offset) {
+        keeper::cut(inner, end, events, due).await?;
+    }
+    if inner.builder.borrow().wants_room() {
+        inner.spares.wake();
+    }
+    Ok(())
+}
+
 /// Where a batch, which begins at `start`, is the first one of its segment: notes that, and ends the part of
 /// the index that the segment before has.
-async fn enter(
+async fn enter_segment(
     inner: &Inner,
     vote: &mut VoteFile,
     before: Position,

@@ -265,6 +265,12 @@ impl Builder {
         Some(batch)
     }
 
+    /// As [`Builder::take`], but only if that batch ends before `end`.
+    pub(crate) fn take_within(&mut self, end: PhysicalOffset) -> Option<Batch> {
+        let next = self.closed.front().or(self.open.as_ref())?;
+        if next.end_offset() > end { None } else { self.take() }
+    }
+
     /// Forgets everything that waits: the log has failed.
     pub(crate) fn clear(&mut self) {
         self.closed.clear();
