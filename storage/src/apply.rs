@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use model::record::RecordError;
 use model::{PhysicalOffset, Record};
 use runtime::Slice;
 
@@ -10,8 +11,9 @@ use crate::batch::RecordDraft;
 use crate::command::{CommandKind, Membership, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
-use crate::index::{Added, Index};
+use crate::index::{Added, Index, Message};
 use crate::store::{Applied, AppliedRecord, Inner, What};
+use crate::topics::Slot;
 use crate::trim;
 
 /// Where a committed entry comes from.
@@ -31,8 +33,8 @@ pub(crate) async fn apply(
     origin: Origin<'_>,
 ) -> Result<Applied, StoreError> {
     let (replayed, drafts) = match origin {
-        Origin::Log => (true, [].as_slice()),
-        Origin::Written(drafts) => (false, drafts),
+        Origin::Log => (true, None),
+        Origin::Written(drafts) => (false, Some(drafts)),
     };
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(inner, header, why))?;
@@ -52,7 +54,7 @@ fn understand(
     index: &mut Index,
     header: &Replicated,
     payload: Slice,
-    drafts: &[RecordDraft],
+    drafts: Option<&[RecordDraft]>,
 ) -> Result<What, String> {
     Ok(match header.kind {
         Kind::Membership => {
@@ -79,37 +81,45 @@ fn understand(
     })
 }
 
+/// What the record's bytes themselves say.
+fn reread(bytes: &[u8], slot: Option<Slot>) -> Result<Message<'_>, RecordError> {
+    Ok(Message { slot, ..Message::read(&Record::parse(bytes)?) })
+}
+
 fn messages(
     index: &mut Index,
     header: &Replicated,
     payload: &[u8],
-    drafts: &[RecordDraft],
+    drafts: Option<&[RecordDraft]>,
 ) -> Result<Vec<AppliedRecord>, String> {
     let mut applied = Vec::with_capacity(header.records as usize);
-    let mut drafts = drafts.iter();
+    let mut drafts = drafts.map(|drafts| drafts.iter());
     let mut at = header.offset.plus(ENTRY_HEADER_LEN as u64);
     let mut left = payload;
     while !left.is_empty() {
-        let record = Record::parse(left).map_err(|error| error.to_string())?;
-        if record.physical_offset() != at {
-            return Err(format!(
-                "the record at offset {at} says it is at {}",
-                record.physical_offset()
-            ));
+        let message = match &mut drafts {
+            Some(drafts) => {
+                let draft = drafts.next().expect("what was written was drafted");
+                Message::written(draft, header, &left[..draft.len])
+            }
+            None => Message::read(&Record::parse(left).map_err(|error| error.to_string())?),
+        };
+        debug_assert_eq!(Ok(message), reread(left, message.slot), "a record is what was drafted");
+        if message.physical != at {
+            return Err(format!("the record at offset {at} says it is at {}", message.physical));
         }
-        let slot = drafts.next().map(|draft| draft.topic);
-        let Added { topic, unit } = index.add(&record, slot)?;
+        let Added { topic, unit } = index.add(&message)?;
         applied.push(AppliedRecord {
             topic,
-            queue: record.queue_id(),
-            queue_offset: record.queue_offset(),
+            queue: message.queue,
+            queue_offset: message.offset,
             physical: at,
             size: unit.size,
             tag_hash: unit.tag_hash,
-            store_time: record.store_time(),
+            store_time: message.stored,
         });
-        at = at.plus(record.bytes().len() as u64);
-        left = &left[record.bytes().len()..];
+        at = at.plus(u64::from(message.size));
+        left = &left[message.size as usize..];
     }
     if applied.len() != header.records as usize {
         return Err(format!("{} records, the header says {}", applied.len(), header.records));

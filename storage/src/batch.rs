@@ -1,9 +1,10 @@
 //! A batch on its way to the disk: records and commands are laid down once, where they will be written
 //! from. Nothing here waits or does I/O.
 
+use std::ops::Range;
 use std::rc::Rc;
 
-use model::{Draft, PhysicalOffset, QueueId};
+use model::{Draft, PhysicalOffset, QueueId, QueueOffset};
 use runtime::{BLOCK, Buffer};
 
 use crate::command::TopicCommand;
@@ -19,10 +20,23 @@ pub(crate) struct RecordDraft {
     /// Position in the buffer.
     pub at: usize,
     pub len: usize,
+    /// Bytes of its property text, which it ends with.
+    pub properties: usize,
     pub topic: Slot,
     /// The name of that topic.
     pub name: Rc<str>,
     pub queue: QueueId,
+    /// What placing has found.
+    pub stamped: Option<Stamped>,
+}
+
+/// What is known of a record once it is placed, so that nobody has to read it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamped {
+    pub offset: QueueOffset,
+    pub physical: PhysicalOffset,
+    /// CRC-32C of all its bytes.
+    pub crc: u32,
 }
 
 /// An entry in a batch, its header still blank.
@@ -40,6 +54,12 @@ pub(crate) struct EntryDraft {
 impl EntryDraft {
     pub(crate) fn end(&self) -> usize {
         self.at + entry_len(self.payload_len)
+    }
+
+    /// Where its payload lies in the buffer, without what fills it up.
+    pub(crate) fn payload(&self) -> Range<usize> {
+        let start = self.at + ENTRY_HEADER_LEN;
+        start..start + self.payload_len
     }
 }
 
@@ -140,7 +160,9 @@ impl Batch {
         let entry = self.message_entry().expect("just made");
         let at = entry.at + ENTRY_HEADER_LEN + entry.payload_len;
         entry.payload_len += len;
-        entry.records.push(RecordDraft { at, len, topic, name, queue: draft.queue_id });
+        let (properties, queue) = (draft.properties_len(), draft.queue_id);
+        let draft_of = RecordDraft { at, len, properties, topic, name, queue, stamped: None };
+        entry.records.push(draft_of);
         let end = entry.end();
         self.reserve(end);
         self.buf.shrink_to(at); // behind it is what filled up the payload before

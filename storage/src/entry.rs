@@ -7,6 +7,7 @@ use std::mem::{offset_of, size_of};
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 use thiserror::Error;
 
+use crate::crc;
 use crate::versions;
 
 /// Bytes of an entry's header, both parts.
@@ -142,19 +143,22 @@ pub(crate) fn begins_entry(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC.to_le_bytes())
 }
 
+/// The chain after an entry but for its payload: `header` is its replicated part.
+fn chain_before_payload(previous: u32, header: &[u8]) -> u32 {
+    let crc = crc32c::crc32c(&previous.to_le_bytes());
+    crc32c::crc32c_append(crc, &header[offset_of!(Layout, payload_len)..REPLICATED_LEN])
+}
+
 /// The chain after an entry: `header` is its replicated part, `payload` its payload without padding.
 fn chain_after(previous: u32, header: &[u8], payload: &[u8]) -> u32 {
-    let crc = crc32c::crc32c(&previous.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc, &header[offset_of!(Layout, payload_len)..REPLICATED_LEN]);
-    crc32c::crc32c_append(crc, payload)
+    crc32c::crc32c_append(chain_before_payload(previous, header), payload)
 }
 
 impl Replicated {
-    /// Writes this part at the head of `entry` (header and payload), computing the chain, which is
-    /// returned.
-    pub(crate) fn encode(&self, previous_chain: u32, entry: &mut [u8]) -> u32 {
-        assert_eq!(entry.len(), ENTRY_HEADER_LEN + self.payload_len as usize);
-        let (header, payload) = entry.split_at_mut(ENTRY_HEADER_LEN);
+    /// Writes this part to `header`, computing the chain, which is returned. `payload_crc` is the CRC-32C of the
+    /// payload.
+    pub(crate) fn encode(&self, previous_chain: u32, header: &mut [u8], payload_crc: u32) -> u32 {
+        assert_eq!(header.len(), ENTRY_HEADER_LEN);
         header[..REPLICATED_LEN].fill(0);
         put(header, offset_of!(Layout, magic), &MAGIC.to_le_bytes());
         put(header, offset_of!(Layout, payload_len), &self.payload_len.to_le_bytes());
@@ -164,7 +168,8 @@ impl Replicated {
         put(header, offset_of!(Layout, offset), &self.offset.0.to_le_bytes());
         put(header, offset_of!(Layout, timestamp), &self.timestamp.0.to_le_bytes());
         put(header, offset_of!(Layout, records), &self.records.to_le_bytes());
-        let chain = chain_after(previous_chain, &header[..REPLICATED_LEN], payload);
+        let before = chain_before_payload(previous_chain, &header[..REPLICATED_LEN]);
+        let chain = crc::joined(before, payload_crc, self.payload_len as usize);
         put(header, offset_of!(Layout, chain), &chain.to_le_bytes());
         chain
     }
@@ -268,7 +273,7 @@ mod tests {
             Local { generation: 5, durable_through: PhysicalOffset(4000), committed: LogIndex(6) };
         let mut entry = vec![0xAA; ENTRY_HEADER_LEN];
         entry.extend_from_slice(payload);
-        part.chain = part.encode(17, &mut entry);
+        part.chain = part.encode(17, &mut entry[..ENTRY_HEADER_LEN], crc32c::crc32c(payload));
         local.encode(&mut entry[..ENTRY_HEADER_LEN]);
         (part, local, entry)
     }

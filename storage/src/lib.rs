@@ -21,6 +21,7 @@ mod by_time;
 mod cache;
 mod checkpoint;
 mod command;
+mod crc;
 mod entry;
 mod entry_log;
 mod error;

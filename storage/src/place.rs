@@ -5,8 +5,9 @@
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis, record};
 
-use crate::batch::{Batch, RecordDraft};
+use crate::batch::{Batch, EntryDraft, RecordDraft, Stamped};
 use crate::command::TopicCommand;
+use crate::crc;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated};
 use crate::segment::SEGMENT_HEADER_LEN;
 use crate::topics::Topics;
@@ -44,18 +45,12 @@ impl LogEnd {
         assert!(batch.start >= self.offset, "a batch is placed behind the log");
         let mut placed = Vec::with_capacity(batch.entries.len());
         self.timestamp = self.timestamp.max(now);
-        for entry in std::mem::take(&mut batch.entries) {
+        for mut entry in std::mem::take(&mut batch.entries) {
             let offset = batch.base.plus(entry.at as u64);
-            for draft in &entry.records {
-                let physical = batch.base.plus(draft.at as u64);
-                let (name, _) =
-                    self.topics.at(draft.topic).expect("a drafted message has its topic");
-                assert!(*name == draft.name, "topics stand in the same places for all");
-                let counted = self.topics.count(draft.topic, draft.queue, physical);
-                let (_, queue_offset) = counted.expect("a drafted message has its queue");
-                let bytes = &mut batch.buf[draft.at..draft.at + draft.len];
-                record::stamp(bytes, queue_offset, physical, self.timestamp);
-            }
+            let payload_crc = match entry.kind {
+                Kind::Messages => self.stamp(&mut entry, batch),
+                _ => crc32c::crc32c(&batch.buf[entry.payload()]),
+            };
             let mut header = Replicated {
                 chain: 0,
                 payload_len: u32::try_from(entry.payload_len)
@@ -67,10 +62,9 @@ impl LogEnd {
                 timestamp: self.timestamp,
                 records: u32::try_from(entry.records.len()).expect("an entry fits into a segment"),
             };
-            let end = entry.at + ENTRY_HEADER_LEN + entry.payload_len;
-            let bytes = &mut batch.buf[entry.at..end];
-            header.chain = header.encode(self.chain, bytes);
-            local.encode(&mut bytes[..ENTRY_HEADER_LEN]);
+            let bytes = &mut batch.buf[entry.at..entry.at + ENTRY_HEADER_LEN];
+            header.chain = header.encode(self.chain, bytes, payload_crc);
+            local.encode(bytes);
             self.note_topic(entry.topic.as_ref());
             (self.chain, self.index) = (header.chain, self.index.next());
             assert_eq!(entry.kind == Kind::Topic, entry.topic.is_some());
@@ -78,6 +72,29 @@ impl LogEnd {
         }
         self.offset = batch.end_offset();
         placed
+    }
+
+    /// Stamps the messages of an entry, which are all of its payload, and tells the CRC-32C of that.
+    fn stamp(&mut self, entry: &mut EntryDraft, batch: &mut Batch) -> u32 {
+        let (mut crc, mut end) = (0, entry.payload().start);
+        for draft in &mut entry.records {
+            let physical = batch.base.plus(draft.at as u64);
+            let (name, _) = self.topics.at(draft.topic).expect("a drafted message has its topic");
+            assert!(*name == draft.name, "topics stand in the same places for all");
+            let counted = self.topics.count(draft.topic, draft.queue, physical);
+            let (_, queue_offset) = counted.expect("a drafted message has its queue");
+            assert_eq!(draft.at, end, "messages follow each other without a gap");
+            end += draft.len;
+            let bytes = &mut batch.buf[draft.at..end];
+            record::stamp(bytes, queue_offset, physical, self.timestamp);
+            let of_record = crc32c::crc32c(bytes);
+            crc = crc::joined(crc, of_record, draft.len);
+            let before =
+                draft.stamped.replace(Stamped { offset: queue_offset, physical, crc: of_record });
+            assert!(before.is_none(), "a batch is placed once");
+        }
+        assert_eq!(end, entry.payload().end, "the payload is the messages and nothing else");
+        crc
     }
 
     /// Counts what a topic command changes; `self.index` is the command's own.

@@ -62,17 +62,18 @@ pub(crate) struct Slot(u32);
 #[derive(Clone, Debug)]
 struct Named {
     name: Rc<str>,
-    topic: Topic,
+    topic: Rc<Topic>,
 }
 
-/// All topics at a point of the log.
+/// All topics at a point of the log. A copy is cheap: it shares topics, and the names, with the original until either
+/// of them changes one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Topics {
     slots: Vec<Option<Named>>,
     /// Slots without a topic; the last one is given next.
     free: Vec<Slot>,
     /// In no order that means anything; the same history of changes gives the same one, for the simulator.
-    by_name: HashMap<Rc<str>, Slot, BuildHasherDefault<DefaultHasher>>,
+    by_name: Rc<HashMap<Rc<str>, Slot, BuildHasherDefault<DefaultHasher>>>,
 }
 
 /// The same topics with the same counters; where they stand does not matter.
@@ -87,7 +88,7 @@ impl Eq for Topics {}
 
 impl Topics {
     pub(crate) fn find(&self, name: &str) -> Option<&Topic> {
-        self.slot(name).map(|slot| &self.named(slot).expect("a name has a topic").topic)
+        self.slot(name).map(|slot| &*self.named(slot).expect("a name has a topic").topic)
     }
 
     /// Where the topic of this name stands.
@@ -101,7 +102,7 @@ impl Topics {
 
     /// The topic that stands there, and its name, to be shared.
     pub(crate) fn at(&self, slot: Slot) -> Option<(&Rc<str>, &Topic)> {
-        self.named(slot).map(|named| (&named.name, &named.topic))
+        self.named(slot).map(|named| (&named.name, &*named.topic))
     }
 
     /// Creates a topic, or adds queues to the one that is there. Queues are never taken away: what
@@ -112,7 +113,7 @@ impl Topics {
         });
         let named = self.slots[slot.0 as usize].as_mut().expect("a name has a topic");
         let queues = (queues as usize).max(named.topic.queues.len());
-        named.topic.queues.resize(queues, EMPTY);
+        Rc::make_mut(&mut named.topic).queues.resize(queues, EMPTY);
     }
 
     fn add(&mut self, name: &str, topic: Topic) -> Slot {
@@ -121,9 +122,9 @@ impl Topics {
             Slot(u32::try_from(self.slots.len() - 1).expect("topics are counted with 32 bits"))
         });
         let name: Rc<str> = Rc::from(name);
-        let before = self.by_name.insert(Rc::clone(&name), slot);
+        let before = Rc::make_mut(&mut self.by_name).insert(Rc::clone(&name), slot);
         assert!(before.is_none(), "a topic is added once");
-        let before = self.slots[slot.0 as usize].replace(Named { name, topic });
+        let before = self.slots[slot.0 as usize].replace(Named { name, topic: Rc::new(topic) });
         assert!(before.is_none(), "a free slot has no topic");
         slot
     }
@@ -134,14 +135,15 @@ impl Topics {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Rc<str>, &Topic)> {
-        self.slots.iter().flatten().map(|named| (&named.name, &named.topic))
+        self.slots.iter().flatten().map(|named| (&named.name, &*named.topic))
     }
 
     pub(crate) fn delete(&mut self, name: &str) -> Option<Topic> {
-        let slot = self.by_name.remove(name)?;
+        let slot = self.slot(name)?;
+        Rc::make_mut(&mut self.by_name).remove(name);
         let named = self.slots[slot.0 as usize].take().expect("a name has a topic");
         self.free.push(slot);
-        Some(named.topic)
+        Some(Rc::unwrap_or_clone(named.topic))
     }
 
     /// All queues, in no order, with the offsets that their next messages get.
@@ -162,13 +164,15 @@ impl Topics {
         at: PhysicalOffset,
     ) -> Option<(Incarnation, QueueOffset)> {
         let named = self.slots.get_mut(slot.0 as usize)?.as_mut()?;
-        let counter = named.topic.queues.get_mut(queue.0 as usize)?;
+        named.topic.counter(queue)?;
+        let topic = Rc::make_mut(&mut named.topic);
+        let counter = &mut topic.queues[queue.0 as usize];
         let offset = counter.next;
         if offset == QueueOffset(0) {
             counter.began = at;
         }
         counter.next = offset.plus(1);
-        Some((named.topic.incarnation, offset))
+        Some((topic.incarnation, offset))
     }
 }
 
@@ -224,6 +228,29 @@ mod tests {
             assert_eq!(one.at(slot).map(|(name, _)| &**name), Some(name));
         }
         assert_eq!((one.slot("B"), one.slots.len()), (None, 5));
+    }
+
+    #[test]
+    fn a_copy_keeps_what_it_was_made_of() {
+        let mut topics = Topics::default();
+        topics.put("A", 2, LogIndex(1));
+        topics.put("B", 1, LogIndex(2));
+        count(&mut topics, "A", 0, 70);
+        let copy = topics.clone();
+        count(&mut topics, "A", 0, 90);
+        count(&mut topics, "A", 1, 95);
+        topics.put("B", 3, LogIndex(5));
+        topics.put("C", 1, LogIndex(6));
+        topics.delete("B");
+        let next =
+            |topics: &Topics, name, queue| Some(topics.find(name)?.counter(QueueId(queue))?.next.0);
+        assert_eq!((next(&copy, "A", 0), next(&copy, "A", 1)), (Some(1), Some(0)));
+        assert_eq!(
+            (next(&copy, "B", 0), next(&copy, "B", 1), next(&copy, "C", 0)),
+            (Some(0), None, None)
+        );
+        assert_eq!((next(&topics, "A", 0), next(&topics, "A", 1)), (Some(2), Some(1)));
+        assert_eq!((next(&topics, "B", 0), next(&topics, "C", 0)), (None, Some(0)));
     }
 
     #[test]

@@ -66,14 +66,16 @@ pub(crate) struct Builder {
     topics: Topics,
     /// Where the topics of the messages stand that are being added.
     found: Vec<Slot>,
+    /// Where the topic of the newest message stood: mostly the next one has the same.
+    newest: Option<Slot>,
 }
 
 impl Builder {
     pub(crate) fn new(limits: Limits, end: PhysicalOffset, topics: Topics, rooms: usize) -> Self {
         let (closed, open, queued) = (VecDeque::new(), None, 0);
         let (expected, refused) = (SMALLEST_BUFFER, false);
-        let found = Vec::new();
-        Self { limits, rooms, refused, end, closed, open, queued, expected, topics, found }
+        let (found, newest) = (Vec::new(), None);
+        Self { limits, rooms, refused, end, closed, open, queued, expected, topics, found, newest }
     }
 
     /// Another file is ready.
@@ -121,7 +123,7 @@ impl Builder {
         let (mut len, mut cost) = (0, 0);
         self.found.clear();
         for draft in drafts {
-            let slot = self.topics.slot(draft.topic).ok_or(AppendError::NoTopic)?;
+            let slot = self.slot(draft.topic).ok_or(AppendError::NoTopic)?;
             let (_, topic) = self.topics.at(slot).expect("it was just found");
             let (queue, queues) = (draft.queue_id.0, topic.queues());
             if queue >= queues {
@@ -138,6 +140,15 @@ impl Builder {
             self.push_record(draft, self.found[at]);
         }
         Ok(())
+    }
+
+    fn slot(&mut self, topic: &str) -> Option<Slot> {
+        let stands_there =
+            |slot: &Slot| self.topics.at(*slot).is_some_and(|(name, _)| **name == *topic);
+        if !self.newest.as_ref().is_some_and(stands_there) {
+            self.newest = self.topics.slot(topic);
+        }
+        self.newest
     }
 
     fn push_record(&mut self, draft: &Draft<'_>, topic: Slot) {

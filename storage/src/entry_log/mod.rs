@@ -450,8 +450,9 @@ fn lay_down(
     let bytes = &mut buf[at..at + len];
     bytes[used..].fill(0);
     bytes[ENTRY_HEADER_LEN..used].copy_from_slice(payload);
-    let chain = header.encode(end.chain, &mut bytes[..used]);
-    local.encode(&mut bytes[..ENTRY_HEADER_LEN]);
+    let bytes = &mut bytes[..ENTRY_HEADER_LEN];
+    let chain = header.encode(end.chain, bytes, crc32c::crc32c(payload));
+    local.encode(bytes);
     Position {
         offset: offset.plus(len as u64),
         index: index.next(),

@@ -123,8 +123,9 @@ fn entry(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let payload = rest.get(..replicated.payload_len as usize).ok_or("the payload is cut off")?;
     replicated.check_chain(previous, header, payload).map_err(|bad| bad.to_string())?;
     let mut again = [&[0; ENTRY_HEADER_LEN], payload].concat();
-    let chain = replicated.encode(previous, &mut again);
-    local.encode(&mut again);
+    let head = &mut again[..ENTRY_HEADER_LEN];
+    let chain = replicated.encode(previous, head, crc32c::crc32c(payload));
+    local.encode(head);
     let (header, payload) = again.split_at(ENTRY_HEADER_LEN);
     // Bytes that mean nothing are in the chain and not written again.
     let written = Replicated { chain, ..replicated };

@@ -4,21 +4,23 @@
 //! crosses segments, so that a segment and its part of the index come and go together.
 
 mod keys;
+mod message;
 mod parts;
 mod queues;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use model::{LogIndex, PhysicalOffset, QueueId, Record};
+use model::{LogIndex, PhysicalOffset, QueueId, tag};
 
-use keys::key_hashes;
+use keys::Noted;
 pub(crate) use keys::message_keys;
+pub(crate) use message::Message;
 pub use queues::{QueueRange, Reach, Unit};
 
 use crate::checkpoint::{Checkpoint, Mins};
 use crate::command::Membership;
-use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey};
+use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey, key_hash};
 use crate::position::Position;
 use crate::topics::{Slot, Topics};
 
@@ -135,31 +137,30 @@ impl Index {
         self.growing.remove_queues(queues.map(|queue| QueueKey { incarnation, queue }));
     }
 
-    /// Adds a committed record, whose topic stands in `slot` as far as the caller knows. `Err` says how it does not
-    /// follow from the log before it.
-    pub(crate) fn add(&mut self, record: &Record<'_>, slot: Option<Slot>) -> Result<Added, String> {
-        let (name, queue) = (record.topic(), record.queue_id());
-        let physical = record.physical_offset();
+    /// Adds a committed message. `Err` says how it does not follow from the log before it.
+    pub(crate) fn add(&mut self, message: &Message<'_>) -> Result<Added, String> {
+        let Message { topic: name, queue, physical, size, crc, stored, .. } = *message;
         let stands_there =
             |slot: &Slot| self.topics.at(*slot).is_some_and(|(found, _)| **found == *name);
-        let slot = slot.filter(stands_there).or_else(|| self.topics.slot(name));
+        let slot = message.slot.filter(stands_there).or_else(|| self.topics.slot(name));
         let counted = slot.and_then(|slot| self.topics.count(slot, queue, physical));
         let (Some(slot), Some((incarnation, offset))) = (slot, counted) else {
             return Err(format!("a message of queue {queue} of `{name}`, which does not exist"));
         };
-        if offset != record.queue_offset() {
-            let found = record.queue_offset();
+        if offset != message.offset {
+            let found = message.offset;
             return Err(format!("offset {found} in queue {queue} of `{name}`, {offset} was due"));
         }
         let base = self.growing.base();
         assert!(physical.since(base) < self.segment_size, "a part never crosses segments");
         let at = u32::try_from(physical.since(base)).expect("segments are below 4 GiB");
-        let size = u32::try_from(record.bytes().len()).expect("a record fits into a segment");
         self.largest = self.largest.max(size);
-        let crc = crc32c::crc32c(record.bytes());
-        let tag_hash = i32::try_from(record.tag_hash()).expect("the hash of a string is an int");
+        let noted = Noted::of(message.properties);
+        let tag_hash = noted.tag.map_or(0, tag::tag_hash);
+        let tag_hash = i32::try_from(tag_hash).expect("the hash of a string is an int");
         let (key, unit) = (QueueKey { incarnation, queue }, Packed { at, size, tag_hash, crc });
-        self.growing.add(key, offset, unit, record.store_time(), key_hashes(record));
+        let hashes = noted.keys().map(|key| key_hash(name, key));
+        self.growing.add(key, offset, unit, stored, hashes);
         let (topic, _) = self.topics.at(slot).expect("it was just counted");
         Ok(Added { topic: Rc::clone(topic), unit: unit.unit(base) })
     }

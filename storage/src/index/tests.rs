@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use model::{Draft, QueueOffset, UnixMillis, record};
+use model::{Draft, QueueOffset, Record, UnixMillis, record};
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn record(topic: &str, queue: u32, queue_offset: u64, physical: u64) -> Vec<u8> 
 
 fn add(index: &mut Index, topic: &str, queue_offset: u64, physical: u64) -> Result<Added, String> {
     let bytes = record(topic, 0, queue_offset, physical);
-    index.add(&Record::parse(&bytes).expect("a record"), None)
+    index.add(&Message::read(&Record::parse(&bytes).expect("a record")))
 }
 
 #[test]

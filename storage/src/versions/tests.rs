@@ -117,7 +117,7 @@ fn entry() -> Vec<u8> {
         timestamp: UnixMillis(99),
         records: 3,
     };
-    replicated.encode(17, &mut entry);
+    replicated.encode(17, &mut entry[..ENTRY_HEADER_LEN], crc32c::crc32c(b"payload"));
     let (durable_through, committed) = (PhysicalOffset(4000), LogIndex(6));
     Local { generation: 5, durable_through, committed }.encode(&mut entry);
     entry
