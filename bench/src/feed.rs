@@ -24,6 +24,8 @@ const KEPT: usize = 2;
 const FILLED_BEFORE: u64 = 4;
 /// Messages that one look at the clocks serves, which costs as much as a good part of an append.
 const BURST: usize = 16;
+/// Time between two attempts while the next segment's file is not ready, and nothing is under way.
+const AGAIN: Duration = Duration::from_millis(1);
 /// The one topic, and its queues.
 const TOPIC: &str = "feed";
 const QUEUES: u32 = 8;
@@ -144,7 +146,9 @@ impl Fountain {
             match self.append_burst() {
                 Ok(()) => {}
                 // There is more to come out of the store before more goes in.
-                Err(AppendError::Busy { .. } | AppendError::NoSegment) => break,
+                Err(AppendError::Busy { .. } | AppendError::NoSegment) if self.waiting > 0 => break,
+                // Nothing comes out that could tell of the file that is missing.
+                Err(AppendError::NoSegment) => runtime::sleep(AGAIN).await,
                 Err(error) => return Err(failed(&self.dir, &error)),
             }
             if self.waiting == half {
