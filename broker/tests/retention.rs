@@ -87,16 +87,18 @@ async fn check(client: &Client, end: u64) -> u64 {
     min.cast_unsigned()
 }
 
-/// Pulls the oldest message over and over, until it is gone: never may another one come in its place.
-async fn pull_until_it_goes() {
+/// Pulls message `at` over and over, until it is gone: never may another one come in its place.
+async fn pull_until_it_goes(at: i64) {
     let client = Client::connect(simulated().addr()).await;
     loop {
-        let pulled = client.pull("T", 0, 0).await;
+        let pulled = client.pull("T", 0, at).await;
         match pulled.code {
-            ResponseCode::Success => assert_eq!(pulled.offsets[0], 0, "messages are passed over"),
-            ResponseCode::PullRetryImmediately => assert_eq!(pulled.next, 0, "{}", pulled.remark),
+            ResponseCode::Success => {
+                assert_eq!(pulled.offsets[0], at.cast_unsigned(), "messages are passed over")
+            }
+            ResponseCode::PullRetryImmediately => assert_eq!(pulled.next, at, "{}", pulled.remark),
             ResponseCode::PullOffsetMoved => {
-                assert!(pulled.next > 0 && pulled.next == pulled.min, "{}", pulled.next);
+                assert!(pulled.next > at && pulled.next == pulled.min, "{}", pulled.next);
                 return;
             }
             code => panic!("{code:?} {}", pulled.remark),
@@ -110,14 +112,17 @@ fn a_pull_that_a_trim_overtakes_passes_nothing_over() {
     let node = simulation.node("node", IP);
     let disk = node.disk();
     let run = node.start("broker", || async {
-        let (shard, client) = start(&[("fileReservedTime", "1"), ("deleteWhen", EVERY_HOUR)]).await;
+        let small_cache = ("blockCacheSize", "4MiB");
+        let keys = [("fileReservedTime", "1"), ("deleteWhen", EVERY_HOUR), small_cache];
+        let (shard, client) = start(&keys).await;
         client.create_topic("T", 1).await;
         for number in 0..60 {
             send(&client, number).await.expect("there is room");
         }
         runtime::sleep(Duration::from_secs(59 * 60)).await;
-        // More than there are reads at a time, so that some wait while the messages go.
-        let pulls: Vec<_> = (0..20).map(|_| runtime::spawn(pull_until_it_goes())).collect();
+        // More than there are reads at a time, so that some wait while the messages go, and of more messages than the cache
+        // holds, so that each waits for the disk.
+        let pulls: Vec<_> = (0..20).map(|n| runtime::spawn(pull_until_it_goes(n % 10))).collect();
         for pulling in pulls {
             pulling.await;
         }

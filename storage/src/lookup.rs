@@ -14,6 +14,11 @@ use crate::store::{Inner, Store};
 
 /// Queues whose newest place in the index is remembered.
 const REMEMBERED: usize = 4096;
+/// Messages whose places are read at a time for a reader that comes along: four blocks of the index. Read for each pull,
+/// they would be a read of the device for every few messages, each in front of a flush.
+const ALONG: usize = 1024;
+/// Queues of which places are kept, at most [`ALONG`] × 24 bytes each.
+const READERS: usize = 256;
 /// Parts that are looked into one after the other for the continuation of a queue before it is searched
 /// for in all.
 const NEIGHBOURS: usize = 4;
@@ -24,9 +29,45 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     last: RefCell<HashMap<QueueKey, (PhysicalOffset, RunAt)>>,
+    along: RefCell<HashMap<QueueKey, Along>>,
+}
+
+/// Places of messages of a queue, one after the other from `first` on. They never change: a part is made of what cannot be
+/// cut any more.
+#[derive(Debug)]
+struct Along {
+    first: QueueOffset,
+    units: Vec<Unit>,
 }
 
 impl Places {
+    /// At most `max` places from `at` on, if they were read before; `None`: the disk is to be asked.
+    fn known(&self, key: &QueueKey, at: QueueOffset, max: usize) -> Option<Vec<Unit>> {
+        let along = self.along.borrow();
+        let Along { first, units } = along.get(key)?;
+        let skip = usize::try_from(at.0.checked_sub(first.0)?).ok()?;
+        let known = units.get(skip..)?;
+        Some(known[..known.len().min(max)].to_vec()).filter(|known| !known.is_empty())
+    }
+
+    /// Whether somebody who asks for `at` goes on from what was read last.
+    fn comes_along(&self, key: &QueueKey, at: QueueOffset) -> bool {
+        let along = self.along.borrow();
+        along.get(key).is_some_and(|Along { first, units }| {
+            *first <= at && at <= first.plus(units.len() as u64)
+        })
+    }
+
+    /// Keeps what was read of a queue, in place of what was read before.
+    fn keep(&self, key: QueueKey, first: QueueOffset, units: Vec<Unit>) {
+        assert!(units.len() <= ALONG, "no more is kept than that");
+        let mut along = self.along.borrow_mut();
+        if along.len() >= READERS && !along.contains_key(&key) {
+            along.clear(); // it is read again
+        }
+        along.insert(key, Along { first, units });
+    }
+
     fn remember(&self, key: QueueKey, part: PhysicalOffset, run: RunAt) {
         let mut last = self.last.borrow_mut();
         if last.len() >= REMEMBERED && !last.contains_key(&key) {
@@ -87,8 +128,11 @@ impl Store {
                 return Ok(units);
             };
             let at = from.max(min);
+            if let Some(units) = self.inner.places.known(&key, at, max) {
+                return Ok((at.0..).map(QueueOffset).zip(units).collect());
+            }
             if let Some((part, run)) = self.inner.locate(key, at).await? {
-                return read(&part, &run, at, max).await;
+                return self.inner.read_along(key, &part, &run, at, max).await;
             }
             // The index has changed while it was searched: a part was written, merged or trimmed.
             runtime::yield_now().await;
@@ -129,6 +173,30 @@ async fn read(
 }
 
 impl Inner {
+    /// As [`read`], and further for a reader that comes along.
+    async fn read_along(
+        &self,
+        key: QueueKey,
+        part: &PartFile,
+        run: &RunAt,
+        at: QueueOffset,
+        max: usize,
+    ) -> Result<Vec<(QueueOffset, Unit)>, ReadError> {
+        let far = max < ALONG && self.places.comes_along(&key, at);
+        let found = match far {
+            true => read(part, run, at, ALONG).await,
+            false => read(part, run, at, max).await,
+        };
+        let mut found = match found {
+            // What is damaged may lie behind what is asked for.
+            Err(_) if far => read(part, run, at, max).await?,
+            found => found?,
+        };
+        self.places.keep(key, at, found.iter().take(ALONG).map(|(_, unit)| *unit).collect());
+        found.truncate(max);
+        Ok(found)
+    }
+
     /// The part on the disk that holds message `at` of the queue. `None` when there is none, because the
     /// index has changed meanwhile.
     async fn locate(
@@ -202,5 +270,53 @@ impl Inner {
 impl From<PartError> for ReadError {
     fn from(error: PartError) -> Self {
         Self::Index(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::Incarnation;
+
+    fn key(queue: u32) -> QueueKey {
+        QueueKey { incarnation: Incarnation(model::LogIndex(7)), queue: QueueId(queue) }
+    }
+
+    fn units(first: u64, count: u64) -> Vec<Unit> {
+        let unit = |n| Unit { offset: PhysicalOffset(n * 100), size: 100, tag_hash: 0, crc: 0 };
+        (first..first + count).map(unit).collect()
+    }
+
+    #[test]
+    fn what_was_read_of_a_queue_is_known() {
+        let places = Places::default();
+        assert_eq!(places.known(&key(0), QueueOffset(0), 10), None);
+        places.keep(key(0), QueueOffset(50), units(50, 10));
+        let known = |at, max| places.known(&key(0), QueueOffset(at), max);
+        assert_eq!(known(50, 4), Some(units(50, 4)));
+        assert_eq!(known(57, 32), Some(units(57, 3)));
+        assert_eq!((known(49, 32), known(60, 32), known(u64::MAX, 1)), (None, None, None));
+        assert_eq!(places.known(&key(1), QueueOffset(50), 4), None);
+        places.keep(key(0), QueueOffset(60), units(60, 5));
+        assert_eq!((known(59, 1), known(60, 1)), (None, Some(units(60, 1))));
+    }
+
+    #[test]
+    fn who_goes_on_where_the_last_one_stopped_comes_along() {
+        let places = Places::default();
+        assert!(!places.comes_along(&key(0), QueueOffset(0)));
+        places.keep(key(0), QueueOffset(50), units(50, 10));
+        let comes = [49, 50, 55, 60, 61].map(|at| places.comes_along(&key(0), QueueOffset(at)));
+        assert_eq!(comes, [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn few_queues_are_kept() {
+        let places = Places::default();
+        for queue in 0..3 * u32::try_from(READERS).expect("small") {
+            places.keep(key(queue), QueueOffset(0), units(0, 2));
+            assert!(places.along.borrow().len() <= READERS);
+            assert!(places.known(&key(queue), QueueOffset(0), 2).is_some(), "the newest is there");
+        }
     }
 }

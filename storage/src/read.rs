@@ -20,7 +20,7 @@ const MAX_READ: u64 = WINDOW as u64;
 const PROBE: u32 = 4096;
 /// Windows of the cache that the answer to one request keeps alive, at [`WINDOW`] bytes each. When records
 /// lie further apart than that, the rest of them is copied.
-const MAX_PINNED: usize = 16;
+const MAX_PINNED: usize = 64;
 
 impl Source for Segment {
     async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
@@ -83,6 +83,12 @@ impl Store {
             return Ok(found);
         }
         self.fetch(offset, len, len).await
+    }
+
+    /// Waits until the log is not being written or flushed, half a millisecond at most: for work that can wait. The kernel
+    /// has a flush made by a thread on the core of the shard, so all that the shard does meanwhile holds it up. Cancel safe.
+    pub async fn between_writes(&self) {
+        self.inner.cache.between_writes().await;
     }
 
     /// At least `len` and at most `run` bytes from `offset` on, from the cache or the disk. `run` ends

@@ -96,14 +96,14 @@ async fn write(
         let next = inner.builder.borrow_mut().take();
         if let Some(batch) = next {
             inner.idle.set(false);
-            let mut written = propose(replicator, batch).await?;
+            let mut written = propose(inner, replicator, batch).await?;
             inner.check()?; // what is written next says that this is committed
             while let Some(batch) = next_behind(inner, &written) {
                 let entered = async {
                     runtime::yield_now().await; // the write goes out before this
                     enter(inner, vote, written, events, due).await
                 };
-                let (next, entered) = join(propose(replicator, batch), entered).await;
+                let (next, entered) = join(propose(inner, replicator, batch), entered).await;
                 entered?;
                 written = next?;
                 inner.check()?;
@@ -127,9 +127,15 @@ struct Written {
     took: Duration,
 }
 
-async fn propose(replicator: &mut Standalone, batch: Batch) -> Result<Written, IoError> {
+async fn propose(
+    inner: &Inner,
+    replicator: &mut Standalone,
+    batch: Batch,
+) -> Result<Written, IoError> {
     let (began, before) = (runtime::now(), replicator.position());
+    let writing = inner.cache.log_writes();
     let committed = replicator.propose(batch).await?;
+    drop(writing);
     Ok(Written { committed, before, end: replicator.position(), took: began.elapsed() })
 }
 

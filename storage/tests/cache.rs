@@ -12,7 +12,7 @@ use storage::{AppendError, AppliedRecord, Boundary, Options, ReadError, Store, U
 use support::{Opened, body, damage, draft, everywhere, open, options};
 
 const QUEUES: u64 = 4;
-const WINDOW: u64 = 256 * 1024;
+const WINDOW: u64 = 64 * 1024;
 
 /// Sends messages with bodies of `body` to queue `i % 4`; all are committed at the end.
 async fn send(opened: &mut Opened, count: u64, body: fn(u64) -> Vec<u8>) -> Vec<AppliedRecord> {

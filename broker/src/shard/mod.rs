@@ -137,6 +137,11 @@ impl Shard {
     pub fn new(config: Arc<Config>, identity: Identity, store: Store, mailbox: Mailbox) -> Self {
         let salt = u32::try_from(runtime::random_below(1 << 32)).expect("below 2^32");
         let keys = UniqueKeys::new(identity.address.ip(), runtime::process::pid(), salt);
+        let log = store.clone();
+        let disk_reads = DiskReads::new(move || {
+            let log = log.clone();
+            async move { log.between_writes().await }
+        });
         Self {
             stamp: Stamp::new(&config, keys),
             register: Register::new(&config),
@@ -156,7 +161,7 @@ impl Shard {
             long_polls: RefCell::default(),
             disk: Disk::default(),
             reserve_is_spent: Cell::default(),
-            disk_reads: DiskReads::default(),
+            disk_reads,
             read_failures: Quiet::new(READ_FAILURE_LINES),
             notices: Notices::default(),
         }

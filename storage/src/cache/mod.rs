@@ -10,8 +10,8 @@
 //! gone from here; the one who gives it out bounds how many windows one request may hold
 //! (`MAX_PINNED` in `read.rs`), and the owner of the store how many requests there are.
 //!
-//! **Isolation.** At most [`MAX_READS`] reads of at most a window each are on the device at a time, so that
-//! a flush never finds much in front of it.
+//! **Isolation.** At most [`MAX_READS`] reads of at most a window each are on the device at a time, and while
+//! the log is written to one, which does not begin in front of a flush ([`Turns`]).
 //!
 //! **Files that change.** Committed bytes never change, with two exceptions: a segment that was trimmed is
 //! recycled, and an end of the log that lost an election is cut and written anew. The owner takes the
@@ -39,12 +39,12 @@ use turns::Turns;
 use windows::{Class, Key, Windows};
 
 pub(crate) use load::FetchError;
-pub(crate) use turns::MAX_READS;
+pub(crate) use turns::{MAX_READS, Writing};
 pub(crate) use windows::{FileId, WINDOW};
 
 /// Windows that are read ahead of a reader that comes along. With one, a device that needs long to begin
 /// a read would rest in between.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 /// Windows that are read ahead at a time, of all readers together. The other turns are for readers that
 /// wait.
 pub(crate) const MAX_AHEAD: usize = 3;
@@ -352,6 +352,16 @@ impl Cache {
         }
         add(&self.shared.counters.misses, 1);
         self.read(&**place.source, pos, len, self.shared.epoch.get()).await
+    }
+
+    /// The owner begins to write to the device, and drops what it gets when it has flushed that. See [`Turns`].
+    pub(crate) fn log_writes(&self) -> Writing<'_> {
+        self.shared.turns.write()
+    }
+
+    /// Waits until no such write is under way, half a millisecond at most. Cancel safe.
+    pub(crate) async fn between_writes(&self) {
+        self.shared.turns.between_writes().await;
     }
 
     /// Notes that records of `bytes` bytes were given out at `pos`; see [`Class`].

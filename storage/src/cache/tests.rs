@@ -326,7 +326,7 @@ fn a_bad_block_costs_what_is_in_it_and_no_more() {
         let failed = cache.fetch(&disk.place(), dense(bad)).await;
         assert!(matches!(failed, Err(FetchError::Io(_))), "{failed:?}");
         assert_eq!(cache.stats().memory, 0, "nothing is kept of a read that failed");
-        read(&cache, &disk, dense(W + 64 * 1024)).await;
+        read(&cache, &disk, dense(W + 32 * 1024)).await;
         let over = Want { pos: W - 100, len: 200, run: DENSE };
         read(&cache, &disk, over).await;
         disk.bad.borrow_mut().clear();
