@@ -103,7 +103,9 @@ async fn write(
                     runtime::yield_now().await; // the write goes out before this
                     enter(inner, vote, written, events, due).await
                 };
-                let (next, entered) = join(propose(inner, replicator, batch), entered).await;
+                // This half first: as it has something to do, the executor does not make the write itself, and the
+                // producers of what was written do not wait for that.
+                let (entered, next) = join(entered, propose(inner, replicator, batch)).await;
                 entered?;
                 written = next?;
                 inner.check()?;
