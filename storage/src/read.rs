@@ -86,9 +86,10 @@ impl Store {
     }
 
     /// Waits until the log is not being written or flushed, half a millisecond at most: for work that can wait. The kernel
-    /// has a flush made by a thread on the core of the shard, so all that the shard does meanwhile holds it up. Cancel safe.
-    pub async fn between_writes(&self) {
-        self.inner.cache.between_writes().await;
+    /// has a flush made by a thread on the core of the shard, so all that the shard does meanwhile holds it up. False when
+    /// the log is being written all the same: that takes longer, or the next write has begun. Cancel safe.
+    pub async fn between_writes(&self) -> bool {
+        self.inner.cache.between_writes().await
     }
 
     /// At least `len` and at most `run` bytes from `offset` on, from the cache or the disk. `run` ends

@@ -4,7 +4,8 @@
 //! time it waits for what the loop is doing. Consumers of a backlog wait for the same stretch of the log, so their reads
 //! end together: eight answers in one round of the loop would be eight answers in front of each step of a send. So one
 //! task carries out all reads, and lets everything else have some rounds after each that has ended. Nor does it go on
-//! while the log is being flushed: the kernel needs the shard's core for that.
+//! while the log is being flushed: the kernel needs the shard's core for that. Where one flush follows the other, or takes
+//! long, consumers get on too: then several are answered in a row.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,9 +13,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures::StreamExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use runtime::channel::Notify;
 
 use crate::limits::{MAX_DISK_READS, MAX_WAITING_DISK_READS};
@@ -22,6 +23,9 @@ use crate::limits::{MAX_DISK_READS, MAX_WAITING_DISK_READS};
 /// Rounds of the shard's loop that a send needs from its arrival to its flush, and from there until its answer is out. A
 /// round in which nobody has anything to do takes less than a microsecond.
 const ROUNDS_BETWEEN: u32 = 4;
+
+/// Reads that are answered in a row where there was no lull to wait for.
+const IN_A_ROW: usize = 8;
 
 type Job = LocalBoxFuture<'static, ()>;
 
@@ -32,8 +36,8 @@ pub struct DiskReads {
 }
 
 struct Inner {
-    /// Waits until the shard's core is not needed for something else.
-    lull: Box<dyn Fn() -> LocalBoxFuture<'static, ()>>,
+    /// Waits until the shard's core is not needed for something else; says whether that came.
+    lull: Box<dyn Fn() -> LocalBoxFuture<'static, bool>>,
     /// The task that carries them out is there.
     works: Cell<bool>,
     /// Those that it has begun.
@@ -52,8 +56,8 @@ pub struct TooMany {
 
 impl DiskReads {
     /// No reads yet. `lull` waits until the shard's core is not needed for something that reads have to wait for; they
-    /// go on when it returns, whatever it found.
-    pub fn new<L: Future<Output = ()> + 'static>(lull: impl Fn() -> L + 'static) -> Self {
+    /// go on when it returns, several in a row if it says that there was no lull.
+    pub fn new<L: Future<Output = bool> + 'static>(lull: impl Fn() -> L + 'static) -> Self {
         let inner = Inner {
             lull: Box::new(move || Box::pin(lull())),
             works: Cell::default(),
@@ -97,11 +101,16 @@ async fn work(inner: Rc<Inner>) {
         }
         // First a send that was held up comes to its flush, then one that was flushed to its answer.
         rounds().await;
-        (inner.lull)().await;
+        let in_a_row = if (inner.lull)().await { 1 } else { IN_A_ROW };
         rounds().await;
         match select(running.next(), pin!(inner.more.notified())).await {
             Either::Left((ended, _)) => {
                 assert!(ended.is_some(), "there is a read under way");
+                // Only those that need nothing more than to be answered.
+                let others =
+                    (1..in_a_row).take_while(|_| running.next().now_or_never().flatten().is_some());
+                let answered = 1 + others.count();
+                assert!(answered <= IN_A_ROW);
                 inner.running.set(running.len());
             }
             Either::Right(((), _)) => {}
@@ -133,7 +142,7 @@ mod tests {
     #[test]
     fn reads_are_bounded_and_all_are_run() {
         in_simulation(|| async {
-            let reads = DiskReads::new(|| async {});
+            let reads = DiskReads::new(|| async { true });
             let (running, most, ended) =
                 <(Rc<Cell<usize>>, Rc<Cell<usize>>, Rc<Cell<usize>>)>::default();
             for _ in 0..MAX_DISK_READS + 5 {
@@ -160,7 +169,7 @@ mod tests {
     #[test]
     fn others_have_rounds_after_each_read_that_has_ended() {
         in_simulation(|| async {
-            let reads = DiskReads::new(|| async {});
+            let reads = DiskReads::new(|| async { true });
             let ended = Rc::new(Cell::new(0));
             for _ in 0..8 {
                 let ended = ended.clone();
@@ -187,7 +196,7 @@ mod tests {
     #[test]
     fn a_read_that_comes_later_does_not_wait_for_those_under_way() {
         in_simulation(|| async {
-            let reads = DiskReads::new(|| async {});
+            let reads = DiskReads::new(|| async { true });
             let slow = async { runtime::sleep(Duration::from_millis(100)).await };
             assert_eq!(reads.run(slow), Ok(()));
             runtime::sleep(Duration::from_millis(1)).await;
@@ -202,13 +211,33 @@ mod tests {
     #[test]
     fn reads_go_on_in_a_lull() {
         in_simulation(|| async {
-            let reads = DiskReads::new(|| runtime::sleep(Duration::from_millis(10)));
+            let reads = DiskReads::new(|| runtime::sleep(Duration::from_millis(10)).map(|()| true));
             let began = runtime::now();
             let done = Rc::new(Cell::new(None));
             let told = done.clone();
             assert_eq!(reads.run(async move { told.set(Some(runtime::now())) }), Ok(()));
             runtime::sleep(Duration::from_millis(50)).await;
             assert!(done.get().expect("it has ended") - began >= Duration::from_millis(10));
+        });
+    }
+
+    #[test]
+    fn where_there_is_no_lull_several_are_answered_in_a_row() {
+        in_simulation(|| async {
+            let reads =
+                DiskReads::new(|| runtime::sleep(Duration::from_millis(10)).map(|()| false));
+            let ended = Rc::new(Cell::new(0));
+            for _ in 0..MAX_DISK_READS {
+                let ended = ended.clone();
+                let read = async move {
+                    runtime::sleep(Duration::from_millis(1)).await;
+                    ended.set(ended.get() + 1);
+                };
+                assert_eq!(reads.run(read), Ok(()));
+            }
+            let lulls = MAX_DISK_READS.div_ceil(IN_A_ROW) + 2; // one to begin with, and one to spare
+            runtime::sleep(Duration::from_millis(10) * u32::try_from(lulls).unwrap()).await;
+            assert_eq!(ended.get(), MAX_DISK_READS);
         });
     }
 }

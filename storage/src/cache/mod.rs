@@ -359,9 +359,9 @@ impl Cache {
         self.shared.turns.write()
     }
 
-    /// Waits until no such write is under way, half a millisecond at most. Cancel safe.
-    pub(crate) async fn between_writes(&self) {
-        self.shared.turns.between_writes().await;
+    /// Waits for the end of such a write, half a millisecond at most. False when there is one all the same. Cancel safe.
+    pub(crate) async fn between_writes(&self) -> bool {
+        self.shared.turns.between_writes().await
     }
 
     /// Notes that records of `bytes` bytes were given out at `pos`; see [`Class`].

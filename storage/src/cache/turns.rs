@@ -1,8 +1,9 @@
 //! How many reads the disk has at a time, and when they begin.
 //!
 //! A device carries out what it is given more or less in order, and a flush waits for what was there before it. So while
-//! the log is written to, the device has one read at a time, which does not begin in front of a flush. Readers get on all
-//! the same: the first in the line waits for one flush, and never longer than [`PATIENCE`].
+//! the log is written to, the device has one read of it at a time, which waits for the end of the write under way. Readers
+//! get on all the same: the first in the line waits for one write, and never longer than [`PATIENCE`], whatever
+//! comes behind it. Reads of index files are small and few, and go past this.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -84,11 +85,13 @@ impl Turns {
         Turn { turns: self }
     }
 
-    /// Waits until the write under way has ended, [`PATIENCE`] at most. Cancel safe.
-    pub(super) async fn between_writes(&self) {
+    /// Waits until the write under way has ended, [`PATIENCE`] at most. False when there is one all the same: it takes
+    /// longer, or the next one has begun. Cancel safe.
+    pub(super) async fn between_writes(&self) -> bool {
         if self.writes.get() > 0 {
             let (Ok(()) | Err(_)) = runtime::timeout(PATIENCE, self.ended.notified()).await;
         }
+        self.writes.get() == 0
     }
 
     /// A write begins.
