@@ -1,5 +1,6 @@
 //! A message as the index takes it.
 
+use model::record::Head;
 use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis};
 
 use crate::batch::RecordDraft;
@@ -45,6 +46,9 @@ impl<'a> Message<'a> {
     pub(crate) fn written(draft: &'a RecordDraft, header: &Replicated, record: &'a [u8]) -> Self {
         let stamped = draft.stamped.expect("what was written was placed");
         assert!(record.len() == draft.len && draft.properties <= draft.len);
+        let head = Head::parse(record).expect("a record was written");
+        assert!(head.len as usize == draft.len && head.physical_offset == stamped.physical);
+        assert!(head.queue_id == draft.queue && head.queue_offset == stamped.offset);
         Self {
             topic: &draft.name,
             slot: Some(draft.topic),
