@@ -84,6 +84,7 @@ seen=$(mktemp)
 watch_segments "$log" >"$seen" &
 watcher=$!
 begin=$(log_begin "$trim_broker")
+quiet_begin=$(log_begin "$quiet_broker")
 mkdir -p "$(dirname "$out")"
 "$bin/mqbench" compare --a "$trim_namesrv" --b "$quiet_namesrv" --pid-a "$trim_pids" --pid-b "$quiet_pids" \
     --label-a trimming --label-b quiet -t load --size 1024 --connections 1 --in-flight 4096 --rate "$rate" \
@@ -96,9 +97,13 @@ watcher=""
 trimmed=$(((end - begin) / 33554432))
 # A file that was seen under more than one name was used again.
 again=$(sort -u "$seen" | sed 's/ [^ ]*$//' | sort | uniq -d | wc -l)
-quiet_begin=$(log_begin "$quiet_broker")
-printf '\nsegments given up: %s; files used again: %s; the quiet log begins at %s\n' "$trimmed" "$again" "$quiet_begin"
+quiet_end=$(log_begin "$quiet_broker")
+printf '\nsegments given up: %s; files used again: %s; the quiet log begins at %s\n' "$trimmed" "$again" "$quiet_end"
 if [ "$trimmed" -eq 0 ] || [ "$again" -eq 0 ]; then
     echo "retention.sh: nothing was given up and used again: longer windows, or a disk of which more is in use" >&2
+    exit 1
+fi
+if [ "$quiet_end" != "$quiet_begin" ]; then
+    echo "retention.sh: the quiet side gave up segments too: use a disk with more room" >&2
     exit 1
 fi

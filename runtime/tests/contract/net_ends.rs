@@ -39,6 +39,8 @@ pub async fn readable_tells_of_bytes_and_of_the_end(env: Env) {
             }
         });
         assert!(early.await.is_err(), "there is nothing yet");
+        let readable = timeout(Duration::from_millis(2), read.readable()).await;
+        assert!(readable.is_err(), "and it was found out that there is nothing");
         assert!(bytes.is_empty(), "round {round}");
         far_write.write_all(b"word").await.unwrap();
         while bytes.len() < 4 {
