@@ -197,7 +197,14 @@ impl Normaliser<'_> {
                 Some(b'"') => break,
                 // What is escaped may be a quote, but never the first byte of a longer character
                 // that hides one: UTF-8 has no quote inside.
-                Some(b'\\') => self.at += 2,
+                Some(b'\\') => {
+                    self.at += 1;
+                    // Nobody writes that, and escaped it would be another text.
+                    if self.peek().is_some_and(|byte| byte < 0x20) {
+                        return Err(self.fail("what a backslash may stand before"));
+                    }
+                    self.at += 1;
+                }
                 // A line break or another control character: fastjson lets it pass, JSON does not.
                 Some(byte) if byte < 0x20 => {
                     self.copy_from(start);
@@ -296,6 +303,7 @@ mod tests {
             ("[1 2]", "not JSON: expected `,` or `]` at byte 3"),
             (r#"["a"#, "not JSON: expected the closing quote at byte 3"),
             (r#"["a\"#, "not JSON: expected the closing quote at byte 4"),
+            ("[\"a\\\n\"]", "not JSON: expected what a backslash may stand before at byte 4"),
             ("{}x", "not JSON: expected the end at byte 2"),
             ("{[1]:2}", "not JSON: expected a key at byte 1"),
         ] {
