@@ -66,9 +66,33 @@ async fn info(client: &Client) -> std::collections::BTreeMap<String, String> {
     KvTable::decode(&answer.body).expect("a table").table
 }
 
+/// Between two attempts to send.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// Sends message `number`, whose offset is its number.
 async fn send(client: &Client, number: u64) -> Result<Sent, (ResponseCode, String)> {
     client.send_with(&send_header("T", 0), &body(number)).await
+}
+
+/// Sends on and on, and says how it was refused; a busy broker is asked again.
+async fn send_until_refused(client: &Client, sent: &mut u64) -> (ResponseCode, String) {
+    loop {
+        match send(client, *sent).await {
+            Ok(_) => *sent += 1,
+            Err((ResponseCode::SystemBusy, _)) => runtime::sleep(AGAIN).await,
+            Err(refused) => return refused,
+        }
+    }
+}
+
+/// Sends `count` more, each as often as it is refused.
+async fn send_more(client: &Client, sent: &mut u64, count: u64) {
+    for _ in 0..count {
+        while send(client, *sent).await.is_err() {
+            runtime::sleep(AGAIN).await;
+        }
+        *sent += 1;
+    }
 }
 
 /// Checks that the messages from the oldest one to the end are there; the offset of the oldest.
@@ -333,15 +357,7 @@ fn a_file_that_cannot_be_made_lets_no_message_go() {
             }
         }
         refuse.try_send(()).expect("asked once");
-        let (code, remark) = loop {
-            match send(&client, sent).await {
-                Ok(_) => sent += 1,
-                Err((ResponseCode::SystemBusy, _)) => {
-                    runtime::sleep(Duration::from_millis(20)).await;
-                }
-                Err(refused) => break refused,
-            }
-        };
+        let (code, remark) = send_until_refused(&client, &mut sent).await;
         assert_eq!(code, ResponseCode::ServiceNotAvailable);
         assert!(!remark.contains("disk is full"), "{remark}");
         assert!(remark.contains("spare.tmp") && remark.contains("(os error 13)"), "{remark}");
@@ -352,12 +368,7 @@ fn a_file_that_cannot_be_made_lets_no_message_go() {
         assert_eq!(check(&client, sent).await, 0, "nothing is deleted");
         heal.try_send(()).expect("asked once");
         runtime::sleep(Duration::from_secs(2)).await;
-        for _ in 0..30 {
-            while send(&client, sent).await.is_err() {
-                runtime::sleep(Duration::from_millis(20)).await;
-            }
-            sent += 1;
-        }
+        send_more(&client, &mut sent, 30).await;
         assert_eq!(check(&client, sent).await, 0);
         shard.stop().await;
     });
@@ -387,15 +398,7 @@ fn a_quota_that_is_used_up_counts_as_a_full_disk() {
         client.create_topic("T", 1).await;
         refuse.try_send(()).expect("asked once");
         let mut sent = 0;
-        let (code, remark) = loop {
-            match send(&client, sent).await {
-                Ok(_) => sent += 1,
-                Err((ResponseCode::SystemBusy, _)) => {
-                    runtime::sleep(Duration::from_millis(20)).await;
-                }
-                Err(refused) => break refused,
-            }
-        };
+        let (code, remark) = send_until_refused(&client, &mut sent).await;
         assert_eq!(code, ResponseCode::ServiceNotAvailable);
         assert!(remark.contains("disk is full"), "{remark}");
         for _ in 0..8 {
@@ -406,12 +409,7 @@ fn a_quota_that_is_used_up_counts_as_a_full_disk() {
         assert_eq!(check(&client, sent).await, 0, "what was taken is read meanwhile");
         heal.try_send(()).expect("asked once");
         runtime::sleep(Duration::from_secs(2)).await;
-        for _ in 0..30 {
-            while send(&client, sent).await.is_err() {
-                runtime::sleep(Duration::from_millis(20)).await;
-            }
-            sent += 1;
-        }
+        send_more(&client, &mut sent, 30).await;
         assert_eq!(check(&client, sent).await, 0);
         shard.stop().await;
     });

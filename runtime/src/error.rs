@@ -35,6 +35,8 @@ pub enum IoOp {
     Resolve,
     Signal,
     Terminate,
+    /// Give other threads the way.
+    Priority,
 }
 
 impl IoOp {
@@ -66,6 +68,7 @@ impl IoOp {
             IoOp::Resolve => "resolve",
             IoOp::Signal => "watch",
             IoOp::Terminate => "terminate",
+            IoOp::Priority => "lower the priority of",
         }
     }
 }

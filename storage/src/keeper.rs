@@ -238,11 +238,11 @@ async fn remove_damaged(inner: &Inner, at: PhysicalOffset) -> Result<(), IoError
 }
 
 async fn write_part(inner: &Inner, frozen: &Frozen) -> Result<PartFile, IoError> {
-    match part::write(&inner.index_dir, inner.id, frozen).await {
+    match part::write(&inner.parts, inner.id, frozen).await {
         Ok(file) => Ok(file),
         Err(PartError::Io(error)) => Err(error),
         Err(error) => {
-            let file = inner.index_dir.join(frozen.span().name());
+            let file = inner.parts.of(frozen.span());
             Err(IoError::path(IoOp::Write, file, std::io::Error::other(error.to_string())))
         }
     }
@@ -259,6 +259,9 @@ async fn insist<T>(
         match inner.troubles.opening(&mut write).await {
             Ok(written) => return Ok(Some(written)),
             Err(error) if error.is_storage_full() => {
+                if inner.parts.remove_old().await {
+                    continue; // that may be all that it takes
+                }
                 inner.cramped.set(true);
                 inner.progress.notify_all();
                 if inner.phase.get() == Phase::Stopping {
@@ -272,14 +275,13 @@ async fn insist<T>(
     }
 }
 
-/// Makes the log durable up to `at`. A segment that is not active any more was flushed before its
-/// successor was made.
+/// Makes the log durable up to `at`.
 pub(crate) async fn make_durable(inner: &Inner, at: PhysicalOffset) -> Result<(), StoreError> {
     if inner.durable.get() >= at {
         return Ok(());
     }
     let written = inner.committed.get();
-    inner.log.active().file.sync().await?;
+    inner.log.flush().await?;
     let durable = inner.durable.get().max(written);
     inner.durable.set(durable);
     Ok(())

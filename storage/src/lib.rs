@@ -26,6 +26,7 @@ mod entry;
 mod entry_log;
 mod error;
 mod find;
+mod flushing;
 #[doc(hidden)]
 pub mod fuzz;
 mod identity;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use model::PhysicalOffset;
+use runtime::IoError;
 
+use crate::flushing::Flushing;
 use crate::segment::{self, Segment};
 
 /// All segments, by the offset they begin at. The last one is written to.
@@ -17,13 +19,20 @@ pub(crate) struct Log {
     /// Older segments, behind which some are missing. They are no part of the log: a trim that a power cut has
     /// partly undone leaves them, and so does the loss of a segment.
     cut_off: RefCell<Vec<Rc<Segment>>>,
+    flushing: Flushing,
 }
 
 impl Log {
     pub(crate) fn new(dir: PathBuf, segment_size: u64, segments: Vec<Segment>) -> Self {
         let by_base = segments.into_iter().map(|segment| (segment.header.base, Rc::new(segment)));
         let segments = RefCell::new(by_base.collect());
-        Self { dir, segment_size, segments, cut_off: RefCell::default() }
+        Self {
+            dir,
+            segment_size,
+            segments,
+            cut_off: RefCell::default(),
+            flushing: Flushing::default(),
+        }
     }
 
     /// As [`Log::new`], with older segments (oldest first) that a hole cuts off from those.
@@ -48,6 +57,12 @@ impl Log {
     pub(crate) fn active(&self) -> Rc<Segment> {
         let segments = self.segments.borrow();
         Rc::clone(segments.values().next_back().expect("a log has a segment"))
+    }
+
+    /// Flushes what was written to the log and not flushed yet: that is in the segment that is written to, as the one before
+    /// it was flushed before it was made. As [`Flushing::flush`], which says who waits and what is refused.
+    pub(crate) async fn flush(&self) -> Result<(), IoError> {
+        self.flushing.flush(async || self.active().file.sync().await).await
     }
 
     pub(crate) fn add(&self, segment: Segment) -> Rc<Segment> {

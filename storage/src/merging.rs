@@ -69,7 +69,8 @@ enum MergeError {
 async fn merge(inner: &Inner, base: PhysicalOffset) -> Result<(), MergeError> {
     let mut parts = inner.index.borrow().parts_of(base);
     while parts.len() > MERGE_MAX_PARTS {
-        make_one(inner, &parts[..MERGE_MAX_PARTS], None).await?;
+        parts.truncate(MERGE_MAX_PARTS);
+        make_one(inner, parts, None).await?;
         parts = inner.index.borrow().parts_of(base);
     }
     let Some(last) = parts.last() else {
@@ -86,34 +87,30 @@ async fn merge(inner: &Inner, base: PhysicalOffset) -> Result<(), MergeError> {
     let mut queues: Vec<_> = checkpoint.topics.queues().collect();
     drop(checkpoint); // it may be large
     queues.sort_unstable();
-    make_one(inner, &parts, Some(&queues)).await
+    make_one(inner, parts, Some(&queues)).await
 }
 
 /// Makes one part of `parts`, which lets go of theirs. `complete` as for [`part::merge`].
 async fn make_one(
     inner: &Inner,
-    parts: &[Rc<PartFile>],
+    parts: Vec<Rc<PartFile>>,
     complete: Option<&[(part::QueueKey, model::QueueOffset)]>,
 ) -> Result<(), MergeError> {
     // Opened again, so that readers keep theirs until the merged one is there.
     let mut sources = Vec::with_capacity(parts.len());
-    for part in parts {
-        let path = inner.index_dir.join(part.span().name());
-        sources.push(PartFile::open(&path, inner.id).await?);
+    for part in &parts {
+        sources.push(PartFile::open(&inner.parts.of(part.span()), inner.id).await?);
     }
     let complete = complete.map(|queues| queues.iter().copied());
-    let merged = part::merge(&inner.index_dir, inner.id, &sources, complete).await?;
+    let merged = part::merge(&inner.parts, inner.id, &sources, complete).await?;
+    drop((parts, sources)); // what nobody holds can be written over
     let span = merged.span();
-    let replaced = inner.index.borrow_mut().merged(merged);
-    for part in replaced {
-        // The merged one may have taken the name of the only part there was.
-        let old = part.span().name();
-        if old != span.name() {
-            fs::remove_file(inner.index_dir.join(old)).await?;
-        }
-    }
+    let mut replaced = inner.index.borrow_mut().merged(merged);
+    // The merged one may have taken the name of the only part there was.
+    replaced.retain(|part| part.span() != span);
+    inner.parts.retire(replaced).await?;
     if span.from < inner.index.borrow().trimmed_to() {
-        fs::remove_file(inner.index_dir.join(span.name())).await?;
+        fs::remove_file(inner.parts.of(span)).await?;
     }
     Ok(())
 }

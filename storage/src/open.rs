@@ -32,7 +32,7 @@ pub(crate) struct Opened {
     pub log: Log,
     pub vote: VoteFile,
     /// Numbers of the files that are ready for segments.
-    pub spares: Vec<usize>,
+    pub spares: provision::Found,
     pub locks: Locks,
 }
 

@@ -63,14 +63,23 @@ pub struct Scale {
     /// The furthest that the log is ahead of the newest checkpoint, in bytes, but for one batch; twice that while
     /// the disk is too full for a checkpoint.
     pub furthest: u64,
-    /// Bytes by which a file is shortened at a time before it is deleted.
+    /// Bytes by which a file is shortened at a time before it is deleted; at most 4 MiB while messages come and space
+    /// is not urgent.
     pub delete_step: u64,
+    /// Bytes of files that are kept ready to become segments, but for at least two files and at most eight. On a small
+    /// disk less: all shards together keep a 32nd of it at most, but for two files each.
+    pub spare_bytes: u64,
 }
 
 impl Default for Scale {
     fn default() -> Self {
         const MIB: u64 = 1024 * 1024;
-        Self { interval: 32 * MIB, furthest: 64 * MIB, delete_step: 64 * MIB }
+        Self {
+            interval: 32 * MIB,
+            furthest: 64 * MIB,
+            delete_step: 64 * MIB,
+            spare_bytes: 256 * MIB,
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! A durable write into blocks that have been written before costs about half of one into fresh
 //! extents, so a segment's file is zeroed when the store is made or while the shard is idle, and the
-//! file of a segment that was given up is used again. Under load nothing is zeroed and nothing is
-//! deleted: a segment that is due before its file is ready gets an allocated one.
+//! file of a segment that was given up is used again, or deleted if there are enough. Under load nothing is zeroed, and
+//! what is deleted goes in small steps: a segment that is due before its file is ready gets an allocated one.
 //!
 //! A batch never waits for its segment: what would need a file that is not there is refused before it
 //! is drafted, so that on a full disk nothing that was taken is stuck.
 
+mod decide;
+mod deleting;
 mod given_up;
 mod zeroing;
 
@@ -19,21 +21,30 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::channel::{Flag, Notify};
-use runtime::{File, IoError, OpenMode, fs};
+use runtime::{File, Instant, IoError, OpenMode, fs};
 
+use decide::{Sight, Step, decide};
+use deleting::{Deletions, Pace};
 use given_up::GivenUp;
 pub(crate) use given_up::is_trimmed;
 use model::PhysicalOffset;
 pub(crate) use zeroing::UNREADY;
 use zeroing::Zeroing;
 
+use crate::options::Options;
 use crate::part::PartFile;
 use crate::segment::Segment;
 use crate::store::Inner;
 use crate::trouble::{Trouble, Troubles};
 
-/// Files that are kept ready. Beyond that a segment that is given up is deleted.
-const MOST: usize = 2;
+/// Files that are kept ready, however large they are: one for the next segment, and one for the one after it.
+const LEAST: usize = 2;
+/// Files that are kept ready, however small they are: names are looked for one after the other.
+const MOST: usize = 8;
+/// All shards together keep no more than one part of the disk in so many ready, but for [`LEAST`] files each: the file
+/// system counts them as in use, and for want of space messages are given up.
+const DISK_PART: u64 = 32;
+const _: () = assert!(WANTED <= LEAST && LEAST <= MOST);
 /// Files that are zeroed ahead; more come only from segments that are given up.
 const WANTED: usize = 1;
 /// Time without another attempt after a file could not be zeroed.
@@ -56,6 +67,12 @@ pub(crate) fn is_spare(name: &str) -> bool {
 /// The name of a file that was made in the last moment.
 const LAST_MOMENT: &str = "spare.now";
 
+/// Files of `size` bytes that are kept ready, where `bytes` of them may be. Beyond that a segment that is given up is
+/// deleted.
+fn most(size: u64, bytes: u64) -> usize {
+    usize::try_from(bytes / size).unwrap_or(MOST).clamp(LEAST, MOST)
+}
+
 fn number_of(found: &str) -> Option<usize> {
     (0..MOST).find(|number| name(*number) == found)
 }
@@ -69,46 +86,65 @@ pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError>
     Ok(path)
 }
 
-/// Numbers of the files that are ready. Those of another size, and what was not finished, are removed, and so
-/// are the files of segments that were trimmed.
-pub(crate) async fn found(dir: &Path, size: u64) -> Result<Vec<usize>, IoError> {
-    let mut numbers = Vec::new();
+/// What an earlier life has left.
+pub(crate) struct Found {
+    /// Numbers of the files that are ready.
+    ready: Vec<usize>,
+    /// Segments that were given up, and of which something is left.
+    trimmed: Vec<PathBuf>,
+}
+
+/// Looks for files that are ready, and for those of segments that were trimmed. Files of another size, and what was
+/// not finished, are removed.
+pub(crate) async fn found(dir: &Path, size: u64) -> Result<Found, IoError> {
+    let (mut ready, mut trimmed) = (Vec::new(), Vec::new());
     for entry in fs::list(dir).await? {
         match number_of(&entry.name) {
-            Some(number) if entry.len == size => numbers.push(number),
-            _ if is_spare(&entry.name) || is_trimmed(&entry.name) => {
-                fs::remove_file(dir.join(&entry.name)).await?;
-            }
+            Some(number) if entry.len == size => ready.push(number),
+            _ if is_spare(&entry.name) => fs::remove_file(dir.join(&entry.name)).await?,
+            _ if is_trimmed(&entry.name) => trimmed.push(dir.join(&entry.name)),
             _ => {}
         }
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    ready.sort_unstable();
+    Ok(Found { ready, trimmed })
 }
 
 /// The files for segments to come.
 pub(crate) struct Spares {
     dir: PathBuf,
     size: u64,
+    /// Files that are kept ready.
+    most: usize,
     ready: RefCell<VecDeque<usize>>,
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
     given_up: GivenUp,
+    /// What an earlier life did not come to delete.
+    left: RefCell<Vec<PathBuf>>,
     /// The disk has no room for another segment.
     full: Cell<bool>,
+    /// The owner needs the space of what was given up.
+    hurry: Cell<bool>,
     wake: Notify,
 }
 
 impl Spares {
-    /// For segments of `size` bytes in `dir`; `ready`: as [`found`] said.
-    pub(crate) fn new(dir: &Path, size: u64, ready: Vec<usize>) -> Self {
+    /// For the log of a store with these options; `found`: as [`found`] said.
+    pub(crate) async fn new(options: &Options, found: Found) -> Self {
+        // Where nobody knows how large the disk is, it is taken for a small one.
+        let disk = fs::space(&options.log_dir).await.map_or(0, |space| space.total);
+        let share = disk / DISK_PART / u64::from(options.shards.max(1));
         Self {
-            dir: dir.to_owned(),
-            size,
-            ready: RefCell::new(ready.into()),
+            dir: options.log_dir.clone(),
+            size: options.segment_size,
+            most: most(options.segment_size, options.scale.spare_bytes.min(share)),
+            ready: RefCell::new(found.ready.into()),
             taken: Cell::new(None),
             given_up: GivenUp::default(),
+            left: RefCell::new(found.trimmed),
             full: Cell::new(false),
+            hurry: Cell::new(false),
             wake: Notify::new(),
         }
     }
@@ -123,9 +159,16 @@ impl Spares {
         self.full.get()
     }
 
-    /// Whether files that were given up wait to be used again or deleted.
-    pub(crate) fn is_freeing(&self) -> bool {
-        !self.given_up.is_empty()
+    /// Bytes of segments that were given up and are neither used again nor deleted yet.
+    pub(crate) fn freeing(&self) -> u64 {
+        self.given_up.bytes()
+    }
+
+    /// Whether what is not used again is to be deleted quickly, whatever else the disk has to do.
+    pub(crate) fn free_quickly(&self, quickly: bool) {
+        if self.hurry.replace(quickly) != quickly {
+            self.wake();
+        }
     }
 
     /// Somebody waits for a file, or the shard is idle.
@@ -193,7 +236,7 @@ impl Spares {
     /// A number that no file has.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
-        (0..MOST).find(|number| !ready.contains(number) && self.taken.get() != Some(*number))
+        (0..self.most).find(|number| !ready.contains(number) && self.taken.get() != Some(*number))
     }
 
     fn add(&self, inner: &Inner, number: usize) {
@@ -204,74 +247,76 @@ impl Spares {
     }
 }
 
-/// What is to be done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// Use a file that was given up again, or delete it.
-    Recycle,
-    /// Get a file at once: one is due.
-    Allocate,
-    /// Zero a little.
-    Zero,
-    /// Nothing.
-    Rest,
+/// What is under way, and what has to wait.
+struct Work {
+    zeroing: Option<Zeroing>,
+    deletions: Deletions,
+    /// Not before, a file could not be zeroed.
+    zero_from: Instant,
+    /// Not before, there was no file to be had.
+    allocate_from: Instant,
 }
 
-/// The shard as the provisioner sees it.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    ready: usize,
-    /// A name is free for another file.
-    free: bool,
-    given_up: bool,
-    /// The log reaches into the last part of its segment, or something was refused for want of a file.
-    due: bool,
-    idle: bool,
-    resting: bool,
-}
-
-fn decide(sight: Sight) -> Step {
-    if sight.given_up {
-        Step::Recycle
-    } else if sight.ready == 0 && sight.due && sight.free {
-        Step::Allocate
-    } else if sight.ready < WANTED && sight.idle && sight.free && !sight.resting {
-        Step::Zero
-    } else {
-        Step::Rest
+impl Work {
+    /// Nothing, but that what is `left` of files is to be deleted.
+    fn begin(left: Vec<PathBuf>) -> Self {
+        let now = runtime::now();
+        let (zeroing, deletions) = (None, Deletions::of(left));
+        Self { zeroing, deletions, zero_from: now, allocate_from: now }
     }
+
+    fn look(&self, inner: &Inner, spares: &Spares, pace: Pace) -> Sight {
+        let now = runtime::now();
+        Sight {
+            ready: spares.ready(),
+            free: spares.free_number().is_some(),
+            given_up: spares.given_up.next(),
+            keeps: !inner.cramped.get(),
+            deleting: self.deletions.has_more(),
+            pausing: !self.deletions.rest(pace).is_zero(),
+            due: inner.builder.borrow().wants_room(),
+            refused: now < self.allocate_from,
+            idle: inner.idle.get(),
+            resting: now < self.zero_from,
+        }
+    }
+}
+
+fn pace(inner: &Inner, spares: &Spares) -> Pace {
+    let urgent = spares.full() || inner.cramped.get() || spares.hurry.get();
+    Pace::of(inner.idle.get(), urgent)
 }
 
 /// Provides files until `over` is raised. To be begun once a start has found the log right, and made it durable:
-/// what was given up before is removed from now on.
+/// what was given up before is removed from now on. What is being deleted then is left to the next start.
 pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
-    let mut zeroing = None;
-    let mut rest_until = runtime::now();
+    let mut work = Work::begin(spares.left.take());
     while !over.is_raised() {
-        let sight = Sight {
-            ready: spares.ready(),
-            free: spares.free_number().is_some(),
-            given_up: spares.given_up.is_due(),
-            due: inner.builder.borrow().wants_room(),
-            idle: inner.idle.get(),
-            resting: runtime::now() < rest_until,
-        };
-        match decide(sight) {
-            Step::Recycle => given_up::recycle(&inner, &spares).await,
-            Step::Allocate => allocate(&inner, &spares, &mut zeroing).await,
+        let pace = pace(&inner, &spares);
+        match decide(work.look(&inner, &spares, pace)) {
+            Step::Recycle => {
+                given_up::recycle(&inner, &spares, &mut work.deletions.under_way).await;
+            }
+            Step::Allocate => allocate(&inner, &spares, &mut work).await,
+            Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
-                if zero(&inner, &spares, &mut zeroing).await.is_err() {
+                if zero(&inner, &spares, &mut work.zeroing).await.is_err() {
                     // No failure of the log, which can do without: the file is given up, so that a full
                     // disk gets the space back, and tried again later.
-                    zeroing = None;
-                    rest_until = runtime::now() + REST;
+                    work.zeroing = None;
+                    work.zero_from = runtime::now() + REST;
                     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
                 }
             }
-            // Woken or not, there may be something to do.
-            Step::Rest => runtime::timeout(LOOK, spares.wake.notified()).await.unwrap_or(()),
+            Step::Rest => rest(&spares, work.deletions.rest(pace)).await,
         }
     }
+}
+
+/// Waits until there may be something to do, woken or not.
+async fn rest(spares: &Spares, until_deletion: Duration) {
+    let look = if until_deletion.is_zero() { LOOK } else { LOOK.min(until_deletion) };
+    runtime::timeout(look, spares.wake.notified()).await.unwrap_or(());
 }
 
 async fn zero(
@@ -298,8 +343,8 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
 }
 
 /// Gets a file now: the one that is half zeroed as it is, or an allocated one.
-async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>) {
-    let started = match zeroing.take() {
+async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
+    let started = match work.zeroing.take() {
         Some(under_way) => Ok(under_way),
         None => Zeroing::start(&spares.dir, spares.size).await,
     };
@@ -315,7 +360,8 @@ async fn allocate(inner: &Inner, spares: &Spares, zeroing: &mut Option<Zeroing>)
             false => inner.troubles.begin(Trouble::SegmentFile, error),
         }
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
-        runtime::sleep(RETRY).await;
+        // Meanwhile a deletion may make room.
+        work.allocate_from = runtime::now() + RETRY;
     }
 }
 
@@ -324,22 +370,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_comes_before_what_is_for_idle_times() {
-        let quiet =
-            Sight { ready: 0, free: true, given_up: false, due: false, idle: true, resting: false };
-        assert_eq!(decide(quiet), Step::Zero);
-        assert_eq!(decide(Sight { ready: WANTED, ..quiet }), Step::Rest);
-        assert_eq!(decide(Sight { resting: true, ..quiet }), Step::Rest);
-        assert_eq!(decide(Sight { due: true, ..quiet }), Step::Allocate);
-        assert_eq!(decide(Sight { due: true, given_up: true, ..quiet }), Step::Recycle);
-        let busy = Sight { idle: false, ..quiet };
-        assert_eq!(decide(busy), Step::Rest);
-        assert_eq!(decide(Sight { due: true, ..busy }), Step::Allocate);
+    fn as_many_are_kept_as_the_bytes_allow() {
+        const MIB: u64 = 1024 * 1024;
+        let kept = |size| most(size, 256 * MIB);
+        assert_eq!((kept(4096), kept(32 * MIB), kept(64 * MIB)), (8, 8, 4));
+        assert_eq!((kept(100 * MIB), kept(200 * MIB), kept(1024 * MIB)), (2, 2, 2));
+        assert_eq!(most(4096, 0), 2);
     }
 
     #[test]
     fn spares_are_told_by_their_names() {
-        assert!(is_spare("spare.0") && is_spare("spare.1") && is_spare(UNREADY));
-        assert!(!is_spare("spare.2") && !is_spare("spare") && !is_spare("00000000000000000000"));
+        assert!(is_spare("spare.0") && is_spare("spare.7") && is_spare(UNREADY));
+        assert!(!is_spare("spare.8") && !is_spare("spare") && !is_spare("00000000000000000000"));
     }
 }

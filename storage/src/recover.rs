@@ -172,14 +172,15 @@ async fn take_over(
 /// All parts that can be used, oldest first, and the names of all others. Parts are made of the log, so
 /// that one that is damaged, or that the disk does not give, is made again.
 async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), StoreError> {
-    if !fs::exists(&inner.index_dir).await? {
-        fs::create_dir_all(&inner.index_dir).await?;
+    if !fs::exists(inner.parts.path()).await? {
+        fs::create_dir_all(inner.parts.path()).await?;
         fs::sync_dir(&inner.options.dir).await?;
     }
-    let plan = part::list(&inner.index_dir).await?;
+    let plan = part::list(inner.parts.path()).await?;
+    inner.parts.find_old().await?;
     let (mut parts, mut names) = (Vec::new(), plan.remove);
     for span in plan.parts {
-        match PartFile::open(&inner.index_dir.join(span.name()), inner.id).await {
+        match PartFile::open(&inner.parts.of(span), inner.id).await {
             Ok(part) => parts.push(part),
             Err(PartError::Io(error)) if error.is_unreadable() => names.push(span.name()),
             Err(PartError::Io(error)) => return Err(error.into()),
@@ -219,7 +220,7 @@ pub(crate) fn covers(
 
 async fn remove_parts(inner: &Inner, names: Vec<String>) -> Result<(), StoreError> {
     for name in names {
-        fs::remove_file(inner.index_dir.join(name)).await?;
+        fs::remove_file(inner.parts.path().join(name)).await?;
     }
     Ok(())
 }

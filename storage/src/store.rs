@@ -1,7 +1,6 @@
 //! The store of a shard, as its owner sees it.
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::log::Log;
 use crate::lookup::Places;
 use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
+use crate::part::PartDir;
 use crate::provision::Spares;
 use crate::tail::Tail;
 use crate::topics::Topics;
@@ -34,6 +34,8 @@ const MAX_EVENTS: usize = 1024;
 /// Names in the store's directory.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const INDEX: &str = "index";
+/// Old files of the index that are kept have at most a segment's size divided by this.
+const OLD_PARTS: u64 = 8;
 
 /// The log of one shard and the index of its queues. A cheap handle; the store belongs to the executor
 /// that opened it and is not `Send`.
@@ -74,7 +76,7 @@ pub(crate) struct Inner {
     /// Why something in the background failed, for the writer to tell.
     failure: RefCell<Option<StoreError>>,
     pub checkpoints: Checkpoints,
-    pub index_dir: PathBuf,
+    pub parts: PartDir,
     /// Where the newest checkpoint is that goes with the index.
     pub checkpointed: Cell<PhysicalOffset>,
     /// Where the newest checkpoint's file was at the start, whether it could be used or not: how far the log
@@ -145,8 +147,9 @@ pub struct Stats {
     pub unflushed: u64,
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
-    /// Files that were given up are not used again or deleted yet: their space is still to come back.
-    pub freeing: bool,
+    /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
+    /// come back. What is kept to become a segment again does not count.
+    pub freeing: u64,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -309,7 +312,7 @@ impl Store {
         let log = Rc::new(opened.log);
         let (id, size, zero) = (opened.identity.id, options.segment_size, PhysicalOffset(0));
         let builder = Builder::new(Limits::from(&options), zero, Topics::default(), 0);
-        let spares = Rc::new(Spares::new(&options.log_dir, size, opened.spares));
+        let spares = Rc::new(Spares::new(&options, opened.spares).await);
         let inner = Rc::new(Inner {
             id,
             log,
@@ -326,7 +329,7 @@ impl Store {
             ended: Flag::new(),
             failure: RefCell::new(None),
             checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
-            index_dir: options.dir.join(INDEX),
+            parts: PartDir::new(options.dir.join(INDEX), options.segment_size / OLD_PARTS),
             checkpointed: Cell::new(zero),
             newest_found: Cell::new(zero),
             damaged: RefCell::default(),
@@ -463,7 +466,7 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.is_freeing() || inner.troubles.why(Trouble::GivenUp).is_some(),
+            freeing: inner.spares.freeing(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),
@@ -475,6 +478,15 @@ impl Store {
             slowest_write: counters.slowest_write.get(),
             cache: inner.cache.stats(),
         }
+    }
+
+    /// Says whether the space of segments that are given up is needed soon. It is not at first.
+    ///
+    /// Where the device is told of freed blocks as they are freed (`discard`), every flush of the log waits behind
+    /// that. So, while messages come, files that are not used again are deleted in small steps with long rests, which
+    /// can take hours; and with `true`, as in idle times and while the disk is full, as fast as the file system can.
+    pub fn free_quickly(&self, quickly: bool) {
+        self.inner.spares.free_quickly(quickly);
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as

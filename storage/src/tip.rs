@@ -53,7 +53,7 @@ impl Tip {
             return Ok(active);
         }
         // What the old segment holds is durable before the new one exists: recovery relies on it.
-        active.file.sync().await?;
+        self.log.flush().await?;
         self.durable.set(before.offset);
         let header = SegmentHeader {
             store: self.store,

@@ -96,6 +96,12 @@ impl Topics {
         self.by_name.get(name).copied()
     }
 
+    /// As [`Topics::slot`], for a caller who knows where it stood lately.
+    pub(crate) fn slot_from(&self, lately: Option<Slot>, name: &str) -> Option<Slot> {
+        let stands_there = |slot: &Slot| self.at(*slot).is_some_and(|(found, _)| **found == *name);
+        lately.filter(stands_there).or_else(|| self.slot(name))
+    }
+
     fn named(&self, slot: Slot) -> Option<&Named> {
         self.slots.get(slot.0 as usize)?.as_ref()
     }

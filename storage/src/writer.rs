@@ -74,7 +74,7 @@ async fn work(
     }
     written?;
     inner.check()?;
-    inner.log.active().file.sync().await?;
+    inner.log.flush().await?;
     inner.durable.set(replicator.end.offset);
     let last = vote.vote();
     vote.store(Vote { idle_mark: replicator.end.offset, clean: true, ..last }).await?;
@@ -231,8 +231,7 @@ async fn flush_regularly(inner: Rc<Inner>, interval: Duration, over: Flag) {
         if inner.durable.get() >= written {
             continue;
         }
-        // A segment that is not active any more was flushed before its successor was made.
-        if let Err(error) = inner.log.active().file.sync().await {
+        if let Err(error) = inner.log.flush().await {
             return inner.fail(error.into());
         }
         let durable = inner.durable.get().max(written);

@@ -13,15 +13,16 @@ use std::time::Duration;
 use model::{LogIndex, Term, UnixMillis};
 use runtime::sim::{DiskOp, Simulation, When};
 use storage::{
-    EntryHead, EntryKind, EntryLog, EntryLogError, LogEntry, LogState, Promise, Purged, StoreError,
-    StoreId,
+    EntryHead, EntryKind, EntryLog, EntryLogError, LogEntry, LogState, Options, Promise, Purged,
+    Scale, StoreError, StoreId,
 };
 use support::{everywhere, first_segment, options, over_a_crash};
 
 const ALL: std::ops::Range<LogIndex> = LogIndex(0)..LogIndex(u64::MAX);
 
 async fn opened(dir: &Path) -> EntryLog {
-    EntryLog::open(&options(dir)).await.expect("it opens")
+    let scale = Scale { spare_bytes: 0, ..Scale::default() }; // two files
+    EntryLog::open(&Options { scale, ..options(dir) }).await.expect("it opens")
 }
 
 async fn append(log: &mut EntryLog, term: u64, payload: &[u8]) {

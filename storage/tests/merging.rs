@@ -9,6 +9,7 @@ use std::time::Duration;
 use model::{QueueId, QueueOffset};
 use runtime::sim::{Node, Simulation};
 use storage::inspect::{Place, View};
+use storage::{Options, Scale};
 use support::{Opened, open, options};
 
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -37,7 +38,11 @@ async fn fill(opened: &mut Opened, offset: u64) {
 
 /// A store with a few messages in queue 1, which two merged segments follow.
 async fn with_quiet_queue() -> Opened {
-    let mut opened = open(options(Path::new(STORE))).await;
+    with_quiet_queue_and(options(Path::new(STORE))).await
+}
+
+async fn with_quiet_queue_and(options: Options) -> Opened {
+    let mut opened = open(options).await;
     opened.store.append_create_topic("T", 2, b"").expect("room");
     for _ in 0..QUIET {
         opened.append("T", QueueId(1), &[7; 100]).await;
@@ -102,6 +107,37 @@ fn die_before_the_merge(sim: &Simulation, node: &Node) {
     assert!(sim.run_until(LIMIT, there));
     node.crash();
     drop(life);
+}
+
+#[test]
+fn what_was_merged_is_written_over_and_not_removed() {
+    let (sim, node) = node(5);
+    let disk = node.disk();
+    // Several parts a segment.
+    let options = || {
+        let scale = Scale { interval: size() / 6, ..Scale::default() };
+        Options { scale, ..options(Path::new(STORE)) }
+    };
+    run(&sim, &node, move || async move {
+        let mut opened = with_quiet_queue_and(options()).await;
+        go_on(&mut opened, 4..7).await;
+        all_is_found(&opened).await;
+        opened.stop().await;
+    });
+    let kept = || {
+        let names = disk.files().into_iter().map(|(path, _)| path);
+        names.filter(|path| path.to_string_lossy().starts_with("/store/index/spare.")).count()
+    };
+    let before = kept();
+    assert!(before > 0, "{:?}", disk.files());
+    // A later life goes on with them, and every message is found.
+    run(&sim, &node, move || async move {
+        let mut opened = open(options()).await;
+        go_on(&mut opened, 7..12).await;
+        all_is_found(&opened).await;
+        opened.stop().await;
+    });
+    assert!((1..=before + 6).contains(&kept()), "{before} and later {}: they are used", kept());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{PhysicalOffset, QueueId};
@@ -131,8 +131,10 @@ fn only_a_full_disk_counts_as_full() {
 #[test]
 fn a_file_that_was_given_up_and_cannot_be_removed_is_told() {
     everywhere("stuck-file", |dir| async move {
-        let size = options(&dir).segment_size;
-        let mut opened = open(options(&dir)).await;
+        let scale = Scale { spare_bytes: 0, ..Scale::default() }; // two files
+        let options = Options { scale, ..options(&dir) };
+        let size = options.segment_size;
+        let mut opened = open(options).await;
         opened.store.append_create_topic("T", 1, b"").expect("room");
         fill(&mut opened, 2 * size + size / 2).await;
         runtime::sleep(IDLE).await;
@@ -152,7 +154,7 @@ fn a_file_that_was_given_up_and_cannot_be_removed_is_told() {
         let (trouble, error) = troubles.first().expect("it is told");
         assert_eq!(*trouble, Trouble::GivenUp);
         assert!(error.to_string().contains("/log/"), "{error}");
-        assert!(opened.store.stats().freeing, "nothing more has to go for it");
+        assert_eq!(opened.store.stats().freeing, size, "nothing more has to go for it");
         opened.stop().await;
     });
 }
@@ -198,8 +200,8 @@ fn a_file_that_becomes_a_segment_is_not_replaced_meanwhile() {
     }
 }
 
-/// Runs `then` on a store that the disk has no room for a checkpoint of.
-fn cramped<Fut: Future<Output = ()> + 'static>(then: fn(Opened) -> Fut) {
+/// Runs `then` on a store whose disk has no room for anything more; with the old files of the index, or without.
+fn on_a_full_disk<Fut: Future<Output = ()> + 'static>(old_files: bool, then: fn(Opened) -> Fut) {
     let simulation = Simulation::new(15);
     let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
     let disk = node.disk();
@@ -213,15 +215,13 @@ fn cramped<Fut: Future<Output = ()> + 'static>(then: fn(Opened) -> Fut) {
         fill(&mut opened, 2 * size + size / 4).await;
         runtime::sleep(IDLE).await;
         opened.answer().await;
+        let old = old_parts().await;
+        assert!(!old.is_empty());
+        for file in old.into_iter().filter(|_| !old_files) {
+            runtime::fs::remove_file(file).await.expect("it was there");
+        }
         filled.send(()).expect("the test waits for it");
         runtime::sleep(Duration::from_millis(10)).await;
-        let body = vec![0x5A; 100_000];
-        while !opened.store.stats().full {
-            drop(opened.store.append_message(&draft("T", QueueId(0), &body)));
-            opened.answer().await;
-        }
-        let refused = opened.store.append_message(&draft("T", QueueId(0), &body));
-        assert_eq!(refused, Err(AppendError::Full));
         then(opened).await;
     });
     let ready = || fill_up.try_recv().is_ok();
@@ -230,9 +230,40 @@ fn cramped<Fut: Future<Output = ()> + 'static>(then: fn(Opened) -> Fut) {
     simulation.join(executor, Duration::from_secs(600)).expect("the run ends");
 }
 
+/// The old files of the index.
+async fn old_parts() -> Vec<PathBuf> {
+    let index = Path::new("/store/index");
+    let names = runtime::fs::list(index).await.expect("readable").into_iter().map(|at| at.name);
+    names.filter(|name| name.starts_with("spare.")).map(|name| index.join(name)).collect()
+}
+
+/// Sends until a message is refused, because there is no room for a checkpoint.
+async fn until_cramped(opened: &mut Opened) {
+    let body = vec![0x5A; 100_000];
+    while !opened.store.stats().full {
+        drop(opened.store.append_message(&draft("T", QueueId(0), &body)));
+        opened.answer().await;
+    }
+    let refused = opened.store.append_message(&draft("T", QueueId(0), &body));
+    assert_eq!(refused, Err(AppendError::Full));
+}
+
+#[test]
+fn before_a_message_is_refused_the_old_files_of_the_index_go() {
+    on_a_full_disk(true, |mut opened| async move {
+        let end = opened.store.stats().max.0;
+        fill(&mut opened, end + 700_000).await; // some checkpoints, and none is refused
+        opened.answer().await;
+        assert!(!opened.store.stats().full);
+        assert!(old_parts().await.is_empty());
+        opened.stop().await;
+    });
+}
+
 #[test]
 fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
-    cramped(|mut opened| async move {
+    on_a_full_disk(false, |mut opened| async move {
+        until_cramped(&mut opened).await;
         let size = options(Path::new("/store")).segment_size;
         opened.store.append_trim(PhysicalOffset(size)).await.expect("room for a trim");
         let until = runtime::now() + Duration::from_secs(5);
@@ -247,7 +278,8 @@ fn on_a_disk_too_full_for_a_checkpoint_the_first_trim_frees_room() {
 
 #[test]
 fn a_stop_does_not_wait_for_room_for_a_checkpoint() {
-    cramped(|opened| async move {
+    on_a_full_disk(false, |mut opened| async move {
+        until_cramped(&mut opened).await;
         let end = opened.store.stats().max;
         let stopped = runtime::timeout(Duration::from_secs(5), opened.stop()).await;
         stopped.expect("a stop on a full disk ends");

@@ -29,7 +29,8 @@ pub(super) const NO_POOL_QUEUES: &str =
 pub(super) const NO_POP: &str = "POP consumption is not in this build, its requests are refused";
 pub(super) const NO_PROXY: &str = "NameServers are dialled directly";
 pub(super) const NO_RAFT: &str = "Raft groups are not in this build";
-pub(super) const NO_RETENTION: &str = "segments go in steps of a fixed size; when, fileReservedTime, deleteWhen and the ratios of the disk say";
+pub(super) const NO_RETENTION: &str =
+    "segments go in small steps; when, fileReservedTime, deleteWhen and the ratios of the disk say";
 pub(super) const NO_ROCKSDB: &str = "nothing is kept in RocksDB";
 pub(super) const NO_SLAVES: &str = "primary-backup replication is not in this build";
 pub(super) const NO_TIMERS: &str =

@@ -129,11 +129,18 @@ async fn round(shard: &Rc<Shard>) {
         }
     };
     shard.disk.note(shard, space.used_percent());
+    shard.store.free_quickly(is_urgent(shard, space));
     let segments = shard.store.segment_times();
     let sharers = sharers(shard, space).await;
     if let Some(wanted) = decided(shard, space, sharers, &segments) {
         trim(shard, wanted, &segments).await;
     }
+}
+
+/// Whether the space of what was given up is needed, though sends wait for it to be freed.
+fn is_urgent(shard: &Shard, space: Space) -> bool {
+    let early_percent = shard.config.retention.early_percent;
+    space.used_percent() > early_percent || shard.disk.log_full.get()
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that

@@ -27,8 +27,9 @@ pub struct Sight<'a> {
     pub space: Space,
     /// The log has no room for what it needs next, whatever the file system says.
     pub full: bool,
-    /// What was given up before is not used again or deleted yet: its space is still to come back.
-    pub freeing: bool,
+    /// Bytes of what was given up before and is neither used again nor deleted yet: the file system counts them as in
+    /// use, and they are still to come back. This shard's own.
+    pub freeing: u64,
     /// Shards whose logs lie on that file system, this one included: each does its part.
     pub sharers: u32,
     /// The segments, oldest first.
@@ -125,19 +126,22 @@ fn forced(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
     }
     match needed(rules, sight) {
         // Until the file of the last trim is there for another use, one more would give up messages for nothing.
-        0 => (sight.full && !sight.freeing).then_some(Trim { segments: 1, why: Why::ForcedNoRoom }),
+        0 => (sight.full && sight.freeing == 0)
+            .then_some(Trim { segments: 1, why: Why::ForcedNoRoom }),
         segments => Some(Trim { segments, why: Why::Forced(sight.space.used_percent()) }),
     }
 }
 
 /// Segments that must go so that no more of the disk is in use than `diskSpaceCleanForciblyRatio` says. The shards on
-/// one file system look at it in the same moments: each gives up its share of what is too much.
+/// one file system look at it in the same moments: each gives up its share of what is too much, less what is still to
+/// come back of its own.
 fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
     let Space { total, free, available } = sight.space;
     let used = u128::from(total.saturating_sub(free));
     let allowed = (used + u128::from(available)) * u128::from(rules.forced_percent) / 100;
     assert!(sight.sharers > 0, "the shard itself lies there");
-    let mut over = used.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
+    let share = used.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
+    let mut over = share.saturating_sub(u128::from(sight.freeing));
     let going = sight.segments.iter().take_while(|segment| {
         let wanted = over > 0;
         over = over.saturating_sub(u128::from(segment.to.since(segment.from)));
@@ -206,7 +210,7 @@ mod tests {
     /// One shard on its disk, with nothing special.
     fn sight(hour: u8, space: Space, segments: &[SegmentTimes]) -> Sight<'_> {
         let now = UnixMillis(NOW);
-        Sight { now, hour, space, full: false, freeing: false, sharers: 1, segments }
+        Sight { now, hour, space, full: false, freeing: 0, sharers: 1, segments }
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
         let young = segments(&[1, 1, 0]);
         let full = Sight { full: true, ..sight(5, space, &young) };
         assert_eq!(decide(&rules(), &full), Some(Trim { segments: 1, why: Why::ForcedNoRoom }));
-        let freeing = Sight { freeing: true, ..full };
+        let freeing = Sight { freeing: GIB, ..full };
         assert_eq!(decide(&rules(), &freeing), None, "the last one's space is still to come back");
         assert_eq!(decide(&Retention { forcibly: false, ..rules() }, &full), None);
         let old = segments(&[9, 9, 0]);
@@ -275,6 +279,23 @@ mod tests {
         };
         // 10 GiB too much, in segments of 1 GiB.
         assert_eq!((gone(1), gone(2), gone(4), gone(64)), (Some(10), Some(5), Some(3), Some(1)));
+    }
+
+    #[test]
+    fn what_is_still_to_come_back_is_not_given_up_again() {
+        let segments = segments(&[1; 20]);
+        let space = Space { total: 100 * GIB, free: 5 * GIB, available: 5 * GIB };
+        let gone = |freeing, sharers| {
+            let trim = decide(&rules(), &Sight { freeing, sharers, ..sight(5, space, &segments) });
+            trim.map(|trim| trim.segments)
+        };
+        // 10 GiB too much, in segments of 1 GiB.
+        assert_eq!(
+            (gone(GIB, 1), gone(3 * GIB + 1, 1), gone(9 * GIB, 1)),
+            (Some(9), Some(7), Some(1))
+        );
+        assert_eq!((gone(10 * GIB, 1), gone(u64::MAX, 1)), (None, None));
+        assert_eq!((gone(2 * GIB, 2), gone(5 * GIB, 2)), (Some(3), None));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use failure::end_with_error;
 pub use find::{Process, find_processes, terminate};
 pub use lines::{LogLine, flush_log, log_lines};
 pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
-pub use usage::{ThreadPlacement, cpu_time, resident_memory, threads};
+pub use usage::{ThreadPlacement, cpu_time, give_way, resident_memory, threads};
 
 use crate::context;
 use crate::error::{IoError, IoOp};

@@ -1,9 +1,12 @@
 //! What this process uses, as the kernel tells it.
 
 use std::fs;
+use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
+use crate::context;
+use crate::error::{IoError, IoOp};
 use crate::executor::cores_of;
 
 /// Resident memory of the process, in bytes; 0 if the kernel does not tell. Reads a file under /proc: milliseconds at
@@ -33,6 +36,23 @@ fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);
     Duration::from_secs(seconds) + Duration::from_micros(micros)
+}
+
+/// From now on the calling thread waits for a CPU while others want it (nice 19); there is no way back without rights. In
+/// a simulation nothing happens.
+///
+/// # Errors
+/// What the kernel says; a thread may always lower its own priority, unless a sandbox forbids it.
+pub fn give_way() -> Result<(), IoError> {
+    const LOWEST: libc::c_int = 19;
+    if context::sim().is_some() {
+        return Ok(());
+    }
+    // SAFETY: takes plain integers; 0 is the calling thread.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST) } == 0 {
+        return Ok(());
+    }
+    Err(IoError::name(IoOp::Priority, "this thread".to_owned(), io::Error::last_os_error()))
 }
 
 /// One thread and the CPUs it may use.

@@ -119,19 +119,16 @@ impl UringFile {
     }
 
     pub(crate) async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<usize> {
-        let kind = match self.durable {
-            Durable::AfterSync => Kind::Device,
-            // The flush behind the write runs in a thread of the kernel.
-            Durable::WhenWritten => Kind::Worker,
-        };
-        if kind == Kind::Device {
-            return self.run(self.write_entry(buffer, pos), kind, Some(buffer.clone())).await.0;
+        let in_ring = |kind| self.run(self.write_entry(buffer, pos), kind, Some(buffer.clone()));
+        if self.durable == Durable::AfterSync {
+            return in_ring(Kind::Device).await.0;
         }
         let began = real_now();
         let written = if self.is_made_at_once(buffer) {
             self.write_now(buffer, pos)
         } else {
-            self.run(self.write_entry(buffer, pos), kind, Some(buffer.clone())).await.0
+            // The flush behind the write runs in a thread of the kernel.
+            in_ring(Kind::Worker).await.0
         };
         self.at_once.note(buffer.len(), real_now() - began);
         written

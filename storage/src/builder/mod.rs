@@ -123,7 +123,8 @@ impl Builder {
         let (mut len, mut cost) = (0, 0);
         self.found.clear();
         for draft in drafts {
-            let slot = self.slot(draft.topic).ok_or(AppendError::NoTopic)?;
+            self.newest = self.topics.slot_from(self.newest, draft.topic);
+            let slot = self.newest.ok_or(AppendError::NoTopic)?;
             let (_, topic) = self.topics.at(slot).expect("it was just found");
             let (queue, queues) = (draft.queue_id.0, topic.queues());
             if queue >= queues {
@@ -140,15 +141,6 @@ impl Builder {
             self.push_record(draft, self.found[at]);
         }
         Ok(())
-    }
-
-    fn slot(&mut self, topic: &str) -> Option<Slot> {
-        let stands_there =
-            |slot: &Slot| self.topics.at(*slot).is_some_and(|(name, _)| **name == *topic);
-        if !self.newest.as_ref().is_some_and(stands_there) {
-            self.newest = self.topics.slot(topic);
-        }
-        self.newest
     }
 
     fn push_record(&mut self, draft: &Draft<'_>, topic: Slot) {

@@ -11,7 +11,7 @@
 //! (`MAX_PINNED` in `read.rs`), and the owner of the store how many requests there are.
 //!
 //! **Isolation.** At most [`MAX_READS`] reads of at most a window each are on the device at a time, and while
-//! the log is written to one, which does not begin in front of a flush ([`Turns`]).
+//! the log is written to one, which waits for the write under way ([`Turns`]).
 //!
 //! **Files that change.** Committed bytes never change, with two exceptions: a segment that was trimmed is
 //! recycled, and an end of the log that lost an election is cut and written anew. The owner takes the
@@ -45,8 +45,8 @@ pub(crate) use windows::{FileId, WINDOW};
 /// Windows that are read ahead of a reader that comes along. With one, a device that needs long to begin
 /// a read would rest in between.
 const AHEAD: usize = 4;
-/// Windows that are read ahead at a time, of all readers together. The other turns are for readers that
-/// wait.
+/// Windows that are read ahead at a time, of all readers together. In quiet the other turns are for readers that
+/// wait; beside writes, where there is one turn, those stand in line with what is read ahead.
 pub(crate) const MAX_AHEAD: usize = 3;
 const _: () = assert!(MAX_AHEAD < MAX_READS);
 

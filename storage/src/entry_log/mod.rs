@@ -148,7 +148,7 @@ impl EntryLog {
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
         };
-        let spares = Spares::new(&options.log_dir, options.segment_size, opened.spares);
+        let spares = Spares::new(options, opened.spares).await;
         let tip = Tip {
             log,
             store: id,
@@ -328,8 +328,7 @@ impl EntryLog {
     pub async fn flush(&mut self) -> Result<(), EntryLogError> {
         self.check()?;
         if self.tip.durable.get() < self.end.offset {
-            // A segment that is not active any more was flushed before its successor was made.
-            let flushed = self.tip.log.active().file.sync().await;
+            let flushed = self.tip.log.flush().await;
             self.note(flushed)?;
             self.tip.durable.set(self.end.offset);
         }

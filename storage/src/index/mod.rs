@@ -22,7 +22,7 @@ use crate::checkpoint::{Checkpoint, Mins};
 use crate::command::Membership;
 use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey, key_hash};
 use crate::position::Position;
-use crate::topics::{Slot, Topics};
+use crate::topics::Topics;
 
 /// What the index has noted of a record.
 #[derive(Debug)]
@@ -140,9 +140,7 @@ impl Index {
     /// Adds a committed message. `Err` says how it does not follow from the log before it.
     pub(crate) fn add(&mut self, message: &Message<'_>) -> Result<Added, String> {
         let Message { topic: name, queue, physical, size, crc, stored, .. } = *message;
-        let stands_there =
-            |slot: &Slot| self.topics.at(*slot).is_some_and(|(found, _)| **found == *name);
-        let slot = message.slot.filter(stands_there).or_else(|| self.topics.slot(name));
+        let slot = self.topics.slot_from(message.slot, name);
         let counted = slot.and_then(|slot| self.topics.count(slot, queue, physical));
         let (Some(slot), Some((incarnation, offset))) = (slot, counted) else {
             return Err(format!("a message of queue {queue} of `{name}`, which does not exist"));

@@ -130,6 +130,8 @@ impl View {
                 let finding = Finding::info(&index.join(name), what);
                 findings.push(finding.means("The next start removes it"));
             }
+            let what = "holds nothing; the next part of the index is written over it";
+            findings.extend(plan.old.iter().map(|name| Finding::ok(&index.join(name), what)));
             findings.extend(plan.unknown.iter().map(|name| unknown(&index, name)));
         }
         Ok(findings)

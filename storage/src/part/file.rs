@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{PhysicalOffset, QueueOffset, UnixMillis};
-use runtime::{BLOCK, File, OpenMode, Slice};
+use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use super::error::{BadPart, PartError};
 use super::format::{
@@ -43,6 +43,8 @@ pub(crate) struct PartFile {
     file: File,
     header: Header,
     places: Places,
+    /// Bytes of the file. What follows the part's is of an older one, and never read.
+    file_len: u64,
     seed: u32,
     queue_fences: Vec<QueueFence>,
     key_fences: Vec<KeyFence>,
@@ -65,12 +67,13 @@ impl PartFile {
         }
         let places = header.places().ok_or_else(|| damaged(BadPart::Header))?;
         let (found, expected) = (file.len().await?, u64::from(places.blocks) * BLOCK as u64);
-        if found != expected {
+        if found < expected {
             return Err(damaged(BadPart::Length { found, expected }));
         }
         let seed = seed_of(store, span);
         let (queue_fences, key_fences) = (Vec::new(), Vec::new());
-        let mut part = Self { file, header, places, seed, queue_fences, key_fences };
+        let mut part =
+            Self { file, header, places, file_len: found, seed, queue_fences, key_fences };
         part.queue_fences = part.read_fences().await?;
         part.key_fences = part.read_fences().await?;
         if !part.queue_fences.is_sorted_by(|a, b| a.0 < b.0) {
@@ -117,7 +120,17 @@ impl PartFile {
         self.header.counts.queues
     }
 
-    /// Bytes of the file.
+    /// Bytes of the file, those included that an older part has left in it.
+    pub(super) fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    /// Closes the file.
+    pub(super) async fn close(self) -> Result<(), IoError> {
+        self.file.close().await
+    }
+
+    /// Bytes of the part.
     pub(crate) fn len(&self) -> u64 {
         u64::from(self.places.blocks) * BLOCK as u64
     }
@@ -293,7 +306,7 @@ impl PartFile {
     /// # Errors
     /// The disk.
     #[cfg(test)]
-    pub(crate) async fn remove(self) -> Result<(), runtime::IoError> {
+    pub(crate) async fn remove(self) -> Result<(), IoError> {
         let path = self.file.path().to_owned();
         self.file.close().await?;
         runtime::fs::remove_file(&path).await

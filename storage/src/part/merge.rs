@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
 
 use model::QueueOffset;
 
+use super::dir::PartDir;
 use super::error::{BadPart, PartError};
 use super::file::PartFile;
 use super::format::Listed;
@@ -45,7 +45,7 @@ const HEAP_WORK: u32 = 10;
 /// # Panics
 /// When the parts do not follow each other, there are none or too many, or `complete` is not sorted.
 pub(crate) async fn merge<I>(
-    dir: &Path,
+    dir: &PartDir,
     store: StoreId,
     parts: &[PartFile],
     complete: Option<I>,
@@ -66,7 +66,8 @@ where
     let times = parts.iter().filter_map(PartFile::times);
     let times = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let about = About { base: first.base(), complete: complete.is_some(), times };
-    let mut out = Output::create(dir, store, span).await?;
+    let len = parts.iter().map(PartFile::len).sum();
+    let mut out = Output::create(dir, store, span, len).await?;
     if let Err(error) = fill(&mut out, parts, complete).await {
         out.abandon().await;
         return Err(error);

@@ -16,6 +16,7 @@ use crate::topics::Incarnation;
 
 mod by_queue;
 mod check;
+mod dir;
 mod error;
 mod file;
 mod format;
@@ -33,6 +34,7 @@ mod sorted;
 mod tests;
 mod write;
 
+pub(crate) use dir::PartDir;
 #[cfg(test)]
 pub(crate) use error::BadPart;
 pub(crate) use error::PartError;

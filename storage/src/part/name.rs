@@ -7,7 +7,20 @@ use runtime::{IoError, fs};
 
 /// What a file is called until it is complete and flushed.
 const UNREADY: &str = ".tmp";
+/// What a file is called, but for its number, that a part to come may be written over.
+const OLD: &str = "spare.";
 const DIGITS: usize = 20;
+
+/// The name of old file `number`.
+pub(super) fn old_name(number: u64) -> String {
+    format!("{OLD}{number}")
+}
+
+/// The number of the old file of this name; `None` for any other name.
+pub(super) fn number_of_old(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(OLD)?.parse().ok().filter(|number| *number < u64::MAX)?;
+    (old_name(number) == name).then_some(number)
+}
 
 /// The range of the log that a part covers: from `from` up to, but without, `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +61,14 @@ pub(crate) struct Plan {
     /// Names to remove: files that were never finished, and parts that are covered by one that counts.
     /// Best removed after the latter was opened, because they could stand in for it.
     pub remove: Vec<String>,
+    /// Files that nobody needs, for a part to come.
+    pub old: Vec<String>,
     /// Names that are none of ours.
     pub unknown: Vec<String>,
 }
 
 /// Sorts out what the files called `names` are good for. A part that contains others counts, and they
-/// do not: it was merged from them. Parts that overlap in another way are never written; should there be
+/// do not: it was merged from them. Old files, which hold nothing that counts, are told apart. Parts that overlap in another way are never written; should there be
 /// some, the one that begins first counts.
 pub(crate) fn plan<'a>(names: impl IntoIterator<Item = &'a str>) -> Plan {
     let mut plan = Plan::default();
@@ -63,6 +78,8 @@ pub(crate) fn plan<'a>(names: impl IntoIterator<Item = &'a str>) -> Plan {
             spans.push(span);
         } else if name.strip_suffix(UNREADY).and_then(Span::of_name).is_some() {
             plan.remove.push(name.to_owned());
+        } else if number_of_old(name).is_some() {
+            plan.old.push(name.to_owned());
         } else {
             plan.unknown.push(name.to_owned());
         }
@@ -135,6 +152,11 @@ mod tests {
         assert_eq!(found.parts, [part]);
         assert_eq!(found.remove, [unready.unready_name()]);
         assert_eq!(found.unknown, ["notes.tmp", "notes"]);
+        let old = ["spare.0", "spare.17"];
+        let found = plan(old);
+        assert_eq!(found.old, old);
+        assert!(found.remove.is_empty() && found.unknown.is_empty());
+        assert_eq!(plan(["spare.", "spare.+1", "spare.01"]).unknown.len(), 3);
     }
 
     #[test]

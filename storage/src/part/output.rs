@@ -2,12 +2,13 @@
 //! complete and flushed.
 
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use runtime::{BLOCK, Buffer, File, IoError, OpenMode, fs};
+use runtime::{BLOCK, Buffer, File, IoError, fs};
 
 use super::QueueKey;
+use super::dir::PartDir;
 use super::error::PartError;
 use super::file::PartFile;
 use super::format::{
@@ -25,7 +26,8 @@ const _: () = assert!(STEP_BLOCKS * BLOCK <= 128 * 1024);
 
 /// A file under way. Its sections are written in the order of their numbers, each to its end.
 pub(super) struct Output {
-    dir: PathBuf,
+    /// What the file is called until it is complete.
+    path: PathBuf,
     span: Span,
     store: StoreId,
     file: File,
@@ -51,16 +53,17 @@ pub(super) struct Section<'a, T> {
 }
 
 impl Output {
-    /// A new file for what `span` says; an unfinished one of that name is a leftover.
-    pub(super) async fn create(dir: &Path, store: StoreId, span: Span) -> Result<Self, IoError> {
-        let path = dir.join(span.unready_name());
-        if fs::exists(&path).await? {
-            fs::remove_file(&path).await?;
-        }
-        let file = File::open(&path, OpenMode::CreateNew).await?;
+    /// A file in `dir` for what `span` says, of about `len` bytes.
+    pub(super) async fn create(
+        dir: &PartDir,
+        store: StoreId,
+        span: Span,
+        len: u64,
+    ) -> Result<Self, IoError> {
+        let (file, path) = dir.file_for(len, &span.unready_name()).await?;
         let step = file.buffer(STEP_BLOCKS * BLOCK);
         Ok(Self {
-            dir: dir.to_owned(),
+            path,
             span,
             store,
             file,
@@ -123,15 +126,14 @@ impl Output {
 
     /// Writes the fences and the header, and gives the file its name. Durable when it returns.
     pub(super) async fn finish(self, about: About) -> Result<PartFile, PartError> {
-        let path = self.dir.join(self.span.unready_name());
-        let (dir, span, store) = (self.dir.clone(), self.span, self.store);
+        let (path, span, store) = (self.path.clone(), self.span, self.store);
         if let Err(error) = self.complete(about).await {
             drop(fs::remove_file(&path).await); // the space is needed more than the file
             return Err(error.into());
         }
-        let named = dir.join(span.name());
+        let named = path.with_file_name(span.name());
         fs::rename(&path, &named).await?;
-        fs::sync_dir(&dir).await?;
+        fs::sync_dir(named.parent().expect("a file lies in a directory")).await?;
         PartFile::open(&named, store).await
     }
 
@@ -155,9 +157,8 @@ impl Output {
 
     /// Gives the file up.
     pub(super) async fn abandon(self) {
-        let path = self.dir.join(self.span.unready_name());
         drop(self.file.close().await);
-        drop(fs::remove_file(&path).await); // what stays behind is removed at the next start
+        drop(fs::remove_file(&self.path).await); // what stays behind is removed at the next start
     }
 }
 

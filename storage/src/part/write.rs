@@ -1,12 +1,11 @@
 //! From memory to a file.
 
-use std::path::Path;
+use runtime::{BLOCK, IoError};
 
-use runtime::IoError;
-
+use super::dir::PartDir;
 use super::error::PartError;
 use super::file::PartFile;
-use super::format::Listed;
+use super::format::{Counts, Listed, Places};
 use super::growing::{Frozen, RUN_WORK};
 use super::output::{About, Output};
 use super::pace::Pace;
@@ -20,22 +19,30 @@ const MERGE_WORK: u32 = 8;
 /// Writes a part to a file in `dir`; it is durable when this returns. A file of the same name is
 /// replaced. Takes its work in slices of about a tenth of a millisecond and writes at most 128 KiB at
 /// once. Beside the part it needs memory for its directory and a copy of its keys. Not cancel safe in so
-/// far as an unfinished file stays behind; [`super::list`] names it.
+/// far as an unfinished file stays behind; the next start removes it, or takes it for an old one.
 ///
 /// # Errors
 /// The disk; [`PartError::Damaged`] when what was written is not what is read back. The part may be
 /// written again.
 pub(crate) async fn write(
-    dir: &Path,
+    dir: &PartDir,
     store: StoreId,
     frozen: &Frozen,
 ) -> Result<PartFile, PartError> {
-    let mut out = Output::create(dir, store, frozen.span()).await?;
+    let mut out = Output::create(dir, store, frozen.span(), len_of(frozen)).await?;
     if let Err(error) = fill(&mut out, frozen).await {
         out.abandon().await;
         return Err(error.into());
     }
     out.finish(About { base: frozen.base(), complete: false, times: frozen.times() }).await
+}
+
+/// Bytes of the file, at most.
+fn len_of(frozen: &Frozen) -> u64 {
+    let keys = frozen.keys().iter().map(Vec::len).sum::<usize>();
+    let (units, queues) = (frozen.units() as u64, frozen.queues() as u64);
+    let places = Places::of(&Counts { units, queues, keys: keys as u64 });
+    places.map_or(0, |places| u64::from(places.blocks) * BLOCK as u64)
 }
 
 async fn fill(out: &mut Output, frozen: &Frozen) -> Result<(), IoError> {

@@ -6,13 +6,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
-use runtime::{File, Instant, IoError, OpenMode, fs};
+use runtime::{Instant, IoError, fs};
 
+use super::decide::Next;
+use super::deleting::{Deleting, Deletions, Pace};
 use super::{Spares, name};
 use crate::error::StoreError;
 use crate::keeper;
@@ -25,8 +27,6 @@ use crate::trouble::Trouble;
 const TRIMMED: &str = ".trimmed";
 /// Time without another attempt after a file could not be renamed.
 const REST: Duration = Duration::from_secs(1);
-/// Time between two steps of a deletion: freeing blocks takes the file system milliseconds.
-const DELETE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a file of this name in the log's directory is that of a segment that was trimmed.
 pub(crate) fn is_trimmed(name: &str) -> bool {
@@ -51,8 +51,12 @@ struct Unneeded {
 pub(super) struct GivenUp {
     waiting: RefCell<VecDeque<Unneeded>>,
     rest_until: Cell<Option<Instant>>,
-    /// A file that has lost its name is being used again or deleted.
-    under_way: Cell<bool>,
+    /// Bytes of the file that has just lost its name, and has no other use yet.
+    moving: Cell<u64>,
+    /// Bytes that are left of the file that is being deleted.
+    deleting: Cell<u64>,
+    /// Bytes of the last file, if it could be neither used again nor deleted. The next start removes it.
+    stuck: Cell<u64>,
 }
 
 impl GivenUp {
@@ -70,15 +74,24 @@ impl GivenUp {
         waiting.extend(all.map(|what| Unneeded { once_durable, what }));
     }
 
-    /// Whether there is something to do now.
-    pub(super) fn is_due(&self) -> bool {
+    /// The first of them, if it may be touched now.
+    pub(super) fn next(&self) -> Option<Next> {
         let resting = self.rest_until.get().is_some_and(|until| runtime::now() < until);
-        !resting && !self.waiting.borrow().is_empty()
+        let waiting = self.waiting.borrow();
+        waiting.front().filter(|_| !resting).map(|next| match &next.what {
+            What::Segment(_) => Next::Segment,
+            What::Part(_) => Next::Part,
+        })
     }
 
-    /// Whether nothing waits, or is being done.
-    pub(super) fn is_empty(&self) -> bool {
-        !self.under_way.get() && self.waiting.borrow().is_empty()
+    /// Bytes of segments that wait, or of which something is left.
+    pub(super) fn bytes(&self) -> u64 {
+        let waiting = self.waiting.borrow();
+        let waiting = waiting.iter().map(|next| match &next.what {
+            What::Segment(segment) => segment.header.size,
+            What::Part(_) => 0,
+        });
+        waiting.sum::<u64>() + self.moving.get() + self.deleting.get() + self.stuck.get()
     }
 
     /// Where the oldest segment begins whose file still has its name.
@@ -91,8 +104,8 @@ impl GivenUp {
     }
 }
 
-/// Gives the next file another use, or removes it.
-pub(super) async fn recycle(inner: &Inner, spares: &Spares) {
+/// Makes the next file a spare, if it is a segment's and there is a name for it, or begins to delete it, or removes it.
+pub(super) async fn recycle(inner: &Inner, spares: &Spares, deleting: &mut Option<Deleting>) {
     let next = spares.given_up.waiting.borrow().front().cloned();
     let Some(Unneeded { once_durable, what }) = next else {
         return;
@@ -102,12 +115,12 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares) {
     }
     match what {
         What::Part(part) => {
-            // What stays behind is found at the next start.
-            drop(fs::remove_file(inner.index_dir.join(part.span().name())).await);
             spares.given_up.waiting.borrow_mut().pop_front();
+            // What stays behind is found at the next start.
+            drop(inner.parts.retire(vec![part]).await);
         }
         What::Segment(segment) => {
-            let path = segment.path();
+            let (path, size) = (segment.path(), segment.header.size);
             drop(segment);
             let trimmed = match take_name(&spares.dir, &path).await {
                 Ok(trimmed) => trimmed,
@@ -117,15 +130,43 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares) {
                     return rest(spares);
                 }
             };
-            spares.given_up.under_way.set(true);
-            spares.given_up.waiting.borrow_mut().pop_front();
             // Under its new name it is in nobody's way: the next start removes it.
-            match use_again(inner, spares, &trimmed).await {
-                Ok(()) => inner.troubles.end(Trouble::GivenUp),
-                Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
-            }
-            spares.given_up.under_way.set(false);
+            spares.given_up.moving.set(size);
+            spares.given_up.waiting.borrow_mut().pop_front();
+            let went = use_again(inner, spares, &trimmed, deleting).await;
+            note(inner, spares, deleting.as_ref(), went, size);
         }
+    }
+}
+
+/// Deletes a little of a file that was given up; the next one, if none is being deleted.
+pub(super) async fn delete(inner: &Inner, spares: &Spares, deletions: &mut Deletions, pace: Pace) {
+    let Some(deleting) = &deletions.under_way else {
+        return match deletions.go_on().await {
+            Ok(false) => recycle(inner, spares, &mut deletions.under_way).await,
+            begun => note(inner, spares, deletions.under_way.as_ref(), begun.map(drop), 0),
+        };
+    };
+    let left = deleting.left();
+    let went = deletions.step(pace, inner.options.scale.delete_step).await;
+    note(inner, spares, deletions.under_way.as_ref(), went, left);
+}
+
+/// Notes how it went with a file that has, or had, `size` bytes, and what is left of the one that is being deleted.
+fn note(
+    inner: &Inner,
+    spares: &Spares,
+    deleting: Option<&Deleting>,
+    went: Result<(), IoError>,
+    size: u64,
+) {
+    let given_up = &spares.given_up;
+    given_up.moving.set(0);
+    given_up.deleting.set(deleting.map_or(0, Deleting::left));
+    given_up.stuck.set(if went.is_err() { size } else { 0 });
+    match went {
+        Ok(()) => inner.troubles.end(Trouble::GivenUp),
+        Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
     }
 }
 
@@ -141,7 +182,7 @@ fn give_in(inner: &Inner, spares: &Spares, error: StoreError) {
 
 /// Takes the name of a segment from the file at `path`, durably; its new path. May be tried again, however
 /// far it came.
-async fn take_name(dir: &Path, path: &Path) -> Result<std::path::PathBuf, IoError> {
+async fn take_name(dir: &Path, path: &Path) -> Result<PathBuf, IoError> {
     let mut name = path.file_name().expect("a segment has a name").to_owned();
     name.push(TRIMMED);
     let trimmed = path.with_file_name(name);
@@ -152,33 +193,24 @@ async fn take_name(dir: &Path, path: &Path) -> Result<std::path::PathBuf, IoErro
     Ok(trimmed)
 }
 
-/// Makes the file a spare. It is deleted if there are enough, or if the disk is too full for what has to be
-/// written beside the log, which a spare would not help.
-async fn use_again(inner: &Inner, spares: &Spares, path: &Path) -> Result<(), IoError> {
-    let number = spares.free_number().filter(|_| !inner.cramped.get());
-    let Some(number) = number else {
-        return delete(inner, path).await;
+/// Makes the file a spare. Its deletion is begun if there are enough, or if the disk is too full for what has to be
+/// written beside the log, which a spare would not help. Only one is deleted at a time.
+async fn use_again(
+    inner: &Inner,
+    spares: &Spares,
+    path: &Path,
+    deleting: &mut Option<Deleting>,
+) -> Result<(), IoError> {
+    let keeps = deleting.is_some() || !inner.cramped.get();
+    let Some(number) = spares.free_number().filter(|_| keeps) else {
+        assert!(deleting.is_none(), "one file is deleted at a time");
+        *deleting = Some(Deleting::begin(path).await?);
+        return Ok(());
     };
     fs::rename(path, spares.dir.join(name(number))).await?;
     fs::sync_dir(&spares.dir).await?;
     spares.add(inner, number);
     Ok(())
-}
-
-/// Deletes a file in steps that do not hold up the file system.
-async fn delete(inner: &Inner, path: &Path) -> Result<(), IoError> {
-    let step = inner.options.scale.delete_step;
-    let file = File::open(path, OpenMode::ReadWrite).await?;
-    let mut len = file.len().await?;
-    while len > step {
-        len -= step;
-        file.truncate(len).await?;
-        if !inner.idle.get() {
-            runtime::sleep(DELETE_PAUSE).await;
-        }
-    }
-    file.close().await?;
-    fs::remove_file(path).await
 }
 
 #[cfg(test)]

@@ -171,7 +171,11 @@ fn index() -> Vec<u8> {
         let frozen = growing.freeze(PhysicalOffset(1 << 20));
         runtime::fs::create_dir_all("/index").await.expect("a disk");
         let name = frozen.span().name();
-        drop(part::write(Path::new("/index"), STORE_ID, &frozen).await.expect("a disk"));
+        drop(
+            part::write(&part::PartDir::new("/index".into(), 0), STORE_ID, &frozen)
+                .await
+                .expect("a disk"),
+        );
         let file = File::open(Path::new("/index").join(name), OpenMode::ReadOnly).await;
         let file = file.expect("it was just written");
         let len = usize::try_from(file.len().await.expect("a disk")).expect("small");

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::sim::{Disk, Node, Simulation, run_seeds};
+use runtime::sim::{Disk, DiskOp, Node, Simulation, When, run_seeds};
 use storage::{Flush, FlushMethod, Options, Scale};
 
 use crate::invariants::Loss;
@@ -46,6 +46,8 @@ pub struct History {
     tiles: bool,
     /// Its lives flush rarely and trim often, and the power goes right behind a trim.
     cut_behind_trims: bool,
+    /// Its lives flush now and then on a slow disk, and a flush fails when a segment is almost full.
+    fails_at_rolls: bool,
     shared: Shared,
     /// Since the store was last found right, an owner was told of what is not flushed.
     unflushed: bool,
@@ -73,12 +75,16 @@ impl History {
         let mut dice = Dice::new(seed);
         let theme = Theme::draw(&mut dice);
         let (disk, shared) = (node.disk(), Shared::default());
-        let small = Scale { interval: 300_000, furthest: 3_000_000, delete_step: 500_000 };
+        // Two files are kept ready, so that others are deleted; at the usual scale it is eight of this size.
+        let (interval, furthest) = (300_000, 3_000_000);
+        let small = Scale { interval, furthest, delete_step: 500_000, spare_bytes: 0 };
         let scale = dice.pick(&[small, small, Scale::default()]);
         // Drawn apart: what the other seeds do stays as it was.
         let tiles = theme.has_power_cuts() && Dice::new(seed.rotate_left(32)).one_in(6);
         let behind_trims = Dice::new(seed.rotate_left(16)).one_in(5);
         let cut_behind_trims = theme.has_power_cuts() && !tiles && behind_trims;
+        let at_rolls = Dice::new(seed.rotate_left(48)).one_in(2);
+        let fails_at_rolls = theme.has_failures() && !tiles && !cut_behind_trims && at_rolls;
         History {
             simulation,
             node,
@@ -88,6 +94,7 @@ impl History {
             scale,
             tiles,
             cut_behind_trims,
+            fails_at_rolls,
             shared,
             unflushed: false,
             loss: Loss::Nothing,
@@ -124,6 +131,10 @@ impl History {
             script.options.flush = Flush::Async { interval: Duration::from_millis(300) };
             (script.large_one_in, script.trim_one_in) = (1, 20);
         }
+        if self.fails_at_rolls {
+            script.options.flush = Flush::Async { interval: Duration::from_millis(1) };
+            script.large_one_in = 1;
+        }
         script
     }
 
@@ -147,6 +158,9 @@ impl History {
         }
         if self.cut_behind_trims {
             self.wait_for_trim(&executor);
+        }
+        if self.fails_at_rolls && self.dice.one_in(2) {
+            self.fail_at_roll(&executor);
         }
         if with(&self.shared, |model| model.stopping) && self.dice.one_in(2) {
             self.note("the stop is heard out".to_owned());
@@ -175,6 +189,22 @@ impl History {
         let ended = self.simulation.run_until(limit, || is_trimmed() || executor.is_finished());
         self.simulation.run_for(self.dice.micros(0, 20_000));
         self.note(format!("a trim was waited for: {}", ended && is_trimmed()));
+    }
+
+    /// Lets the life go on until a segment is almost full, and one of the next flushes fail while others are under way.
+    fn fail_at_roll(&mut self, executor: &runtime::Executor<Ended>) {
+        self.disk.heal();
+        self.disk.slow(self.dice.pick(&[10, 50]));
+        let size = support::options(Path::new("/store")).segment_size;
+        let shared = Arc::clone(&self.shared);
+        let left = || with(&shared, |model| size - model.end().0 % size);
+        let before = left();
+        let is_almost_full = || left() < 700_000 && left() != before;
+        let limit = Duration::from_secs(3);
+        let ended = self.simulation.run_until(limit, || is_almost_full() || executor.is_finished());
+        self.disk.fail(DiskOp::Flush, When::Nth(1 + self.dice.below(8)));
+        self.simulation.run_for(self.dice.micros(10_000, 500_000));
+        self.note(format!("a segment was almost full: {}", ended && !executor.is_finished()));
     }
 
     fn begin(&mut self, script: Script) -> runtime::Executor<Ended> {

@@ -138,6 +138,11 @@ impl Model {
         (told.len() == count).then_some(told)
     }
 
+    /// At or beyond the last byte that was told to be committed.
+    pub fn end(&self) -> PhysicalOffset {
+        self.entries.last().and_then(|last| last.end).unwrap_or_default()
+    }
+
     /// Messages before this are gone, or may go at any moment.
     pub fn floor(&self) -> PhysicalOffset {
         let pending = self.pending.iter().map(|op| match op {

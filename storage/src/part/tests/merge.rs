@@ -9,7 +9,7 @@ async fn parts(dir: &Path, log: &mut Log, count: u64) -> (Vec<PartFile>, Vec<Con
     for _ in 0..count {
         let messages = [0, 1, 50, 2000][random_below(4) as usize];
         let (part, content) = log.part(messages);
-        files.push(write(dir, STORE, &part).await.expect("room"));
+        files.push(write(&parts_in(dir), STORE, &part).await.expect("room"));
         contents.push(content);
     }
     (files, contents)
@@ -40,7 +40,7 @@ fn it_says_what_its_parts_said_without_what_was_deleted() {
                 content.runs.remove(&log.delete_one());
             }
             let ends = log.ends();
-            let merged = merge(&dir, STORE, &files, Some(ends.iter().copied())).await;
+            let merged = merge(&parts_in(&dir), STORE, &files, Some(ends.iter().copied())).await;
             let merged = merged.expect("room");
             assert_says(&merged, &content).await;
             assert_complete(&merged, &ends).await;
@@ -58,12 +58,14 @@ fn rounds_come_to_the_same() {
             let mut log = Log::random();
             let (mut files, contents) = parts(&dir, &mut log, 6).await;
             let no_ends = None::<std::iter::Empty<(QueueKey, QueueOffset)>>;
-            let some = merge(&dir, STORE, &files[..4], no_ends).await.expect("room");
+            let some = merge(&parts_in(&dir), STORE, &files[..4], no_ends).await.expect("room");
             assert!(!some.is_complete());
             assert_says(&some, &Content::joined(&contents[..4])).await;
             files.splice(..4, [some]);
             let ends = log.ends();
-            let all = merge(&dir, STORE, &files, Some(ends.iter().copied())).await.expect("room");
+            let all = merge(&parts_in(&dir), STORE, &files, Some(ends.iter().copied()))
+                .await
+                .expect("room");
             assert_says(&all, &Content::joined(&contents)).await;
             assert_complete(&all, &ends).await;
         });
@@ -75,9 +77,10 @@ fn a_part_alone_is_completed_in_its_place() {
     simulated(7, |dir| async move {
         let mut log = Log::new(200, 1000);
         let (part, content) = log.part(100);
-        let file = write(&dir, STORE, &part).await.expect("room");
+        let file = write(&parts_in(&dir), STORE, &part).await.expect("room");
         let ends = log.ends();
-        let merged = merge(&dir, STORE, &[file], Some(ends.iter().copied())).await.expect("room");
+        let merged =
+            merge(&parts_in(&dir), STORE, &[file], Some(ends.iter().copied())).await.expect("room");
         assert_says(&merged, &content).await;
         assert_complete(&merged, &ends).await;
         assert_eq!(names(&dir).await, [part.span().name()]);
@@ -92,19 +95,19 @@ fn parts_that_do_not_go_together_are_refused_and_leave_nothing() {
         *log.next.values_mut().next().expect("a queue") += 1; // a message is missing
         let (second, _) = log.part(50);
         let files = [
-            write(&dir, STORE, &first).await.expect("room"),
-            write(&dir, STORE, &second).await.expect("room"),
+            write(&parts_in(&dir), STORE, &first).await.expect("room"),
+            write(&parts_in(&dir), STORE, &second).await.expect("room"),
         ];
         let before = names(&dir).await;
         let ends = log.ends();
-        let refused = merge(&dir, STORE, &files, Some(ends.iter().copied())).await;
+        let refused = merge(&parts_in(&dir), STORE, &files, Some(ends.iter().copied())).await;
         let why = |result| match result {
             Err(PartError::Damaged { why, .. }) => why,
             other => panic!("not damaged: {other:?}"),
         };
         assert!(matches!(why(refused), BadPart::Gap { .. }));
         let beyond = ends.iter().map(|(key, end)| (*key, end.plus(1)));
-        let refused = merge(&dir, STORE, &files[1..], Some(beyond)).await;
+        let refused = merge(&parts_in(&dir), STORE, &files[1..], Some(beyond)).await;
         assert!(matches!(why(refused), BadPart::Gap { .. }));
         assert_eq!(names(&dir).await, before);
     });

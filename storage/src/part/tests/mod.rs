@@ -12,7 +12,7 @@ use model::{LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
 use runtime::sim::Simulation;
 use runtime::{fs, random_below};
 
-use super::{Frozen, Growing, KeyAt, Packed, PartFile, QueueKey, RunAt};
+use super::{Frozen, Growing, KeyAt, Packed, PartDir, PartFile, QueueKey, RunAt};
 use crate::identity::StoreId;
 use crate::topics::Incarnation;
 
@@ -20,6 +20,7 @@ mod crash;
 mod damage;
 mod growing;
 mod merge;
+mod reuse;
 mod roundtrip;
 
 const STORE: StoreId = StoreId(0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF);
@@ -40,6 +41,11 @@ where
         test(dir).await;
     });
     simulation.join(executor, LIMIT).expect("the run ends");
+}
+
+/// The directory, with no old files.
+fn parts_in(dir: &Path) -> PartDir {
+    PartDir::new(dir.to_owned(), 1 << 20)
 }
 
 fn queue(incarnation: u64, queue: u32) -> QueueKey {

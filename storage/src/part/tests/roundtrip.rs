@@ -14,7 +14,7 @@ fn a_file_says_what_the_part_said() {
         simulated(seed, |dir| async move {
             let mut log = Log::random();
             let (part, content) = log.part(random_below(5000));
-            let file = write(&dir, STORE, &part).await.expect("room");
+            let file = write(&parts_in(&dir), STORE, &part).await.expect("room");
             assert_says(&file, &content).await;
             assert!(!file.is_complete());
             assert_eq!((file.span(), file.base()), (part.span(), BASE));
@@ -29,7 +29,7 @@ fn a_file_says_what_the_part_said() {
 fn nothing_is_a_part_too() {
     simulated(3, |dir| async move {
         let part = Growing::new(BASE, BASE).freeze(BASE.plus(4096));
-        let file = write(&dir, STORE, &part).await.expect("room");
+        let file = write(&parts_in(&dir), STORE, &part).await.expect("room");
         assert_says(&file, &Content::default()).await;
         assert_eq!((file.queues(), file.len(), file.times()), (0, 4096, None));
     });
@@ -42,11 +42,11 @@ fn an_older_file_of_the_name_is_replaced() {
         let (part, content) = log.part(100);
         let (mut shrunk, _) = (Growing::new(BASE, part.from()), ());
         shrunk.reserve(1);
-        write(&dir, STORE, &shrunk.freeze(part.span().to)).await.expect("room");
+        write(&parts_in(&dir), STORE, &shrunk.freeze(part.span().to)).await.expect("room");
         let leftover = dir.join(part.span().unready_name());
         let file = runtime::File::open(&leftover, runtime::OpenMode::CreateNew).await;
         file.expect("a new file").close().await.expect("closable");
-        let file = write(&dir, STORE, &part).await.expect("room");
+        let file = write(&parts_in(&dir), STORE, &part).await.expect("room");
         assert_says(&file, &content).await;
         assert_eq!(names(&dir).await, [part.span().name()]);
     });
@@ -58,7 +58,8 @@ fn others_run_while_a_large_part_is_written() {
         let mut log = Log::new(5000, 1 << 32);
         let (part, content) = log.part(60_000);
         let mut turns = 0_usize;
-        let mut writing = pin!(write(&dir, STORE, &part));
+        let parts = parts_in(&dir);
+        let mut writing = pin!(write(&parts, STORE, &part));
         let file = poll_fn(|cx| {
             turns += 1;
             writing.as_mut().poll(cx)
@@ -86,12 +87,12 @@ fn a_real_disk_holds_what_the_simulated_one_does() {
         let (second, b) = log.part(4000);
         let mut files = Vec::new();
         for (part, content) in [(first, &a), (second, &b)] {
-            let file = write(&dir, STORE, &part).await.expect("room");
+            let file = write(&parts_in(&dir), STORE, &part).await.expect("room");
             assert_says(&file, content).await;
             files.push(file);
         }
         let ends = log.ends();
-        let merged = merge_parts(&dir, STORE, &files, Some(ends.iter().copied())).await;
+        let merged = merge_parts(&parts_in(&dir), STORE, &files, Some(ends.iter().copied())).await;
         let merged = merged.expect("room");
         assert_says(&merged, &Content::joined(&[a, b])).await;
         let plan = list(&dir).await.expect("readable");

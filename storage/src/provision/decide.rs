@@ -1,0 +1,123 @@
+//! What the provisioner does next. No state, no I/O.
+
+use super::WANTED;
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Use a file that was given up again, or remove an index file.
+    Recycle,
+    /// Get a file at once: one is due.
+    Allocate,
+    /// Delete a little of a file that was given up.
+    Delete,
+    /// Zero a little.
+    Zero,
+    /// Nothing.
+    Rest,
+}
+
+/// A file that was given up and may be touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Segment,
+    Part,
+}
+
+/// The shard as the provisioner sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    pub ready: usize,
+    /// A name is free for another file.
+    pub free: bool,
+    /// The first of the files that were given up.
+    pub given_up: Option<Next>,
+    /// Files are kept for segments to come. Not while the disk is too full for what has to be written beside the log,
+    /// which they would not help.
+    pub keeps: bool,
+    /// A file is being deleted.
+    pub deleting: bool,
+    /// It is too early for the next step of a deletion.
+    pub pausing: bool,
+    /// The log reaches into the last part of its segment, or something was refused for want of a file.
+    pub due: bool,
+    /// A moment ago there was none to be had.
+    pub refused: bool,
+    pub idle: bool,
+    /// A moment ago one could not be zeroed.
+    pub resting: bool,
+}
+
+pub(super) fn decide(sight: Sight) -> Step {
+    let kept = sight.free && sight.keeps;
+    let due = sight.ready == 0 && sight.due && sight.free;
+    match sight.given_up {
+        Some(Next::Part) => Step::Recycle,
+        Some(Next::Segment) if kept => Step::Recycle,
+        _ if due && !sight.refused => Step::Allocate,
+        given_up if (sight.deleting || given_up.is_some()) && !sight.pausing => Step::Delete,
+        // A file that is due is not zeroed first.
+        _ if due || sight.resting || !sight.idle || !sight.free => Step::Rest,
+        _ if sight.ready < WANTED => Step::Zero,
+        _ => Step::Rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Sight = Sight {
+        ready: 0,
+        free: true,
+        given_up: None,
+        keeps: true,
+        deleting: false,
+        pausing: false,
+        due: false,
+        refused: false,
+        idle: true,
+        resting: false,
+    };
+    const BUSY: Sight = Sight { idle: false, ..QUIET };
+    /// Everything is there that can be, and one more was given up.
+    const CROWDED: Sight = Sight { ready: 2, free: false, given_up: Some(Next::Segment), ..BUSY };
+
+    #[test]
+    fn what_is_due_comes_before_what_is_for_idle_times() {
+        assert_eq!(decide(QUIET), Step::Zero);
+        assert_eq!(decide(Sight { ready: WANTED, ..QUIET }), Step::Rest);
+        assert_eq!(decide(Sight { resting: true, ..QUIET }), Step::Rest);
+        assert_eq!(decide(Sight { due: true, ..QUIET }), Step::Allocate);
+        assert_eq!(decide(Sight { due: true, refused: true, ..QUIET }), Step::Rest);
+        assert_eq!(decide(BUSY), Step::Rest);
+        assert_eq!(decide(Sight { due: true, ..BUSY }), Step::Allocate);
+    }
+
+    #[test]
+    fn what_was_given_up_is_used_again_where_there_is_a_place_for_it() {
+        for next in [Next::Segment, Next::Part] {
+            let given_up = Sight { given_up: Some(next), ..BUSY };
+            for deleting in [false, true] {
+                assert_eq!(decide(Sight { deleting, due: true, ..given_up }), Step::Recycle);
+            }
+        }
+        assert_eq!(decide(Sight { given_up: Some(Next::Part), ..CROWDED }), Step::Recycle);
+        assert_eq!(decide(CROWDED), Step::Delete);
+        assert_eq!(decide(Sight { ready: 0, free: true, keeps: false, ..CROWDED }), Step::Delete);
+    }
+
+    #[test]
+    fn a_deletion_is_in_nobodys_way() {
+        let deleting = Sight { deleting: true, ..BUSY };
+        assert_eq!(decide(deleting), Step::Delete);
+        assert_eq!(decide(Sight { pausing: true, ..deleting }), Step::Rest);
+        assert_eq!(decide(Sight { pausing: true, ..CROWDED }), Step::Rest);
+        assert_eq!(decide(Sight { due: true, ..deleting }), Step::Allocate);
+        // On a full disk it is what makes room.
+        assert_eq!(decide(Sight { due: true, refused: true, ..deleting }), Step::Delete);
+        let idle = Sight { idle: true, ..deleting };
+        assert_eq!(decide(idle), Step::Delete);
+        assert_eq!(decide(Sight { pausing: true, ..idle }), Step::Zero);
+    }
+}
