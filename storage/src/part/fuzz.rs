@@ -1,15 +1,18 @@
 //! A door for fuzzing: any bytes as a part's file. See [`crate::fuzz`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
 use model::PhysicalOffset;
 use runtime::{BLOCK, File, OpenMode, fs};
 
+use super::dir::PartDir;
 use super::error::PartError;
 use super::file::PartFile;
 use super::format::{Listed, reseal, seed as seed_of, u64_at};
+use super::header::Header;
 use super::name::Span;
 use super::output::{About, Output};
 use super::scan::Scan;
@@ -35,6 +38,14 @@ pub(crate) fn seal(bytes: &mut [u8]) {
     for (number, block) in bytes.chunks_exact_mut(BLOCK).enumerate() {
         reseal(block, if number == 0 { 0 } else { seed_of(store, span) });
     }
+}
+
+/// Where an intact part's bytes are; what follows them is of an older file and never read.
+pub(crate) fn covered(bytes: &[u8]) -> Vec<Range<usize>> {
+    let (_, span) = claims(bytes);
+    let header = Header::decode(&bytes[..BLOCK], span).expect("it could be read");
+    let blocks = header.places().expect("it could be read").blocks;
+    vec![0..blocks as usize * BLOCK]
 }
 
 /// Opens the bytes as a file, asks it for all that it has, in every way, and writes that again.
@@ -93,7 +104,8 @@ async fn serve(part: &PartFile) -> Result<bool, PartError> {
 /// Writes what an intact part holds as a new file.
 async fn rewrite(dir: &Path, part: &PartFile, store: StoreId) -> Result<PartFile, PartError> {
     fs::create_dir_all(dir).await?;
-    let mut out = Output::create(dir, store, part.span()).await?;
+    let dir = PartDir::new(dir.to_owned(), 0);
+    let mut out = Output::create(&dir, store, part.span(), part.len()).await?;
     let mut units = out.units();
     let mut scan = Scan::<Packed>::new(part);
     while let Some(unit) = scan.next().await? {
