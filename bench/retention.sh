@@ -85,6 +85,9 @@ watch_segments "$log" >"$seen" &
 watcher=$!
 begin=$(log_begin "$trim_broker")
 quiet_begin=$(log_begin "$quiet_broker")
+for at in "$begin" "$quiet_begin"; do
+    [ -n "$at" ] || { echo "retention.sh: a broker does not say where its log begins" >&2; exit 1; }
+done
 mkdir -p "$(dirname "$out")"
 "$bin/mqbench" compare --a "$trim_namesrv" --b "$quiet_namesrv" --pid-a "$trim_pids" --pid-b "$quiet_pids" \
     --label-a trimming --label-b quiet -t load --size 1024 --connections 1 --in-flight 4096 --rate "$rate" \
@@ -94,6 +97,7 @@ kill "$watcher"
 watcher=""
 "$bin/mqbench" report --markdown "$out"
 
+[ -n "$end" ] || { echo "retention.sh: the trimming broker does not say where its log begins" >&2; exit 1; }
 trimmed=$(((end - begin) / 33554432))
 # A file that was seen under more than one name was used again.
 again=$(sort -u "$seen" | sed 's/ [^ ]*$//' | sort | uniq -d | wc -l)

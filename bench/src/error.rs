@@ -124,6 +124,9 @@ pub enum BenchError {
         /// What is wrong.
         reason: String,
     },
+    /// Threads of the load cannot give way (`--gives-way`).
+    #[error(transparent)]
+    Priority(IoError),
     /// Stop signals cannot be taken over.
     #[error(transparent)]
     Signals(IoError),

@@ -43,6 +43,9 @@ pub struct Run {
     /// which a core of the load wakes up, and takes CPU from servers that share it
     #[arg(long, value_name = "MICROS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub busy_poll: u16,
+    /// Threads of the load let everything else on the machine go first (nice 19); of mixed, those of the consumer
+    #[arg(long)]
+    pub gives_way: bool,
     /// Processes of the server (of A), such as 17 or 17,18: their CPU time and memory are reported
     #[arg(long, alias = "pid-a", value_name = "LIST", value_parser = parse::pids)]
     pub pid: Option<Pids>,

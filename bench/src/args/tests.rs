@@ -16,14 +16,16 @@ fn the_flags_are_sound() {
 fn every_flag_of_a_produce_run_is_understood() {
     let line = "produce -n h1:1;h2:2 -t T --size 4k --connections 3 --in-flight 256 --duration 1500ms \
                 --warmup 2m --count 9 --queues 16 --json -g G \
-                --rate 5000 --audit --topics 2 --pid 17,18";
+                --rate 5000 --audit --topics 2 --gives-way --pid 17,18";
     let parsed = parse(&line.split(' ').collect::<Vec<_>>()).unwrap();
     assert!(parsed.output.json);
     let Some(Mode::Produce(produce)) = parsed.mode() else {
         panic!("produce");
     };
-    let Run { namesrv, topic, group, connections, duration, warmup, count, cores, busy_poll, pid } =
-        produce.run.clone();
+    let run = produce.run.clone();
+    let Run { namesrv, topic, group, connections, duration, warmup, count, .. } = run;
+    let Run { cores, busy_poll, gives_way, pid, .. } = produce.run.clone();
+    assert!(gives_way);
     assert_eq!((namesrv.as_str(), topic.as_str(), group.as_str()), ("h1:1;h2:2", "T", "G"));
     assert_eq!((produce.size, connections, produce.in_flight), (4096, Some(3), 256));
     assert_eq!((duration, warmup), (Some(Duration::from_millis(1500)), Duration::from_secs(120)));

@@ -39,6 +39,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Connects, waits for [`Order::Go`], runs the lanes to their end; what they counted.
 pub(super) async fn work(share: Share) -> Tally {
     let Share { mode, lanes, lanes_in_all, wanted, mut orders, events } = share;
+    if mode.run().gives_way
+        && let Err(error) = runtime::process::give_way()
+    {
+        drop(events.send(Event::Failed(BenchError::Priority(error))).await);
+        return Tally::default();
+    }
     let mut connected = Vec::with_capacity(lanes.len());
     for lane in lanes {
         match Line::dial(lane.addr, mode.is_blocking()).await {

@@ -29,7 +29,9 @@ pub async fn mixed(session: &Session, args: &Mixed) -> Result<Study, BenchError>
     }
     let (mut quiet, mut busy) = (Side::new("quiet"), Side::new("draining"));
     let mut consumer = Side::new("consumer");
-    let send = Mode::Produce(args.send.clone());
+    let mut send = args.send.clone();
+    send.run.gives_way = false; // it is for the consumer
+    let send = Mode::Produce(send);
     let drain = drain(args);
     for turn in 1..=args.turns.windows {
         if !session.is_interrupted() {
