@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
+use runtime::IoError;
 use runtime::channel::Sender;
-use runtime::{IoError, fs};
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
-use crate::index::Index;
+use crate::index::{Index, Merged};
 use crate::part::{self, MERGE_MAX_PARTS, PartError, PartFile};
 use crate::store::{Event, Inner};
 use crate::warning::Warning;
@@ -105,14 +105,12 @@ async fn make_one(
     let merged = part::merge(&inner.parts, inner.id, &sources, complete).await?;
     drop((parts, sources)); // what nobody holds can be written over
     let span = merged.span();
-    let mut replaced = inner.index.borrow_mut().merged(merged);
+    let Merged { mut replaced, late } = inner.index.borrow_mut().merged(merged);
+    // As what the trim gave up, it is left alone until that is durable: a start may need it.
+    inner.spares.give_up(inner.committed.get(), Vec::new(), late.into_iter().collect());
     // The merged one may have taken the name of the only part there was.
     replaced.retain(|part| part.span() != span);
-    inner.parts.retire(replaced).await?;
-    if span.from < inner.index.borrow().trimmed_to() {
-        fs::remove_file(inner.parts.of(span)).await?;
-    }
-    Ok(())
+    Ok(inner.parts.retire(replaced).await?)
 }
 
 impl Index {

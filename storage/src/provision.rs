@@ -295,7 +295,7 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
         let pace = pace(&inner, &spares);
         match decide(work.look(&inner, &spares, pace)) {
             Step::Recycle => {
-                given_up::recycle(&inner, &spares, &mut work.deletions.under_way).await;
+                given_up::recycle(&inner, &spares, &mut work.deletions).await;
             }
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
@@ -353,13 +353,17 @@ async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
         Err(error) => Err(error),
     };
     if let Err(error) = got {
+        let full = error.is_storage_full();
+        drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
+        if full && inner.parts.remove_old().await {
+            return; // that may be all that it takes: it is tried again at once
+        }
         // Only a full disk is one for which older messages may have to go.
-        spares.full.set(error.is_storage_full());
-        match error.is_storage_full() {
+        spares.full.set(full);
+        match full {
             true => inner.troubles.end(Trouble::SegmentFile),
             false => inner.troubles.begin(Trouble::SegmentFile, error),
         }
-        drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         // Meanwhile a deletion may make room.
         work.allocate_from = runtime::now() + RETRY;
     }

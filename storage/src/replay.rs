@@ -378,8 +378,8 @@ impl Replay {
             at = at.plus(len as u64);
         }
         self.segment.blank_behind(self.position.offset, last_block).await?;
-        // What was cut, and all that was read.
-        self.segment.file.sync().await
+        // What was cut, and all that was read. A checkpoint that is being written meanwhile flushes as well.
+        self.log.flush().await
     }
 
     /// Writes `len` bytes, whole blocks, as they are.

@@ -39,7 +39,7 @@ pub(crate) async fn truncate(
     assert!(to.offset >= segment.first_entry(), "a cut lies behind a segment's header");
     assert!(last_block.len() as u64 == to.offset.0 % runtime::BLOCK as u64, "up to the cut");
     if tip.durable.get() < to.offset {
-        segment.file.sync().await?;
+        tip.log.flush().await?;
     }
     let before = vote.vote();
     let generation = before.generation + 1;
@@ -49,7 +49,7 @@ pub(crate) async fn truncate(
         tip.spares.take_back(&later.path()).await?;
     }
     segment.blank_behind(to.offset, &last_block).await?;
-    segment.file.sync().await?;
+    tip.log.flush().await?;
     tip.durable.set(to.offset);
     tip.last_block = last_block;
     assert!(Rc::ptr_eq(&segment, &tip.log.active()), "the log ends where it was cut");

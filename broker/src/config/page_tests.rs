@@ -34,9 +34,9 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
 - **Retention.** `fileReservedTime`, `deleteWhen` and the ratios of the disk mean what they mean to Apache's broker. Apache also takes
   two of the ratios as Java system properties (`rocketmq.broker.diskSpaceWarningLevelRatio` and its sibling, fractions);
   here they are keys, in percent. The space of what goes comes back to the disk step by step, while messages come only a few MiB a
-  second, so that sends are not held up; at full speed when no messages come, when the disk is fuller than `diskMaxUsedSpaceRatio`
-  says, or when the log has no room. Up to 256 MiB of files (two to eight of them, on disks below
-  8 GiB a 32nd of the disk) are kept for segments to come.
+  second, so that sends are not held up; at full speed when no messages come, when the disk is fuller than the lowest of these
+  ratios says, or when the log has no room. Each shard keeps two files for segments to come, however large they are, and up to
+  eight as long as they hold no more than 256 MiB, or its part of a 32nd of the disk.
 - **I/O profile.** `ioProfile` names a few settings that fit a disk. They lie above the defaults and below everything else that is
   set; the broker logs which it took. [tuning.md](tuning.md) has the profiles and the tool that makes one.
 - **Shards.** `shards = 1` is the layout of Apache's files. With more, shard k registers as `brokerName-k`, listens on

@@ -139,8 +139,9 @@ async fn round(shard: &Rc<Shard>) {
 
 /// Whether the space of what was given up is needed, though sends wait for it to be freed.
 fn is_urgent(shard: &Shard, space: Space) -> bool {
-    let early_percent = shard.config.retention.early_percent;
-    space.used_percent() > early_percent || shard.disk.log_full.get()
+    let rules = &shard.config.retention;
+    let first = rules.early_percent.min(rules.forced_percent).min(rules.full_percent);
+    space.used_percent() > first || shard.disk.log_full.get()
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that

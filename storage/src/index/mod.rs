@@ -16,6 +16,7 @@ use model::{LogIndex, PhysicalOffset, QueueId, tag};
 use keys::Noted;
 pub(crate) use keys::message_keys;
 pub(crate) use message::Message;
+pub(crate) use parts::Merged;
 pub use queues::{QueueRange, Reach, Unit};
 
 use crate::checkpoint::{Checkpoint, Mins};

@@ -8,6 +8,14 @@ use model::PhysicalOffset;
 use super::Index;
 use crate::part::{Frozen, Growing, PartFile};
 
+/// What becomes of others when parts were made into one.
+pub(crate) struct Merged {
+    /// The parts that it replaces.
+    pub replaced: Vec<Rc<PartFile>>,
+    /// The one itself, if its segment was trimmed meanwhile.
+    pub late: Option<Rc<PartFile>>,
+}
+
 impl Index {
     /// Bytes of the log that the growing part covers when the log ends at `end`.
     pub(crate) fn grown(&self, end: PhysicalOffset) -> u64 {
@@ -61,20 +69,22 @@ impl Index {
         frozen
     }
 
-    fn add_file(&mut self, file: PartFile) {
-        let span = file.span();
-        if span.from >= self.trim {
-            self.files.insert(span.from, Rc::new(file));
+    /// Takes a part over, or gives it back if all of it was trimmed.
+    fn add_file(&mut self, file: PartFile) -> Option<Rc<PartFile>> {
+        let (span, file) = (file.span(), Rc::new(file));
+        if span.from < self.trim {
+            return Some(file);
         }
+        self.files.insert(span.from, file);
+        None
     }
 
-    /// Parts of one segment were made into one. Gives back what it replaces.
-    pub(crate) fn merged(&mut self, file: PartFile) -> Vec<Rc<PartFile>> {
+    /// Parts of one segment were made into one.
+    pub(crate) fn merged(&mut self, file: PartFile) -> Merged {
         let span = file.span();
         let covered: Vec<_> = self.files.range(span.from..span.to).map(|(from, _)| *from).collect();
-        let old = covered.into_iter().filter_map(|from| self.files.remove(&from)).collect();
-        self.add_file(file);
-        old
+        let replaced = covered.into_iter().filter_map(|from| self.files.remove(&from)).collect();
+        Merged { replaced, late: self.add_file(file) }
     }
 
     /// Parts on the disk, oldest first.

@@ -18,7 +18,7 @@ pub struct CheckpointRow {
     pub file: PathBuf,
     /// Where in the log it is.
     pub offset: PhysicalOffset,
-    /// Bytes of the part.
+    /// Bytes of the file.
     pub bytes: u64,
     /// What it says; the error says what is wrong with it.
     pub held: Result<Held, String>,

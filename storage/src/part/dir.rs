@@ -58,7 +58,8 @@ impl PartDir {
         self.path.join(name::old_name(number))
     }
 
-    /// Takes over the old files that an earlier life has left, and removes those that are too many.
+    /// Takes over the old files that an earlier life has left, and removes those that are too many. That life may have ended
+    /// before the names were durable; they are when this returns.
     ///
     /// # Errors
     /// The disk.
@@ -72,7 +73,10 @@ impl PartDir {
                 false => fs::remove_file(self.of_old(number)).await?,
             }
         }
-        Ok(())
+        match self.old.borrow().is_empty() {
+            true => Ok(()),
+            false => fs::sync_dir(&self.path).await,
+        }
     }
 
     /// Keeps the files of `parts` for parts to come, as far as there is room for them and nobody reads them;
@@ -80,26 +84,34 @@ impl PartDir {
     /// name again, but never with something else in it: nothing is written over it before it has lost that for good.
     ///
     /// # Errors
-    /// The disk. What is left has its name still, and is removed at the next start.
+    /// The disk, the first of its errors. A file that could be neither kept nor removed has its name still, and is removed at
+    /// the next start.
     pub(crate) async fn retire(&self, parts: Vec<Rc<PartFile>>) -> Result<(), IoError> {
-        let mut kept = Vec::new();
+        let (mut kept, mut went) = (Vec::new(), Ok(()));
         for part in parts {
             let (path, len) = (self.of(part.span()), part.file_len());
             let unread = Rc::try_unwrap(part).ok().filter(|_| self.has_room_for(&kept, len));
-            let Some(part) = unread else {
-                fs::remove_file(path).await?;
-                continue;
+            let gone = match unread {
+                Some(part) => {
+                    self.keep(part, &path).await.map(|number| kept.push(Old { number, len }))
+                }
+                None => fs::remove_file(path).await,
             };
-            part.close().await?;
-            let number = self.next.replace(self.next.get() + 1);
-            fs::rename(path, self.of_old(number)).await?;
-            kept.push(Old { number, len });
+            went = went.and(gone);
         }
         if !kept.is_empty() {
-            fs::sync_dir(&self.path).await?;
+            fs::sync_dir(&self.path).await?; // what is not entered is taken over by the next life
             self.old.borrow_mut().extend(kept);
         }
-        Ok(())
+        went
+    }
+
+    /// Gives the file of `part` at `path` the name of an old one; its number.
+    async fn keep(&self, part: PartFile, path: &Path) -> Result<u64, IoError> {
+        part.close().await?;
+        let number = self.next.replace(self.next.get() + 1);
+        fs::rename(path, self.of_old(number)).await?;
+        Ok(number)
     }
 
     /// Removes all old files, because the disk is full; tells whether there were any. What cannot be removed
@@ -129,11 +141,11 @@ impl PartDir {
             let path = self.of_old(old.number);
             match File::open(&path, OpenMode::ReadWrite).await {
                 Ok(file) => return Ok((file, path)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
-                Err(error) => {
-                    self.old.borrow_mut().push(old); // as it was: too many files may be open
+                Err(error) if error.is_out_of_descriptors() => {
+                    self.old.borrow_mut().push(old); // it is as it was
                     return Err(error);
                 }
+                Err(_) => {} // somebody has tidied up, or it is of no use: there are others
             }
         }
         let path = self.path.join(unready);

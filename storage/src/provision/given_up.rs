@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
-use runtime::{Instant, IoError, fs};
+use runtime::{Instant, IoError, IoOp, fs};
 
 use super::decide::Next;
 use super::deleting::{Deleting, Deletions, Pace};
@@ -55,8 +55,6 @@ pub(super) struct GivenUp {
     moving: Cell<u64>,
     /// Bytes that are left of the file that is being deleted.
     deleting: Cell<u64>,
-    /// Bytes of the last file, if it could be neither used again nor deleted. The next start removes it.
-    stuck: Cell<u64>,
 }
 
 impl GivenUp {
@@ -84,14 +82,14 @@ impl GivenUp {
         })
     }
 
-    /// Bytes of segments that wait, or of which something is left.
+    /// Bytes of segments that wait, or are being deleted. What could not be deleted does not count: nobody knows when it will be.
     pub(super) fn bytes(&self) -> u64 {
         let waiting = self.waiting.borrow();
         let waiting = waiting.iter().map(|next| match &next.what {
             What::Segment(segment) => segment.header.size,
             What::Part(_) => 0,
         });
-        waiting.sum::<u64>() + self.moving.get() + self.deleting.get() + self.stuck.get()
+        waiting.sum::<u64>() + self.moving.get() + self.deleting.get()
     }
 
     /// Where the oldest segment begins whose file still has its name.
@@ -105,7 +103,7 @@ impl GivenUp {
 }
 
 /// Makes the next file a spare, if it is a segment's and there is a name for it, or begins to delete it, or removes it.
-pub(super) async fn recycle(inner: &Inner, spares: &Spares, deleting: &mut Option<Deleting>) {
+pub(super) async fn recycle(inner: &Inner, spares: &Spares, deletions: &mut Deletions) {
     let next = spares.given_up.waiting.borrow().front().cloned();
     let Some(Unneeded { once_durable, what }) = next else {
         return;
@@ -130,42 +128,36 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares, deleting: &mut Optio
                     return rest(spares);
                 }
             };
-            // Under its new name it is in nobody's way: the next start removes it.
+            // Under its new name it is in nobody's way.
             spares.given_up.moving.set(size);
             spares.given_up.waiting.borrow_mut().pop_front();
-            let went = use_again(inner, spares, &trimmed, deleting).await;
-            note(inner, spares, deleting.as_ref(), went, size);
+            let went = use_again(inner, spares, &trimmed, deletions).await;
+            note(inner, spares, deletions, went);
         }
     }
 }
 
 /// Deletes a little of a file that was given up; the next one, if none is being deleted.
 pub(super) async fn delete(inner: &Inner, spares: &Spares, deletions: &mut Deletions, pace: Pace) {
-    let Some(deleting) = &deletions.under_way else {
-        return match deletions.go_on().await {
-            Ok(false) => recycle(inner, spares, &mut deletions.under_way).await,
-            begun => note(inner, spares, deletions.under_way.as_ref(), begun.map(drop), 0),
-        };
-    };
-    let left = deleting.left();
-    let went = deletions.step(pace, inner.options.scale.delete_step).await;
-    note(inner, spares, deletions.under_way.as_ref(), went, left);
+    if deletions.under_way.is_some() {
+        let went = deletions.step(pace, inner.options.scale.delete_step).await;
+        return note(inner, spares, deletions, went);
+    }
+    match deletions.go_on().await {
+        Ok(false) => recycle(inner, spares, deletions).await,
+        begun => note(inner, spares, deletions, begun.map(drop)),
+    }
 }
 
-/// Notes how it went with a file that has, or had, `size` bytes, and what is left of the one that is being deleted.
-fn note(
-    inner: &Inner,
-    spares: &Spares,
-    deleting: Option<&Deleting>,
-    went: Result<(), IoError>,
-    size: u64,
-) {
+/// Notes how it went with a file, and what is left of the one that is being deleted.
+fn note(inner: &Inner, spares: &Spares, deletions: &Deletions, went: Result<(), IoError>) {
     let given_up = &spares.given_up;
     given_up.moving.set(0);
-    given_up.deleting.set(deleting.map_or(0, Deleting::left));
-    given_up.stuck.set(if went.is_err() { size } else { 0 });
+    given_up.deleting.set(deletions.under_way.as_ref().map_or(0, Deleting::left));
     match went {
         Ok(()) => inner.troubles.end(Trouble::GivenUp),
+        // It had to empty the device's cache: what lay there may be the log's.
+        Err(error) if error.op == IoOp::Sync => inner.fail(error.into()),
         Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
     }
 }
@@ -195,19 +187,23 @@ async fn take_name(dir: &Path, path: &Path) -> Result<PathBuf, IoError> {
 
 /// Makes the file a spare. Its deletion is begun if there are enough, or if the disk is too full for what has to be
 /// written beside the log, which a spare would not help. Only one is deleted at a time.
+///
+/// # Errors
+/// The disk. It is deleted later.
 async fn use_again(
     inner: &Inner,
     spares: &Spares,
     path: &Path,
-    deleting: &mut Option<Deleting>,
+    deletions: &mut Deletions,
 ) -> Result<(), IoError> {
-    let keeps = deleting.is_some() || !inner.cramped.get();
+    let keeps = deletions.under_way.is_some() || !inner.cramped.get();
     let Some(number) = spares.free_number().filter(|_| keeps) else {
-        assert!(deleting.is_none(), "one file is deleted at a time");
-        *deleting = Some(Deleting::begin(path).await?);
-        return Ok(());
+        return deletions.begin(path).await;
     };
-    fs::rename(path, spares.dir.join(name(number))).await?;
+    if let Err(error) = fs::rename(path, spares.dir.join(name(number))).await {
+        deletions.put_off(path.to_owned());
+        return Err(error);
+    }
     fs::sync_dir(&spares.dir).await?;
     spares.add(inner, number);
     Ok(())
