@@ -73,10 +73,8 @@ impl PartDir {
                 false => fs::remove_file(self.of_old(number)).await?,
             }
         }
-        match self.old.borrow().is_empty() {
-            true => Ok(()),
-            false => fs::sync_dir(&self.path).await,
-        }
+        let none = self.old.borrow().is_empty();
+        if none { Ok(()) } else { fs::sync_dir(&self.path).await }
     }
 
     /// Keeps the files of `parts` for parts to come, as far as there is room for them and nobody reads them;

@@ -41,11 +41,11 @@ pub(crate) fn seal(bytes: &mut [u8]) {
 }
 
 /// Where an intact part's bytes are; what follows them is of an older file and never read.
-pub(crate) fn covered(bytes: &[u8]) -> Vec<Range<usize>> {
+pub(crate) fn covered(bytes: &[u8]) -> Range<usize> {
     let (_, span) = claims(bytes);
     let header = Header::decode(&bytes[..BLOCK], span).expect("it could be read");
     let blocks = header.places().expect("it could be read").blocks;
-    vec![0..blocks as usize * BLOCK]
+    0..blocks as usize * BLOCK
 }
 
 /// Opens the bytes as a file, asks it for all that it has, in every way, and writes that again.
