@@ -207,7 +207,7 @@ fn what_is_old_enough_goes_in_its_hour() {
         assert!(min > SENT / 2 && min < SENT, "the newest segment stays: {min}");
         shard.stop().await;
     });
-    let deleted = lines.with("old messages are deleted");
+    let deleted = lines.with("messages are deleted");
     assert!(deleted.len() >= 2, "{deleted:#?}");
     assert!(deleted[0].contains("INFO") && deleted[0].contains("deleteWhen"), "{deleted:#?}");
 }
@@ -334,7 +334,7 @@ fn a_full_disk_makes_room_by_itself() {
         assert!(check(&client, sent).await >= min);
         shard.stop().await;
     });
-    let forced = lines.with("old messages are deleted: they are younger than fileReservedTime");
+    let forced = lines.with("messages are deleted: they are younger than fileReservedTime");
     assert!(!forced.is_empty());
 }
 
@@ -377,7 +377,7 @@ fn a_file_that_cannot_be_made_lets_no_message_go() {
     assert!(simulation.run_until(LONG, || healed.try_recv().is_some()));
     node.disk().heal();
     simulation.join(run, LONG).expect("the run ends in time");
-    assert!(lines.with("old messages are deleted").is_empty());
+    assert!(lines.with("messages are deleted").is_empty());
     let told = lines.with("cannot be made; without it");
     assert_eq!(told.len(), 1, "once: {told:#?}");
     assert!(told[0].contains("WARN") && told[0].contains("/store/log/spare.tmp"), "{told:#?}");

@@ -1,5 +1,6 @@
 //! A start: the newest checkpoint, and the log that follows it.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
@@ -23,6 +24,7 @@ use crate::store::{Event, Inner, Phase, Recovery, What};
 use crate::tip::Tip;
 use crate::topics::Topics;
 use crate::vote::{Vote, VoteFile};
+use crate::warning::Warning;
 
 /// Where reading begins.
 struct From {
@@ -100,7 +102,7 @@ pub(crate) async fn settle(
 /// Puts the newest checkpoint into place from which all can be read, and removes what goes beyond it.
 async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreError> {
     let oldest = inner.log.oldest_base();
-    let (parts, names) = open_parts(inner).await?;
+    let (parts, names) = open_parts(inner, events).await?;
     let offsets = inner.checkpoints.list().await?;
     let mut damaged = Vec::new();
     let mut chosen = None;
@@ -113,7 +115,10 @@ async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreEr
                     break;
                 }
             }
-            Err(what) => damaged.push(what),
+            Err(what) => {
+                warn(events, what.file.clone(), what.why.clone()).await;
+                damaged.push(what);
+            }
         }
     }
     let newest = offsets.last().copied();
@@ -171,7 +176,10 @@ async fn take_over(
 
 /// All parts that can be used, oldest first, and the names of all others. Parts are made of the log, so
 /// that one that is damaged, or that the disk does not give, is made again.
-async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), StoreError> {
+async fn open_parts(
+    inner: &Inner,
+    events: &Sender<Event>,
+) -> Result<(Vec<PartFile>, Vec<String>), StoreError> {
     if !fs::exists(inner.parts.path()).await? {
         fs::create_dir_all(inner.parts.path()).await?;
         fs::sync_dir(&inner.options.dir).await?;
@@ -180,17 +188,28 @@ async fn open_parts(inner: &Inner) -> Result<(Vec<PartFile>, Vec<String>), Store
     inner.parts.find_old().await?;
     let (mut parts, mut names) = (Vec::new(), plan.remove);
     for span in plan.parts {
-        match PartFile::open(&inner.parts.of(span), inner.id).await {
-            Ok(part) => parts.push(part),
-            Err(PartError::Io(error)) if error.is_unreadable() => names.push(span.name()),
+        let path = inner.parts.of(span);
+        let why = match PartFile::open(&path, inner.id).await {
+            Ok(part) => {
+                parts.push(part);
+                continue;
+            }
+            Err(PartError::Io(error)) if error.is_unreadable() => error.to_string(),
             Err(PartError::Io(error)) => return Err(error.into()),
             Err(error @ PartError::Foreign { .. }) => {
                 return Err(StoreError::Index(error.to_string()));
             }
-            Err(PartError::Damaged { .. } | PartError::Version { .. }) => names.push(span.name()),
-        }
+            Err(PartError::Damaged { why, .. }) => why.to_string(),
+            Err(error @ PartError::Version { .. }) => error.to_string(),
+        };
+        names.push(span.name());
+        warn(events, path, why).await;
     }
     Ok((parts, names))
+}
+
+async fn warn(events: &Sender<Event>, file: PathBuf, why: String) {
+    drop(events.send(Event::Warned(Warning::Unusable { file, why })).await);
 }
 
 /// Beyond this no entry of a log reaches whose newest checkpoint is at `checkpoint`.

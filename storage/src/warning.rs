@@ -1,5 +1,7 @@
 //! What an operator should know of although the store does all its work.
 
+use std::path::PathBuf;
+
 use model::PhysicalOffset;
 use runtime::IoError;
 use thiserror::Error;
@@ -8,6 +10,17 @@ use thiserror::Error;
 /// been well again.
 #[derive(Debug, Error)]
 pub enum Warning {
+    /// A start cannot use a checkpoint, or a file of the index.
+    #[error(
+        "{} cannot be used: {why}. It is made anew from the log, from which the start reads so much more; look at the disk, and \
+         let `mqstore check` look at the whole store when the broker is stopped", .file.display()
+    )]
+    Unusable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A checkpoint that nobody needs stays behind.
     #[error(
         "a checkpoint that is not needed any more cannot be removed: {0}. It is tried again with the next one; look at the \

@@ -459,3 +459,32 @@ fn a_beginning_that_was_not_trimmed_is_missed() {
         assert!(!checked.intact() && !starts(&dir).await);
     });
 }
+
+/// Checkpoints of a log that was trimmed further since wait to be removed: that the segments before them are gone is no damage.
+#[test]
+fn what_an_earlier_trim_has_left_is_no_damage() {
+    on_sim(35, |dir| async move {
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        let size = options(&dir).segment_size;
+        fill(&mut opened, 4 * size + 1_500_000).await;
+        for to in [size, 3 * size] {
+            while opened.store.append_trim(PhysicalOffset(to)).await.is_err() {
+                opened.answer().await;
+            }
+            while opened.store.stats().min.0 < to {
+                opened.answer().await;
+            }
+        }
+        while fs::exists(segment(&dir, 2)).await.expect("readable") {
+            runtime::sleep(Duration::from_millis(10)).await;
+        }
+        opened.stop().await;
+        let checkpoints = fs::list(dir.join("checkpoints")).await.expect("readable");
+        let before = |name: &str| name.parse::<u64>().is_ok_and(|at| at < 3 * size);
+        assert!(checkpoints.iter().any(|file| before(&file.name)), "{checkpoints:?}");
+        let checked = look(&dir).await;
+        assert!(checked.intact(), "{:#?}", checked.findings);
+        assert!(starts(&dir).await);
+    });
+}

@@ -276,3 +276,27 @@ fn a_power_cut_at_any_step_leaves_the_damage_or_the_cut() {
         assert!(steps > 5, "the power was cut within the repair: {steps}");
     }
 }
+
+/// The newest segment is gone with its messages: nobody can count those, but how far the log went is known.
+#[test]
+fn a_cut_tells_how_far_the_log_went_of_which_a_segment_is_gone() {
+    everywhere("mend-gone", |dir| async move {
+        make(&dir, 2).await;
+        let size = options(&dir).segment_size;
+        let newest = dir.join("log").join(format!("{:020}", 2 * size));
+        fs::remove_file(&newest).await.expect("removable");
+        for checkpoint in fs::list(dir.join("checkpoints")).await.expect("readable") {
+            if checkpoint.name.parse::<u64>().is_ok_and(|at| at > 2 * size) {
+                fs::remove_file(dir.join("checkpoints").join(checkpoint.name))
+                    .await
+                    .expect("removable");
+            }
+        }
+        let (view, checked) = look(&dir).await;
+        let at = checked.damaged_at().expect("the log went further");
+        let cut = view.plan(&checked, Some(at)).expect("it can be cut").cut.expect("a cut");
+        let (from, to) = cut.missing.expect("a segment is missing");
+        assert_eq!(from.0, 2 * size);
+        assert!(to.0 > from.0 + 1_000_000, "{to}");
+    });
+}

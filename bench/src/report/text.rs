@@ -61,7 +61,7 @@ impl Summary {
         if let Some(audit) = &self.audit {
             writeln!(
                 f,
-                "  audit    {} looked for, lost {}, twice {}, misplaced lanes {}, unacknowledged but there {}",
+                "  audit    {} looked for, lost {}, twice {}, misplaced connections {}, unacknowledged but there {}",
                 audit.looked_for, audit.lost, audit.twice, audit.misplaced, audit.unacknowledged
             )?;
         }
@@ -81,7 +81,7 @@ impl Summary {
                 ("unreadable", b.unreadable),
                 ("lost", b.lost),
                 ("twice", b.twice),
-                ("misplaced lanes", b.misplaced),
+                ("misplaced connections", b.misplaced),
             ] {
                 if count > 0 {
                     write!(f, "{name} {count}  ")?;

@@ -203,12 +203,12 @@ fn tell(shard: &Shard, trim: &Trim, gone: &[SegmentTimes]) {
     let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return };
     let newest = gone.iter().filter_map(|segment| segment.times).map(|(_, newest)| newest).max();
     let age = newest.map(|newest| runtime::unix_millis().saturating_sub(newest.0) / 3_600_000);
-    tracing::info!(
-        shard = %shard.identity.name,
-        segments = gone.len(),
-        bytes = last.to.since(first.from),
-        log_begins = last.to.0,
-        newest_message_hours = age,
-        "old messages are deleted: they are {}", trim.why
-    );
+    let (name, segments, why) = (&shard.identity.name, gone.len(), trim.why);
+    let (bytes, begins) = (last.to.since(first.from), last.to.0);
+    // Some of what goes before its time may not have been read.
+    if why.is_forced() {
+        tracing::warn!(shard = %name, segments, bytes, log_begins = begins, newest_message_hours = age, "messages are deleted: they are {why}");
+    } else {
+        tracing::info!(shard = %name, segments, bytes, log_begins = begins, newest_message_hours = age, "old messages are deleted: they are {why}");
+    }
 }

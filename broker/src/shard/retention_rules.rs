@@ -51,6 +51,13 @@ pub enum Why {
     ForcedNoRoom,
 }
 
+impl Why {
+    /// Whether what goes is younger than `fileReservedTime`.
+    pub fn is_forced(self) -> bool {
+        matches!(self, Self::Forced(_) | Self::ForcedNoRoom)
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

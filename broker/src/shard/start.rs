@@ -192,8 +192,8 @@ async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
     if max_connections < most {
         tracing::info!(
             shard = %shard.identity.name, max_connections, open_files = files,
-            "more connections are refused, so that the log always has files to go on with. For more, raise the limit of \
-             open files (`ulimit -n`, LimitNOFILE= of the service)"
+            "connections are limited, so that the log always has files to go on with. For more, raise the limit of open files \
+             (`ulimit -n`, LimitNOFILE= of the service)"
         );
     }
     let limits = Limits { idle: shard.config.idle_timeout, max_connections, ..Limits::default() };

@@ -212,6 +212,9 @@ pub(super) fn decide_disk(dir: &Path, disk: Disk) -> Result<Option<&'static str>
     match disk {
         Disk::Works { memory } => Ok(memory),
         Disk::NotADirectory { path, what } => Err(ProbeError::NotADirectory { dir, path, what }),
+        // A store that is full has to start, or nothing would make room in it. Whether direct I/O works there was seen when
+        // it was made.
+        Disk::NotWritable { errno: libc::ENOSPC } => Ok(None),
         Disk::NotWritable { errno } => Err(ProbeError::NotWritable { dir, errno }),
         Disk::NoDirectIo { errno } => Err(ProbeError::NoDirectIo { dir, errno }),
     }
@@ -343,6 +346,7 @@ mod tests {
         says(&error, &["/data/store", "direct I/O", "ext4 or xfs"]);
         let error = decide_disk(dir, Disk::NotWritable { errno: libc::EACCES }).unwrap_err();
         says(&error, &["/data/store", "ermission denied"]);
+        assert_eq!(decide_disk(dir, Disk::NotWritable { errno: libc::ENOSPC }), Ok(None));
         let file = Disk::NotADirectory { path: PathBuf::from("/data"), what: "a file" };
         let error = decide_disk(dir, file).unwrap_err();
         says(&error, &["/data/store cannot be", "/data is a file, not a directory"]);

@@ -32,7 +32,9 @@ impl Reading<'_> {
                 return damaged.means(means).remedy("mqstore repair removes it");
             }
         };
-        let fits = self.facts.checkpoints.iter().find(|fact| fact.offset == row.offset);
+        // What the log was trimmed of since needs no log to continue it: it waits to be removed.
+        let waits = row.offset < self.facts.oldest;
+        let fits = self.facts.checkpoints.iter().find(|fact| fact.offset == row.offset && !waits);
         if let Some(CheckpointFact { intact: Some((_, Err(why))), .. }) = fits {
             let finding = Finding::error(&row.file, format!("the log does not continue it: {why}"));
             let stops = chosen == Some(row.offset);
@@ -46,9 +48,9 @@ impl Reading<'_> {
             "checkpoint of {} topics with {} queues, entry {} comes next",
             held.topics, held.queues, held.index
         );
-        // Those before the log's beginning wait to be removed; behind damage nothing can be said.
+        // Behind damage nothing can be said.
         let met = !self.marks.contains_key(&row.offset);
-        if met || row.offset < self.facts.oldest || self.damage.is_some() {
+        if met || waits || self.damage.is_some() {
             return Finding::ok(&row.file, what);
         }
         Finding::error(&row.file, "no entry of the log ends where it stands")
@@ -72,7 +74,7 @@ impl Reading<'_> {
                 .means("The next start removes it and makes it anew from the log")
                 .remedy("Nothing needs to be done"),
             Some(_) => finding
-                .means("A start does not see it: looking up some messages of this range is refused until the file is made anew")
+                .means("A start does not see it: pulls of some queues, and queries by key, stop at messages of this range and are refused until the file is made anew")
                 .remedy("mqstore repair removes it, and the next start makes it anew from the log"),
         }
     }

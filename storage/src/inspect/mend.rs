@@ -61,6 +61,9 @@ pub struct Cut {
     pub beyond: Vec<PathBuf>,
     /// What is lost, as far as it could be read; damaged entries are not in it.
     pub lost: Tally,
+    /// Where the files of the log end, and where the log is known to have ended behind that: what was between is not there to be
+    /// counted.
+    pub missing: Option<(PhysicalOffset, PhysicalOffset)>,
     position: Position,
     base: PhysicalOffset,
     generation: u64,
@@ -189,6 +192,10 @@ impl View {
             away: later.map(|found| found.path.clone()).collect(),
             beyond: beyond.chain(parts.map(|row| row.file.clone())).collect(),
             lost: checked.behind.clone(),
+            missing: self
+                .end()
+                .filter(|end| *end < vote.idle_mark)
+                .map(|end| (end, vote.idle_mark)),
             position,
             base,
             generation: vote.generation.max(checked.generation) + 1,

@@ -255,6 +255,11 @@ impl View {
         self.found.first().map(|found| found.base)
     }
 
+    /// Where the newest segment ends.
+    pub(super) fn end(&self) -> Option<PhysicalOffset> {
+        self.found.last().map(|found| found.base.plus(found.len))
+    }
+
     /// The segments `found` as a log, each with its own header, or with the one given for the first.
     /// Those without a header, or too short to hold anything, are left out.
     pub(super) async fn log_of(

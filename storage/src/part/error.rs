@@ -17,7 +17,7 @@ pub(crate) enum PartError {
     Io(#[from] IoError),
     /// The file is not what was written.
     #[error(
-        "the index file {} is damaged: {why}. Nothing is served from it; the log holds what it held and the index is made anew from there",
+        "the index file {} is damaged: {why}. Nothing is served from it; the log still holds the messages: with the broker stopped, `mqstore repair` removes the file, and the next start makes it anew",
         .file.display()
     )]
     Damaged {

@@ -81,6 +81,11 @@ fn tell(out: &mut Lines, mending: &Mending) -> Result<(), Closed> {
 fn tell_cut(out: &mut Lines, cut: &Cut) -> Result<(), Closed> {
     out.line(format_args!("cut the log at offset {}, in {}", cut.at, cut.segment.display()))?;
     out.line(format_args!("  lost beside what is damaged: {}", describe(&cut.lost)))?;
+    if let Some((from, to)) = cut.missing {
+        out.line(format_args!(
+            "  lost as well: what was from offset {from} to {to}; no file is there of it, so nobody can say what messages"
+        ))?;
+    }
     for (topic, messages) in cut.lost.topics.iter().take(MOST_TOPICS) {
         out.line(format_args!(
             "  lost of topic {}: {messages} messages",
