@@ -140,6 +140,12 @@ impl IoError {
         self.source.raw_os_error().is_some_and(|code| broken.contains(&code))
     }
 
+    /// True when a file or a directory could not be flushed: what the device's cache held may be lost, and whether it is no
+    /// later flush can tell. Not where too many files were open to begin with it.
+    pub fn is_failed_flush(&self) -> bool {
+        matches!(self.op, IoOp::Sync | IoOp::SyncDir) && !self.is_out_of_descriptors()
+    }
+
     /// True when the device or the quota is full.
     pub fn is_storage_full(&self) -> bool {
         matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

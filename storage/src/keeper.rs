@@ -199,7 +199,8 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<Option<Kept>, StoreError> {
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merge_wake.notify_one();
     }
-    Ok(Some(removed.and(pruned).map_or_else(Kept::Leftover, |()| Kept::Whole)))
+    let leftover = removed.and(pruned).err().and_then(|error| inner.survived(error));
+    Ok(Some(leftover.map_or(Kept::Whole, Kept::Leftover)))
 }
 
 /// Writes all parts that are to be written. `None` as for [`keep`].

@@ -32,6 +32,7 @@ pub(crate) async fn run(inner: Rc<Inner>, events: Sender<Event>) {
         let mut failed = BTreeSet::new();
         for base in due {
             let Err(error) = merge(&inner, base).await else { continue };
+            let Some(error) = survived(&inner, error) else { return };
             // It takes nothing from what is there. What was trimmed meanwhile is no failure.
             if base < inner.index.borrow().trimmed_to() {
                 continue;
@@ -63,6 +64,18 @@ enum MergeError {
     /// Which queues there were at the end of the segment is not known.
     #[error("the checkpoint {} is damaged: {why}", .file.display())]
     Queues { file: PathBuf, why: String },
+}
+
+/// The error, unless no store survives it.
+fn survived(inner: &Inner, error: MergeError) -> Option<MergeError> {
+    match error {
+        MergeError::Io(error)
+        | MergeError::Part(PartError::Io(error))
+        | MergeError::Checkpoint(CheckpointError::Io(error)) => {
+            inner.survived(error).map(MergeError::Io)
+        }
+        other => Some(other),
+    }
 }
 
 /// Merges the parts of the segment that begins at `base`.

@@ -300,9 +300,10 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
-                if zero(&inner, &spares, &mut work.zeroing).await.is_err() {
-                    // No failure of the log, which can do without: the file is given up, so that a full
-                    // disk gets the space back, and tried again later.
+                if let Err(error) = zero(&inner, &spares, &mut work.zeroing).await {
+                    // The log can do without: the file is given up, so that a full disk gets the space
+                    // back, and tried again later.
+                    drop(inner.survived(error));
                     work.zeroing = None;
                     work.zero_from = runtime::now() + REST;
                     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
@@ -352,7 +353,7 @@ async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
         Ok(under_way) => finish(inner, spares, under_way).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = got {
+    if let Some(error) = got.err().and_then(|error| inner.survived(error)) {
         let full = error.is_storage_full();
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         if full && inner.parts.remove_old().await {

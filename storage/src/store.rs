@@ -119,6 +119,17 @@ impl Inner {
         self.progress.notify_all();
     }
 
+    /// The error, for the caller to live with; not a flush that failed, which no store lives with, whatever it was
+    /// for: it had to empty the device's cache, in which the log's newest writes may lie as well, and a later flush
+    /// of the log may succeed all the same. Then the store fails.
+    pub(crate) fn survived(&self, error: IoError) -> Option<IoError> {
+        if error.is_failed_flush() {
+            self.fail(error.into());
+            return None;
+        }
+        Some(error)
+    }
+
     /// Tells of a failure in the background. To be asked before anything that was written meanwhile
     /// counts as committed: a later flush may succeed although what the failed one was to cover is lost.
     pub(crate) fn check(&self) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::PhysicalOffset;
-use runtime::{Instant, IoError, IoOp, fs};
+use runtime::{Instant, IoError, fs};
 
 use super::decide::Next;
 use super::deleting::{Deleting, Deletions, Pace};
@@ -114,8 +114,9 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares, deletions: &mut Dele
     match what {
         What::Part(part) => {
             spares.given_up.waiting.borrow_mut().pop_front();
+            let retired = inner.parts.retire(vec![part]).await;
             // What stays behind is found at the next start.
-            drop(inner.parts.retire(vec![part]).await);
+            drop(retired.map_err(|error| inner.survived(error)));
         }
         What::Segment(segment) => {
             let (path, size) = (segment.path(), segment.header.size);
@@ -123,7 +124,7 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares, deletions: &mut Dele
             let trimmed = match take_name(&spares.dir, &path).await {
                 Ok(trimmed) => trimmed,
                 Err(error) => {
-                    inner.troubles.begin(Trouble::GivenUp, error);
+                    trouble(inner, error);
                     // Nothing that is newer may go before it.
                     return rest(spares);
                 }
@@ -156,9 +157,13 @@ fn note(inner: &Inner, spares: &Spares, deletions: &Deletions, went: Result<(), 
     given_up.deleting.set(deletions.under_way.as_ref().map_or(0, Deleting::left));
     match went {
         Ok(()) => inner.troubles.end(Trouble::GivenUp),
-        // It had to empty the device's cache: what lay there may be the log's.
-        Err(error) if error.op == IoOp::Sync => inner.fail(error.into()),
-        Err(error) => inner.troubles.begin(Trouble::GivenUp, error),
+        Err(error) => trouble(inner, error),
+    }
+}
+
+fn trouble(inner: &Inner, error: IoError) {
+    if let Some(error) = inner.survived(error) {
+        inner.troubles.begin(Trouble::GivenUp, error);
     }
 }
 
