@@ -8,10 +8,11 @@ use model::{PhysicalOffset, Record};
 use runtime::Slice;
 
 use crate::batch::RecordDraft;
-use crate::command::{CommandKind, Membership, TopicCommand, Trim};
+use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
 use crate::index::{Added, Index, Message};
+use crate::membership::Membership;
 use crate::store::{Applied, AppliedRecord, Inner, What};
 use crate::topics::Slot;
 use crate::trim;
@@ -23,6 +24,8 @@ pub(crate) enum Origin<'a> {
     Log,
     /// It was just written, and this is what was known of its messages.
     Written(&'a [RecordDraft]),
+    /// Another member placed it, and the group has committed it.
+    Group,
 }
 
 /// Enters a committed entry.
@@ -35,14 +38,17 @@ pub(crate) async fn apply(
     let (replayed, drafts) = match origin {
         Origin::Log => (true, None),
         Origin::Written(drafts) => (false, Some(drafts)),
+        Origin::Group => (false, None),
     };
+    let here = drafts.is_some();
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(inner, header, why))?;
         trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
     let what = understand(&mut inner.index.borrow_mut(), header, payload, drafts);
     let what = what.map_err(|why| foreign(inner, header, why))?;
-    Ok(Applied { replayed, index: header.index, timestamp: header.timestamp, what })
+    let &Replicated { index, term, timestamp, .. } = header;
+    Ok(Applied { replayed, here, index, term, timestamp, what })
 }
 
 fn foreign(inner: &Inner, header: &Replicated, why: String) -> StoreError {
@@ -58,7 +64,7 @@ fn understand(
 ) -> Result<What, String> {
     Ok(match header.kind {
         Kind::Membership => {
-            index.set_membership(Membership::from_bytes(&payload)?);
+            index.set_membership(Membership::of_entry(header.index, header.term, &payload)?);
             What::Membership
         }
         Kind::Blank => What::Membership,

@@ -190,6 +190,27 @@ impl Batch {
         (self.buf, self.memory) = (larger, capacity);
     }
 
+    /// One of its entries as a batch of its own, behind a log that ends at `next`.
+    pub(crate) fn alone(
+        &self,
+        entry: EntryDraft,
+        next: PhysicalOffset,
+        segment_size: u64,
+    ) -> Self {
+        let mut alone = Self::open(next, entry_len(entry.payload_len), segment_size, 0);
+        let EntryDraft { at: before, kind, payload_len, records, topic } = entry;
+        let begun = alone.begin(kind, payload_len);
+        let at = begun.at;
+        begun.topic = topic;
+        begun.records = records;
+        for record in &mut begun.records {
+            record.at = record.at - before + at;
+        }
+        let (from, to) = (before + ENTRY_HEADER_LEN, at + ENTRY_HEADER_LEN);
+        alone.buf[to..to + payload_len].copy_from_slice(&self.buf[from..from + payload_len]);
+        alone.close()
+    }
+
     /// Ends the batch at a block boundary.
     pub(crate) fn close(mut self) -> Self {
         assert!(!self.is_empty(), "an empty batch is never written");

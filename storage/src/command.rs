@@ -3,7 +3,6 @@
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
-use crate::identity::StoreId;
 use crate::versions::ARCHIVE;
 
 /// The owner's own number for a kind of command; storage only keeps it.
@@ -19,16 +18,10 @@ pub(crate) enum TopicCommand {
     Delete { name: String },
 }
 
-/// Who belongs to the group; a standalone store is a group of one.
+/// The group of a store that is one of its own.
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub(crate) struct Membership {
+pub(crate) struct Alone {
     pub voters: Vec<u128>,
-}
-
-impl Membership {
-    pub(crate) fn alone(store: StoreId) -> Self {
-        Self { voters: vec![store.0] }
-    }
 }
 
 /// A topic as a checkpoint keeps it.
@@ -84,7 +77,7 @@ macro_rules! archived {
 }
 
 archived!(TopicCommand);
-archived!(Membership);
+archived!(Alone);
 archived!(TopicStates);
 archived!(Trim);
 

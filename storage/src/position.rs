@@ -2,6 +2,8 @@
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 
+use crate::entry::{Replicated, entry_len};
+
 /// All that reading the log on from a point depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -27,5 +29,13 @@ impl Position {
     pub(crate) fn beginning(offset: PhysicalOffset, index: LogIndex, chain: u32) -> Self {
         let last = PhysicalOffset(0);
         Self { offset, index, term: Term(0), chain, timestamp: UnixMillis(0), generation: 0, last }
+    }
+
+    /// Behind the entry with this header.
+    pub(crate) fn behind(header: &Replicated, generation: u64) -> Self {
+        let &Replicated { chain, payload_len, index, term, offset, timestamp, .. } = header;
+        let end = offset.plus(entry_len(payload_len as usize) as u64);
+        let (index, last) = (index.next(), offset);
+        Self { offset: end, index, term, chain, timestamp, generation, last }
     }
 }

@@ -274,7 +274,7 @@ impl Work {
             keeps: !inner.cramped.get(),
             deleting: self.deletions.has_more(),
             pausing: !self.deletions.rest(pace).is_zero(),
-            due: inner.builder.borrow().wants_room(),
+            due: inner.wants_room(),
             refused: now < self.allocate_from,
             idle: inner.idle.get(),
             resting: now < self.zero_from,

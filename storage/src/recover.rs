@@ -10,10 +10,10 @@ use runtime::fs;
 use crate::apply::{Origin, apply};
 use crate::builder::{Builder, Limits};
 use crate::checkpoint::Checkpoint;
-use crate::command::Membership;
 use crate::error::StoreError;
 use crate::index::Index;
 use crate::keeper::{self, CRAMPED, Due};
+use crate::membership::Membership;
 use crate::options::{Scale, largest_entry_in};
 use crate::part::{self, PartError, PartFile, Span};
 use crate::place::LogEnd;
@@ -27,10 +27,10 @@ use crate::vote::{Vote, VoteFile};
 use crate::warning::Warning;
 
 /// Where reading begins.
-struct From {
-    position: Option<Position>,
+pub(crate) struct From {
+    pub position: Option<Position>,
     /// No entry reaches beyond.
-    limit: PhysicalOffset,
+    pub limit: PhysicalOffset,
 }
 
 /// Reads what is there, hands it out, cuts a torn tail, and opens the store for appends.
@@ -71,6 +71,7 @@ pub(crate) async fn recover(
         troubles: Rc::clone(&inner.troubles),
         durable: Rc::clone(&inner.durable),
         last_block,
+        patient: false,
     };
     let end = LogEnd { index, offset, chain, timestamp, topics };
     Ok(Standalone { tip, term: before.term, generation, end, last })
@@ -100,7 +101,7 @@ pub(crate) async fn settle(
 }
 
 /// Puts the newest checkpoint into place from which all can be read, and removes what goes beyond it.
-async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreError> {
+pub(crate) async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<From, StoreError> {
     let oldest = inner.log.oldest_base();
     let (parts, names) = open_parts(inner, events).await?;
     let offsets = inner.checkpoints.list().await?;
@@ -274,7 +275,7 @@ async fn hand_out(
 }
 
 /// What is missing at the log's beginning must have been trimmed.
-fn check_beginning(inner: &Inner) -> Result<(), StoreError> {
+pub(crate) fn check_beginning(inner: &Inner) -> Result<(), StoreError> {
     crate::trim::check_passed_over(inner)?;
     let (oldest, trim) = (inner.log.oldest_base(), inner.index.borrow().trimmed_to());
     if oldest <= trim {
@@ -291,9 +292,9 @@ fn open_for_appends(inner: &Inner, end: PhysicalOffset, topics: Topics, new: boo
     let rooms = inner.spares.ready();
     let mut builder = Builder::new(Limits::from(&inner.options), end, topics, rooms);
     if new {
-        let pushed = builder.push_membership(&Membership::alone(inner.id).to_bytes());
+        let pushed = builder.push_membership(&Membership::founding(inner.id));
         assert!(pushed.is_ok(), "an empty log has room for its first entry");
-        inner.wake.notify_one();
+        inner.drafted.notify_one();
     }
     *inner.builder.borrow_mut() = builder;
     if inner.phase.get() == Phase::Recovering {

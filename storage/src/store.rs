@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, UnixMillis};
+use model::{Draft, LogIndex, PhysicalOffset, QueueId, QueueOffset, Term, UnixMillis};
 use runtime::channel::{Flag, Notify, Receiver, mpsc};
 use runtime::{IoError, Slice, Task};
 
@@ -26,11 +26,12 @@ use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
 use crate::trouble::{Trouble, Troubles};
+use crate::vote::VoteFile;
 use crate::warning::Warning;
 use crate::writer;
 
 /// Committed entries that may wait for the store's owner. Beyond it the writer waits.
-const MAX_EVENTS: usize = 1024;
+pub(crate) const MAX_EVENTS: usize = 1024;
 /// Names in the store's directory.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const INDEX: &str = "index";
@@ -49,6 +50,8 @@ pub struct Store {
 pub(crate) enum Phase {
     Recovering,
     Open,
+    /// Another member leads, or nobody does.
+    Following,
     Stopping,
     Failed,
 }
@@ -69,8 +72,12 @@ pub(crate) struct Inner {
     pub counters: Counters,
     /// What does not work at the moment and is tried again.
     pub troubles: Rc<Troubles>,
-    /// Something waits to be written, or the store is being stopped.
-    pub wake: Notify,
+    /// Something was drafted, or the one who writes it has another reason to look.
+    pub drafted: Notify,
+    /// Something has failed, or the store is being stopped.
+    pub alarm: Notify,
+    /// End of the log, committed or not; only in a member of a group.
+    pub written: Cell<PhysicalOffset>,
     /// The writer has ended.
     pub ended: Flag,
     /// Why something in the background failed, for the writer to tell.
@@ -101,6 +108,52 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Opens the store in `options.dir`, or makes one if there is nothing. The log is not read.
+    pub(crate) async fn open(
+        options: Options,
+        first: FirstVote,
+    ) -> Result<(Rc<Self>, VoteFile), OpenError> {
+        let opened = open::open(&options, first).await?;
+        let log = Rc::new(opened.log);
+        let (id, size, zero) = (opened.identity.id, options.segment_size, PhysicalOffset(0));
+        let builder = Builder::new(Limits::from(&options), zero, Topics::default(), 0);
+        let spares = Rc::new(Spares::new(&options, opened.spares).await);
+        let inner = Self {
+            id,
+            log,
+            builder: RefCell::new(builder),
+            index: RefCell::new(Index::new(size, zero)),
+            tail: RefCell::new(Tail::new(options.tail_budget)),
+            cache: Cache::new(options.cache_size),
+            phase: Cell::new(Phase::Recovering),
+            committed: Cell::new(PhysicalOffset(0)),
+            durable: Rc::new(Cell::new(PhysicalOffset(0))),
+            counters: Counters::default(),
+            troubles: Rc::default(),
+            drafted: Notify::new(),
+            alarm: Notify::new(),
+            written: Cell::new(zero),
+            ended: Flag::new(),
+            failure: RefCell::new(None),
+            checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
+            parts: PartDir::new(options.dir.join(INDEX), options.segment_size / OLD_PARTS),
+            checkpointed: Cell::new(zero),
+            newest_found: Cell::new(zero),
+            damaged: RefCell::default(),
+            progress: Notify::new(),
+            cramped: Cell::new(false),
+            merge_wake: Notify::new(),
+            prepared: RefCell::default(),
+            passed_over: RefCell::default(),
+            places: Places::default(),
+            spares,
+            idle: Cell::new(false),
+            _locks: opened.locks,
+            options,
+        };
+        Ok((Rc::new(inner), opened.vote))
+    }
+
     /// Where the log begins for readers.
     pub(crate) fn oldest(&self) -> PhysicalOffset {
         self.log.oldest().max(self.index.borrow().trimmed_to())
@@ -115,8 +168,23 @@ impl Inner {
     pub(crate) fn fail(&self, error: StoreError) {
         self.phase.set(Phase::Failed);
         self.failure.borrow_mut().get_or_insert(error);
-        self.wake.notify_one();
+        self.look();
         self.progress.notify_all();
+    }
+
+    /// Lets those look who write, and who watch.
+    fn look(&self) {
+        self.drafted.notify_one();
+        self.alarm.notify_one();
+    }
+
+    /// Whether the next segment's file must be there soon, and is not.
+    pub(crate) fn wants_room(&self) -> bool {
+        if self.phase.get() != Phase::Following {
+            return self.builder.borrow().wants_room();
+        }
+        let into = self.written.get().0 % self.options.segment_size;
+        self.spares.ready() == 0 && (into > self.options.segment_size / 4 * 3 || into == 0)
     }
 
     /// The error, for the caller to live with; not a flush that failed, which no store lives with, whatever it was
@@ -227,8 +295,12 @@ pub enum Event {
 pub struct Applied {
     /// It was read at start, nobody waits for it.
     pub replayed: bool,
+    /// It was appended here since the start, and not by another member of the group: somebody may wait for it.
+    pub here: bool,
     /// Its place in the log.
     pub index: LogIndex,
+    /// The term in which it was appended.
+    pub term: Term,
     /// When the leader placed it.
     pub timestamp: UnixMillis,
     /// What it holds.
@@ -299,6 +371,10 @@ pub struct Events {
 }
 
 impl Events {
+    pub(crate) fn new(receiver: Receiver<Event>, writer: Task<()>) -> Self {
+        Self { receiver, over: false, _writer: writer }
+    }
+
     /// The next event; after [`Event::Stopped`] or [`Event::Failed`] it never resolves again. Cancel
     /// safe.
     pub async fn next(&mut self) -> Event {
@@ -319,46 +395,10 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what stands in the way and what to do; the directory is left as it is.
     pub async fn open(options: Options) -> Result<(Self, Events), OpenError> {
-        let opened = open::open(&options, FirstVote::Itself).await?;
-        let log = Rc::new(opened.log);
-        let (id, size, zero) = (opened.identity.id, options.segment_size, PhysicalOffset(0));
-        let builder = Builder::new(Limits::from(&options), zero, Topics::default(), 0);
-        let spares = Rc::new(Spares::new(&options, opened.spares).await);
-        let inner = Rc::new(Inner {
-            id,
-            log,
-            builder: RefCell::new(builder),
-            index: RefCell::new(Index::new(size, zero)),
-            tail: RefCell::new(Tail::new(options.tail_budget)),
-            cache: Cache::new(options.cache_size),
-            phase: Cell::new(Phase::Recovering),
-            committed: Cell::new(PhysicalOffset(0)),
-            durable: Rc::new(Cell::new(PhysicalOffset(0))),
-            counters: Counters::default(),
-            troubles: Rc::default(),
-            wake: Notify::new(),
-            ended: Flag::new(),
-            failure: RefCell::new(None),
-            checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
-            parts: PartDir::new(options.dir.join(INDEX), options.segment_size / OLD_PARTS),
-            checkpointed: Cell::new(zero),
-            newest_found: Cell::new(zero),
-            damaged: RefCell::default(),
-            progress: Notify::new(),
-            cramped: Cell::new(false),
-            merge_wake: Notify::new(),
-            prepared: RefCell::default(),
-            passed_over: RefCell::default(),
-            places: Places::default(),
-            spares,
-            idle: Cell::new(false),
-            _locks: opened.locks,
-            options,
-        });
+        let (inner, vote) = Inner::open(options, FirstVote::Itself).await?;
         let (sender, receiver) = mpsc(MAX_EVENTS);
-        let run = writer::run(Rc::clone(&inner), opened.vote, sender);
-        let writer = runtime::spawn(run);
-        Ok((Self { inner }, Events { receiver, over: false, _writer: writer }))
+        let writer = runtime::spawn(writer::run(Rc::clone(&inner), vote, sender));
+        Ok((Self { inner }, Events::new(receiver, writer)))
     }
 
     /// The id drawn when the store was made.
@@ -426,11 +466,12 @@ impl Store {
         match self.inner.phase.get() {
             Phase::Open => {}
             Phase::Recovering => return Err(AppendError::Recovering),
+            Phase::Following => return Err(AppendError::NotLeader),
             Phase::Stopping => return Err(AppendError::Stopped),
             Phase::Failed => return Err(AppendError::Failed),
         }
         let pushed = push(&mut self.inner.builder.borrow_mut());
-        self.inner.wake.notify_one();
+        self.inner.drafted.notify_one();
         if pushed == Err(AppendError::NoSegment) {
             self.inner.spares.wake();
             if self.inner.spares.full() {
@@ -509,7 +550,7 @@ impl Store {
         if self.inner.phase.get() != Phase::Failed {
             self.inner.phase.set(Phase::Stopping);
         }
-        self.inner.wake.notify_one();
+        self.inner.look();
         self.inner.progress.notify_all(); // who waits for room may not have to
         self.inner.ended.raised().await;
     }

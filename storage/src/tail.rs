@@ -51,6 +51,17 @@ impl Tail {
         }
     }
 
+    /// Forgets what is at `end` and behind.
+    pub(crate) fn cut(&mut self, end: PhysicalOffset) {
+        while self.parts.back().is_some_and(|last| last.start >= end) {
+            let newest = self.parts.pop_back().expect("it was just seen");
+            self.bytes -= newest.memory;
+        }
+        if let Some(last) = self.parts.back_mut() {
+            last.end = last.end.min(end);
+        }
+    }
+
     /// The bytes `offset..offset + len`, if they are still here in one part.
     pub(crate) fn find(&self, offset: PhysicalOffset, len: usize) -> Option<Slice> {
         let after = self.parts.partition_point(|part| part.start <= offset);

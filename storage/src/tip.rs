@@ -1,18 +1,24 @@
 //! Where the log grows: the one way in which entries come onto the disk.
 
 use std::cell::Cell;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use model::{LogIndex, PhysicalOffset};
-use runtime::{BLOCK, Buffer, IoError};
+use runtime::{BLOCK, Buffer, File, IoError};
 
 use crate::identity::StoreId;
 use crate::log::Log;
 use crate::options::{Flush, FlushMethod};
 use crate::provision::Spares;
 use crate::segment::{Segment, SegmentHeader};
-use crate::trouble::Troubles;
+use crate::trouble::{Trouble, Troubles};
 use crate::vote::{Vote, VoteFile};
+
+/// Time between two attempts to get a file on a full disk.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The end of the log on the disk. After an error nothing more may be written: what the disk holds is
 /// unknown then. No write may be cancelled.
@@ -28,6 +34,9 @@ pub(crate) struct Tip {
     pub durable: Rc<Cell<PhysicalOffset>>,
     /// The block that the log ends in, up to that end.
     pub last_block: Vec<u8>,
+    /// Waits for space where a segment cannot be made because the disk is full. Whoever drafts what is written asks
+    /// before that whether there is a file; what comes from elsewhere has to wait.
+    pub patient: bool,
 }
 
 /// What the header of a segment says of the log before it.
@@ -63,7 +72,7 @@ impl Tip {
             chain: before.chain,
         };
         let (dir, method) = (&self.log.dir, self.method);
-        let (file, name) = self.spares.take(&self.troubles).await?;
+        let (file, name) = self.take_file().await?;
         Segment::give_name(dir, file, &name, &header).await?;
         let named = async || Segment::named(dir, header, method).await;
         let segment = self.troubles.opening(named).await?;
@@ -72,35 +81,66 @@ impl Tip {
         Ok(self.log.add(segment))
     }
 
-    /// Writes entries to `segment`: whole blocks in `buf`, which begin at `base`. The entries begin `residue`
-    /// bytes into it, where the log ends, and end at `used`. Flushed when it returns, with [`Flush::Sync`].
+    async fn take_file(&self) -> Result<(File, PathBuf), IoError> {
+        loop {
+            match self.spares.take(&self.troubles).await {
+                Err(error) if self.patient && error.is_storage_full() => {
+                    self.troubles.begin(Trouble::SegmentFile, error);
+                    self.spares.wake();
+                    runtime::sleep(RETRY).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Writes entries to `segment`, as [`Tip::write_whole`], but for what `buf` begins with: that is copied into it.
     pub(crate) async fn write(
         &mut self,
         segment: &Segment,
         mut buf: Buffer,
         base: PhysicalOffset,
-        entries: std::ops::Range<usize>,
+        entries: Range<usize>,
     ) -> Result<Rc<Buffer>, IoError> {
-        let residue = entries.start;
-        assert_eq!(
-            residue,
-            self.last_block.len(),
-            "what is written continues the log's last block"
-        );
-        assert!(entries.end <= buf.len() && residue < BLOCK, "the entries lie in the buffer");
-        buf[..residue].copy_from_slice(&self.last_block);
-        self.last_block.clear();
-        self.last_block.extend_from_slice(&buf[entries.end / BLOCK * BLOCK..entries.end]);
+        continue_block(&mut buf, entries.start, &self.last_block);
         let buf = Rc::new(buf);
+        self.write_whole(segment, &buf, base, entries).await?;
+        Ok(buf)
+    }
+
+    /// Writes entries to `segment`: whole blocks in `buf`, which begin at `base`, with the log's last block. The entries
+    /// lie at `entries`, the first of them where the log ends. Flushed when it returns, with [`Flush::Sync`].
+    pub(crate) async fn write_whole(
+        &mut self,
+        segment: &Segment,
+        buf: &Rc<Buffer>,
+        base: PhysicalOffset,
+        entries: Range<usize>,
+    ) -> Result<(), IoError> {
+        assert!(entries.end <= buf.len() && entries.start < BLOCK, "the entries lie in the buffer");
+        assert!(buf[..entries.start] == self.last_block, "what is written continues the log's last block");
+        keep_block(&mut self.last_block, buf, entries.end);
         match (self.flush, self.method) {
-            (Flush::Sync, FlushMethod::Fdatasync) => segment.write_and_sync(&buf, base).await?,
-            _ => segment.write(&buf, base).await?,
+            (Flush::Sync, FlushMethod::Fdatasync) => segment.write_and_sync(buf, base).await?,
+            _ => segment.write(buf, base).await?,
         }
         if self.flush == Flush::Sync {
             self.durable.set(base.plus(entries.end as u64));
         }
-        Ok(buf)
+        Ok(())
     }
+}
+
+/// Copies the log's last block into a buffer that continues it at `residue`.
+pub(crate) fn continue_block(buf: &mut Buffer, residue: usize, last_block: &[u8]) {
+    assert_eq!(residue, last_block.len(), "what is written continues the log's last block");
+    buf[..residue].copy_from_slice(last_block);
+}
+
+/// Keeps the block that entries end in which lie in `buf` up to `end`.
+pub(crate) fn keep_block(last_block: &mut Vec<u8>, buf: &Buffer, end: usize) {
+    last_block.clear();
+    last_block.extend_from_slice(&buf[end / BLOCK * BLOCK..end]);
 }
 
 /// Where what was written at `start` is the first of its segment: notes beside the vote that the log reaches

@@ -113,7 +113,7 @@ async fn write(
             enter(inner, vote, written, events, due).await?;
         } else if inner.phase.get() == Phase::Stopping {
             return Ok(());
-        } else if runtime::timeout(IDLE, inner.wake.notified()).await.is_err() {
+        } else if runtime::timeout(IDLE, inner.drafted.notified()).await.is_err() {
             inner.idle.set(true);
             inner.spares.wake();
         }

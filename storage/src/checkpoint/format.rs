@@ -7,7 +7,8 @@ use model::{LogIndex, PhysicalOffset, QueueId, QueueOffset, Term, UnixMillis};
 use runtime::BLOCK;
 
 use super::{Checkpoint, Mins};
-use crate::command::{Membership, TopicState, TopicStates};
+use crate::command::{TopicState, TopicStates};
+use crate::membership::Membership;
 use crate::identity::StoreId;
 use crate::part::QueueKey;
 use crate::position::Position;

@@ -16,7 +16,7 @@ use model::{PhysicalOffset, QueueOffset};
 pub use files::CheckpointError;
 pub(crate) use files::{Checkpoints, UNREADY};
 
-use crate::command::Membership;
+use crate::membership::Membership;
 use crate::part::QueueKey;
 use crate::position::Position;
 use crate::topics::Topics;

@@ -32,7 +32,7 @@ fn checkpoint(topics: u64) -> Checkpoint {
         },
         trim: PhysicalOffset(8),
         largest_record: 9,
-        membership: Membership::alone(STORE),
+        membership: Membership::Alone(STORE),
         topics: table,
         mins: mins.into(),
         owner: b"what the owner says".to_vec(),

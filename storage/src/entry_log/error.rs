@@ -19,6 +19,9 @@ pub enum EntryLogError {
          what is there"
     )]
     Failed,
+    /// The log of a member has failed, and so has its store, which tells its owner the same.
+    #[error("{0}")]
+    Member(String),
     /// No entry may be that large.
     #[error(
         "an entry of {len} bytes is larger than the {max} that fit into a segment four times. Set \

@@ -1,44 +1,57 @@
 //! Where entries are: a point every now and then, from which the log is read on.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use model::LogIndex;
 
+use crate::log::Log;
 use crate::position::Position;
+use crate::segment::{Segment, SegmentHeader};
 
 /// Bytes of log between two points: what has to be read in vain to find an entry, at most. A point costs less
 /// than 100 bytes, so the log costs a ten-thousandth of itself in memory.
 const EVERY: u64 = 1024 * 1024;
 const _: () = assert!(size_of::<Position>() < 100);
 
-/// Points of a log, oldest first.
+/// Points of a log, by the index of the entry behind each.
 #[derive(Debug)]
-pub(super) struct Marks {
-    points: Vec<Position>,
+pub(crate) struct Marks {
+    points: BTreeMap<LogIndex, Position>,
 }
 
 impl Marks {
     /// For a log that begins at `begin`.
     pub(super) fn new(begin: Position) -> Self {
-        Self { points: vec![begin] }
+        Self { points: BTreeMap::from([(begin.index, begin)]) }
     }
 
-    /// The log is this long now.
-    pub(super) fn note(&mut self, end: Position) {
-        let last = self.points.last().expect("there always is one");
-        assert!(last.index <= end.index, "a log grows at its end");
-        if end.offset.since(last.offset) >= EVERY {
-            self.points.push(end);
+    /// Where the segments of a log begin.
+    pub(crate) fn of(log: &Log) -> Self {
+        let begin = |segment: Rc<Segment>| {
+            let SegmentHeader { index, chain, .. } = segment.header;
+            (index, Position::beginning(segment.first_entry(), index, chain))
+        };
+        Self { points: log.all().into_iter().map(begin).collect() }
+    }
+
+    /// The log is there up to this point at least.
+    pub(crate) fn note(&mut self, end: Position) {
+        let (_, last) = self.points.range(..=end.index).next_back().expect("the log begins before");
+        if end.offset.0.saturating_sub(last.offset.0) >= EVERY {
+            self.points.insert(end.index, end);
         }
     }
 
     /// The last point before the entry `index`, or right there.
     pub(super) fn before(&self, index: LogIndex) -> Position {
-        let after = self.points.partition_point(|point| point.index <= index);
-        self.points[after.checked_sub(1).expect("the log begins before what is looked for")]
+        let before = self.points.range(..=index).next_back();
+        *before.expect("the log begins before what is looked for").1
     }
 
     /// The log ends before the entry `index`.
     pub(super) fn cut(&mut self, index: LogIndex) {
-        self.points.retain(|point| point.index <= index);
+        self.points.retain(|at, _| *at <= index);
         assert!(!self.points.is_empty(), "a log is not cut before it begins");
     }
 }

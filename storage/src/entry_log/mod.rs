@@ -15,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
+use runtime::channel::Flag;
 use runtime::{BLOCK, Buffer, IoError, Slice};
 
 pub use error::EntryLogError;
@@ -24,20 +25,24 @@ use crate::checkpoint::Checkpoints;
 use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, Local, Replicated, entry_len};
 use crate::error::StoreError;
 use crate::identity::StoreId;
+use crate::log::Log;
+use crate::member::ahead::{Ahead, Written};
 use crate::open::{self, FirstVote, Locks};
 use crate::options::{Options, largest_entry_in};
-use crate::place::entry_start;
+use crate::place::{LogEnd, entry_start};
+use crate::placer::{Placed, Placer};
 use crate::position::Position;
 use crate::provision::Spares;
 use crate::recover::{Settled, settle};
 use crate::replay::Replay;
 use crate::segment::SegmentHeader;
-use crate::store::CHECKPOINTS;
+use crate::store::{CHECKPOINTS, Inner};
+use crate::tail::Part;
 use crate::tip::{Before, Tip, note_segment};
 use crate::truncate::truncate;
 use crate::vote::{Purged, Vote, VoteFile};
 
-use marks::Marks;
+pub(crate) use marks::Marks;
 use reader::Shared;
 
 /// What every node agrees on of an entry, but for its payload.
@@ -53,6 +58,13 @@ pub struct EntryHead {
     pub timestamp: UnixMillis,
     /// Messages in it.
     pub records: u32,
+}
+
+impl EntryHead {
+    pub(crate) fn of(header: &Replicated) -> Self {
+        let &Replicated { index, term, kind, timestamp, records, .. } = header;
+        Self { index, term, kind, timestamp, records }
+    }
 }
 
 /// An entry of the log.
@@ -107,7 +119,15 @@ pub struct EntryLog {
     max_batch: usize,
     shared: Rc<Shared>,
     failed: bool,
-    _locks: Locks,
+    owner: Owner,
+}
+
+/// Whom the log belongs to beside its writer.
+enum Owner {
+    /// Nobody: what entries mean is not looked at.
+    Nobody { _locks: Locks },
+    /// The store of a member, which applies what the group commits. The flag is raised when the log is closed.
+    Member { ahead: Rc<Ahead>, closed: Flag },
 }
 
 impl EntryLog {
@@ -120,7 +140,7 @@ impl EntryLog {
         let opened = open::open(options, FirstVote::Nobody).await?;
         let (id, mut vote) = (opened.identity.id, opened.vote);
         let log = Rc::new(opened.log);
-        let first = log.all().first().expect("a log has a segment").header.index;
+        let first = first_of(&log);
         let checkpoints =
             Checkpoints::new(&options.dir.join(CHECKPOINTS), id, options.segment_size);
         // A checkpoint is made of committed entries only.
@@ -144,7 +164,7 @@ impl EntryLog {
             vote: Cell::new(vote.vote()),
             first: Cell::new(first),
             next: Cell::new(end.index),
-            committed: Cell::new(committed),
+            committed: Rc::new(Cell::new(committed)),
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
         };
@@ -158,6 +178,7 @@ impl EntryLog {
             troubles: Rc::default(),
             durable: Rc::new(Cell::new(end.offset)),
             last_block,
+            patient: true,
         };
         Ok(Self {
             tip,
@@ -167,7 +188,50 @@ impl EntryLog {
             max_batch: options.max_batch,
             shared: Rc::new(shared),
             failed: false,
-            _locks: opened.locks,
+            owner: Owner::Nobody { _locks: opened.locks },
+        })
+    }
+
+    /// The log of a member, which was read to its `end`; entries before `committed` are committed.
+    pub(crate) fn of_member(read: OfMember) -> Self {
+        let OfMember { ahead, tip, vote, end, generation, marks, committed, closed } = read;
+        let shared = Shared {
+            log: Rc::clone(&tip.log),
+            vote: Cell::new(vote.vote()),
+            first: Cell::new(first_of(&tip.log)),
+            next: Cell::new(end.index),
+            committed: Rc::new(Cell::new(committed)),
+            marks: RefCell::new(marks),
+            cuts: Cell::new(0),
+        };
+        let max_batch = ahead.inner.options.max_batch;
+        let owner = Owner::Member { ahead, closed };
+        let (shared, failed) = (Rc::new(shared), false);
+        Self { tip, vote, end, generation, max_batch, shared, failed, owner }
+    }
+
+    /// Lets the store of this member lead in `term`: it takes appends, and what is drafted is placed by what this
+    /// returns, behind the log as it is. `None` while there is an entry that is not applied.
+    ///
+    /// # Panics
+    /// When the log is no member's, or the store leads already.
+    #[must_use]
+    pub fn lead(&self, term: Term) -> Option<Placer> {
+        let Owner::Member { ahead, .. } = &self.owner else { panic!("only a member leads") };
+        if !ahead.is_empty() || ahead.inner.committed.get() != self.end.offset {
+            return None;
+        }
+        ahead.inner.lead(self.end.offset);
+        let Position { offset, index, chain, timestamp, .. } = self.end;
+        let topics = ahead.inner.index.borrow().topics().clone();
+        Some(Placer {
+            end: LogEnd { index, offset, chain, timestamp, topics },
+            term,
+            generation: self.generation,
+            last_block: self.tip.last_block.clone(),
+            segment_size: self.tip.log.segment_size,
+            durable: Rc::clone(&self.tip.durable),
+            committed: Rc::clone(&self.shared.committed),
         })
     }
 
@@ -291,6 +355,56 @@ impl EntryLog {
         entries.iter().take_while(fits).count()
     }
 
+    /// Appends entries that were placed behind the log; as [`EntryLog::append`].
+    ///
+    /// # Errors
+    /// [`EntryLogError`].
+    ///
+    /// # Panics
+    /// When they were not placed behind the log.
+    pub async fn append_placed(&mut self, placed: Placed) -> Result<(), EntryLogError> {
+        self.check()?;
+        let written = self.write_placed(placed).await;
+        self.note(written)
+    }
+
+    async fn write_placed(&mut self, placed: Placed) -> Result<(), IoError> {
+        let first = placed.entries.first().expect("something was placed").header;
+        assert_eq!((first.index, placed.start), (self.end.index, first.offset), "it is next");
+        let Position { offset, index, chain, .. } = self.end;
+        let segment = self.tip.segment_for(placed.start, Before { offset, index, chain }).await?;
+        let residue = usize::try_from(placed.start.since(placed.base)).expect("less than a block");
+        let used = usize::try_from(placed.end.since(placed.base)).expect("it lies in memory");
+        let inner = self.owner.inner();
+        let writing = inner.as_ref().map(|inner| inner.cache.log_writes());
+        self.tip.write_whole(&segment, &placed.buf, placed.base, residue..used).await?;
+        drop(writing);
+        note_segment(&mut self.vote, placed.start, self.tip.log.segment_size).await?;
+        let Placed { ref buf, memory, base, start, end, .. } = placed;
+        let part = Part { buf: Rc::clone(buf), memory, base, start, end };
+        let ends: Vec<_> = placed.entries.iter().map(|entry| placed.behind(&entry.header)).collect();
+        let written = placed.entries.into_iter().zip(ends).map(|(entry, end)| Written {
+            header: entry.header,
+            end,
+            records: Some(entry.records),
+        });
+        self.entered(written.collect(), part);
+        Ok(())
+    }
+
+    /// Entries are written behind the log.
+    fn entered(&mut self, written: Vec<Written>, part: Part) {
+        let end = written.last().expect("something was written").end;
+        assert_eq!(end.offset, part.end, "the log ends where the buffer does");
+        let mut marks = self.shared.marks.borrow_mut();
+        written.iter().for_each(|entry| marks.note(entry.end));
+        self.end = end;
+        self.shared.next.set(end.index);
+        if let Owner::Member { ahead, .. } = &self.owner {
+            ahead.written(written, part);
+        }
+    }
+
     async fn write(&mut self, entries: &[(EntryHead, &[u8])]) -> Result<(), IoError> {
         let start = self.place(entries[0].1.len());
         let Position { offset, index, chain, .. } = self.end;
@@ -305,19 +419,21 @@ impl EntryLog {
             durable_through: self.tip.durable.get(),
             committed: self.shared.committed.get(),
         };
-        let mut ends = Vec::with_capacity(entries.len());
+        let mut written = Vec::with_capacity(entries.len());
         let (mut at, mut end) = (residue, self.end);
         for (head, payload) in entries {
-            end = lay_down(&mut buf, at, base, end, local, (*head, payload));
-            ends.push(end);
+            let header = lay_down(&mut buf, at, base, end, local, (*head, payload));
+            end = Position::behind(&header, self.generation);
+            written.push(Written { header, end, records: None });
             at += entry_len(payload.len());
         }
-        self.tip.write(&segment, buf, base, residue..residue + len).await?;
+        let inner = self.owner.inner();
+        let writing = inner.as_ref().map(|inner| inner.cache.log_writes());
+        let buf = self.tip.write(&segment, buf, base, residue..residue + len).await?;
+        drop(writing);
         note_segment(&mut self.vote, start, self.tip.log.segment_size).await?;
-        self.end = end;
-        let mut marks = self.shared.marks.borrow_mut();
-        ends.into_iter().for_each(|end| marks.note(end));
-        self.shared.next.set(end.index);
+        let (memory, end) = (buf.len(), end.offset);
+        self.entered(written, Part { buf, memory, base, start, end });
         Ok(())
     }
 
@@ -373,6 +489,9 @@ impl EntryLog {
     async fn cut_at(&mut self, to: Position, last_block: Vec<u8>) -> Result<(), IoError> {
         // Readers must not take what is under way for damage.
         self.shared.cut(to.index);
+        if let Owner::Member { ahead, .. } = &self.owner {
+            ahead.cut(to.index, to.offset);
+        }
         self.generation = truncate(&mut self.tip, &mut self.vote, to, last_block).await?;
         self.shared.vote.set(self.vote.vote());
         self.shared.cut(to.index); // nor what has begun meanwhile
@@ -414,7 +533,12 @@ impl EntryLog {
         self.flush().await?;
         let last = self.vote.vote();
         let marked = Vote { idle_mark: self.end.offset, clean: true, ..last };
-        self.vote.store(marked).await.map_err(|error| StoreError::from(error).into())
+        self.vote.store(marked).await.map_err(StoreError::from)?;
+        if let Owner::Member { ahead, closed } = &self.owner {
+            closed.raise();
+            ahead.inner.alarm.notify_one();
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), EntryLogError> {
@@ -423,12 +547,45 @@ impl EntryLog {
 
     /// Takes note of a failure: nothing is retried.
     fn note<E: Into<StoreError>>(&mut self, done: Result<(), E>) -> Result<(), EntryLogError> {
-        self.failed |= done.is_err();
-        done.map_err(|error| error.into().into())
+        let Err(error) = done else { return Ok(()) };
+        self.failed = true;
+        let error = error.into();
+        let Owner::Member { ahead, .. } = &self.owner else { return Err(error.into()) };
+        let why = error.to_string();
+        ahead.inner.fail(error);
+        Err(EntryLogError::Member(why))
     }
 }
 
-/// Lays an entry down at `at` in `buf`, which begins at `base`; the log's end behind it.
+impl Owner {
+    fn inner(&self) -> Option<Rc<Inner>> {
+        match self {
+            Self::Nobody { .. } => None,
+            Self::Member { ahead, .. } => Some(Rc::clone(&ahead.inner)),
+        }
+    }
+}
+
+/// What the log of a member is made of.
+pub(crate) struct OfMember {
+    pub ahead: Rc<Ahead>,
+    pub tip: Tip,
+    pub vote: VoteFile,
+    pub end: Position,
+    pub generation: u64,
+    pub marks: Marks,
+    /// Entries before this index are committed.
+    pub committed: LogIndex,
+    /// To be raised when the log is closed.
+    pub closed: Flag,
+}
+
+/// Index of the oldest entry.
+fn first_of(log: &Log) -> LogIndex {
+    log.all().first().expect("a log has a segment").header.index
+}
+
+/// Lays an entry down at `at` in `buf`, which begins at `base`, behind a log that ends at `end`; its header.
 fn lay_down(
     buf: &mut Buffer,
     at: usize,
@@ -436,29 +593,21 @@ fn lay_down(
     end: Position,
     local: Local,
     (head, payload): (EntryHead, &[u8]),
-) -> Position {
+) -> Replicated {
     assert_eq!(head.index, end.index, "entries follow each other");
     assert!(head.term >= end.term, "terms never fall along a log");
     assert!(head.timestamp >= end.timestamp, "times never fall along a log");
     let EntryHead { index, term, kind, timestamp, records } = head;
     let offset = base.plus(at as u64);
     let payload_len = u32::try_from(payload.len()).expect("an entry fits into a segment");
-    let header =
+    let mut header =
         Replicated { chain: 0, payload_len, kind, index, term, offset, timestamp, records };
     let (len, used) = (entry_len(payload.len()), ENTRY_HEADER_LEN + payload.len());
     let bytes = &mut buf[at..at + len];
     bytes[used..].fill(0);
     bytes[ENTRY_HEADER_LEN..used].copy_from_slice(payload);
     let bytes = &mut bytes[..ENTRY_HEADER_LEN];
-    let chain = header.encode(end.chain, bytes, crc32c::crc32c(payload));
+    header.chain = header.encode(end.chain, bytes, crc32c::crc32c(payload));
     local.encode(bytes);
-    Position {
-        offset: offset.plus(len as u64),
-        index: index.next(),
-        term,
-        chain,
-        timestamp,
-        generation: local.generation,
-        last: offset,
-    }
+    header
 }

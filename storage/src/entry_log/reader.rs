@@ -25,7 +25,7 @@ pub(super) struct Shared {
     /// Index behind the newest entry.
     pub next: Cell<LogIndex>,
     /// Entries before this index are committed.
-    pub committed: Cell<LogIndex>,
+    pub committed: Rc<Cell<LogIndex>>,
     pub marks: RefCell<Marks>,
     /// How often the log was cut.
     pub cuts: Cell<u64>,
@@ -37,8 +37,12 @@ impl Shared {
         let from = self.marks.borrow().before(index);
         let no_limit = PhysicalOffset(u64::MAX);
         let mut replay = Replay::new(Rc::clone(&self.log), self.vote.get(), Some(from), no_limit);
+        let cuts = self.cuts.get();
         while replay.position.index < index {
             next(&mut replay).await?;
+            if self.cuts.get() == cuts {
+                self.marks.borrow_mut().note(replay.position);
+            }
         }
         Ok(replay)
     }
@@ -53,7 +57,7 @@ impl Shared {
     /// The log begins at `begin`, and is empty.
     pub(super) fn begin(&self, begin: Position) {
         self.cuts.set(self.cuts.get() + 1);
-        for index in [&self.first, &self.next, &self.committed] {
+        for index in [&self.first, &self.next, &*self.committed] {
             index.set(begin.index);
         }
         self.marks.replace(Marks::new(begin));
@@ -114,10 +118,7 @@ impl EntryReader {
             if bytes > max_bytes && !entries.is_empty() {
                 break;
             }
-            let (index, term, kind) = (header.index, header.term, header.kind);
-            let (timestamp, records) = (header.timestamp, header.records);
-            let head = EntryHead { index, term, kind, timestamp, records };
-            entries.push(LogEntry { head, offset: header.offset, payload });
+            entries.push(LogEntry { head: EntryHead::of(&header), offset: header.offset, payload });
         }
         Ok(entries)
     }

@@ -18,7 +18,8 @@ use runtime::BLOCK;
 use runtime::sim::Simulation;
 
 use crate::checkpoint::format as checkpoint;
-use crate::command::{Membership, TopicCommand, TopicStates, Trim};
+use crate::command::{TopicCommand, TopicStates, Trim};
+use crate::membership::Membership;
 use crate::entry::{ENTRY_HEADER_LEN, Local, Replicated};
 use crate::identity::{Identity, StoreId};
 use crate::part;

@@ -20,7 +20,7 @@ pub(crate) use parts::Merged;
 pub use queues::{QueueRange, Reach, Unit};
 
 use crate::checkpoint::{Checkpoint, Mins};
-use crate::command::Membership;
+use crate::membership::Membership;
 use crate::part::{Frozen, Growing, Packed, PartFile, QueueKey, key_hash};
 use crate::position::Position;
 use crate::topics::Topics;
@@ -105,6 +105,11 @@ impl Index {
 
     pub(crate) fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// Who belongs to the group; `None` before the first entry.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     pub(crate) fn set_membership(&mut self, membership: Membership) {

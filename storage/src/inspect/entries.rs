@@ -7,7 +7,8 @@ use runtime::{IoError, Slice};
 
 use super::view::View;
 use super::walk::{Step, Walk};
-use crate::command::{CommandKind, Membership, TopicCommand, Trim};
+use crate::command::{CommandKind, TopicCommand, Trim};
+use crate::membership::Membership;
 use crate::entry::{ENTRY_HEADER_LEN, Kind};
 use crate::replay::Entry;
 
@@ -87,8 +88,9 @@ impl Content {
         let payload = &entry.payload;
         let unknown = |why: String| Self::Unknown { why };
         match entry.header.kind {
-            Kind::Membership => Membership::from_bytes(payload)
-                .map_or_else(unknown, |membership| Self::Membership { voters: membership.voters }),
+            Kind::Membership => Membership::of_entry(entry.header.index, entry.header.term, payload)
+                .and_then(|membership| membership.voters())
+                .map_or_else(unknown, |voters| Self::Membership { voters }),
             Kind::Messages => Self::Messages {
                 at: entry.header.offset.plus(ENTRY_HEADER_LEN as u64),
                 records: payload.clone(),

@@ -9,7 +9,8 @@ use runtime::{BLOCK, File, OpenMode};
 
 use super::*;
 use crate::checkpoint::{Checkpoint, format};
-use crate::command::{Membership, TopicCommand, TopicState, TopicStates, Trim};
+use crate::command::{TopicCommand, TopicState, TopicStates, Trim};
+use crate::membership::Membership;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated};
 use crate::identity::{Identity, StoreId};
 use crate::part::{self, Growing, Packed, QueueKey};
@@ -44,7 +45,7 @@ fn now() -> Vec<(&'static str, u8, Vec<u8>)> {
         ("segment", SEGMENT, segment()),
         ("entry", ENTRY, entry()),
         ("checkpoint", CHECKPOINT, checkpoint()),
-        ("membership", ARCHIVE, Membership::alone(STORE_ID).to_bytes()),
+        ("membership", ARCHIVE, Membership::founding(STORE_ID)),
         ("topic command", ARCHIVE, topic_command()),
         ("topic states", ARCHIVE, topic_states()),
         ("trim", ARCHIVE, Trim { to: 1 << 30 }.to_bytes()),
@@ -141,7 +142,7 @@ fn checkpoint() -> Vec<u8> {
             },
             trim: PhysicalOffset(8),
             largest_record: 9,
-            membership: Membership::alone(STORE_ID),
+            membership: Membership::Alone(STORE_ID),
             topics,
             mins: HashMap::from([(KEY, QueueOffset(2))]).into(),
             owner: b"what the owner says".to_vec(),

@@ -1,0 +1,146 @@
+//! Entering what is committed: the index, the checkpoints that are due, and the owner's events.
+
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset, Term};
+use runtime::Slice;
+use runtime::channel::Sender;
+use thiserror::Error;
+
+use super::ahead::{Ahead, Written};
+use crate::apply::{Origin, apply};
+use crate::error::StoreError;
+use crate::keeper::{self, Due};
+use crate::membership::Membership;
+use crate::position::Position;
+use crate::store::{Event, Inner};
+
+/// Applies committed entries, one after the other. It belongs to the group, which knows what is committed.
+pub struct Applier {
+    ahead: Rc<Ahead>,
+    events: Sender<Event>,
+    due: Sender<Due>,
+    /// Behind the last entry that was applied.
+    position: Position,
+}
+
+/// A committed entry could not be entered. The store has failed, and told its owner.
+#[derive(Clone, Debug, Error)]
+#[error("entry {index} is committed and was not applied: {why}")]
+pub struct NotApplied {
+    /// Index of the entry.
+    pub index: LogIndex,
+    /// What was in the way, and what to do.
+    pub why: String,
+}
+
+/// The last entry that was applied, and who belongs to the group after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedState {
+    /// Index of the entry behind it, and its term; index 0 if there is none.
+    pub next: LogIndex,
+    /// Term of the last entry; 0 if there is none.
+    pub term: Term,
+    /// What the members wrote of the group, with index and term of that entry. `None` where the log says nothing of it, and
+    /// also where it says that the store is a group of its own, see [`AppliedState::alone`].
+    pub group: Option<(LogIndex, Term, Vec<u8>)>,
+    /// The store is a group of its own, and has been from its first entry on.
+    pub alone: bool,
+}
+
+impl Applier {
+    pub(super) fn new(
+        ahead: Rc<Ahead>,
+        events: Sender<Event>,
+        due: Sender<Due>,
+        position: Position,
+    ) -> Self {
+        Self { ahead, events, due, position }
+    }
+
+    fn inner(&self) -> &Rc<Inner> {
+        &self.ahead.inner
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn state(&self) -> AppliedState {
+        let index = self.inner().index.borrow();
+        let Position { index: next, term, .. } = self.position;
+        let (group, alone) = match index.membership() {
+            Some(Membership::Group { index, term, payload }) => {
+                (Some((*index, *term, payload.clone())), false)
+            }
+            Some(Membership::Alone(_)) => (None, true),
+            None => (None, false),
+        };
+        AppliedState { next, term, group, alone }
+    }
+
+    /// Applies the next entry, which must be the one of `index`; `payload` is what it holds. Waits until this node has
+    /// written it. Not to be cancelled.
+    ///
+    /// # Errors
+    /// The store has failed, or the entry is not what this version understands. The store takes nothing any more then, and its owner
+    /// is told.
+    ///
+    /// # Panics
+    /// When another entry is next.
+    pub async fn apply(&mut self, index: LogIndex, payload: Slice) -> Result<(), NotApplied> {
+        let written = self.ahead.next(index).await;
+        let entered = self.enter(written, payload, false).await;
+        entered.map_err(|error| {
+            let why = error.to_string();
+            self.inner().fail(error);
+            NotApplied { index, why }
+        })
+    }
+
+    /// Enters an entry that is in the log. `replayed`: it was read at a start.
+    pub(super) async fn enter(
+        &mut self,
+        written: Written,
+        payload: Slice,
+        replayed: bool,
+    ) -> Result<(), StoreError> {
+        let inner = Rc::clone(self.inner());
+        let Written { header, end, records } = written;
+        assert_eq!(header.index, self.position.index, "entries are applied in their order");
+        self.cut_before(header.offset).await?;
+        assert!(inner.committed.get() <= header.offset, "what is committed stays committed");
+        inner.committed.set(end.offset);
+        let origin = match (&records, replayed) {
+            (Some(records), _) => Origin::Written(records),
+            (None, true) => Origin::Log,
+            (None, false) => Origin::Group,
+        };
+        let applied = apply(&inner, &header, payload, origin).await?;
+        drop(self.events.send(Event::Committed(applied)).await);
+        self.position = end;
+        Ok(())
+    }
+
+    /// Ends the growing part of the index where that is due before an entry at `next`.
+    async fn cut_before(&self, next: PhysicalOffset) -> Result<(), StoreError> {
+        let (inner, before) = (self.inner(), self.position);
+        let size = inner.options.segment_size;
+        let base = PhysicalOffset(next.0 / size * size);
+        let begun = before.index > LogIndex(0);
+        if base != inner.index.borrow().segment() {
+            keeper::cut(inner, Position { offset: base, ..before }, &self.events, &self.due).await
+        } else if begun && keeper::is_due(inner, before.offset) {
+            keeper::cut(inner, before, &self.events, &self.due).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Has a checkpoint made of all that is applied.
+    pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
+        keeper::cut(self.inner(), self.position, &self.events, &self.due).await
+    }
+}

@@ -1,0 +1,113 @@
+//! The start of a member: the newest checkpoint, what is known to be committed behind it, and what is not.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use model::{LogIndex, PhysicalOffset};
+use runtime::Slice;
+use runtime::channel::{Flag, Sender};
+
+use super::ahead::{Ahead, Written};
+use super::applier::Applier;
+use crate::entry_log::{EntryLog, Marks, OfMember};
+use crate::error::StoreError;
+use crate::keeper::Due;
+use crate::position::Position;
+use crate::recover::{From, Settled, check_beginning, load, settle};
+use crate::replay::Replay;
+use crate::store::{Event, Inner, Phase, Recovery};
+use crate::tip::Tip;
+use crate::vote::VoteFile;
+
+/// Reads what is there, hands out what is known to be committed, and cuts a torn tail. The flag is raised when the log is
+/// closed.
+pub(super) async fn recover(
+    inner: &Rc<Inner>,
+    mut vote: VoteFile,
+    events: &Sender<Event>,
+    due: Sender<Due>,
+) -> Result<(EntryLog, Applier, Flag), StoreError> {
+    let (began, before) = (runtime::now(), vote.vote());
+    let From { position, .. } = load(inner, events).await?;
+    // What is not committed may reach further than the log of a store that is a group of its own.
+    let no_limit = PhysicalOffset(u64::MAX);
+    let mut replay = Replay::new(Rc::clone(&inner.log), before, position, no_limit);
+    if position.is_some() {
+        replay.check_start().await?;
+    }
+    let start = replay.position;
+    let ahead = Rc::new(Ahead::new(Rc::clone(inner)));
+    inner.committed.set(start.offset.min(position.map_or(PhysicalOffset(0), |from| from.offset)));
+    let mut applier = Applier::new(Rc::clone(&ahead), events.clone(), due, start);
+    let mut marks = Marks::of(&inner.log);
+    let read = read(&mut replay, &mut applier, &mut marks, before.purged.before).await?;
+    check_beginning(inner)?;
+    let Settled { last_block, generation } = settle(&mut replay, &mut vote).await?;
+    let (torn, end) = (replay.torn, replay.position);
+    let new = end.index == LogIndex(0);
+    if position.is_none() && applier.position().index > LogIndex(0) {
+        applier.checkpoint().await?;
+    }
+    inner.written.set(end.offset);
+    inner.durable.set(end.offset);
+    let (entries, records) = (read.entries, read.records);
+    ahead.found(read.uncommitted);
+    if inner.phase.get() == Phase::Recovering {
+        inner.phase.set(Phase::Following);
+    }
+    let (clean, took) = (before.clean, began.elapsed());
+    let (start, upto) = (start.offset, applier.position().offset);
+    let recovery = Recovery { clean, new, entries, records, start, end: upto, torn, took };
+    drop(events.send(Event::Recovered(recovery)).await);
+    let tip = Tip {
+        log: Rc::clone(&inner.log),
+        store: inner.id,
+        flush: inner.options.flush,
+        method: inner.options.file_method(),
+        spares: Rc::clone(&inner.spares),
+        troubles: Rc::clone(&inner.troubles),
+        durable: Rc::clone(&inner.durable),
+        last_block,
+        patient: true,
+    };
+    let closed = Flag::new();
+    let (committed, told) = (read.committed, closed.clone());
+    let read = OfMember { ahead, tip, vote, end, generation, marks, committed, closed: told };
+    Ok((EntryLog::of_member(read), applier, closed))
+}
+
+struct Read {
+    entries: u64,
+    records: u64,
+    /// Entries before this index are committed.
+    committed: LogIndex,
+    /// What the log has behind what was applied.
+    uncommitted: VecDeque<Written>,
+}
+
+/// Reads the log to its end, and applies what is known to be committed: before `known`, or as a later entry says.
+async fn read(
+    replay: &mut Replay,
+    applier: &mut Applier,
+    marks: &mut Marks,
+    known: LogIndex,
+) -> Result<Read, StoreError> {
+    let mut committed = known.max(replay.position.index);
+    let (mut entries, mut records) = (0, 0);
+    let mut waiting: VecDeque<(Written, Slice)> = VecDeque::new();
+    while let Some(entry) = replay.next().await? {
+        let end: Position = replay.position;
+        marks.note(end);
+        committed = committed.max(entry.local.committed);
+        waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
+        while waiting.front().is_some_and(|(next, _)| next.header.index < committed) {
+            let (next, payload) = waiting.pop_front().expect("it was just seen");
+            records += u64::from(next.header.records);
+            entries += 1;
+            applier.enter(next, payload, true).await?;
+        }
+    }
+    let committed = committed.min(replay.position.index);
+    let uncommitted = waiting.into_iter().map(|(written, _)| written).collect();
+    Ok(Read { entries, records, committed, uncommitted })
+}
