@@ -4,10 +4,16 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod leading;
 mod log;
+mod machine;
+mod node;
 mod runtime;
 mod types;
 
+pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};
+pub use crate::machine::{Machine, Snapshots};
+pub use crate::node::{Node, Raft, StartError, Times};
 pub use crate::runtime::{Instant, Runtime};
-pub use crate::types::{Member, MemberId, Proposal, Types};
+pub use crate::types::{Content, Drafted, Member, MemberId, Proposal, Types};

@@ -1,15 +1,18 @@
 //! What openraft is told about us.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use ::runtime::Slice;
-use model::UnixMillis;
+use ::runtime::channel::Notify;
+use model::{Term, UnixMillis};
 use openraft::RaftTypeConfig;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::impls::{BoxedErrorSource, Entry, EntryPayload, InlineBatch, OneshotResponder, Vote};
 use openraft::vote::RaftLeaderId;
-use storage::{EntryKind, StoreId};
+use storage::{BatchDraft, EntryKind, StoreId};
 
 use crate::runtime::Runtime;
 
@@ -54,9 +57,69 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// What a leader brings to the log: one entry. A clone is the same bytes.
+/// What a leader brings to the log: one entry. A clone is the same entry.
 #[derive(Debug, Clone)]
-pub struct Proposal {
+pub enum Proposal {
+    /// It is known how it looks in the log, but for its place.
+    Entry(Content),
+    /// It was drafted, and is placed when the log accepts it. Nowhere but on its way into the log.
+    Draft(Drafted),
+}
+
+/// An entry of those that were drafted together: each of them is one such proposal, and they come in their order,
+/// with nothing in between. The first that is accepted has all of them placed.
+#[derive(Debug, Clone)]
+pub struct Drafted {
+    term: Term,
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    draft: RefCell<Option<BatchDraft>>,
+    accepted: Notify,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.draft.borrow().is_some() { "drafted" } else { "accepted" })
+    }
+}
+
+impl Drafted {
+    /// The entries of a draft for the leader of this term, to be proposed together.
+    pub(crate) fn all(draft: BatchDraft, term: Term) -> (Self, usize) {
+        let count = draft.entries();
+        let shared = Shared { draft: RefCell::new(Some(draft)), accepted: Notify::new() };
+        (Self { term, shared: Rc::new(shared) }, count)
+    }
+
+    /// Waits until the log has accepted them. Cancel safe.
+    pub(crate) async fn accepted(&self) {
+        loop {
+            let accepted = self.shared.accepted.notified();
+            if self.shared.draft.borrow().is_none() {
+                return;
+            }
+            accepted.await;
+        }
+    }
+
+    /// The draft, once: the log accepts it.
+    pub(crate) fn take(&self) -> Option<BatchDraft> {
+        let draft = self.shared.draft.borrow_mut().take();
+        self.shared.accepted.notify_all();
+        draft
+    }
+
+    /// The term for whose leader they were drafted.
+    pub(crate) fn term(&self) -> Term {
+        self.term
+    }
+}
+
+/// How an entry looks in the log.
+#[derive(Debug, Clone)]
+pub struct Content {
     /// What is in it: neither `Blank` nor `Membership`, which are openraft's own.
     pub kind: EntryKind,
     /// When the leader took it in. In the log it may be later: times never fall along it.
@@ -69,7 +132,10 @@ pub struct Proposal {
 
 impl fmt::Display for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.body.len())
+        match self {
+            Self::Entry(content) => write!(f, "{} bytes", content.body.len()),
+            Self::Draft(_) => f.write_str("a draft"),
+        }
     }
 }
 

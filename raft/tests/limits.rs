@@ -73,7 +73,8 @@ fn entry(index: u64, len: usize) -> EntryOf<Types> {
     buffer.fill(index as u8);
     let body = Slice::new(Rc::new(buffer), 0..len);
     let (kind, timestamp) = (EntryKind::Messages, UnixMillis(0));
-    let payload = EntryPayload::Normal(Proposal { kind, timestamp, records: 1, body });
+    let payload =
+        EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records: 1, body }));
     EntryOf::<Types> { log_id: LogIdOf::<Types>::new_term_index(1, index), payload }
 }
 

@@ -191,12 +191,7 @@ impl Batch {
     }
 
     /// One of its entries as a batch of its own, behind a log that ends at `next`.
-    pub(crate) fn alone(
-        &self,
-        entry: EntryDraft,
-        next: PhysicalOffset,
-        segment_size: u64,
-    ) -> Self {
+    pub(crate) fn alone(&self, entry: EntryDraft, next: PhysicalOffset, segment_size: u64) -> Self {
         let mut alone = Self::open(next, entry_len(entry.payload_len), segment_size, 0);
         let EntryDraft { at: before, kind, payload_len, records, topic } = entry;
         let begun = alone.begin(kind, payload_len);

@@ -77,8 +77,8 @@ pub use member::{AppliedState, Applier, NotApplied, Opening};
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
-pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use placer::{Draft as BatchDraft, Placed, Placer};
+pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
 pub use versions::VersionError;

@@ -44,7 +44,7 @@ pub(crate) struct Locks {
 }
 
 /// The chain that the first entry of a store continues: another store's entries never fit.
-fn first_chain(store: StoreId) -> u32 {
+pub(crate) fn first_chain(store: StoreId) -> u32 {
     crc32c::crc32c(&store.0.to_le_bytes())
 }
 

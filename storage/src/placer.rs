@@ -99,7 +99,8 @@ impl Placer {
     pub fn place(&mut self, draft: Draft, now: UnixMillis) -> Vec<Placed> {
         let Draft(mut batch) = draft;
         let first = batch.entries.first().expect("a draft has an entry");
-        let expected = entry_start(self.end.offset, entry_len(first.payload_len) as u64, self.segment_size);
+        let expected =
+            entry_start(self.end.offset, entry_len(first.payload_len) as u64, self.segment_size);
         if batch.start == expected {
             return vec![self.place_batch(batch, now)];
         }

@@ -70,6 +70,11 @@ impl Store {
     /// The committed bytes `offset..offset + len`, if they are still in memory. No copy, no waiting.
     #[must_use]
     pub fn try_read(&self, offset: PhysicalOffset, len: u32) -> Option<Slice> {
+        // The tail of a member has what is written, and not committed.
+        let end = offset.0.checked_add(u64::from(len))?;
+        if end > self.inner.committed.get().0 {
+            return None;
+        }
         self.inner.tail.borrow().find(offset, len as usize)
     }
 

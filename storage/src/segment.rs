@@ -181,8 +181,9 @@ impl Segment {
         header: SegmentHeader,
         method: FlushMethod,
     ) -> Result<Self, IoError> {
-        let same = SegmentHeader { index: self.header.index, ..header };
-        assert_eq!(same, self.header, "only the first index of a segment changes");
+        let SegmentHeader { index, chain, .. } = self.header;
+        let same = SegmentHeader { index, chain, ..header };
+        assert_eq!(same, self.header, "only what its first entry continues changes");
         let mut block = self.file.buffer(BLOCK);
         header.encode(&mut block);
         self.file.write_at(&Rc::new(block), 0).await?;

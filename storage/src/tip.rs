@@ -118,7 +118,10 @@ impl Tip {
         entries: Range<usize>,
     ) -> Result<(), IoError> {
         assert!(entries.end <= buf.len() && entries.start < BLOCK, "the entries lie in the buffer");
-        assert!(buf[..entries.start] == self.last_block, "what is written continues the log's last block");
+        assert!(
+            buf[..entries.start] == self.last_block,
+            "what is written continues the log's last block"
+        );
         keep_block(&mut self.last_block, buf, entries.end);
         match (self.flush, self.method) {
             (Flush::Sync, FlushMethod::Fdatasync) => segment.write_and_sync(buf, base).await?,

@@ -1,5 +1,7 @@
 //! An entry as openraft has it, and as the log has it.
 
+use std::rc::Rc;
+
 use model::{LogIndex, Term, UnixMillis};
 use openraft::EntryPayload;
 use openraft::type_config::alias::{EntryOf, LogIdOf};
@@ -8,7 +10,7 @@ use storage::{EntryHead, EntryKind, LogEntry};
 
 use super::error::LogError;
 use super::membership;
-use crate::types::{Proposal, Types};
+use crate::types::{Content, Proposal, Types};
 
 /// The entry before `index`, of this term.
 pub(super) fn id_before(index: LogIndex, term: Term) -> Option<LogIdOf<Types>> {
@@ -24,8 +26,10 @@ pub(super) fn behind(id: Option<&LogIdOf<Types>>) -> LogIndex {
 pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
     size_of::<EntryOf<Types>>()
         + match &entry.payload {
-            EntryPayload::Normal(proposal) => proposal.body.len(),
-            EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+            EntryPayload::Normal(Proposal::Entry(content)) => content.body.len(),
+            EntryPayload::Normal(Proposal::Draft(_))
+            | EntryPayload::Blank
+            | EntryPayload::Membership(_) => 0,
         }
 }
 
@@ -35,13 +39,13 @@ pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
 /// # Panics
 /// When a proposal is of a kind that only openraft makes.
 pub(super) fn stamp(entry: &mut EntryOf<Types>, last: UnixMillis) -> UnixMillis {
-    let EntryPayload::Normal(proposal) = &mut entry.payload else {
+    let EntryPayload::Normal(Proposal::Entry(content)) = &mut entry.payload else {
         return last; // It has no time of its own.
     };
-    let kind = proposal.kind;
+    let kind = content.kind;
     assert!(!matches!(kind, EntryKind::Blank | EntryKind::Membership), "openraft makes these");
-    proposal.timestamp = proposal.timestamp.max(last);
-    proposal.timestamp
+    content.timestamp = content.timestamp.max(last);
+    content.timestamp
 }
 
 /// The payload of an entry, as it is written.
@@ -59,6 +63,24 @@ impl Body {
     }
 }
 
+impl From<Body> for Slice {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Slice(slice) => slice,
+            Body::Bytes(bytes) => {
+                let mut buffer = runtime::buffer(bytes.len().max(1)); // there is none of nothing
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                Self::new(Rc::new(buffer), 0..bytes.len())
+            }
+        }
+    }
+}
+
+/// The payload of an entry that is in the log.
+pub(crate) fn body_of(entry: &EntryOf<Types>) -> Slice {
+    to_log(entry, UnixMillis(0)).1.into()
+}
+
 /// What is written of a stamped entry; `last` is the time of the entry before.
 pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Body) {
     let (kind, timestamp, records, body) = match &entry.payload {
@@ -66,9 +88,10 @@ pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Bo
         EntryPayload::Membership(group) => {
             (EntryKind::Membership, last, 0, Body::Bytes(membership::encode(group)))
         }
-        EntryPayload::Normal(Proposal { kind, timestamp, records, body }) => {
+        EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records, body })) => {
             (*kind, *timestamp, *records, Body::Slice(body.clone()))
         }
+        EntryPayload::Normal(Proposal::Draft(_)) => unreachable!("what is accepted is placed"),
     };
     assert!(timestamp >= last, "it was stamped");
     let (index, term) = (LogIndex(entry.log_id.index), Term(entry.log_id.leader_id.term));
@@ -77,15 +100,21 @@ pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Bo
 
 /// What was written, as openraft has it.
 pub(super) fn from_log(entry: LogEntry) -> Result<EntryOf<Types>, LogError> {
-    let EntryHead { index, term, kind, timestamp, records } = entry.head;
+    from_parts(entry.head, entry.payload)
+}
+
+/// An entry with this payload, as openraft has it.
+pub(super) fn from_parts(head: EntryHead, body: Slice) -> Result<EntryOf<Types>, LogError> {
+    let EntryHead { index, term, kind, timestamp, records } = head;
     let payload = match kind {
         EntryKind::Blank => EntryPayload::Blank,
         EntryKind::Membership => EntryPayload::Membership(
-            membership::decode(&entry.payload)
+            membership::decode(&body)
                 .map_err(|why| LogError::Membership { index: index.0, why })?,
         ),
         EntryKind::Messages | EntryKind::Topic | EntryKind::Command | EntryKind::Trim => {
-            EntryPayload::Normal(Proposal { kind, timestamp, records, body: entry.payload })
+            let content = Content { kind, timestamp, records, body };
+            EntryPayload::Normal(Proposal::Entry(content))
         }
     };
     Ok(EntryOf::<Types> { log_id: LogIdOf::<Types>::new_term_index(term.0, index.0), payload })

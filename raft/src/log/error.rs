@@ -35,6 +35,15 @@ pub enum LogError {
         /// The index that came.
         found: u64,
     },
+    /// A leader has proposed an entry that nobody drafted.
+    #[error(
+        "entry {index} was proposed without a draft. This is a bug; the log on the disk is intact, and a restart goes on with \
+         it"
+    )]
+    Unplaced {
+        /// Its place in the log.
+        index: u64,
+    },
     /// Entries were purged that were still to be read.
     #[error(
         "entries from {expected} on were to be read, and all before {found} were purged meanwhile. This is a bug; the log \

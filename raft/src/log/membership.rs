@@ -89,7 +89,7 @@ fn put_member(out: &mut Vec<u8>, id: MemberId, member: &Member) {
 }
 
 /// Reads such a payload; the error says what is wrong with it. What comes back is encoded to the same bytes.
-pub(super) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
+pub(crate) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
     let mut rest = payload;
     let head: [u8; HEAD_LEN] = take(&mut rest)?;
     if head[offset_of!(Head, version)] != VERSION {

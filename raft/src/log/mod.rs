@@ -8,7 +8,9 @@
 
 mod entry;
 mod error;
-mod membership;
+mod helm;
+pub(crate) mod membership;
+mod placing;
 mod reader;
 mod shared;
 #[cfg(test)]
@@ -28,9 +30,11 @@ use runtime::channel::{Sender, mpsc, oneshot};
 use storage::{EntryLog, Options, Promise, Purged, StoreId};
 
 pub use error::LogError;
+pub(crate) use helm::Helm;
 pub use reader::LogReader;
 
 use crate::types::{MemberId, Types};
+pub(crate) use entry::body_of;
 use entry::{behind, id_before};
 use shared::Shared;
 use writer::{Done, Order, Writer};
@@ -57,7 +61,16 @@ impl RaftLog {
     /// # Errors
     /// [`LogError::Log`]; nothing was changed, except that a purge that a crash has interrupted may be done.
     pub async fn open(options: &Options) -> Result<(Self, Task<Result<(), LogError>>), LogError> {
-        let mut log = EntryLog::open(options).await?;
+        Self::new(EntryLog::open(options).await?).await
+    }
+
+    /// As [`RaftLog::open`], for a log that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn new(
+        mut log: EntryLog,
+    ) -> Result<(Self, Task<Result<(), LogError>>), LogError> {
         let Purged { before, term } = log.purged();
         if before > log.state().next {
             log.restart_at(before).await?;
@@ -85,6 +98,11 @@ impl RaftLog {
     #[must_use]
     pub fn reader(&self) -> LogReader {
         LogReader { shared: Rc::clone(&self.shared) }
+    }
+
+    /// The one who lets this member lead.
+    pub(crate) fn helm(&self) -> Helm {
+        Helm { shared: Rc::clone(&self.shared), orders: self.orders.downgrade() }
     }
 
     /// Has the writer do something, and waits until it is done.

@@ -8,23 +8,41 @@ use model::{LogIndex, UnixMillis};
 use openraft::EntryPayload;
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::Notify;
-use storage::{EntryReader, LogState};
+use storage::{EntryReader, LogState, Placed};
 
 use super::entry::{behind, id_before, stamp, weight};
 use super::error::LogError;
 use super::membership::too_long;
+use super::placing::{Accepted, Placing};
 use crate::types::{Member, Types};
 
 /// Bytes of entries that wait to be written. Whoever appends more waits.
 pub(super) const WAITING_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of entries that are written and kept in memory all the same.
+const KEPT_MAX: usize = 8 * 1024 * 1024;
+
+/// What is written next.
+pub(super) enum Unit {
+    /// Entries that are placed.
+    Placed(Placed),
+    /// An entry that is laid down when it is written.
+    Copied,
+}
 
 /// The log as it was accepted; what of it is written is the writer's matter.
 pub(super) struct Shared {
     /// What is written.
     pub reader: EntryReader,
-    /// What is accepted, and not written: it goes on where what is written ends.
-    waiting: RefCell<VecDeque<EntryOf<Types>>>,
+    /// The newest entries: what is accepted and not written, and before it some of what is, for those who replicate it
+    /// and apply it.
+    newest: RefCell<VecDeque<EntryOf<Types>>>,
+    newest_bytes: Cell<usize>,
+    /// How many of those are not written.
+    waiting: Cell<usize>,
     waiting_bytes: Cell<usize>,
+    /// How those that wait are written.
+    units: RefCell<VecDeque<Unit>>,
+    pub placing: RefCell<Placing>,
     room: Notify,
     /// The last entry; the last one that is purged if there is none.
     last: Cell<Option<LogIdOf<Types>>>,
@@ -43,8 +61,12 @@ impl Shared {
     pub(super) fn new(reader: EntryReader, vote: Option<VoteOf<Types>>) -> Self {
         Self {
             reader,
-            waiting: RefCell::default(),
+            newest: RefCell::default(),
+            newest_bytes: Cell::new(0),
+            waiting: Cell::new(0),
             waiting_bytes: Cell::new(0),
+            units: RefCell::default(),
+            placing: RefCell::default(),
             room: Notify::new(),
             last: Cell::new(None),
             last_timestamp: Cell::new(UnixMillis(0)),
@@ -91,7 +113,9 @@ impl Shared {
 
     /// The log is what is written, of which entries are gone.
     pub(super) fn follow(&self, log: &LogState) {
-        assert!(self.waiting.borrow().is_empty(), "what is under way comes first");
+        assert!(self.is_drained(), "what is under way comes first");
+        self.newest.borrow_mut().clear();
+        self.newest_bytes.set(0);
         self.cut();
         let last = (log.next > log.first).then(|| id_before(log.next, log.last_term)).flatten();
         self.last.set(last.or(self.purged.get()));
@@ -121,14 +145,15 @@ impl Shared {
         }
     }
 
-    /// Accepts entries behind the last one, and stamps them; how many.
+    /// Accepts entries behind the last one, and places or stamps them; how many.
     pub(super) fn accept(
         &self,
         entries: impl IntoIterator<Item = EntryOf<Types>>,
     ) -> Result<usize, LogError> {
-        let mut accepted = Vec::new();
+        let (mut accepted, mut units) = (Vec::new(), Vec::new());
         let (mut last, mut timestamp) = (self.last.get(), self.last_timestamp.get());
-        for mut entry in entries {
+        let mut placing = self.placing.borrow_mut();
+        for entry in entries {
             let (expected, found) = (behind(last.as_ref()).0, entry.log_id.index);
             // A log that nothing was ever in begins with whatever comes first.
             if found != expected && last.is_some() {
@@ -140,45 +165,102 @@ impl Shared {
                 return Err(LogError::Label { label: label.to_owned(), max: Member::LABEL_MAX });
             }
             assert!(last <= Some(entry.log_id), "terms never fall along a log");
-            timestamp = stamp(&mut entry, timestamp);
             last = Some(entry.log_id);
-            accepted.push(entry);
+            match placing.place(entry)? {
+                Accepted::Placed(placed, entry) => {
+                    units.extend(placed.into_iter().map(Unit::Placed));
+                    accepted.push(entry);
+                }
+                Accepted::Copied(mut entry) => {
+                    timestamp = stamp(&mut entry, timestamp);
+                    units.push(Unit::Copied);
+                    accepted.push(entry);
+                }
+            }
         }
+        placing.settled();
         let (count, bytes) = (accepted.len(), accepted.iter().map(weight).sum::<usize>());
-        self.waiting.borrow_mut().extend(accepted);
+        self.units.borrow_mut().extend(units);
+        self.newest.borrow_mut().extend(accepted);
+        self.newest_bytes.set(self.newest_bytes.get() + bytes);
+        self.waiting.set(self.waiting.get() + count);
         self.waiting_bytes.set(self.waiting_bytes.get() + bytes);
         self.last.set(last);
         self.last_timestamp.set(timestamp);
         Ok(count)
     }
 
-    /// Bytes of those that wait, but for the oldest ones.
-    pub(super) fn weight_behind(&self, skipped: usize, count: usize) -> usize {
-        self.waiting.borrow().iter().skip(skipped).take(count).map(weight).sum()
+    /// How many of the newest entries are written.
+    fn kept(&self) -> usize {
+        self.newest.borrow().len() - self.waiting.get()
     }
 
-    /// The oldest of those that wait.
-    pub(super) fn oldest(&self, count: usize) -> Vec<EntryOf<Types>> {
-        self.waiting.borrow().iter().take(count).cloned().collect()
+    /// Bytes of those that wait, but for the oldest ones.
+    pub(super) fn weight_behind(&self, skipped: usize, count: usize) -> usize {
+        let skipped = self.kept() + skipped;
+        self.newest.borrow().iter().skip(skipped).take(count).map(weight).sum()
+    }
+
+    /// The oldest of those that wait, `count` at most, which are written in the same way: entries to be laid down, or
+    /// those of one unit that is placed, which is taken.
+    pub(super) fn next(&self, count: usize) -> (Vec<EntryOf<Types>>, Option<Placed>) {
+        let mut units = self.units.borrow_mut();
+        let copied = units.iter().take(count).take_while(|unit| matches!(unit, Unit::Copied));
+        let copied = copied.count();
+        if copied > 0 {
+            units.drain(..copied);
+            let newest = self.newest.borrow();
+            return (newest.iter().skip(self.kept()).take(copied).cloned().collect(), None);
+        }
+        match units.pop_front() {
+            Some(Unit::Placed(placed)) => (Vec::new(), Some(placed)),
+            _ => (Vec::new(), None),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_drained(&self) -> bool {
+        self.waiting.get() == 0
+    }
+
+    /// Waits until all that was accepted is written, or nothing is written any more. Cancel safe.
+    pub(super) async fn drained(&self) -> Result<(), LogError> {
+        loop {
+            let notified = self.room.notified();
+            self.check()?;
+            if self.is_drained() {
+                return Ok(());
+            }
+            notified.await;
+        }
     }
 
     /// The oldest of those that waited are written.
     pub(super) fn written(&self, count: usize) {
-        let bytes: usize =
-            self.waiting.borrow_mut().drain(..count).map(|entry| weight(&entry)).sum();
+        let bytes = self.weight_behind(0, count);
+        self.waiting.set(self.waiting.get() - count);
         self.waiting_bytes.set(self.waiting_bytes.get() - bytes);
+        self.forget_oldest();
         self.room.notify_all();
     }
 
-    /// The part of `range` that is there, as of now: the indexes that are written, and entries behind them that are
-    /// not, `max_bytes` of them or one.
+    /// Keeps no more of what is written than it may.
+    fn forget_oldest(&self) {
+        while self.newest_bytes.get() - self.waiting_bytes.get() > KEPT_MAX {
+            let oldest = self.newest.borrow_mut().pop_front().expect("what has bytes is there");
+            self.newest_bytes.set(self.newest_bytes.get() - weight(&oldest));
+        }
+    }
+
+    /// The part of `range` that is there, as of now: the indexes that are only on the disk, and entries behind them,
+    /// `max_bytes` of them or one.
     pub(super) fn split(
         &self,
         range: &Range<u64>,
         max_bytes: usize,
     ) -> (Range<LogIndex>, Vec<EntryOf<Types>>) {
-        let waiting = self.waiting.borrow();
-        let written = waiting.front().map_or(self.end(), |entry| entry.log_id.index);
+        let newest = self.newest.borrow();
+        let written = newest.front().map_or(self.end(), |entry| entry.log_id.index);
         let from = range.start.max(self.begin());
         let mut bytes = 0;
         let skipped = usize::try_from(from.saturating_sub(written)).unwrap_or(usize::MAX);
@@ -187,7 +269,7 @@ impl Shared {
             bytes += weight(entry);
             entry.log_id.index < range.end && (is_first || bytes <= max_bytes)
         };
-        let behind = waiting.iter().skip(skipped).take_while(fits).cloned().collect();
+        let behind = newest.iter().skip(skipped).take_while(fits).cloned().collect();
         (LogIndex(from)..LogIndex(range.end.min(written)), behind)
     }
 }

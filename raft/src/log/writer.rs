@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use model::{LogIndex, Term};
+use openraft::EntryPayload;
 use openraft::storage::IOFlushed;
-use openraft::type_config::alias::{LogIdOf, VoteOf};
+use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::{OneshotSender, Receiver};
-use storage::{EntryLog, Promise, Purged};
+use storage::{EntryLog, Promise, Purged, StoreId};
 
 use super::entry::{Body, behind, to_log};
 use super::error::LogError;
@@ -29,6 +30,8 @@ pub(super) enum Order {
     Truncate(LogIndex, Done),
     /// Entries up to this one are not needed any more.
     Purge(LogIdOf<Types>, Done),
+    /// Lead in this term, if all that was accepted is applied. Answered with whether that is so.
+    Lead(Term, OneshotSender<bool>),
 }
 
 /// Owns the log. After an error everything that was or will be ordered is answered with it.
@@ -59,6 +62,7 @@ impl Writer {
                     let cut = self.truncate(from).await;
                     self.tell(cut, done);
                 }
+                Some(Order::Lead(term, told)) => drop(told.send(self.lead(term))),
                 Some(Order::Purge(upto, done)) => {
                     let purged = self.purge(upto).await;
                     self.tell(purged, done);
@@ -112,30 +116,64 @@ impl Writer {
     /// Writes the oldest entries that wait; durable when it returns.
     async fn write(&mut self, count: usize) -> Result<(), LogError> {
         self.shared.check()?;
-        let entries = self.shared.oldest(count);
-        assert_eq!(entries.len(), count, "what is ordered waits");
+        let mut left = count;
+        while left > 0 {
+            let written = match self.shared.next(left) {
+                (entries, None) => self.lay_down(&entries).await?,
+                (_, Some(placed)) => {
+                    let count = placed.entries().count();
+                    self.log.append_placed(placed).await?;
+                    count
+                }
+            };
+            assert!((1..=left).contains(&written), "what is ordered waits, and comes together");
+            left -= written;
+            if left > 0 {
+                self.shared.written(written);
+            } else {
+                self.log.flush().await?;
+                let after = self.log.state();
+                assert_eq!(after.durable, after.end, "what is told to be flushed is durable");
+                self.shared.written(written);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays entries down behind the log, and writes them; how many.
+    async fn lay_down(&mut self, entries: &[EntryOf<Types>]) -> Result<usize, LogError> {
         let Some(first) = entries.first().map(|entry| LogIndex(entry.log_id.index)) else {
-            return Ok(());
+            return Ok(0);
         };
         let before = self.log.state();
         if first > before.next {
             assert_eq!(before.first, before.next, "only a log that is empty begins elsewhere");
             self.log.restart_at(first).await?;
         }
+        if let Some(founder) = founder(&entries[0]) {
+            self.log.begin_as(founder).await?;
+        }
         let mut timestamp = before.last_timestamp;
-        let mut parts: Vec<(_, Body)> = Vec::with_capacity(count);
-        for entry in &entries {
+        let mut parts: Vec<(_, Body)> = Vec::with_capacity(entries.len());
+        for entry in entries {
             let part = to_log(entry, timestamp);
             timestamp = part.0.timestamp;
             parts.push(part);
         }
         let given: Vec<_> = parts.iter().map(|(head, body)| (*head, body.bytes())).collect();
         self.log.append(&given).await?;
-        self.log.flush().await?;
-        let after = self.log.state();
-        assert_eq!(after.durable, after.end, "what is told to be flushed is durable");
-        self.shared.written(count);
-        Ok(())
+        Ok(entries.len())
+    }
+
+    /// Lets this member lead in `term`, if all that was accepted is applied; whether it does.
+    fn lead(&self, term: Term) -> bool {
+        if !self.shared.is_drained() {
+            return false;
+        }
+        let placer = self.log.lead(term);
+        let leads = placer.is_some();
+        placer.map(|placer| self.shared.placing.borrow_mut().lead(placer));
+        leads
     }
 
     async fn save_vote(&mut self, vote: VoteOf<Types>) -> Result<(), LogError> {
@@ -191,4 +229,13 @@ impl Writer {
             Err(LogError::OtherTerm { index: id.index, found, snapshot })
         }
     }
+}
+
+/// The store that the log of a group begins as, if this is its first entry: all members come to the same.
+fn founder(first: &EntryOf<Types>) -> Option<StoreId> {
+    if first.log_id.index > 0 {
+        return None;
+    }
+    let EntryPayload::Membership(group) = &first.payload else { return None };
+    group.voter_ids().min().map(|id| id.0)
 }

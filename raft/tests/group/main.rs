@@ -124,7 +124,12 @@ fn proposal(number: u32) -> Proposal {
     let mut buffer = runtime::buffer(bytes.len());
     buffer.copy_from_slice(&bytes);
     let body = Slice::new(Rc::new(buffer), 0..bytes.len());
-    Proposal { kind: EntryKind::Command, timestamp: UnixMillis(0), records: 0, body }
+    Proposal::Entry(Content {
+        kind: EntryKind::Command,
+        timestamp: UnixMillis(0),
+        records: 0,
+        body,
+    })
 }
 
 /// Proposes the numbers, several at a time, and waits until each is applied on the leader.

@@ -8,8 +8,8 @@ use runtime::BLOCK;
 
 use super::{Checkpoint, Mins};
 use crate::command::{TopicState, TopicStates};
-use crate::membership::Membership;
 use crate::identity::StoreId;
+use crate::membership::Membership;
 use crate::part::QueueKey;
 use crate::position::Position;
 use crate::topics::{Counter, Incarnation, Topic, Topics};

@@ -211,14 +211,15 @@ impl EntryLog {
     }
 
     /// Lets the store of this member lead in `term`: it takes appends, and what is drafted is placed by what this
-    /// returns, behind the log as it is. `None` while there is an entry that is not applied.
+    /// returns, behind the log as it is. `None` while there is an entry that is not applied, or none of that term.
     ///
     /// # Panics
     /// When the log is no member's, or the store leads already.
     #[must_use]
     pub fn lead(&self, term: Term) -> Option<Placer> {
         let Owner::Member { ahead, .. } = &self.owner else { panic!("only a member leads") };
-        if !ahead.is_empty() || ahead.inner.committed.get() != self.end.offset {
+        let applied = ahead.is_empty() && ahead.inner.committed.get() == self.end.offset;
+        if !applied || self.end.term != term {
             return None;
         }
         ahead.inner.lead(self.end.offset);
@@ -382,7 +383,8 @@ impl EntryLog {
         note_segment(&mut self.vote, placed.start, self.tip.log.segment_size).await?;
         let Placed { ref buf, memory, base, start, end, .. } = placed;
         let part = Part { buf: Rc::clone(buf), memory, base, start, end };
-        let ends: Vec<_> = placed.entries.iter().map(|entry| placed.behind(&entry.header)).collect();
+        let ends: Vec<_> =
+            placed.entries.iter().map(|entry| placed.behind(&entry.header)).collect();
         let written = placed.entries.into_iter().zip(ends).map(|(entry, end)| Written {
             header: entry.header,
             end,
@@ -499,6 +501,31 @@ impl EntryLog {
         Ok(())
     }
 
+    /// Lets the log, in which nothing ever was, begin as that of the store `founder` does: entries continue each other
+    /// from there, and are the same bytes in every member of a group.
+    ///
+    /// # Errors
+    /// [`EntryLogError`].
+    ///
+    /// # Panics
+    /// When there was an entry.
+    pub async fn begin_as(&mut self, founder: StoreId) -> Result<(), EntryLogError> {
+        self.check()?;
+        assert_eq!(self.end.index, LogIndex(0), "a log begins once");
+        let chain = open::first_chain(founder);
+        if chain == self.end.chain {
+            return Ok(());
+        }
+        let oldest = Rc::clone(self.tip.log.all().first().expect("a log has a segment"));
+        let header = SegmentHeader { chain, ..oldest.header };
+        let rewritten = oldest.rewrite(header, self.tip.method).await;
+        let rewritten = self.note(rewritten)?;
+        self.tip.log.replace(rewritten);
+        self.end.chain = chain;
+        self.shared.begin(self.end);
+        Ok(())
+    }
+
     /// Gives up all entries, committed or not, and begins anew with an entry of index `first`: what was
     /// before it is known from elsewhere. Durable when it returns; after a crash meanwhile the log is the old
     /// one, or empty.
@@ -546,10 +573,12 @@ impl EntryLog {
     }
 
     /// Takes note of a failure: nothing is retried.
-    fn note<E: Into<StoreError>>(&mut self, done: Result<(), E>) -> Result<(), EntryLogError> {
-        let Err(error) = done else { return Ok(()) };
+    fn note<T, E: Into<StoreError>>(&mut self, done: Result<T, E>) -> Result<T, EntryLogError> {
+        let error = match done {
+            Ok(value) => return Ok(value),
+            Err(error) => error.into(),
+        };
         self.failed = true;
-        let error = error.into();
         let Owner::Member { ahead, .. } = &self.owner else { return Err(error.into()) };
         let why = error.to_string();
         ahead.inner.fail(error);

@@ -19,9 +19,9 @@ use runtime::sim::Simulation;
 
 use crate::checkpoint::format as checkpoint;
 use crate::command::{TopicCommand, TopicStates, Trim};
-use crate::membership::Membership;
 use crate::entry::{ENTRY_HEADER_LEN, Local, Replicated};
 use crate::identity::{Identity, StoreId};
+use crate::membership::Membership;
 use crate::part;
 use crate::segment::SegmentHeader;
 use crate::vote::Vote;

@@ -8,8 +8,8 @@ use runtime::{IoError, Slice};
 use super::view::View;
 use super::walk::{Step, Walk};
 use crate::command::{CommandKind, TopicCommand, Trim};
-use crate::membership::Membership;
 use crate::entry::{ENTRY_HEADER_LEN, Kind};
+use crate::membership::Membership;
 use crate::replay::Entry;
 
 /// An intact entry.
@@ -88,9 +88,11 @@ impl Content {
         let payload = &entry.payload;
         let unknown = |why: String| Self::Unknown { why };
         match entry.header.kind {
-            Kind::Membership => Membership::of_entry(entry.header.index, entry.header.term, payload)
-                .and_then(|membership| membership.voters())
-                .map_or_else(unknown, |voters| Self::Membership { voters }),
+            Kind::Membership => {
+                Membership::of_entry(entry.header.index, entry.header.term, payload)
+                    .and_then(|membership| membership.voters())
+                    .map_or_else(unknown, |voters| Self::Membership { voters })
+            }
             Kind::Messages => Self::Messages {
                 at: entry.header.offset.plus(ENTRY_HEADER_LEN as u64),
                 records: payload.clone(),

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
-use runtime::Buffer;
 use runtime::channel::Notify;
 
 use crate::batch::RecordDraft;
@@ -77,7 +76,10 @@ impl Ahead {
         loop {
             let news = self.news.notified();
             if let Some(next) = self.entries.borrow_mut().pop_front() {
-                assert_eq!(next.header.index, index, "entries are applied as they stand in the log");
+                assert_eq!(
+                    next.header.index, index,
+                    "entries are applied as they stand in the log"
+                );
                 return next;
             }
             news.await;
@@ -87,10 +89,5 @@ impl Ahead {
     /// Whether all that is in the log is applied.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.borrow().is_empty()
-    }
-
-    /// A buffer that was written, as readers at the tail have it.
-    pub(crate) fn part(buf: &Rc<Buffer>, memory: usize, base: PhysicalOffset, start: PhysicalOffset, end: PhysicalOffset) -> Part {
-        Part { buf: Rc::clone(buf), memory, base, start, end }
     }
 }

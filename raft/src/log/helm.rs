@@ -1,0 +1,35 @@
+//! Letting this member lead: what it proposes is placed from then on.
+
+use std::rc::Rc;
+
+use model::Term;
+use runtime::channel::{WeakSender, oneshot};
+
+use super::error::LogError;
+use super::shared::Shared;
+use super::writer::Order;
+
+/// For the one who knows when this member leads.
+pub(crate) struct Helm {
+    pub(super) shared: Rc<Shared>,
+    pub(super) orders: WeakSender<Order>,
+}
+
+impl Helm {
+    /// Lets this member lead in `term`, if all that the log has accepted is applied; whether it does.
+    pub(crate) async fn lead(&self, term: Term) -> bool {
+        let Some(orders) = self.orders.upgrade() else { return false };
+        let (tell, told) = oneshot();
+        orders.send(Order::Lead(term, tell)).await.is_ok() && told.await.unwrap_or(false)
+    }
+
+    /// This member leads no more: drafts become blank entries.
+    pub(crate) fn follow(&self) {
+        self.shared.placing.borrow_mut().follow();
+    }
+
+    /// Waits until all that the log has accepted is written.
+    pub(crate) async fn drained(&self) -> Result<(), LogError> {
+        self.shared.drained().await
+    }
+}

@@ -1,0 +1,144 @@
+//! One member of a group, alive: openraft over its log and its store, and the role it plays.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::errors::{Fatal, InitializeError, RaftError};
+use openraft::network::RaftNetworkFactory;
+use openraft::{Config, SnapshotPolicy};
+use runtime::Task;
+use storage::{Applier, EntryLog, Store};
+use thiserror::Error;
+
+use crate::leading::{Leading, Role, Watched};
+use crate::log::{LogError, RaftLog};
+use crate::machine::Machine;
+use crate::types::{Member, MemberId, Types};
+
+/// openraft's core, of our types.
+pub type Raft = openraft::Raft<Types, Machine>;
+
+/// The times of a group. All members have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Between two heartbeats of a leader.
+    pub heartbeat: Duration,
+    /// A follower that hears nothing of a leader for the shorter of these, and a random part of what the longer has
+    /// more, asks to be elected.
+    pub election: (Duration, Duration),
+}
+
+/// Why a member could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The times do not go together.
+    #[error(
+        "the times of the group do not go together: {0}. Heartbeats must be several times as frequent as elections"
+    )]
+    Times(String),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The core has ended while it was started.
+    #[error("the member cannot be started: {0}")]
+    Core(#[from] Fatal<Types>),
+}
+
+/// A member of a group. It belongs to the executor that started it.
+pub struct Node {
+    raft: Raft,
+    store: Store,
+    role: Watched,
+    leading: Task<()>,
+    writer: Task<Result<(), LogError>>,
+}
+
+impl Node {
+    /// Starts the member whose log and store were opened. It follows, or waits to be founded.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start<N>(
+        store: Store,
+        log: EntryLog,
+        applier: Applier,
+        network: N,
+        times: Times,
+    ) -> Result<Self, StartError>
+    where
+        N: RaftNetworkFactory<Types>,
+        N::Network: openraft::network::NetSnapshot<Types, SnapshotData = ()>,
+    {
+        let id = MemberId(store.id());
+        let config = config(times).map_err(StartError::Times)?;
+        let (log, writer) = RaftLog::new(log).await?;
+        let helm = log.helm();
+        let raft = Raft::new(id, config, network, log, Machine::new(applier)).await?;
+        let role = Watched::new();
+        let leading =
+            Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
+        let leading = runtime::spawn(leading.run());
+        Ok(Self { raft, store, role, leading, writer })
+    }
+
+    /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
+    /// happens where there is a group already.
+    ///
+    /// # Errors
+    /// The core has ended, or the members are none of a group.
+    pub async fn found(
+        &self,
+        members: BTreeMap<MemberId, Member>,
+    ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
+        match self.raft.initialize(members).await {
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// openraft's core.
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    /// Who leads, as far as this member knows.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.role()
+    }
+
+    /// Waits until the role is another one than `last`. Cancel safe.
+    pub async fn role_changed(&self, last: Role) -> Role {
+        self.role.changed(last).await
+    }
+
+    /// Ends the member in order: nothing is proposed and accepted any more, and the log is closed. The store is to be
+    /// stopped after that.
+    ///
+    /// # Errors
+    /// The log could not be closed in order.
+    pub async fn stop(self) -> Result<(), io::Error> {
+        drop(self.leading);
+        self.store.follow();
+        let Ok(()) = self.raft.shutdown().await;
+        drop(self.raft);
+        Ok(self.writer.await?)
+    }
+}
+
+fn config(times: Times) -> Result<Arc<Config>, String> {
+    let millis =
+        |time: Duration| u64::try_from(time.as_millis()).map_err(|error| error.to_string());
+    let config = Config {
+        heartbeat_interval: millis(times.heartbeat)?,
+        election_timeout_min: millis(times.election.0)?,
+        election_timeout_max: millis(times.election.1)?,
+        snapshot_policy: SnapshotPolicy::Never,
+        enable_pre_vote: Some(true),
+        backoff: "20ms".to_owned(),
+        ..Config::default()
+    };
+    Ok(Arc::new(config.validate().map_err(|error| error.to_string())?))
+}
