@@ -66,6 +66,17 @@ pub enum Proposal {
     Draft(Drafted),
 }
 
+impl Proposal {
+    /// How it looks in the log; `None` for a draft, of which that is not known yet.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Entry(content) => Some(content),
+            Self::Draft(_) => None,
+        }
+    }
+}
+
 /// An entry of those that were drafted together: each of them is one such proposal, and they come in their order,
 /// with nothing in between. The first that is accepted has all of them placed.
 #[derive(Debug, Clone)]

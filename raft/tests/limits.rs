@@ -18,9 +18,9 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::type_config::alias::{EntryOf, LogIdOf, OneshotReceiverOf, VoteOf};
 use openraft::{EntryPayload, RaftLogReader};
-use raft::{MemberId, Proposal, RaftLog, Types};
+use raft::{Content, LogError, MemberId, Proposal, RaftLog, Types};
 use runtime::sim::{DiskOp, Simulation, When};
-use runtime::{Placement, Slice, Spec};
+use runtime::{Placement, Slice, Spec, Task};
 use storage::{EntryKind, Flush, FlushMethod, Options, Scale, StoreId};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -80,7 +80,7 @@ fn entry(index: u64, len: usize) -> EntryOf<Types> {
 
 fn len(entry: &EntryOf<Types>) -> usize {
     match &entry.payload {
-        EntryPayload::Normal(proposal) => proposal.body.len(),
+        EntryPayload::Normal(proposal) => proposal.content().unwrap().body.len(),
         EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     }
 }
@@ -132,10 +132,14 @@ async fn check_reads(log: &RaftLog, lens: &[usize]) {
     assert_eq!(reader.try_get_log_entries(..).await.expect("readable").len(), lens.len());
 }
 
-/// Forty entries, so many that all of them take several reads.
-async fn append_forty(log: &mut RaftLog) {
-    let told = append(log, (0..40).map(|index| entry(index, 100_000))).await;
+/// A log with forty entries, none of which is in memory: so many that all of them take several reads.
+async fn with_forty(dir: &Path) -> (RaftLog, Task<Result<(), LogError>>) {
+    let (mut log, writer) = RaftLog::open(&options(dir)).await.expect("it opens");
+    let told = append(&mut log, (0..40).map(|index| entry(index, 100_000))).await;
     told.await.expect("told").expect("flushed");
+    drop(log);
+    writer.await.expect("closed");
+    RaftLog::open(&options(dir)).await.expect("it opens again")
 }
 
 fn id(index: u64) -> LogIdOf<Types> {
@@ -145,8 +149,7 @@ fn id(index: u64) -> LogIdOf<Types> {
 #[test]
 fn a_read_of_all_that_a_purge_overtakes_has_no_hole() {
     everywhere("raft-overtaken", |dir| async move {
-        let (mut log, writer) = RaftLog::open(&options(&dir)).await.expect("it opens");
-        append_forty(&mut log).await;
+        let (mut log, writer) = with_forty(&dir).await;
         let (mut reader, purged) = (log.reader(), Cell::new(0));
         let purging = async {
             for last in (1..38).step_by(4) {
@@ -174,9 +177,7 @@ fn a_stream_that_a_purge_overtakes_says_so() {
     everywhere("raft-stream", |dir| async move {
         // What is behind the hole may be there, or nothing at all.
         for last in [30, 39] {
-            let opened = RaftLog::open(&options(&dir.with_extension(last.to_string()))).await;
-            let (mut log, writer) = opened.expect("it opens");
-            append_forty(&mut log).await;
+            let (mut log, writer) = with_forty(&dir.with_extension(last.to_string())).await;
             let mut reader = log.reader();
             let mut stream = pin!(reader.entries_stream(..40).await);
             let first = stream.next().await.expect("it is there").expect("readable");

@@ -108,14 +108,14 @@ impl Shared {
 
     /// Entries are about to go: what is being read may be neither the old log nor the new one.
     pub(super) fn cut(&self) {
+        assert!(self.is_drained(), "what is under way comes first");
+        self.newest.borrow_mut().clear();
+        self.newest_bytes.set(0);
         self.cuts.set(self.cuts.get() + 1);
     }
 
     /// The log is what is written, of which entries are gone.
     pub(super) fn follow(&self, log: &LogState) {
-        assert!(self.is_drained(), "what is under way comes first");
-        self.newest.borrow_mut().clear();
-        self.newest_bytes.set(0);
         self.cut();
         let last = (log.next > log.first).then(|| id_before(log.next, log.last_term)).flatten();
         self.last.set(last.or(self.purged.get()));

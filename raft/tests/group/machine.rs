@@ -65,7 +65,9 @@ impl RaftStateMachine<Types> for Machine {
             state.last = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
-                EntryPayload::Normal(proposal) => state.bodies.push(proposal.body.to_vec()),
+                EntryPayload::Normal(proposal) => {
+                    state.bodies.push(proposal.content().expect("it is placed").body.to_vec())
+                }
                 EntryPayload::Membership(membership) => {
                     state.membership = StoredMembershipOf::<Types>::new(state.last, membership);
                 }

@@ -17,7 +17,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::storage::RaftLogStorage;
 use openraft::type_config::alias::EntryOf;
 use openraft::{Config, EntryPayload, RaftLogReader, ServerState, SnapshotPolicy};
-use raft::{LogError, Member, MemberId, Proposal, Types};
+use raft::{Content, LogError, Member, MemberId, Proposal, Types};
 use runtime::sim::{Simulation, run_seeds};
 use runtime::{Slice, Task, now, sleep, timeout};
 use storage::{EntryKind, StoreId};
@@ -98,7 +98,7 @@ async fn on_disk(dir: &Path) -> Vec<Vec<u8>> {
     drop(log);
     writer.await.unwrap();
     let body = |entry: EntryOf<Types>| match entry.payload {
-        EntryPayload::Normal(proposal) => Some(proposal.body.to_vec()),
+        EntryPayload::Normal(proposal) => Some(proposal.content().unwrap().body.to_vec()),
         EntryPayload::Blank | EntryPayload::Membership(_) => None,
     };
     entries.into_iter().filter_map(body).collect()

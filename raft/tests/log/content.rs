@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use openraft::type_config::alias::{EntryOf, LogIdOf};
 use openraft::{EntryPayload, Membership};
-use raft::{Member, MemberId, Proposal, Types};
+use raft::{Content, Member, MemberId, Proposal, Types};
 use runtime::Slice;
 use storage::{EntryKind, StoreId};
 
@@ -48,12 +48,12 @@ pub fn entry(known: Known, index: u64, time: u64) -> EntryOf<Types> {
     let payload = match known.number % 9 {
         0 => EntryPayload::Blank,
         1 => EntryPayload::Membership(group(known.number)),
-        kind => EntryPayload::Normal(Proposal {
+        kind => EntryPayload::Normal(Proposal::Entry(Content {
             kind: KINDS[kind as usize % KINDS.len()],
             timestamp: model::UnixMillis(time),
             records: known.number as u32,
             body: body(known),
-        }),
+        })),
     };
     EntryOf::<Types> { log_id: id(index, known.term), payload }
 }
@@ -66,6 +66,9 @@ pub fn is(known: Known, index: u64, found: &EntryOf<Types>) -> bool {
             (EntryPayload::Blank, EntryPayload::Blank) => true,
             (EntryPayload::Membership(made), EntryPayload::Membership(found)) => made == found,
             (EntryPayload::Normal(made), EntryPayload::Normal(found)) => {
+                let (Some(made), Some(found)) = (made.content(), found.content()) else {
+                    return false;
+                };
                 made.body[..] == found.body[..]
                     && (made.kind, made.timestamp, made.records)
                         == (found.kind, found.timestamp, found.records)
