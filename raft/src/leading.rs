@@ -110,7 +110,7 @@ impl Leading {
         let (proposing, over) = (Box::pin(self.propose_all(term)), Box::pin(self.over(term)));
         select(proposing, over).await;
         self.helm.follow();
-        self.store.follow();
+        self.store.refuse_appends();
     }
 
     /// Waits until the term is over.

@@ -121,7 +121,7 @@ impl Node {
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
         drop(self.leading);
-        self.store.follow();
+        self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);
         Ok(self.writer.await?)

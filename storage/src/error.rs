@@ -231,9 +231,9 @@ pub enum AppendError {
         /// Bytes allowed.
         max: usize,
     },
-    /// Another member of the group leads, or nobody does.
-    #[error("this member of the group does not lead it")]
-    NotLeader,
+    /// The group takes appends in another member, or nowhere at the moment.
+    #[error("this member of the group takes no messages now")]
+    Elsewhere,
     /// The writer does not keep up.
     #[error("{queued} bytes wait for the disk, {max} may")]
     Busy {

@@ -143,3 +143,6 @@ impl Placer {
         Placed { buf: Rc::new(buf), memory, base, start, end, entries, generation }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,8 +50,8 @@ pub struct Store {
 pub(crate) enum Phase {
     Recovering,
     Open,
-    /// Another member leads, or nobody does.
-    Following,
+    /// The group takes appends in another member, or nowhere at the moment.
+    Elsewhere,
     Stopping,
     Failed,
 }
@@ -180,7 +180,7 @@ impl Inner {
 
     /// Whether the next segment's file must be there soon, and is not.
     pub(crate) fn wants_room(&self) -> bool {
-        if self.phase.get() != Phase::Following {
+        if self.phase.get() != Phase::Elsewhere {
             return self.builder.borrow().wants_room();
         }
         let into = self.written.get().0 % self.options.segment_size;
@@ -466,7 +466,7 @@ impl Store {
         match self.inner.phase.get() {
             Phase::Open => {}
             Phase::Recovering => return Err(AppendError::Recovering),
-            Phase::Following => return Err(AppendError::NotLeader),
+            Phase::Elsewhere => return Err(AppendError::Elsewhere),
             Phase::Stopping => return Err(AppendError::Stopped),
             Phase::Failed => return Err(AppendError::Failed),
         }

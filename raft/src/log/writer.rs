@@ -170,7 +170,7 @@ impl Writer {
         if !self.shared.is_drained() {
             return false;
         }
-        let placer = self.log.lead(term);
+        let placer = self.log.take_drafts(term);
         let leads = placer.is_some();
         placer.map(|placer| self.shared.placing.borrow_mut().lead(placer));
         leads

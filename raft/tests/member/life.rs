@@ -166,7 +166,7 @@ impl Life {
             while let Err(error) = self.store.append_message(&draft(&body)) {
                 match error {
                     AppendError::NoSegment | AppendError::Busy { .. } => {}
-                    AppendError::NotLeader => break,
+                    AppendError::Elsewhere => break,
                     other => panic!("{other}"),
                 }
                 sleep(Duration::from_millis(1)).await;

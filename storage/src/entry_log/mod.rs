@@ -9,13 +9,13 @@
 
 mod error;
 mod marks;
+mod member;
 mod reader;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
-use runtime::channel::Flag;
 use runtime::{BLOCK, Buffer, IoError, Slice};
 
 pub use error::EntryLogError;
@@ -26,23 +26,24 @@ use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, Local, Replicated, entry
 use crate::error::StoreError;
 use crate::identity::StoreId;
 use crate::log::Log;
-use crate::member::ahead::{Ahead, Written};
-use crate::open::{self, FirstVote, Locks};
+use crate::member::ahead::Written;
+use crate::open::{self, FirstVote};
 use crate::options::{Options, largest_entry_in};
-use crate::place::{LogEnd, entry_start};
-use crate::placer::{Placed, Placer};
+use crate::place::entry_start;
 use crate::position::Position;
 use crate::provision::Spares;
 use crate::recover::{Settled, settle};
 use crate::replay::Replay;
 use crate::segment::SegmentHeader;
-use crate::store::{CHECKPOINTS, Inner};
+use crate::store::CHECKPOINTS;
 use crate::tail::Part;
 use crate::tip::{Before, Tip, note_segment};
 use crate::truncate::truncate;
 use crate::vote::{Purged, Vote, VoteFile};
 
 pub(crate) use marks::Marks;
+pub(crate) use member::OfMember;
+use member::Owner;
 use reader::Shared;
 
 /// What every node agrees on of an entry, but for its payload.
@@ -122,14 +123,6 @@ pub struct EntryLog {
     owner: Owner,
 }
 
-/// Whom the log belongs to beside its writer.
-enum Owner {
-    /// Nobody: what entries mean is not looked at.
-    Nobody { _locks: Locks },
-    /// The store of a member, which applies what the group commits. The flag is raised when the log is closed.
-    Member { ahead: Rc<Ahead>, closed: Flag },
-}
-
 impl EntryLog {
     /// Opens the log in `options.dir` and reads it, or makes one if there is nothing. All that is found is
     /// durable when this returns.
@@ -189,50 +182,6 @@ impl EntryLog {
             shared: Rc::new(shared),
             failed: false,
             owner: Owner::Nobody { _locks: opened.locks },
-        })
-    }
-
-    /// The log of a member, which was read to its `end`; entries before `committed` are committed.
-    pub(crate) fn of_member(read: OfMember) -> Self {
-        let OfMember { ahead, tip, vote, end, generation, marks, committed, closed } = read;
-        let shared = Shared {
-            log: Rc::clone(&tip.log),
-            vote: Cell::new(vote.vote()),
-            first: Cell::new(first_of(&tip.log)),
-            next: Cell::new(end.index),
-            committed: Rc::new(Cell::new(committed)),
-            marks: RefCell::new(marks),
-            cuts: Cell::new(0),
-        };
-        let max_batch = ahead.inner.options.max_batch;
-        let owner = Owner::Member { ahead, closed };
-        let (shared, failed) = (Rc::new(shared), false);
-        Self { tip, vote, end, generation, max_batch, shared, failed, owner }
-    }
-
-    /// Lets the store of this member lead in `term`: it takes appends, and what is drafted is placed by what this
-    /// returns, behind the log as it is. `None` while there is an entry that is not applied, or none of that term.
-    ///
-    /// # Panics
-    /// When the log is no member's, or the store leads already.
-    #[must_use]
-    pub fn lead(&self, term: Term) -> Option<Placer> {
-        let Owner::Member { ahead, .. } = &self.owner else { panic!("only a member leads") };
-        let applied = ahead.is_empty() && ahead.inner.committed.get() == self.end.offset;
-        if !applied || self.end.term != term {
-            return None;
-        }
-        ahead.inner.lead(self.end.offset);
-        let Position { offset, index, chain, timestamp, .. } = self.end;
-        let topics = ahead.inner.index.borrow().topics().clone();
-        Some(Placer {
-            end: LogEnd { index, offset, chain, timestamp, topics },
-            term,
-            generation: self.generation,
-            last_block: self.tip.last_block.clone(),
-            segment_size: self.tip.log.segment_size,
-            durable: Rc::clone(&self.tip.durable),
-            committed: Rc::clone(&self.shared.committed),
         })
     }
 
@@ -356,57 +305,6 @@ impl EntryLog {
         entries.iter().take_while(fits).count()
     }
 
-    /// Appends entries that were placed behind the log; as [`EntryLog::append`].
-    ///
-    /// # Errors
-    /// [`EntryLogError`].
-    ///
-    /// # Panics
-    /// When they were not placed behind the log.
-    pub async fn append_placed(&mut self, placed: Placed) -> Result<(), EntryLogError> {
-        self.check()?;
-        let written = self.write_placed(placed).await;
-        self.note(written)
-    }
-
-    async fn write_placed(&mut self, placed: Placed) -> Result<(), IoError> {
-        let first = placed.entries.first().expect("something was placed").header;
-        assert_eq!((first.index, placed.start), (self.end.index, first.offset), "it is next");
-        let Position { offset, index, chain, .. } = self.end;
-        let segment = self.tip.segment_for(placed.start, Before { offset, index, chain }).await?;
-        let residue = usize::try_from(placed.start.since(placed.base)).expect("less than a block");
-        let used = usize::try_from(placed.end.since(placed.base)).expect("it lies in memory");
-        let inner = self.owner.inner();
-        let writing = inner.as_ref().map(|inner| inner.cache.log_writes());
-        self.tip.write_whole(&segment, &placed.buf, placed.base, residue..used).await?;
-        drop(writing);
-        note_segment(&mut self.vote, placed.start, self.tip.log.segment_size).await?;
-        let Placed { ref buf, memory, base, start, end, .. } = placed;
-        let part = Part { buf: Rc::clone(buf), memory, base, start, end };
-        let ends: Vec<_> =
-            placed.entries.iter().map(|entry| placed.behind(&entry.header)).collect();
-        let written = placed.entries.into_iter().zip(ends).map(|(entry, end)| Written {
-            header: entry.header,
-            end,
-            records: Some(entry.records),
-        });
-        self.entered(written.collect(), part);
-        Ok(())
-    }
-
-    /// Entries are written behind the log.
-    fn entered(&mut self, written: Vec<Written>, part: Part) {
-        let end = written.last().expect("something was written").end;
-        assert_eq!(end.offset, part.end, "the log ends where the buffer does");
-        let mut marks = self.shared.marks.borrow_mut();
-        written.iter().for_each(|entry| marks.note(entry.end));
-        self.end = end;
-        self.shared.next.set(end.index);
-        if let Owner::Member { ahead, .. } = &self.owner {
-            ahead.written(written, part);
-        }
-    }
-
     async fn write(&mut self, entries: &[(EntryHead, &[u8])]) -> Result<(), IoError> {
         let start = self.place(entries[0].1.len());
         let Position { offset, index, chain, .. } = self.end;
@@ -501,31 +399,6 @@ impl EntryLog {
         Ok(())
     }
 
-    /// Lets the log, in which nothing ever was, begin as that of the store `founder` does: entries continue each other
-    /// from there, and are the same bytes in every member of a group.
-    ///
-    /// # Errors
-    /// [`EntryLogError`].
-    ///
-    /// # Panics
-    /// When there was an entry.
-    pub async fn begin_as(&mut self, founder: StoreId) -> Result<(), EntryLogError> {
-        self.check()?;
-        assert_eq!(self.end.index, LogIndex(0), "a log begins once");
-        let chain = open::first_chain(founder);
-        if chain == self.end.chain {
-            return Ok(());
-        }
-        let oldest = Rc::clone(self.tip.log.all().first().expect("a log has a segment"));
-        let header = SegmentHeader { chain, ..oldest.header };
-        let rewritten = oldest.rewrite(header, self.tip.method).await;
-        let rewritten = self.note(rewritten)?;
-        self.tip.log.replace(rewritten);
-        self.end.chain = chain;
-        self.shared.begin(self.end);
-        Ok(())
-    }
-
     /// Gives up all entries, committed or not, and begins anew with an entry of index `first`: what was
     /// before it is known from elsewhere. Durable when it returns; after a crash meanwhile the log is the old
     /// one, or empty.
@@ -584,29 +457,6 @@ impl EntryLog {
         ahead.inner.fail(error);
         Err(EntryLogError::Member(why))
     }
-}
-
-impl Owner {
-    fn inner(&self) -> Option<Rc<Inner>> {
-        match self {
-            Self::Nobody { .. } => None,
-            Self::Member { ahead, .. } => Some(Rc::clone(&ahead.inner)),
-        }
-    }
-}
-
-/// What the log of a member is made of.
-pub(crate) struct OfMember {
-    pub ahead: Rc<Ahead>,
-    pub tip: Tip,
-    pub vote: VoteFile,
-    pub end: Position,
-    pub generation: u64,
-    pub marks: Marks,
-    /// Entries before this index are committed.
-    pub committed: LogIndex,
-    /// To be raised when the log is closed.
-    pub closed: Flag,
 }
 
 /// Index of the oldest entry.

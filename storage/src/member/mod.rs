@@ -4,12 +4,12 @@
 //! the log. Both belong to whoever binds the group together, and share [`ahead::Ahead`]. All else is the same as in a store that is
 //! a group of its own: the index, checkpoints, the files for segments to come, reads, and what the owner is told.
 //!
-//! Whoever leads drafts messages as ever ([`Store::append_message`]); what is drafted is taken by
+//! Where the group takes appends, messages are drafted as ever ([`Store::append_message`]); what is drafted is taken by
 //! [`Store::next_draft`], and placed when the group's log accepts it.
 
 pub(crate) mod ahead;
 mod applier;
-mod lead;
+mod drafting;
 mod recover;
 
 use std::rc::Rc;
@@ -50,7 +50,7 @@ impl Store {
     /// a group of its own is a member as it is. The log is read after this returns: what is known to be committed
     /// comes through [`Events`], then [`Event::Recovered`].
     ///
-    /// The store takes no appends until the group lets it lead, see [`EntryLog::lead`].
+    /// The store takes no appends before [`EntryLog::take_drafts`].
     ///
     /// # Errors
     /// [`OpenError`] says what stands in the way and what to do; the directory is left as it is.

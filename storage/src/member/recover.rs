@@ -53,7 +53,7 @@ pub(super) async fn recover(
     let (entries, records) = (read.entries, read.records);
     ahead.found(read.uncommitted);
     if inner.phase.get() == Phase::Recovering {
-        inner.phase.set(Phase::Following);
+        inner.phase.set(Phase::Elsewhere);
     }
     let (clean, took) = (before.clean, began.elapsed());
     let (start, upto) = (start.offset, applier.position().offset);

@@ -1,6 +1,6 @@
-//! Leading: messages are drafted here, and placed by the group's log.
+//! Drafting in the member in which the group takes appends; the group's log places what is drafted.
 
-use model::{LogIndex, PhysicalOffset};
+use model::PhysicalOffset;
 
 use crate::builder::{Builder, Limits};
 use crate::placer::Draft;
@@ -8,9 +8,9 @@ use crate::store::{Inner, Phase, Store};
 
 impl Inner {
     /// From here on appends are taken, behind a log that ends at `end`, all of which is applied.
-    pub(crate) fn lead(&self, end: PhysicalOffset) {
-        assert_eq!(end, self.committed.get(), "who leads has applied the whole log");
-        assert_eq!(self.phase.get(), Phase::Following, "who leads has followed before");
+    pub(crate) fn take_appends(&self, end: PhysicalOffset) {
+        assert_eq!(end, self.committed.get(), "drafts continue what is applied");
+        assert_eq!(self.phase.get(), Phase::Elsewhere, "it is begun once");
         let topics = self.index.borrow().topics().clone();
         let limits = Limits::from(&self.options);
         *self.builder.borrow_mut() = Builder::new(limits, end, topics, self.spares.ready());
@@ -30,10 +30,10 @@ impl Store {
         }
     }
 
-    /// This member leads no more: it takes no appends, and forgets what was drafted and not taken.
-    pub fn follow(&self) {
+    /// Takes no appends any more, and forgets what was drafted and not taken.
+    pub fn refuse_appends(&self) {
         if self.inner.phase.get() == Phase::Open {
-            self.inner.phase.set(Phase::Following);
+            self.inner.phase.set(Phase::Elsewhere);
             self.inner.builder.borrow_mut().clear();
         }
     }
@@ -42,11 +42,5 @@ impl Store {
     #[must_use]
     pub fn written(&self) -> PhysicalOffset {
         self.inner.written.get()
-    }
-
-    /// The log before this entry is not needed by the group any more.
-    #[must_use]
-    pub fn first_index(&self) -> LogIndex {
-        self.inner.log.all().first().expect("a log has a segment").header.index
     }
 }
