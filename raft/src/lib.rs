@@ -1,10 +1,12 @@
-//! openraft bound to us. So far: its runtime over the crate `runtime`, the types of a group, and its log over crate `storage`.
+//! openraft bound to us. So far: its runtime over the crate `runtime`, the types of a group, its log over crate `storage`,
+//! and the network between the members of a group.
 //!
 //! One Raft group is one shard's, and lives with all its tasks on that shard's executor: openraft is built without `Send`
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
 mod log;
+pub mod net;
 mod runtime;
 mod types;
 

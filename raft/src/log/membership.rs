@@ -55,7 +55,7 @@ pub(super) fn too_long(membership: &Membership<MemberId, Member>) -> Option<&str
 }
 
 /// The payload of an entry that makes this the group, whose labels are not [`too_long`].
-pub(super) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
+pub(crate) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
     let sets = membership.get_joint_config();
     let members = membership.nodes().count();
     let mut out = vec![VERSION, u8::try_from(sets.len()).expect("a change has two sets at most")];
@@ -89,7 +89,7 @@ fn put_member(out: &mut Vec<u8>, id: MemberId, member: &Member) {
 }
 
 /// Reads such a payload; the error says what is wrong with it. What comes back is encoded to the same bytes.
-pub(super) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
+pub(crate) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
     let mut rest = payload;
     let head: [u8; HEAD_LEN] = take(&mut rest)?;
     if head[offset_of!(Head, version)] != VERSION {

@@ -8,7 +8,7 @@
 
 mod entry;
 mod error;
-mod membership;
+pub(crate) mod membership;
 mod reader;
 mod shared;
 #[cfg(test)]
