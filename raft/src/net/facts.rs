@@ -61,10 +61,12 @@ impl Facts {
     pub const NAME_MAX: usize = 255;
 
     /// # Panics
-    /// When a name is too long, or the store has no id: configuration is checked where it is read.
+    /// When a name is too long or no line of text, or the store has no id: configuration is checked where it is read.
     pub(in crate::net) fn assert_sound(&self) {
         assert!(self.store.0.0 != 0, "a store has an id");
-        assert!(self.cluster.len() <= Self::NAME_MAX && self.group.len() <= Self::NAME_MAX);
+        for name in [&self.cluster, &self.group] {
+            assert!(name.len() <= Self::NAME_MAX && !name.contains(char::is_control));
+        }
     }
 
     /// Whether somebody who says this may talk to us.
@@ -103,7 +105,8 @@ impl Facts {
     fn admits_store(&self, hello: &Hello) -> Result<(), Refusal> {
         let (ours, theirs) = (self.store, hello.facts.store);
         let text = match hello.expected {
-            _ if theirs == ours || theirs.0.0 == 0 => format!(
+            _ if theirs.0.0 == 0 => "you do not say which store is yours".to_owned(),
+            _ if theirs == ours => format!(
                 "you say that your store is {theirs}, and that is this node's: you have dialled yourself, or one of two \
                  stores is a copy of the other. Correct the address of the peer, or give the copy an empty directory"
             ),

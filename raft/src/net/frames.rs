@@ -1,6 +1,7 @@
 //! Frames off a connection.
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use bytes::{Buf, BytesMut};
@@ -14,8 +15,41 @@ use super::wire::frame::{HEAD_LEN, Head};
 /// A frame whose checksum is right.
 pub(super) struct Frame {
     pub(super) head: Head,
+    pub(super) body: Body,
+}
+
+/// The body of a frame.
+pub(super) enum Body {
+    /// It came whole, and lies among others.
+    Received(BytesMut),
+    /// It came in several parts, into memory of its own.
+    Own(Slice),
+}
+
+impl Body {
     /// In memory of its own, which views of it keep.
-    pub(super) body: Slice,
+    pub(super) fn into_slice(self) -> Slice {
+        match self {
+            Self::Own(slice) => slice,
+            Self::Received(bytes) if bytes.is_empty() => Slice::empty(),
+            Self::Received(bytes) => {
+                let mut body = Buffer::with_capacity(bytes.len());
+                body.append(&bytes);
+                Slice::new(Rc::new(body), 0..bytes.len())
+            }
+        }
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Received(bytes) => bytes,
+            Self::Own(slice) => slice,
+        }
+    }
 }
 
 /// Reads a connection. Memory grows as bytes come, not as a peer announces them.
@@ -70,9 +104,9 @@ impl Frames {
         Ok(Frame { head, body })
     }
 
-    async fn body(&mut self, len: usize) -> Result<Slice, CloseReason> {
-        if len == 0 {
-            return Ok(Slice::empty());
+    async fn body(&mut self, len: usize) -> Result<Body, CloseReason> {
+        if self.buffer.len() >= len {
+            return Ok(Body::Received(self.buffer.split_to(len)));
         }
         let mut body = Buffer::with_capacity(len);
         loop {
@@ -80,7 +114,7 @@ impl Frames {
             body.append(&self.buffer[..came]);
             self.buffer.advance(came);
             if body.len() == len {
-                return Ok(Slice::new(Rc::new(body), 0..len));
+                return Ok(Body::Own(Slice::new(Rc::new(body), 0..len)));
             }
             assert!(self.buffer.is_empty(), "all that came was taken");
             self.fill().await?;

@@ -9,15 +9,15 @@ use std::task::{Context, Poll};
 
 use futures::future::{Either, select};
 use runtime::channel::{OneshotReceiver, OneshotSender, oneshot};
-use runtime::{Instant, Slice, WriteHalf};
+use runtime::{Instant, WriteHalf};
 
 use super::error::{CallError, CloseReason, Trouble};
-use super::frames::{Frame, Frames};
+use super::frames::{Body, Frame, Frames};
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::wire::frame::{self, Kind, Part};
 
-type Outcome = Result<Slice, CallError>;
+type Outcome = Result<Body, CallError>;
 
 struct Waiting {
     kind: Kind,

@@ -50,4 +50,6 @@ pub use peers::{AllGone, Gone, Peers};
 pub use server::{Server, Visitor};
 pub use snapshot::SnapshotBytes;
 pub use wire::WireError;
+#[doc(hidden)]
+pub use wire::fuzz;
 pub use wire::hello::{Refusal, RefusalCode};

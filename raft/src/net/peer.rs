@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::channel::Flag;
-use runtime::{Instant, Slice, now, timeout};
+use runtime::{Instant, now, timeout};
 
 use super::error::{CallError, DialError, Trouble};
 use super::facts::Lane;
+use super::frames::Body;
 use super::lane::LaneTo;
 use super::link::Link;
 use super::peers::Net;
@@ -138,6 +139,11 @@ impl Peer {
         self.state.addr.get()
     }
 
+    /// Dials there from now on.
+    pub(super) fn moved(&self, to: SocketAddr) {
+        self.state.addr.set(to);
+    }
+
     pub(super) fn net(&self) -> &Net {
         &self.state.net
     }
@@ -169,7 +175,7 @@ impl Peer {
         kind: Kind,
         limit: Duration,
         fill: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Slice, CallError> {
+    ) -> Result<Body, CallError> {
         let asked = async {
             let link = self.lane(lane).link().await.map_err(CallError::Unreachable)?;
             link.room(&self.net().limits).await;

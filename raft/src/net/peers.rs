@@ -77,17 +77,14 @@ impl Peers {
         &self.net.facts
     }
 
-    /// Knows this peer from now on, at this address. A peer that has moved is dialled where it is now.
+    /// Knows this peer from now on. One that has moved is dialled where it is now; a connection that it still has stays,
+    /// because it leads to the same store.
     pub(super) fn peer(&self, id: MemberId, member: &Member) -> Rc<Peer> {
         let mut known = self.known.borrow_mut();
-        if let Some(peer) = known.get(&id).filter(|peer| peer.addr() == member.addr) {
-            return Rc::clone(peer);
-        }
-        let peer = Rc::new(Peer::new(id, member, Rc::clone(&self.net)));
-        if let Some(before) = known.insert(id, Rc::clone(&peer)) {
-            before.stop();
-        }
-        peer
+        let new = || Rc::new(Peer::new(id, member, Rc::clone(&self.net)));
+        let peer = known.entry(id).or_insert_with(new);
+        peer.moved(member.addr);
+        Rc::clone(peer)
     }
 
     /// Forgets those who do not belong to the group any more; their connections end.

@@ -10,9 +10,10 @@ use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use openraft::type_config::alias::LogIdOf;
-use runtime::{Elapsed, Instant, Slice, now, timeout};
+use runtime::{Elapsed, Instant, now, timeout};
 
 use super::error::CallError;
+use super::frames::Body;
 use super::limits::Limits;
 use super::link::{Call, Link};
 use super::wire::append;
@@ -72,7 +73,7 @@ pub(super) struct Pipeline<'a, S> {
 }
 
 enum Step {
-    Answer(Result<Slice, CallError>),
+    Answer(Result<Body, CallError>),
     Late,
     Request(Option<AppendEntriesRequest<Types>>),
 }
@@ -159,7 +160,7 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
 
     fn answered(
         &mut self,
-        answer: Result<Slice, CallError>,
+        answer: Result<Body, CallError>,
     ) -> Result<StreamAppendResult<Types>, CallError> {
         let oldest = self.under_way.pop_front().expect("it was answered");
         assert!(self.bytes >= oldest.bytes);

@@ -95,14 +95,15 @@ impl Session {
                 Err(reason) => return reason,
             };
             self.listens.set(false);
-            if let Err(reason) = self.take(&frame) {
+            if let Err(reason) = self.take(frame) {
                 return reason;
             }
         }
     }
 
     /// Has a request answered.
-    fn take(&self, Frame { head, body }: &Frame) -> Result<(), CloseReason> {
+    fn take(&self, Frame { head, body }: Frame) -> Result<(), CloseReason> {
+        let head = &head;
         if head.part != Part::Request {
             return Err(CloseReason::Broken("it answers on a connection on which it asks"));
         }
@@ -117,7 +118,7 @@ impl Session {
             Kind::Ping if body.is_empty() => self.outbox.push(answer(head, |_| ())),
             Kind::Ping => return Err(WireError::Long(body.len()).into()),
             Kind::Append => {
-                let request = append::take(body)?;
+                let request = append::take(&body.into_slice())?;
                 match self.lane {
                     Lane::Bulk => self.appends.push(request, head.id, place, handler),
                     Lane::Urgent if !request.entries.is_empty() => {
@@ -129,18 +130,18 @@ impl Session {
                 }
             }
             Kind::Vote => {
-                let request = vote::take(body)?;
+                let request = vote::take(&body)?;
                 self.later(head, place, handler.vote(request), vote::put_answer);
             }
             Kind::PreVote => {
-                let request = vote::take(body)?;
+                let request = vote::take(&body)?;
                 self.later(head, place, handler.pre_vote(request), vote::put_answer);
             }
             Kind::Transfer => {
-                let request = transfer::take(body)?;
+                let request = transfer::take(&body)?;
                 self.later(head, place, handler.transfer_leader(request), transfer::put_answer);
             }
-            Kind::Snapshot => self.piece(head, place, &Piece::take(body)?),
+            Kind::Snapshot => self.piece(head, place, &Piece::take(&body)?),
         }
         Ok(())
     }

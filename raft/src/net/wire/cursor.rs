@@ -75,9 +75,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A text that can be printed in a line.
     pub(super) fn text(&mut self, len: usize, what: &'static str) -> Result<String, WireError> {
         let text = std::str::from_utf8(self.bytes(len)?).map_err(|_| WireError::Text(what))?;
-        Ok(text.to_owned())
+        match text.contains(char::is_control) {
+            true => Err(WireError::Text(what)),
+            false => Ok(text.to_owned()),
+        }
     }
 
     /// All that is left.

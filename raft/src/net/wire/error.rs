@@ -38,7 +38,7 @@ pub enum WireError {
         found: u8,
     },
     /// A text that is none.
-    #[error("{0} is not UTF-8")]
+    #[error("{0} is no line of UTF-8 text")]
     Text(&'static str),
     /// A number with two forms, in the wrong one.
     #[error("a log id is neither one nor none")]

@@ -155,7 +155,8 @@ pub(in crate::net) fn failed(kind: u8, id: u64, why: &str) -> Vec<u8> {
     encode(kind, Part::Failed, id, |out| out.extend_from_slice(&why.as_bytes()[..end]))
 }
 
-/// The text of such a frame; what is not UTF-8 in it is replaced.
+/// The text of such a frame, in one line; what is no text in it is replaced.
 pub(in crate::net) fn reason(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(REASON_MAX)]).into_owned()
+    let text = String::from_utf8_lossy(&body[..body.len().min(REASON_MAX)]);
+    text.replace(char::is_control, " ")
 }

@@ -8,6 +8,7 @@ mod cursor;
 pub(super) mod entry;
 mod error;
 pub(super) mod frame;
+pub mod fuzz;
 pub(super) mod hello;
 mod ids;
 pub(super) mod snapshot;

@@ -283,6 +283,7 @@ fn a_reason_is_cut_where_a_letter_ends() {
     let (head, body) = read_frame(&bytes, REASON_MAX).expect("it is short enough");
     assert_eq!((head.part, frame::reason(&body)), (Part::Failed, "ü".repeat(REASON_MAX / 2)));
     assert!(!frame::reason(&[0xFF; 9]).is_empty(), "it need not be UTF-8");
+    assert_eq!(frame::reason(b"two\nlines"), "two lines");
 }
 
 fn read_hello(bytes: &[u8]) -> Result<Hello, WireError> {
