@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::check::{
-    batch, body, command, fastjson, frame, header, record, registration, state, store,
+    batch, body, command, fastjson, frame, header, peer, record, registration, state, store,
 };
 
 /// A format and what must hold of it.
@@ -61,7 +61,7 @@ const JSON: &[&[u8]] = &[
 ];
 
 /// Every target, in the order of the layers.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     wire("frames", frame::check),
     wire("headers", header::check),
     Target { per_byte: 512, ..wire("bodies", body::check) },
@@ -69,6 +69,7 @@ pub const TARGETS: [Target; 15] = [
     wire("batches", batch::check),
     // A zlib stream may hold a thousand times its size.
     Target { per_byte: 512 * KIB, ..wire("registrations", registration::check) },
+    Target { words: &[], ..wire("peers", peer::check) },
     disk("records", record::check),
     disk("entries", store::entry),
     disk("commands", command::check),

@@ -1,4 +1,5 @@
-//! openraft bound to us. So far: its runtime over the crate `runtime`, the types of a group, and its log over crate `storage`.
+//! openraft bound to us. So far: its runtime over the crate `runtime`, the types of a group, its log over crate `storage`,
+//! and the network between the members of a group.
 //!
 //! One Raft group is one shard's, and lives with all its tasks on that shard's executor: openraft is built without `Send`
 //! (its feature `single-threaded`), and nothing here is shared between threads.
@@ -7,6 +8,7 @@
 mod leading;
 mod log;
 mod machine;
+pub mod net;
 mod node;
 mod runtime;
 mod types;

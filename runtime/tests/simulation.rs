@@ -377,3 +377,44 @@ fn run_until_stops_where_it_is_told_to() {
     let total = ticks.load(Ordering::Relaxed);
     assert!((55..=61).contains(&total), "{total}");
 }
+
+#[test]
+fn a_network_that_is_cut_holds_what_is_sent_until_it_is_mended() {
+    for seed in 0..10 {
+        let sim = Simulation::new(seed);
+        let (server, client, other) =
+            (sim.node("server", ip(1)), sim.node("client", ip(2)), sim.node("other", ip(3)));
+        drop(server.start("serve", || serve(80)));
+        sim.run_for(Duration::from_secs(1));
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = asked.clone();
+        let executor = client.start("ask", move || async move {
+            let (mut read, mut write) = TcpStream::connect(addr(1, 80)).await.unwrap().into_split();
+            let (mut bytes, mut answered) = (BytesMut::new(), Vec::new());
+            for round in 0..200_u8 {
+                write.write_all(&[round]).await.unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+                if read.read(&mut bytes, 1).await.unwrap() == 1 {
+                    answered.push(bytes.split_to(1)[0]);
+                }
+            }
+            answered
+        });
+        assert!(sim.run_until(LIMIT, || asked.load(Ordering::Relaxed) > 50));
+        sim.cut(&client, &server);
+        sim.run_for(Duration::from_secs(10));
+        let stuck = asked.load(Ordering::Relaxed);
+        assert!(stuck < 100, "it went on");
+        // Others are not concerned, and nobody connects over what is cut.
+        let near = other.start("ask", || ask(addr(1, 80), 3));
+        sim.join(near, LIMIT).unwrap();
+        let refused = client.start("late", || async move {
+            timeout(Duration::from_secs(2), TcpStream::connect(addr(1, 80))).await.is_err()
+        });
+        assert!(sim.join(refused, LIMIT).unwrap(), "it connected");
+        assert_eq!(asked.load(Ordering::Relaxed), stuck);
+        sim.mend(&client, &server);
+        let answered = sim.join(executor, LIMIT).unwrap();
+        assert_eq!(answered, (0..200).collect::<Vec<_>>(), "seed {seed}: in order, each once");
+    }
+}

@@ -12,7 +12,7 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 5] = [
     Suite {
         package: "storage",
         target: "histories",
@@ -27,6 +27,11 @@ const SUITES: [Suite; 4] = [
         package: "raft",
         target: "log",
         test: "what_is_told_to_be_flushed_stays_and_what_is_cut_does_not",
+    },
+    Suite {
+        package: "raft",
+        target: "net",
+        test: "a_group_survives_cuts_and_kills_and_loses_nothing_that_was_acknowledged",
     },
     Suite {
         package: "broker",

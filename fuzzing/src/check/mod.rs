@@ -6,6 +6,7 @@ pub mod command;
 pub mod fastjson;
 pub mod frame;
 pub mod header;
+pub mod peer;
 pub mod record;
 pub mod registration;
 pub mod state;

@@ -4,6 +4,7 @@
 //! `seed-…` are replaced, others (inputs that once found a bug) stay as they are.
 
 mod disk;
+mod peer;
 mod wire;
 
 use std::{fs, io};
@@ -34,6 +35,7 @@ impl Seed {
 /// The disk.
 pub fn write() -> io::Result<()> {
     let mut seeds = wire::seeds()?;
+    seeds.extend(peer::seeds());
     seeds.extend(disk::seeds());
     for target in crate::TARGETS {
         let folder = corpus::folder().join(target.name);

@@ -55,7 +55,7 @@ pub(super) fn too_long(membership: &Membership<MemberId, Member>) -> Option<&str
 }
 
 /// The payload of an entry that makes this the group, whose labels are not [`too_long`].
-pub(super) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
+pub(crate) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
     let sets = membership.get_joint_config();
     let members = membership.nodes().count();
     let mut out = vec![VERSION, u8::try_from(sets.len()).expect("a change has two sets at most")];

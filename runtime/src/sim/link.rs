@@ -1,16 +1,23 @@
-//! How long the way from one address to another is.
+//! How long the way from one address to another is, and whether there is one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::world::World;
+use super::trace::Mark;
+use super::world::{Event, World};
 
-/// The fixed part of the delay of each direction of each pair of addresses, drawn when it is first used.
+/// From one address to another.
+type Way = (IpAddr, IpAddr);
+
+/// The fixed part of the delay of each direction of each pair of addresses, drawn when it is first used; and what is cut.
 #[derive(Default)]
 pub(super) struct Links {
-    delays: RefCell<BTreeMap<(IpAddr, IpAddr), Duration>>,
+    delays: RefCell<BTreeMap<Way, Duration>>,
+    cut: RefCell<BTreeSet<Way>>,
+    /// What arrived on a way that is cut, in the order in which it did.
+    held: RefCell<Vec<(Way, Event)>>,
 }
 
 impl World {
@@ -24,5 +31,40 @@ impl World {
             drawn
         });
         fixed + self.delay(0, 20)
+    }
+
+    /// Whether nothing gets from `from` to `to`.
+    pub(super) fn is_cut(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.links.cut.borrow().contains(&(from, to))
+    }
+
+    /// Lets `arrival` happen, or later if the way is cut: a segment is sent again until it comes through.
+    pub(super) fn arrive(&self, from: IpAddr, to: IpAddr, arrival: impl FnOnce() + 'static) {
+        if self.is_cut(from, to) {
+            self.links.held.borrow_mut().push(((from, to), Box::new(arrival)));
+        } else {
+            arrival();
+        }
+    }
+
+    /// Cuts the way from `from` to `to`, or mends it. What was held there arrives now, before anything that was sent later.
+    pub(super) fn cut(&self, from: IpAddr, to: IpAddr, is_cut: bool) {
+        self.mark(Mark::Fault, u64::from(is_cut));
+        if is_cut {
+            self.links.cut.borrow_mut().insert((from, to));
+            return;
+        }
+        self.links.cut.borrow_mut().remove(&(from, to));
+        let held = self.links.held.take();
+        let (free, held): (Vec<_>, Vec<_>) =
+            held.into_iter().partition(|(way, _)| *way == (from, to));
+        self.links.held.replace(held);
+        free.into_iter().for_each(|(_, arrival)| arrival());
+    }
+
+    /// Nothing that is held arrives any more.
+    pub(super) fn forget_held(&self) {
+        let held = self.links.held.take();
+        drop(held); // outside the borrow: it may own anything
     }
 }

@@ -18,7 +18,8 @@
 //! (`futures::select!` draws from a random of its own: use `select_biased!`).
 //!
 //! Faults: a process dies ([`Node::crash`]), the power goes ([`Node::power_cut`]), and a [`Disk`] fails, lies, is slow,
-//! full or rotten. All that they decide comes from the seed. The network has no faults yet.
+//! full or rotten; and the
+//! network between two nodes is cut ([`Simulation::cut`]). All that they decide comes from the seed.
 
 mod disk;
 mod faults;
@@ -41,7 +42,7 @@ mod trace;
 mod world;
 
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -85,6 +86,24 @@ impl Simulation {
         let state = self.world.node_named(node);
         let state = state.unwrap_or_else(|| panic!("there is no node {node}"));
         Disk { world: self.world.clone(), node: state }
+    }
+
+    /// Cuts the network between two nodes, in both directions. Connections stay, and what is sent on them waits, as it does
+    /// where a kernel sends it again and again; new ones are not made.
+    pub fn cut(&self, one: &Node, other: &Node) {
+        self.change_way(one, other, true);
+    }
+
+    /// The network between two nodes is there again, and what waited arrives.
+    pub fn mend(&self, one: &Node, other: &Node) {
+        self.change_way(one, other, false);
+    }
+
+    fn change_way(&self, one: &Node, other: &Node, is_cut: bool) {
+        let (one, other) = (IpAddr::V4(one.ip()), IpAddr::V4(other.ip()));
+        assert_ne!(one, other, "a node reaches itself");
+        self.world.cut(one, other, is_cut);
+        self.world.cut(other, one, is_cut);
     }
 
     /// Runs until `done` holds, looking after every step; false if nothing is left to happen or `limit` of virtual time

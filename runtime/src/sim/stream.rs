@@ -70,7 +70,14 @@ impl Connection {
         self.world.mark_bytes(Mark::Send, bytes);
         self.pipes[side].borrow_mut().outstanding += bytes.len();
         let (connection, bytes) = (self.clone(), BytesMut::from(bytes));
-        self.world.at(self.arrival(side), move || connection.deliver(side, &bytes));
+        self.travel(side, self.arrival(side), move || connection.deliver(side, &bytes));
+    }
+
+    /// What `side` sends arrives at `at`, or when the way is there again.
+    fn travel(&self, side: usize, at: Instant, arrival: impl FnOnce() + 'static) {
+        let (world, from, to) =
+            (self.world.clone(), self.addrs[side].ip(), self.addrs[1 - side].ip());
+        self.world.at(at, move || world.arrive(from, to, arrival));
     }
 
     fn deliver(self: &Rc<Self>, side: usize, bytes: &[u8]) {
@@ -97,7 +104,8 @@ impl Connection {
     fn acknowledge(self: &Rc<Self>, side: usize, n: usize) {
         let (from, to) = (self.addrs[1 - side].ip(), self.addrs[side].ip());
         let connection = self.clone();
-        self.world.after(self.world.link_delay(from, to), move || {
+        let at = self.world.now() + self.world.link_delay(from, to);
+        self.travel(1 - side, at, move || {
             let writer = {
                 let mut pipe = connection.pipes[side].borrow_mut();
                 assert!(pipe.outstanding >= n);
@@ -113,7 +121,7 @@ impl Connection {
             return;
         }
         let connection = self.clone();
-        self.world.at(self.arrival(side), move || {
+        self.travel(side, self.arrival(side), move || {
             connection.world.mark(Mark::Close, side as u64);
             let reader = {
                 let mut pipe = connection.pipes[side].borrow_mut();
@@ -127,7 +135,7 @@ impl Connection {
     /// Tells the other end of `side` that the connection is no more.
     fn send_reset(self: &Rc<Self>, side: usize) {
         let connection = self.clone();
-        self.world.at(self.arrival(side), move || connection.reset(1 - side));
+        self.travel(side, self.arrival(side), move || connection.reset(1 - side));
     }
 
     fn reset(&self, side: usize) {
@@ -187,7 +195,11 @@ impl SimStream {
         let local = SocketAddr::new(near, node.ports.free_port());
         for _ in 0..RETRIES_MAX {
             crate::time::sleep(world.link_delay(near, addr.ip())).await;
-            let attempt = arrive(world, &far, [local, addr], &seat.process);
+            let is_cut = world.is_cut(near, addr.ip()) || world.is_cut(addr.ip(), near);
+            let attempt = match is_cut {
+                true => Ok(None),
+                false => arrive(world, &far, [local, addr], &seat.process),
+            };
             crate::time::sleep(world.link_delay(addr.ip(), near)).await;
             match attempt? {
                 Some(stream) => return Ok(stream),

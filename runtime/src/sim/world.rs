@@ -22,7 +22,7 @@ const START_NANOS: u64 = 1_000_000_000;
 /// Wall clock at the start: 2025-01-01 00:00:00 UTC.
 const START_UNIX_MILLIS: u64 = 1_735_689_600_000;
 
-type Event = Box<dyn FnOnce()>;
+pub(super) type Event = Box<dyn FnOnce()>;
 
 /// Identifies an event that has not happened yet; ordered by when it will.
 pub(super) type EventKey = (u64, u64);
@@ -246,6 +246,7 @@ impl World {
         for node in nodes {
             self.crash(&node);
         }
+        self.forget_held();
         // Destructors of events may plan others.
         loop {
             let events = std::mem::take(&mut *self.events.borrow_mut());

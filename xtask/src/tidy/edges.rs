@@ -26,7 +26,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     // `tuning` names `broker` in a test only: the profile that it writes must be one that the broker loads.
     ("tuning",    &["broker", "runtime"]),
     // `fuzzing` reads every format that there is.
-    ("fuzzing",   &["broker", "model", "remoting", "runtime", "storage"]),
+    ("fuzzing",   &["broker", "model", "raft", "remoting", "runtime", "storage"]),
     ("turbopump", &["broker", "config", "namesrv", "runtime"]),
     ("tests",     &["broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
                     "transport"]),

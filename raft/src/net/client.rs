@@ -1,0 +1,218 @@
+//! What openraft calls to reach a peer.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::Stream;
+use futures::future::{Either, select};
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
+    StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::type_config::alias::{SnapshotOf, VoteOf};
+
+use super::error::CallError;
+use super::facts::Lane;
+use super::peer::Peer;
+use super::peers::Peers;
+use super::pipeline::{Pipeline, Sent};
+use super::snapshot::{self, SnapshotBytes};
+use super::wire::frame::Kind;
+use super::wire::{WireError, append, transfer, vote};
+use crate::types::{Member, MemberId, Types};
+
+/// Makes openraft's ways to its peers. `D` is what the state machine's snapshots are.
+pub struct Dialler<D> {
+    peers: Peers,
+    data: PhantomData<fn() -> D>,
+}
+
+impl<D> Dialler<D> {
+    /// Over these peers.
+    #[must_use]
+    pub fn new(peers: Peers) -> Self {
+        Self { peers, data: PhantomData }
+    }
+
+    fn client(&self, target: MemberId, member: &Member, appends: Lane) -> PeerClient<D> {
+        let (own, peer) = (self.peers.facts().store, self.peers.peer(target, member));
+        PeerClient { own, peer, appends, data: PhantomData }
+    }
+}
+
+impl<D: SnapshotBytes> RaftNetworkFactory<Types> for Dialler<D> {
+    type Network = PeerClient<D>;
+
+    async fn new_client(&mut self, target: MemberId, member: &Member) -> PeerClient<D> {
+        self.client(target, member, Lane::Bulk)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: MemberId, member: &Member) -> PeerClient<D> {
+        self.client(target, member, Lane::Urgent)
+    }
+}
+
+/// One of openraft's ways to a peer: all of them share the peer's two connections.
+pub struct PeerClient<D> {
+    own: MemberId,
+    peer: Rc<Peer>,
+    /// Where its appends go: those of a stream stay in order on one lane, heartbeats never wait behind them.
+    appends: Lane,
+    data: PhantomData<fn() -> D>,
+}
+
+impl<D> PeerClient<D> {
+    /// Asks on the urgent lane, within the time that openraft gives.
+    async fn ask<R>(
+        &self,
+        (kind, action): (Kind, RPCTypes),
+        option: &RPCOption,
+        fill: impl FnOnce(&mut Vec<u8>),
+        read: impl FnOnce(&[u8]) -> Result<R, WireError>,
+    ) -> Result<R, RPCError<Types>> {
+        let answer = self.peer.ask(Lane::Urgent, kind, option.soft_ttl(), fill).await;
+        let read = answer.and_then(|body| read(&body).map_err(CallError::Answer));
+        read.map_err(|error| self.rpc_error(error, action))
+    }
+
+    fn rpc_error(&self, error: CallError, action: RPCTypes) -> RPCError<Types> {
+        let (id, target) = (self.own, self.peer.id());
+        match error {
+            CallError::Late(timeout) => RPCError::Timeout(Timeout { action, id, target, timeout }),
+            // Each of these would come again at once.
+            CallError::Unreachable(_)
+            | CallError::Failed(_)
+            | CallError::Answer(_)
+            | CallError::Contradiction(_) => {
+                let (addr, why) = (self.peer.addr(), error);
+                Unreachable::from_string(format!("{target} at {addr}: {why}")).into()
+            }
+        }
+    }
+
+    async fn stream<'s, S>(
+        &'s self,
+        input: S,
+        option: RPCOption,
+    ) -> Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + Unpin + 'static,
+    {
+        let limits = &self.peer.net().limits;
+        let action = RPCTypes::AppendEntries;
+        let link = self.peer.link(self.appends, option.soft_ttl()).await;
+        let link = link.map_err(|error| self.rpc_error(error, action))?;
+        // Entries wait for a disk, and large ones for the network.
+        let limit = match self.appends {
+            Lane::Bulk => option.soft_ttl().max(limits.answer),
+            Lane::Urgent => option.soft_ttl(),
+        };
+        let pipeline = Pipeline::new(input, link, limit, limits);
+        let answers = futures::stream::unfold(pipeline, move |mut pipeline| async move {
+            let answer = pipeline.next().await?;
+            Some((answer.map_err(|error| self.rpc_error(error, action)), pipeline))
+        });
+        let answers: BoxStream<'s, _> = Box::pin(answers);
+        Ok(answers)
+    }
+}
+
+impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
+    type SnapshotData = D;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let (limit, action) = (option.soft_ttl(), RPCTypes::AppendEntries);
+        let sent = Sent::of(&request);
+        let fill = |out: &mut Vec<u8>| append::put(out, &request);
+        let answer = self.peer.ask(self.appends, Kind::Append, limit, fill).await;
+        let result = answer.and_then(|body| sent.judge(&body));
+        Ok(match result.map_err(|error| self.rpc_error(error, action))? {
+            Ok(matched) if matched == sent.last => AppendEntriesResponse::Success,
+            Ok(matched) => AppendEntriesResponse::PartialSuccess(matched),
+            Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
+            Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
+        })
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + Unpin + 'static,
+    {
+        Box::pin(self.stream(input, option))
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let fill = |out: &mut Vec<u8>| vote::put(out, &request);
+        self.ask((Kind::Vote, RPCTypes::Vote), &option, fill, vote::take_answer).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let fill = |out: &mut Vec<u8>| vote::put(out, &request);
+        self.ask((Kind::PreVote, RPCTypes::Vote), &option, fill, vote::take_answer).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: VoteOf<Types>,
+        snapshot: SnapshotOf<Types, D>,
+        cancel: impl Future<Output = ReplicationClosed> + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let limits = &self.peer.net().limits;
+        let limit = option.soft_ttl().max(limits.answer);
+        let piece = option.snapshot_chunk_size().unwrap_or(limits.piece).clamp(1, limits.piece);
+        let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
+        let sending = snapshot::send(&self.peer, vote, meta, &bytes, piece, limit);
+        match select(pin!(cancel), pin!(sending)).await {
+            Either::Left((closed, _)) => Err(closed.into()),
+            Either::Right((answer, _)) => {
+                answer.map_err(|error| self.rpc_error(error, RPCTypes::InstallSnapshot).into())
+            }
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let fill = |out: &mut Vec<u8>| transfer::put(out, &request);
+        let (kind, action) = (Kind::Transfer, RPCTypes::TransferLeader);
+        self.ask((kind, action), &option, fill, transfer::take_answer).await
+    }
+
+    /// As the lanes are dialled again.
+    fn backoff(&self) -> Option<Backoff> {
+        let (min, max) = {
+            let limits = &self.peer.net().limits;
+            (limits.redial_min, limits.redial_max)
+        };
+        let doubled = move |last: &Duration| Some(last.saturating_mul(2).min(max));
+        Some(Backoff::new(std::iter::successors(Some(min), doubled)))
+    }
+}

@@ -1,0 +1,142 @@
+//! Every limit of the network between members, by name.
+
+use std::time::Duration;
+
+/// How much one member takes from, and for, each other one.
+///
+/// A connection holds at most `outbox` bytes to be sent, `in_flight_bytes` of requests that are worked on, and one frame
+/// that is being received; each but for one frame that alone is larger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the largest body of a frame: it must have room for the largest entry.
+    pub max_body: usize,
+    /// Bytes that wait to be sent on one connection, from which on whoever has more waits.
+    pub outbox: usize,
+    /// Requests that one connection may have waiting for their answers.
+    pub in_flight: usize,
+    /// Bytes of those requests, at the one who works on them.
+    pub in_flight_bytes: usize,
+    /// Append requests that one stream of them has under way.
+    pub pipeline: usize,
+    /// Bytes of those.
+    pub pipeline_bytes: usize,
+    /// Bytes of a piece of a snapshot.
+    pub piece: usize,
+    /// Bytes of the largest snapshot that is taken: it is held in memory.
+    pub max_snapshot: usize,
+    /// Connections that are accepted at a time.
+    pub connections: usize,
+    /// Time to connect.
+    pub connect: Duration,
+    /// Time for both messages of the handshake.
+    pub handshake: Duration,
+    /// Pause before a lost connection is dialled again: the first one. It doubles up to `redial_max`.
+    pub redial_min: Duration,
+    /// The longest of those pauses.
+    pub redial_max: Duration,
+    /// Pause after a refusal: what has to be corrected for it takes somebody's time.
+    pub refused: Duration,
+    /// An idle connection is asked for a sign of life this often.
+    pub ping: Duration,
+    /// A connection on which nothing came for so long is given up. Several pings long.
+    pub silence: Duration,
+    /// A peer that takes nothing of what is sent to it for so long is given up.
+    pub stall: Duration,
+    /// Entries and pieces of snapshots wait for their answer so long, or longer while bytes move: the peer's disk may be
+    /// slow, and to send them again would make it slower.
+    pub answer: Duration,
+}
+
+/// Beside the largest entry, or 1 MiB of smaller ones: heads, and a group with long labels.
+const BODY_SLACK: usize = 2 * 1024 * 1024;
+
+/// Bytes handed to the kernel at a time: between two of them others run.
+pub(super) const WRITE_CHUNK: usize = 64 * 1024;
+/// Frames of at least this size are sent as they are; smaller ones are gathered into one write.
+pub(super) const GATHER: usize = 32 * 1024;
+/// Bytes asked from the kernel at a time.
+pub(super) const READ_CHUNK: usize = 64 * 1024;
+/// Reads in a row after which others run.
+pub(super) const READS_IN_A_ROW: u32 = 8;
+/// How long the one who refused a connection waits for the other side to have read why.
+pub(super) const PARTING: Duration = Duration::from_secs(1);
+/// Pause after a failed accept, such as too many open files.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Dials in a row that nobody asked for: after a loss, to learn whether the other side's process is gone.
+pub(super) const DIALS_AFTER_LOSS: u32 = 8;
+/// Refused connections that are remembered for an operator.
+pub(super) const VISITORS_KEPT: usize = 16;
+
+const _: () = assert!(GATHER <= WRITE_CHUNK);
+
+impl Limits {
+    /// What we ship, for a log whose largest entry has so many bytes.
+    #[must_use]
+    pub fn new(largest_body: usize) -> Limits {
+        Limits {
+            max_body: largest_body + BODY_SLACK,
+            outbox: 8 * 1024 * 1024,
+            in_flight: 256,
+            in_flight_bytes: 16 * 1024 * 1024,
+            pipeline: 64,
+            pipeline_bytes: 8 * 1024 * 1024,
+            piece: 1024 * 1024,
+            max_snapshot: 64 * 1024 * 1024,
+            connections: 256,
+            connect: Duration::from_secs(1),
+            handshake: Duration::from_secs(2),
+            redial_min: Duration::from_millis(20),
+            redial_max: Duration::from_millis(200),
+            refused: Duration::from_secs(1),
+            ping: Duration::from_secs(1),
+            silence: Duration::from_secs(5),
+            stall: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+        }
+    }
+
+    /// Small limits, so that a test meets the edges.
+    #[must_use]
+    pub fn test_min(largest_body: usize) -> Limits {
+        Limits {
+            outbox: 16 * 1024,
+            in_flight: 4,
+            in_flight_bytes: 16 * 1024,
+            pipeline: 3,
+            pipeline_bytes: 8 * 1024,
+            piece: 100,
+            max_snapshot: 4 * 1024,
+            connections: 4,
+            refused: Duration::from_millis(300),
+            ping: Duration::from_millis(100),
+            silence: Duration::from_millis(500),
+            ..Limits::new(largest_body)
+        }
+    }
+
+    /// # Panics
+    /// When the limits contradict each other.
+    pub(super) fn assert_sound(&self) {
+        assert!(self.max_body > BODY_SLACK && u32::try_from(self.max_body).is_ok());
+        assert!(self.outbox > 0 && self.in_flight > 0 && self.in_flight_bytes > 0);
+        assert!(self.pipeline > 0 && self.pipeline_bytes > 0 && self.connections > 0);
+        assert!(self.pipeline <= self.in_flight, "a stream is not stopped by its own requests");
+        assert!(self.piece > 0 && self.piece < self.max_body - BODY_SLACK / 2);
+        assert!(!self.connect.is_zero() && !self.handshake.is_zero() && !self.stall.is_zero());
+        assert!(!self.redial_min.is_zero() && self.redial_min <= self.redial_max);
+        assert!(!self.refused.is_zero() && !self.answer.is_zero());
+        assert!(!self.ping.is_zero() && self.ping * 3 <= self.silence, "one ping may be late");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn the_limits_we_ship_are_sound() {
+        Limits::new(64 * 1024).assert_sound();
+        Limits::new(256 * 1024 * 1024).assert_sound();
+        Limits::test_min(64 * 1024).assert_sound();
+    }
+}

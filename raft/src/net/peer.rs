@@ -1,0 +1,210 @@
+//! One peer: its two lanes, and what is known of it.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::channel::Flag;
+use runtime::{Instant, now, timeout};
+
+use super::error::{CallError, DialError, Trouble};
+use super::facts::Lane;
+use super::frames::Body;
+use super::lane::LaneTo;
+use super::link::Link;
+use super::peers::Net;
+use super::wire::frame::Kind;
+use crate::types::{Member, MemberId};
+
+/// What both lanes know of a peer.
+pub(super) struct PeerState {
+    pub(super) id: MemberId,
+    pub(super) addr: Cell<SocketAddr>,
+    pub(super) net: Rc<Net>,
+    /// Lanes that are connected.
+    up: Cell<u32>,
+    /// When it last said something on a connection that has ended.
+    last_contact: Cell<Option<Instant>>,
+    /// A connection was lost, and none made since.
+    lost: Cell<bool>,
+    trouble: RefCell<Option<(Instant, Trouble)>>,
+    connected: Cell<u64>,
+    failed: Cell<u64>,
+}
+
+impl PeerState {
+    /// A lane is connected.
+    pub(super) fn came(&self, lane: Lane) {
+        self.up.set(self.up.get() + 1);
+        self.connected.set(self.connected.get() + 1);
+        self.lost.set(false);
+        self.net.returned(self.id);
+        tracing::debug!(peer = %self.id, addr = %self.addr.get(), %lane, "connected");
+    }
+
+    /// A lane is connected no more.
+    pub(super) fn left(&self, lane: Lane, received: Instant) {
+        let up = self.up.get();
+        assert!(up > 0, "it had come");
+        self.up.set(up - 1);
+        self.last_contact.set(self.last_contact.get().max(Some(received)));
+        self.lost.set(true);
+        tracing::debug!(peer = %self.id, addr = %self.addr.get(), %lane, "connection ended");
+    }
+
+    /// The machine answers that nobody listens.
+    pub(super) fn nobody(&self, error: &DialError) {
+        if self.lost.get() && self.up.get() == 0 {
+            self.net.gone(self.id, self.addr.get(), error);
+        }
+    }
+
+    /// Something is wrong; an operator is told when it is something else than before.
+    pub(super) fn troubled(&self, trouble: &Trouble) {
+        self.failed.set(self.failed.get() + 1);
+        let (peer, addr) = (self.id, self.addr.get());
+        let text = trouble.to_string();
+        let before = self.trouble.replace(Some((now(), trouble.clone())));
+        let is_known = before.is_some_and(|(_, before)| before.to_string() == text);
+        let is_notable = match trouble {
+            Trouble::Dial(error) => error.is_refusal(),
+            Trouble::Lost { reason, .. } => reason.is_notable(),
+            Trouble::Stopped => false,
+        };
+        match is_notable && !is_known {
+            true => tracing::warn!(%peer, %addr, "{text}"),
+            false => tracing::debug!(%peer, %addr, "{text}"),
+        }
+    }
+}
+
+/// What is known of a peer, for operators and for those who decide.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// Its store.
+    pub id: MemberId,
+    /// Where it is dialled.
+    pub addr: SocketAddr,
+    /// Whether there is a connection for entries and snapshots.
+    pub bulk: bool,
+    /// Whether there is one for what is urgent.
+    pub urgent: bool,
+    /// When it last said something, or let us in; `None` if it never did.
+    pub last_contact: Option<Instant>,
+    /// What was last wrong, and when. It stays when all is well again: compare it with `last_contact`.
+    pub trouble: Option<(Instant, Trouble)>,
+    /// Connections that were made so far.
+    pub connections: u64,
+    /// Dials and connections that came to nothing, or ended, so far.
+    pub troubles: u64,
+    /// Requests that wait for an answer.
+    pub waiting: usize,
+    /// Bytes that wait to be sent.
+    pub queued: usize,
+    /// Bytes that were sent on the connections that are there.
+    pub sent: u64,
+}
+
+/// A peer. When it is dropped its connections end.
+pub(super) struct Peer {
+    state: Rc<PeerState>,
+    lanes: [Rc<LaneTo>; 2],
+    stop: Flag,
+}
+
+impl Peer {
+    pub(super) fn new(id: MemberId, member: &Member, net: Rc<Net>) -> Self {
+        let state = Rc::new(PeerState {
+            id,
+            addr: Cell::new(member.addr),
+            net,
+            up: Cell::new(0),
+            last_contact: Cell::new(None),
+            lost: Cell::new(false),
+            trouble: RefCell::default(),
+            connected: Cell::new(0),
+            failed: Cell::new(0),
+        });
+        let stop = Flag::new();
+        let lanes = Lane::ALL.map(|lane| LaneTo::start(lane, Rc::clone(&state), stop.clone()));
+        Self { state, lanes, stop }
+    }
+
+    pub(super) fn id(&self) -> MemberId {
+        self.state.id
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.state.addr.get()
+    }
+
+    /// Dials there from now on.
+    pub(super) fn moved(&self, to: SocketAddr) {
+        self.state.addr.set(to);
+    }
+
+    pub(super) fn net(&self) -> &Net {
+        &self.state.net
+    }
+
+    /// Its connections end, and no call is made any more.
+    pub(super) fn stop(&self) {
+        self.stop.raise();
+    }
+
+    fn lane(&self, lane: Lane) -> &LaneTo {
+        match lane {
+            Lane::Bulk => &self.lanes[0],
+            Lane::Urgent => &self.lanes[1],
+        }
+    }
+
+    /// The connection of a lane, within `limit`.
+    pub(super) async fn link(&self, lane: Lane, limit: Duration) -> Result<Rc<Link>, CallError> {
+        match timeout(limit, self.lane(lane).link()).await {
+            Ok(link) => link.map_err(CallError::Unreachable),
+            Err(_) => Err(CallError::Late(limit)),
+        }
+    }
+
+    /// One request, and its answer within `limit`. Dropped early, the request may have been sent.
+    pub(super) async fn ask(
+        &self,
+        lane: Lane,
+        kind: Kind,
+        limit: Duration,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Body, CallError> {
+        let asked = async {
+            let link = self.lane(lane).link().await.map_err(CallError::Unreachable)?;
+            link.room(&self.net().limits).await;
+            link.call(kind, fill).await
+        };
+        timeout(limit, asked).await.unwrap_or(Err(CallError::Late(limit)))
+    }
+
+    pub(super) fn status(&self) -> PeerStatus {
+        let links = [Lane::Bulk, Lane::Urgent].map(|lane| self.lane(lane).up());
+        let received = links.iter().flatten().map(|link| link.received()).max();
+        PeerStatus {
+            id: self.id(),
+            addr: self.addr(),
+            bulk: links[0].is_some(),
+            urgent: links[1].is_some(),
+            last_contact: self.state.last_contact.get().max(received),
+            trouble: self.state.trouble.borrow().clone(),
+            connections: self.state.connected.get(),
+            troubles: self.state.failed.get(),
+            waiting: links.iter().flatten().map(|link| link.waiting()).sum(),
+            queued: links.iter().flatten().map(|link| link.queued()).sum(),
+            sent: links.iter().flatten().map(|link| link.sent()).sum(),
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.stop.raise();
+    }
+}

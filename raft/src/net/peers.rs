@@ -1,0 +1,119 @@
+//! All peers of one member, for openraft, which asks for a way to each, and for those who want to know how they are.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use runtime::channel::{WatchReceiver, WatchSender, watch};
+use runtime::{Instant, now};
+
+use super::error::DialError;
+use super::facts::Facts;
+use super::limits::Limits;
+use super::peer::{Peer, PeerStatus};
+use crate::types::{Member, MemberId};
+
+/// A peer whose process is gone: a connection to it was lost, and where it was nobody listens.
+#[derive(Clone, Debug)]
+pub struct Gone {
+    /// Where it was.
+    pub addr: SocketAddr,
+    /// When that was learned.
+    pub since: Instant,
+    /// What the last dial came to.
+    pub why: DialError,
+}
+
+/// The peers that are gone, until they are connected again.
+pub type AllGone = BTreeMap<MemberId, Gone>;
+
+/// What all peers share.
+pub(super) struct Net {
+    pub(super) facts: Facts,
+    pub(super) limits: Limits,
+    gone: WatchSender<AllGone>,
+}
+
+impl Net {
+    pub(super) fn gone(&self, id: MemberId, addr: SocketAddr, why: &DialError) {
+        self.gone.modify(|gone| {
+            let is_news = !gone.contains_key(&id);
+            let since = now();
+            gone.entry(id).or_insert_with(|| Gone { addr, since, why: why.clone() });
+            is_news
+        });
+    }
+
+    pub(super) fn returned(&self, id: MemberId) {
+        self.gone.modify(|gone| gone.remove(&id).is_some());
+    }
+}
+
+/// The peers of one member. Clones are the same; the connections end with the last one, and with the last client that
+/// openraft has. It belongs to the executor of its shard.
+#[derive(Clone)]
+pub struct Peers {
+    net: Rc<Net>,
+    known: Rc<RefCell<BTreeMap<MemberId, Rc<Peer>>>>,
+}
+
+impl Peers {
+    /// Nobody yet: openraft names them, with their addresses, as the group's log does.
+    ///
+    /// # Panics
+    /// When the limits contradict each other, or a name in `facts` is too long.
+    #[must_use]
+    pub fn new(facts: Facts, limits: Limits) -> Self {
+        facts.assert_sound();
+        limits.assert_sound();
+        let (gone, _) = watch(AllGone::new());
+        Self { net: Rc::new(Net { facts, limits, gone }), known: Rc::default() }
+    }
+
+    /// Who this member is.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.net.facts
+    }
+
+    /// Knows this peer from now on. One that has moved is dialled where it is now; a connection that it still has stays,
+    /// because it leads to the same store.
+    pub(super) fn peer(&self, id: MemberId, member: &Member) -> Rc<Peer> {
+        let mut known = self.known.borrow_mut();
+        let new = || Rc::new(Peer::new(id, member, Rc::clone(&self.net)));
+        let peer = known.entry(id).or_insert_with(new);
+        peer.moved(member.addr);
+        Rc::clone(peer)
+    }
+
+    /// Forgets those who do not belong to the group any more; their connections end.
+    pub fn retain(&self, belongs: impl Fn(MemberId) -> bool) {
+        self.known.borrow_mut().retain(|id, peer| {
+            let stays = belongs(*id);
+            if !stays {
+                peer.stop();
+                self.net.returned(*id);
+            }
+            stays
+        });
+    }
+
+    /// How each peer is, by its id.
+    #[must_use]
+    pub fn status(&self) -> Vec<PeerStatus> {
+        self.known.borrow().values().map(|peer| peer.status()).collect()
+    }
+
+    /// The peers whose process is gone, and whenever that changes: at most a dial after it died, because a lost connection
+    /// is dialled again at once.
+    #[must_use]
+    pub fn gone(&self) -> WatchReceiver<AllGone> {
+        self.net.gone.subscribe()
+    }
+
+    /// Ends all connections, and makes none any more for those who are known.
+    pub fn stop(&self) {
+        self.known.borrow().values().for_each(|peer| peer.stop());
+    }
+}

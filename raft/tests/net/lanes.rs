@@ -1,0 +1,310 @@
+//! Single lanes, against a stand-in for openraft: order, back-pressure, losses, snapshots. On both backends.
+
+use std::future::{Future, pending};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use model::UnixMillis;
+use openraft::EntryPayload;
+use openraft::errors::{RPCError, StreamingError};
+use openraft::impls::leader_id_std::LeaderId;
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
+use openraft::storage::Snapshot;
+use openraft::type_config::alias::{EntryOf, LogIdOf, SnapshotMetaOf, VoteOf};
+use openraft::vote::RaftVote;
+use raft::net::{Dialler, Limits, PeerClient, PeerStatus, Peers, Server};
+use raft::{Content, Member, Proposal, Types};
+use runtime::channel::Flag;
+use runtime::sim::Simulation;
+use runtime::{Slice, Task, TcpListener, timeout};
+use storage::EntryKind;
+
+use crate::member::{facts, member_id};
+use crate::stand_in::StandIn;
+
+pub const LARGEST_BODY: usize = 1024 * 1024;
+const LIMIT: Duration = Duration::from_secs(60);
+const KIB: usize = 1024;
+
+/// Runs a test in the simulation, and on this machine.
+pub fn everywhere<F, Fut>(test: F)
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let sim = Simulation::new(0x5EED);
+    let node = sim.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let executor = node.start("test", test.clone());
+    sim.join(executor, LIMIT).expect("the simulated run ends");
+    let run = async { timeout(LIMIT, test()).await };
+    runtime::block_on("test", run).expect("an executor").expect("it does not hang");
+}
+
+/// Somebody who answers: member 2.
+pub struct Served {
+    pub handler: StandIn,
+    pub server: Server,
+    pub addr: SocketAddr,
+    pub stop: Flag,
+    serving: Task<()>,
+}
+
+pub async fn serve(limits: Limits) -> Served {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+    let (addr, stop, handler) = (listener.local_addr(), Flag::new(), StandIn::default());
+    let server = Server::new(facts(member_id(2)), limits, Rc::new(handler.clone()), stop.clone());
+    let serving = {
+        let server = server.clone();
+        runtime::spawn(async move { server.serve(listener).await })
+    };
+    Served { handler, server, addr, stop, serving }
+}
+
+impl Served {
+    /// Ends it, as the end of its process does.
+    pub async fn end(self) {
+        self.stop.raise();
+        self.serving.await;
+    }
+}
+
+/// Member 1's ways to member 2: for all, and for heartbeats.
+async fn clients(peers: &Peers, addr: SocketAddr) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
+    let mut dialler = Dialler::new(peers.clone());
+    let member = Member { label: "n1".into(), addr };
+    let usual = dialler.new_client(member_id(2), &member).await;
+    (usual, dialler.new_heartbeat_client(member_id(2), &member).await)
+}
+
+pub fn peers(limits: Limits) -> Peers {
+    Peers::new(facts(member_id(1)), limits)
+}
+
+fn status(peers: &Peers) -> PeerStatus {
+    peers.status().into_iter().next().expect("one peer")
+}
+
+fn leader() -> VoteOf<Types> {
+    VoteOf::<Types>::from_leader_id(LeaderId { term: 1, voted_for: member_id(1) }, true)
+}
+
+fn log_id(index: u64) -> LogIdOf<Types> {
+    LogIdOf::<Types>::new_term_index(1, index)
+}
+
+/// A request with one entry of so many bytes.
+fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
+    let body = Slice::new(Rc::new(runtime::buffer(len)), 0..len);
+    let (kind, timestamp) = (EntryKind::Command, UnixMillis(0));
+    let payload =
+        EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records: 0, body }));
+    let entries = vec![EntryOf::<Types> { log_id: log_id(index), payload }];
+    let prev_log_id = index.checked_sub(1).map(log_id);
+    AppendEntriesRequest { vote: leader(), prev_log_id, entries, leader_commit: None }
+}
+
+fn heartbeat() -> AppendEntriesRequest<Types> {
+    AppendEntriesRequest { entries: Vec::new(), prev_log_id: None, ..request(0, 1) }
+}
+
+fn option() -> RPCOption {
+    RPCOption::new(Duration::from_secs(4))
+}
+
+fn vote() -> VoteRequest<Types> {
+    let leader = LeaderId { term: 2, voted_for: member_id(1) };
+    VoteRequest::new(VoteOf::<Types>::from_leader_id(leader, false), Some(log_id(7)))
+}
+
+/// Lets others run until something holds; the test's own limit ends it.
+async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        runtime::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn what_is_urgent_is_answered_while_entries_fill_every_buffer_on_their_way() {
+    everywhere(|| async {
+        const COUNT: u64 = 40;
+        let limits = Limits::new(LARGEST_BODY);
+        // It reads two of them, and no more before those are answered.
+        let served = serve(Limits { in_flight_bytes: 2 * LARGEST_BODY, ..limits.clone() }).await;
+        let peers = peers(limits.clone());
+        let (mut bulk, mut urgent) = clients(&peers, served.addr).await;
+        let (mut asking, _) = clients(&peers, served.addr).await;
+        let appending = runtime::spawn(async move {
+            let requests = futures::stream::iter((0..COUNT).map(|at| request(at, LARGEST_BODY)));
+            let answers = bulk.stream_append(requests, option()).await.unwrap();
+            answers.map(|answer| answer.unwrap().unwrap().unwrap().index).collect::<Vec<_>>().await
+        });
+        // It sends until the stream has as much under way as it may.
+        until(|| served.handler.received.get() > 0 && status(&peers).waiting >= 8).await;
+        let answer = asking.vote(vote(), option()).await.unwrap();
+        assert!(answer.vote_granted && answer.last_log_id == Some(log_id(7)));
+        assert!(asking.pre_vote(vote(), option()).await.unwrap().vote_granted);
+        let transfer = TransferLeaderRequest::new(leader(), member_id(2), None);
+        assert_eq!(asking.transfer_leader(transfer, option()).await.unwrap(), Ok(()));
+        let beat = futures::stream::iter([heartbeat()]);
+        let mut beats = urgent.stream_append(beat, option()).await.unwrap();
+        assert_eq!(beats.next().await.unwrap().unwrap(), Ok(None));
+        assert!(beats.next().await.is_none());
+        let held = status(&peers);
+        assert!(held.waiting as u64 <= COUNT / 2, "{} are under way", held.waiting);
+        assert!(held.queued <= limits.outbox + 2 * LARGEST_BODY, "{} bytes wait", held.queued);
+        served.handler.go.raise();
+        assert_eq!(appending.await, (0..COUNT).collect::<Vec<_>>());
+        assert_eq!(served.handler.received.get(), COUNT as usize * LARGEST_BODY);
+        served.end().await;
+    });
+}
+
+#[test]
+fn answers_come_in_order_and_a_conflict_ends_its_stream_and_no_other() {
+    everywhere(|| async {
+        for limits in [Limits::new(LARGEST_BODY), Limits::test_min(LARGEST_BODY)] {
+            let served = serve(limits.clone()).await;
+            let peers = peers(limits);
+            let (mut client, _) = clients(&peers, served.addr).await;
+            served.handler.go.raise();
+            for round in 0..5 {
+                served.handler.conflict.set(Some(20));
+                let requests = (0..60).map(|at| request(at, 1 + at as usize * 700));
+                let requests = futures::stream::iter(requests);
+                let answers: Vec<_> =
+                    client.stream_append(requests, option()).await.unwrap().collect().await;
+                let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+                let (last, before) = answers.split_last().unwrap();
+                assert_eq!(last, &Err(StreamAppendError::Conflict(log_id(19))), "round {round}");
+                assert_eq!(before, (0..20).map(|at| Ok(Some(log_id(at)))).collect::<Vec<_>>());
+            }
+            let one = client.append_entries(request(3, 10), option()).await.unwrap();
+            assert!(one.is_success());
+            served.handler.conflict.set(Some(3));
+            let one = client.append_entries(request(3, 10), option()).await.unwrap();
+            assert!(one.is_conflict());
+            let status = status(&peers);
+            assert_eq!((status.connections, status.waiting), (1, 0), "nothing is left over");
+            served.end().await;
+        }
+    });
+}
+
+#[test]
+fn a_lost_connection_fails_all_that_waits_at_once_and_a_process_that_is_gone_is_news() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let addr = served.addr;
+        let peers = peers(limits.clone());
+        let mut gone = peers.gone();
+        let (mut client, _) = clients(&peers, addr).await;
+        let stuck = runtime::spawn(async move {
+            let requests = futures::stream::iter((0..5).map(|at| request(at, KIB)));
+            let requests = requests.chain(futures::stream::pending());
+            let mut answers = client.stream_append(requests, option()).await.unwrap();
+            let answer = answers.next().await.expect("an answer");
+            drop(answers);
+            (answer, client)
+        });
+        until(|| served.handler.received.get() == KIB && status(&peers).waiting >= 5).await;
+        assert!(gone.borrow().is_empty());
+        served.end().await;
+        // Long before any time limit of the call.
+        let ended = timeout(limits.answer / 2, stuck).await;
+        let (answer, mut client) = ended.expect("it waits for its time limit");
+        assert!(matches!(answer, Err(RPCError::Unreachable(_))), "{answer:?}");
+        gone.changed().await.unwrap();
+        assert!(gone.borrow_and_see().contains_key(&member_id(2)));
+        let refused = client.vote(vote(), option()).await.unwrap_err();
+        assert!(matches!(refused, RPCError::Unreachable(_)), "{refused:?}");
+        let told = status(&peers);
+        assert!(!told.bulk && !told.urgent && told.last_contact.is_some());
+        assert!(told.trouble.unwrap().1.to_string().contains("is the process there running"));
+        // It is found again where it was.
+        let listener = TcpListener::bind(addr).await.unwrap();
+        let handler = StandIn::default();
+        let server = Server::new(facts(member_id(2)), limits, Rc::new(handler), Flag::new());
+        let serving = runtime::spawn(async move { server.serve(listener).await });
+        while client.vote(vote(), option()).await.is_err() {
+            runtime::sleep(Duration::from_millis(20)).await;
+        }
+        gone.changed().await.unwrap();
+        assert!(gone.borrow_and_see().is_empty());
+        drop(serving);
+    });
+}
+
+#[test]
+fn a_snapshot_arrives_whole_and_one_that_is_too_large_is_refused() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits.clone());
+        let (mut client, _) = clients(&peers, served.addr).await;
+        for len in [0, 1, limits.piece, limits.piece + 1, limits.max_snapshot] {
+            let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let meta = SnapshotMetaOf::<Types> {
+                last_log_id: Some(log_id(len as u64)),
+                last_membership: Default::default(),
+            };
+            let snapshot = Snapshot { meta: meta.clone(), snapshot: bytes.clone() };
+            let sent = client.full_snapshot(leader(), snapshot, pending(), option()).await;
+            assert_eq!(sent.unwrap().vote, leader());
+            assert_eq!(served.handler.snapshot.take(), Some((meta, bytes)), "{len} bytes");
+        }
+        let snapshot = vec![0; limits.max_snapshot + 1];
+        let snapshot = Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot };
+        let sent = client.full_snapshot(leader(), snapshot, pending(), option()).await;
+        let Err(StreamingError::Unreachable(why)) = sent else { panic!("{sent:?}") };
+        assert!(why.to_string().contains("4097 bytes, where 4096 are the limit"), "{why}");
+        assert!(served.handler.snapshot.take().is_none());
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_peer_that_cannot_answer_says_why_and_a_late_answer_harms_nobody() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits);
+        let (mut client, _) = clients(&peers, served.addr).await;
+        served.handler.failure.replace(Some("the disk is gone".into()));
+        let failed = client.vote(vote(), option()).await.unwrap_err();
+        assert!(failed.to_string().contains("the disk is gone"), "{failed}");
+        served.handler.failure.take();
+        let short = RPCOption::new(Duration::from_millis(200));
+        let late = client.append_entries(request(0, KIB), short).await.unwrap_err();
+        assert!(matches!(late, RPCError::Timeout(_)), "{late:?}");
+        served.handler.go.raise();
+        assert!(client.vote(vote(), option()).await.unwrap().vote_granted);
+        assert!(client.append_entries(request(1, KIB), option()).await.unwrap().is_success());
+        assert_eq!(status(&peers).connections, 2, "no connection was lost");
+        served.end().await;
+    });
+}
+
+#[test]
+fn an_idle_connection_is_kept_and_peers_that_leave_are_left() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits.clone());
+        let (mut client, _) = clients(&peers, served.addr).await;
+        assert!(client.vote(vote(), option()).await.unwrap().vote_granted);
+        runtime::sleep(limits.silence * 3).await;
+        assert!(client.vote(vote(), option()).await.unwrap().vote_granted);
+        let kept = status(&peers);
+        assert_eq!((kept.connections, kept.troubles, kept.urgent), (1, 0, true));
+        peers.retain(|id| id != member_id(2));
+        assert!(peers.status().is_empty());
+        until(|| served.server.connections() == 0).await;
+        let left = client.vote(vote(), option()).await.unwrap_err();
+        assert!(matches!(left, RPCError::Unreachable(_)), "{left:?}");
+        served.end().await;
+    });
+}

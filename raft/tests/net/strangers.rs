@@ -1,0 +1,280 @@
+//! Who is not let in, and what becomes of those who break the protocol. The bytes here are written by hand, after
+//! `docs/format/peer.md`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use openraft::impls::leader_id_std::LeaderId;
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::VoteRequest;
+use openraft::type_config::alias::VoteOf;
+use openraft::vote::RaftVote;
+use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, who_is};
+use raft::{Member, Types};
+use runtime::{ReadHalf, TcpListener, TcpStream, WriteHalf};
+
+use crate::lanes::{LARGEST_BODY, everywhere, peers, serve};
+use crate::member::{facts, member_id};
+
+/// A connection whose every byte the test writes.
+struct Raw {
+    receive: ReadHalf,
+    send: WriteHalf,
+    buffer: BytesMut,
+}
+
+impl Raw {
+    async fn connect(addr: SocketAddr) -> Raw {
+        let (receive, send) = TcpStream::connect(addr).await.unwrap().into_split();
+        Raw { receive, send, buffer: BytesMut::new() }
+    }
+
+    /// One that was let in, for this lane.
+    async fn accepted(addr: SocketAddr, lane: u8) -> Raw {
+        let mut raw = Raw::connect(addr).await;
+        raw.write(&hello(1, lane, 0)).await;
+        let (code, text) = raw.reply().await;
+        assert_eq!((code, text.as_str()), (0, ""));
+        raw
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        self.send.write_all(bytes).await.unwrap();
+    }
+
+    async fn take(&mut self, len: usize) -> BytesMut {
+        while self.buffer.len() < len {
+            let read = self.receive.read(&mut self.buffer, 64 * 1024).await.unwrap();
+            assert!(read > 0, "it was closed");
+        }
+        self.buffer.split_to(len)
+    }
+
+    /// Code and text of a reply to the handshake.
+    async fn reply(&mut self) -> (u8, String) {
+        let prefix = self.take(16).await;
+        assert_eq!((&prefix[..8], prefix[8], prefix[9]), (&b"TPPEER\0\0"[..], 1, 2));
+        let body = self.take(usize::from(u16::from_le_bytes([prefix[10], prefix[11]]))).await;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&prefix[8..12]), &body);
+        assert_eq!(prefix[12..], crc.to_le_bytes());
+        assert_eq!(body[..16], 2_u128.to_le_bytes(), "it says who it is");
+        (body[16], String::from_utf8(body[32..].to_vec()).unwrap())
+    }
+
+    /// Kind, part and body of the next frame.
+    async fn frame(&mut self) -> (u8, u8, Vec<u8>) {
+        let head = self.take(24).await;
+        let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
+        let body = self.take(len as usize).await;
+        (head[16], head[17], body.to_vec())
+    }
+
+    /// Waits until the other side has closed it, and returns what came before.
+    async fn closed(mut self) -> BytesMut {
+        while self.receive.read(&mut self.buffer, 64 * 1024).await.is_ok_and(|read| read > 0) {}
+        self.buffer
+    }
+}
+
+fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
+    let mut body = 1_u128.to_le_bytes().to_vec();
+    body.extend(expected.to_le_bytes());
+    body.extend((1_u64 << 30).to_le_bytes());
+    body.extend(1_u32.to_le_bytes());
+    body.extend(0_u32.to_le_bytes());
+    body.extend([lane, 14, 13]);
+    body.extend([0; 13]);
+    body.extend(b"DefaultClusterRaftNode00-s0");
+    let mut out = b"TPPEER\0\0".to_vec();
+    out.extend([version, 1]);
+    out.extend(u16::try_from(body.len()).unwrap().to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&out[8..12]), &body);
+    out.extend(crc.to_le_bytes());
+    out.extend(body);
+    out
+}
+
+fn frame(kind: u8, part: u8, body: &[u8]) -> Vec<u8> {
+    let mut rest = u32::try_from(body.len()).unwrap().to_le_bytes().to_vec();
+    rest.extend(1_u64.to_le_bytes());
+    rest.extend([kind, part, 0, 0, 0, 0, 0, 0]);
+    rest.extend(body);
+    [&crc32c::crc32c(&rest).to_le_bytes()[..], &rest].concat()
+}
+
+type Change = fn(&mut Facts);
+
+const BULK: u8 = 1;
+const URGENT: u8 = 2;
+
+#[test]
+fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let ours = facts(member_id(1));
+        assert_eq!(who_is(served.addr, &ours, &limits).await.unwrap(), member_id(2));
+        let changes: [(RefusalCode, Change); 5] = [
+            (RefusalCode::Cluster, |facts| facts.cluster = "other".into()),
+            (RefusalCode::Group, |facts| facts.group = "RaftNode01-s0".into()),
+            (RefusalCode::Shard, |facts| facts.shard = 1),
+            (RefusalCode::Constants, |facts| facts.constants.segment_size = 4096),
+            (RefusalCode::Store, |facts| facts.store = member_id(2)),
+        ];
+        for (nth, (code, change)) in changes.into_iter().enumerate() {
+            let mut theirs = ours.clone();
+            change(&mut theirs);
+            let refused = who_is(served.addr, &theirs, &limits).await;
+            let Err(DialError::Refused { refusal, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!(refusal.code, code);
+            let seen = served.server.refused();
+            assert_eq!((seen.len(), &seen[nth].refusal), (nth + 1, &refusal), "both know");
+        }
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_wiped_peer_is_refused_and_an_operator_can_see_why() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits);
+        let member = Member { label: "n2".into(), addr: served.addr };
+        // The group knows member 3 there, and finds member 2.
+        let mut dialler = Dialler::<Vec<u8>>::new(peers.clone());
+        let mut client = dialler.new_client(member_id(3), &member).await;
+        let leader = LeaderId { term: 2, voted_for: member_id(1) };
+        let vote = VoteOf::<Types>::from_leader_id(leader, false);
+        let option = RPCOption::new(Duration::from_secs(4));
+        let dials = 3;
+        while peers.status().first().is_none_or(|status| status.troubles < dials) {
+            let failed = client.vote(VoteRequest::new(vote, None), option.clone()).await;
+            let text = failed.unwrap_err().to_string();
+            assert!(text.contains("was wiped or is another one"), "{text}");
+            runtime::sleep(Duration::from_millis(50)).await;
+        }
+        let status = peers.status().remove(0);
+        let (_, trouble) = status.trouble.unwrap();
+        assert!(trouble.to_string().contains(&member_id(3).to_string()), "{trouble}");
+        assert!(!status.urgent && status.last_contact.is_none());
+        assert!(peers.gone().borrow().is_empty(), "a refusal is no dead process");
+        assert!(
+            served
+                .server
+                .refused()
+                .iter()
+                .all(|visitor| { visitor.refusal.code == RefusalCode::Store })
+        );
+        served.end().await;
+    });
+}
+
+#[test]
+fn another_version_is_refused_in_words_and_another_protocol_without() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut raw = Raw::connect(served.addr).await;
+        raw.write(&hello(2, BULK, 0)).await;
+        let (code, text) = raw.reply().await;
+        assert_eq!(code, 1);
+        assert!(text.contains("version 2") && text.contains("version"), "{text}");
+        drop(raw);
+        let mut raw = Raw::connect(served.addr).await;
+        raw.write(&hello(1, 3, 0)).await;
+        let (code, text) = raw.reply().await;
+        assert_eq!((code, text.contains("lane 3")), (8, true), "{text}");
+        drop(raw);
+        let mut raw = Raw::connect(served.addr).await;
+        raw.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert!(raw.closed().await.is_empty(), "it was answered");
+        // And the other way round.
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let addr = listener.local_addr();
+        let web = runtime::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (_receive, mut send) = stream.into_split();
+            send.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            runtime::sleep(Duration::from_secs(1)).await;
+        });
+        let foreign = who_is(addr, &facts(member_id(1)), &limits).await;
+        assert!(matches!(foreign, Err(DialError::Foreign { .. })), "{foreign:?}");
+        drop(web);
+        served.end().await;
+    });
+}
+
+#[test]
+fn whoever_breaks_the_protocol_is_dropped_and_others_are_served() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut good = Raw::accepted(served.addr, URGENT).await;
+        let too_long = {
+            let mut bytes = frame(1, 0, b"");
+            bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+            bytes
+        };
+        let flipped = {
+            let mut bytes = frame(2, 0, &[0; 56]);
+            *bytes.last_mut().unwrap() ^= 1;
+            bytes
+        };
+        let reserved = {
+            let mut bytes = frame(6, 0, b"");
+            bytes[20] = 1;
+            bytes
+        };
+        let answer = frame(6, 1, b"");
+        let no_append = frame(1, 0, &[7; 200]);
+        let vote_that_is_none = frame(2, 0, &[2; 56]);
+        for (lane, bad) in [
+            (BULK, too_long),
+            (URGENT, flipped),
+            (URGENT, reserved),
+            (BULK, answer),
+            (BULK, no_append),
+            (URGENT, vote_that_is_none),
+        ] {
+            let mut raw = Raw::accepted(served.addr, lane).await;
+            raw.write(&bad).await;
+            raw.closed().await;
+        }
+        // A kind of a later version is answered, and the connection stays.
+        good.write(&frame(7, 0, b"for the leader")).await;
+        let (kind, part, text) = good.frame().await;
+        assert_eq!((kind, part), (7, 2));
+        assert!(String::from_utf8(text).unwrap().contains("kind 7 are not known"));
+        good.write(&frame(6, 0, b"")).await;
+        assert_eq!(good.frame().await, (6, 1, Vec::new()));
+        served.end().await;
+        good.closed().await;
+    });
+}
+
+#[test]
+fn those_who_come_too_many_or_say_nothing_do_not_stay() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut open = Vec::new();
+        for _ in 0..limits.connections {
+            open.push(Raw::accepted(served.addr, BULK).await);
+        }
+        let mut late = Raw::connect(served.addr).await;
+        late.write(&hello(1, BULK, 0)).await;
+        let (code, text) = late.reply().await;
+        assert_eq!((code, text.contains("as many connections")), (7, true), "{text}");
+        drop(late);
+        // Nobody says anything any more: each is closed, and there is room again.
+        for raw in open {
+            raw.closed().await;
+        }
+        drop(Raw::accepted(served.addr, BULK).await);
+        // One that does not even say who it is.
+        Raw::connect(served.addr).await.closed().await;
+        served.end().await;
+    });
+}
