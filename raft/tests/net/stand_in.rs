@@ -68,7 +68,7 @@ impl Handler for StandIn {
             let request = requests.next().await?;
             for entry in &request.entries {
                 if let openraft::EntryPayload::Normal(proposal) = &entry.payload {
-                    this.received.set(this.received.get() + proposal.body.len());
+                    this.received.set(this.received.get() + proposal.content().unwrap().body.len());
                 }
             }
             this.go.raised().await;
