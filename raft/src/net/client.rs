@@ -96,30 +96,21 @@ impl<D> PeerClient<D> {
         }
     }
 
-    async fn stream<'s, S>(
+    fn stream<'s, S>(
         &'s self,
         input: S,
         option: RPCOption,
-    ) -> Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>
+    ) -> BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + Unpin + 'static,
     {
-        let limits = &self.peer.net().limits;
         let action = RPCTypes::AppendEntries;
-        let link = self.peer.link(self.appends, option.soft_ttl()).await;
-        let link = link.map_err(|error| self.rpc_error(error, action))?;
-        // Entries wait for a disk, and large ones for the network.
-        let limit = match self.appends {
-            Lane::Bulk => option.soft_ttl().max(limits.answer),
-            Lane::Urgent => option.soft_ttl(),
-        };
-        let pipeline = Pipeline::new(input, link, limit, limits);
+        let pipeline = Pipeline::new(input, &self.peer, self.appends, option.soft_ttl());
         let answers = futures::stream::unfold(pipeline, move |mut pipeline| async move {
             let answer = pipeline.next().await?;
             Some((answer.map_err(|error| self.rpc_error(error, action)), pipeline))
         });
-        let answers: BoxStream<'s, _> = Box::pin(answers);
-        Ok(answers)
+        Box::pin(answers)
     }
 }
 
@@ -155,7 +146,8 @@ impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + Unpin + 'static,
     {
-        Box::pin(self.stream(input, option))
+        let answers = self.stream(input, option);
+        Box::pin(async move { Ok(answers) })
     }
 
     async fn vote(

@@ -38,6 +38,8 @@ pub(super) struct LaneTo {
     wanted: Notify,
     /// Dials in a row that came to nothing.
     failures: Cell<u32>,
+    /// Dials to come that nobody has asked for.
+    unasked: Cell<u32>,
     stop: Flag,
 }
 
@@ -51,6 +53,7 @@ impl LaneTo {
             changed: Notify::new(),
             wanted: Notify::new(),
             failures: Cell::new(0),
+            unasked: Cell::new(0),
             stop,
         });
         runtime::spawn(Rc::clone(&lane).run()).detach();
@@ -97,6 +100,16 @@ impl LaneTo {
         None
     }
 
+    /// The peer has closed a connection: where there is none, one is dialled at once, to learn whether anybody is left.
+    pub(super) fn look_after_loss(&self) {
+        self.unasked.set(DIALS_AFTER_LOSS);
+        let is_down = matches!(&*self.state.borrow(), State::Idle | State::Down { .. });
+        if is_down && !self.stop.is_raised() {
+            self.change(State::Dialling);
+            self.wanted.notify_one();
+        }
+    }
+
     fn change(&self, state: State) {
         *self.state.borrow_mut() = state;
         self.changed.notify_all();
@@ -114,25 +127,31 @@ impl LaneTo {
 
     /// Dials when it is wanted, and after a loss to learn whether anybody is left there. Never ends.
     async fn keep(&self) {
-        let mut unasked = 0;
         loop {
+            let unasked = self.unasked.get();
             if unasked == 0 {
                 self.wanted.notified().await;
             } else {
+                self.unasked.set(unasked - 1);
                 sleep_until(self.until()).await;
-                unasked -= 1;
             }
             self.change(State::Dialling);
             match self.dial().await {
                 Ok(dialled) => {
                     let reason = self.talk(dialled).await;
-                    unasked = if reason.is_by_peer() { DIALS_AFTER_LOSS } else { 0 };
+                    self.unasked.set(if reason.is_by_peer() { DIALS_AFTER_LOSS } else { 0 });
                     self.lost(reason);
                 }
                 Err(error) => {
                     // One that came and went may be to a process that is just ending.
-                    unasked = if error.is_loss() { unasked } else { 0 };
+                    if !error.is_loss() {
+                        self.unasked.set(0);
+                    }
                     self.failed(error);
+                    // Who is gone is awaited: nobody else may have a reason to dial.
+                    if self.peer.is_gone() {
+                        self.unasked.set(self.unasked.get().max(1));
+                    }
                 }
             }
         }

@@ -60,6 +60,11 @@ impl PeerState {
         }
     }
 
+    /// Whether its process is gone, as far as is known.
+    pub(super) fn is_gone(&self) -> bool {
+        self.net.is_gone(self.id)
+    }
+
     /// Something is wrong; an operator is told when it is something else than before.
     pub(super) fn troubled(&self, trouble: &Trouble) {
         self.failed.set(self.failed.get() + 1);
@@ -137,6 +142,12 @@ impl Peer {
 
     pub(super) fn addr(&self) -> SocketAddr {
         self.state.addr.get()
+    }
+
+    /// It has left us: dials it, if no connection to it is there, to learn whether it is gone.
+    pub(super) fn look(&self) {
+        self.state.lost.set(true);
+        self.lane(Lane::Urgent).look_after_loss();
     }
 
     /// Dials there from now on.

@@ -45,6 +45,10 @@ impl Net {
         });
     }
 
+    pub(super) fn is_gone(&self, id: MemberId) -> bool {
+        self.gone.borrow().contains_key(&id)
+    }
+
     pub(super) fn returned(&self, id: MemberId) {
         self.gone.modify(|gone| gone.remove(&id).is_some());
     }
@@ -85,6 +89,27 @@ impl Peers {
         let peer = known.entry(id).or_insert_with(new);
         peer.moved(member.addr);
         Rc::clone(peer)
+    }
+
+    /// The limits that hold for all of them.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.net.limits
+    }
+
+    /// Knows these from now on, as the group's log names them. A member that does not lead learns of the others in no other
+    /// way, and must know the leader to notice when it is gone.
+    pub fn know<'a>(&self, members: impl IntoIterator<Item = (&'a MemberId, &'a Member)>) {
+        for (id, member) in members.into_iter().filter(|(id, _)| **id != self.net.facts.store) {
+            self.peer(*id, member);
+        }
+    }
+
+    /// A peer has closed a connection that it had made: is it gone?
+    pub(super) fn left_us(&self, id: MemberId) {
+        let peer = self.known.borrow().get(&id).cloned();
+        if let Some(peer) = peer {
+            peer.look();
+        }
     }
 
     /// Forgets those who do not belong to the group any more; their connections end.

@@ -13,9 +13,10 @@ use openraft::type_config::alias::LogIdOf;
 use runtime::{Elapsed, Instant, now, timeout};
 
 use super::error::CallError;
+use super::facts::Lane;
 use super::frames::Body;
-use super::limits::Limits;
 use super::link::{Call, Link};
+use super::peer::Peer;
 use super::wire::append;
 use super::wire::frame::Kind;
 use crate::types::Types;
@@ -60,8 +61,12 @@ struct UnderWay {
 pub(super) struct Pipeline<'a, S> {
     /// `None` when there are no more.
     input: Option<S>,
-    link: Rc<Link>,
-    limits: &'a Limits,
+    peer: &'a Peer,
+    lane: Lane,
+    /// Time to connect.
+    connect: Duration,
+    /// From the first request on.
+    link: Option<Rc<Link>>,
     /// How long the oldest request may go without an answer while nothing moves.
     limit: Duration,
     under_way: VecDeque<UnderWay>,
@@ -79,11 +84,20 @@ enum Step {
 }
 
 impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> {
-    pub(super) fn new(input: S, link: Rc<Link>, limit: Duration, limits: &'a Limits) -> Self {
+    /// The connection is asked for when there is a request: openraft waits, before it gives one, as long as an error
+    /// before it has told it to.
+    pub(super) fn new(input: S, peer: &'a Peer, lane: Lane, connect: Duration) -> Self {
+        // Entries wait for a disk, and large ones for the network.
+        let limit = match lane {
+            Lane::Bulk => connect.max(peer.net().limits.answer),
+            Lane::Urgent => connect,
+        };
         Self {
             input: Some(input),
-            link,
-            limits,
+            peer,
+            lane,
+            connect,
+            link: None,
             limit,
             under_way: VecDeque::new(),
             bytes: 0,
@@ -92,14 +106,19 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
         }
     }
 
-    /// The next answer; `None` after an error, or when all requests were answered. Cancel-safe.
+    /// The next answer; `None` after an error, or when all requests were answered.
     pub(super) async fn next(&mut self) -> Option<Result<StreamAppendResult<Types>, CallError>> {
         loop {
             if self.done || (self.input.is_none() && self.under_way.is_empty()) {
                 return None;
             }
             match self.step().await {
-                Step::Request(Some(request)) => self.send(&request),
+                Step::Request(Some(request)) => {
+                    if let Err(error) = self.send(&request).await {
+                        self.done = true;
+                        return Some(Err(error));
+                    }
+                }
                 Step::Request(None) => self.input = None,
                 // What moves is not late: large entries take their time on the way.
                 Step::Late if self.deadline() > now() => {}
@@ -113,15 +132,17 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
     }
 
     fn deadline(&self) -> Instant {
-        self.since.max(self.link.moved()) + self.limit
+        let moved = self.link.as_ref().map(|link| link.moved());
+        moved.map_or(self.since, |moved| moved.max(self.since)) + self.limit
     }
 
     /// What happens next: an answer, or a request if there is room for one.
     async fn step(&mut self) -> Step {
         let deadline = self.deadline();
-        let is_full = self.under_way.len() >= self.limits.pipeline
-            || self.bytes >= self.limits.pipeline_bytes;
-        let Self { input, link, limits, under_way, .. } = self;
+        let limits = &self.peer.net().limits;
+        let is_full =
+            self.under_way.len() >= limits.pipeline || self.bytes >= limits.pipeline_bytes;
+        let Self { input, link, under_way, .. } = self;
         let answer = pin!(async {
             match under_way.front_mut() {
                 Some(oldest) => match until(deadline, &mut oldest.call).await {
@@ -134,7 +155,9 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
         let request = pin!(async {
             match input {
                 Some(input) if !is_full => {
-                    link.room(limits).await;
+                    if let Some(link) = link {
+                        link.room(limits).await;
+                    }
                     Step::Request(input.next().await)
                 }
                 Some(_) | None => pending().await,
@@ -145,17 +168,23 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
         }
     }
 
-    fn send(&mut self, request: &AppendEntriesRequest<Types>) {
+    async fn send(&mut self, request: &AppendEntriesRequest<Types>) -> Result<(), CallError> {
+        let link = match &self.link {
+            Some(link) => Rc::clone(link),
+            None => self.peer.link(self.lane, self.connect).await?,
+        };
         let (sent, bytes) = (Sent::of(request), append::weight(request));
         if self.under_way.is_empty() {
             self.since = now();
         }
-        let call = self.link.call(Kind::Append, |out| {
+        let call = link.call(Kind::Append, |out| {
             out.reserve(bytes);
             append::put(out, request);
         });
         self.bytes += bytes;
         self.under_way.push_back(UnderWay { sent, bytes, call });
+        self.link = Some(link);
+        Ok(())
     }
 
     fn answered(

@@ -16,6 +16,7 @@ use super::facts::Facts;
 use super::frames::Frames;
 use super::handler::Handler;
 use super::limits::{ACCEPT_PAUSE, Limits, PARTING, VISITORS_KEPT};
+use super::peers::Peers;
 use super::session::Session;
 use super::wire::hello::{Hello, Refusal};
 
@@ -37,7 +38,7 @@ pub struct Server {
 }
 
 struct Shared {
-    facts: Facts,
+    peers: Peers,
     limits: Rc<Limits>,
     handler: Rc<dyn Handler>,
     stop: Flag,
@@ -48,17 +49,14 @@ struct Shared {
 }
 
 impl Server {
-    /// One that answers with `handler` until `stop` is raised.
-    ///
-    /// # Panics
-    /// When the limits contradict each other, or a name in `facts` is too long.
+    /// One that answers with `handler` until `stop` is raised. A peer that closes its connections is dialled, to learn
+    /// whether it is gone ([`Peers::gone`]).
     #[must_use]
-    pub fn new(facts: Facts, limits: Limits, handler: Rc<dyn Handler>, stop: Flag) -> Self {
-        facts.assert_sound();
-        limits.assert_sound();
+    pub fn new(peers: Peers, handler: Rc<dyn Handler>, stop: Flag) -> Self {
+        let limits = Rc::new(peers.limits().clone());
         let shared = Shared {
-            facts,
-            limits: Rc::new(limits),
+            peers,
+            limits,
             handler,
             stop,
             open: Cell::new(0),
@@ -142,7 +140,7 @@ impl Shared {
         let (incoming, mut send) = stream.into_split();
         let mut frames = Frames::new(incoming);
         let is_full = self.open.get() > self.limits.connections;
-        let judged = receive(&self.facts, is_full, &mut frames, &mut send);
+        let judged = receive(self.peers.facts(), is_full, &mut frames, &mut send);
         let hello = match timeout(self.limits.handshake, judged).await {
             Err(_) => return CloseReason::Broken("it does not say who it is"),
             Ok(Err(reason)) => return reason,
@@ -165,7 +163,12 @@ impl Shared {
         let Hello { facts: Facts { store, .. }, lane, .. } = hello;
         tracing::debug!(%addr, peer = %store, %lane, "connection of a peer");
         let (limits, handler) = (Rc::clone(&self.limits), Rc::clone(&self.handler));
-        Session::new(lane, limits, handler, &frames).drive(&mut frames, send).await
+        let session = Session::new(lane, limits, handler, &frames);
+        let reason = session.drive(&mut frames, send).await;
+        if reason.is_by_peer() {
+            self.peers.left_us(store);
+        }
+        reason
     }
 
     fn refuse(&self, addr: SocketAddr, refusal: Refusal) {

@@ -11,7 +11,7 @@ use crate::member::{Board, Order, member_id};
 /// A bound on the time of anything that must happen, so that a test that hangs ends.
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// How often members are asked whether they have all applied the same; each look takes some milliseconds.
-const LOOKS_MAX: u32 = 20_000;
+const LOOKS_MAX: u32 = 1000;
 
 /// Lets time pass until something holds.
 pub trait World {
@@ -26,7 +26,10 @@ pub struct Group<'a, W> {
 
 impl<W: World> Group<'_, W> {
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        assert!(self.world.until(&mut holds), "not within {LIMIT:?}: {what}");
+        if !self.world.until(&mut holds) {
+            let notes = self.boards.iter().map(|board| format!("{:?}", board.notes()));
+            panic!("not within {LIMIT:?}: {what}\n{}", notes.collect::<Vec<_>>().join("\n"));
+        }
     }
 
     /// Has the first member found the group of all three.
@@ -77,6 +80,11 @@ impl<W: World> Group<'_, W> {
     pub fn settle(&self, among: &[usize], proposed: Range<u32>) {
         let proposed: BTreeSet<u32> = proposed.collect();
         for _ in 0..LOOKS_MAX {
+            // Cheap to see, and not enough: what they say of themselves may be a little old.
+            self.until("all are as far", || {
+                let far = |at: &usize| self.boards[*at].notes().applied_to;
+                among.iter().all(|at| far(at) == far(&among[0]))
+            });
             let reports: Vec<Vec<u32>> = among.iter().map(|at| self.report(*at)).collect();
             for report in &reports {
                 let shorter = reports[0].len().min(report.len());

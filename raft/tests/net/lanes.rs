@@ -55,7 +55,11 @@ pub struct Served {
 pub async fn serve(limits: Limits) -> Served {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
     let (addr, stop, handler) = (listener.local_addr(), Flag::new(), StandIn::default());
-    let server = Server::new(facts(member_id(2)), limits, Rc::new(handler.clone()), stop.clone());
+    let server = Server::new(
+        Peers::new(facts(member_id(2)), limits),
+        Rc::new(handler.clone()),
+        stop.clone(),
+    );
     let serving = {
         let server = server.clone();
         runtime::spawn(async move { server.serve(listener).await })
@@ -227,7 +231,8 @@ fn a_lost_connection_fails_all_that_waits_at_once_and_a_process_that_is_gone_is_
         // It is found again where it was.
         let listener = TcpListener::bind(addr).await.unwrap();
         let handler = StandIn::default();
-        let server = Server::new(facts(member_id(2)), limits, Rc::new(handler), Flag::new());
+        let server =
+            Server::new(Peers::new(facts(member_id(2)), limits), Rc::new(handler), Flag::new());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         while client.vote(vote(), option()).await.is_err() {
             runtime::sleep(Duration::from_millis(20)).await;

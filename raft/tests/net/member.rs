@@ -32,6 +32,7 @@ pub struct Start {
 }
 
 /// What the driver wants.
+#[derive(Debug)]
 pub enum Order {
     /// Found the group.
     Found(BTreeMap<MemberId, Member>),
@@ -46,7 +47,7 @@ pub enum Order {
 }
 
 /// What driver and member tell each other. It outlives the member.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Notes {
     pub orders: VecDeque<Order>,
     pub addr: Option<SocketAddr>,
@@ -172,12 +173,12 @@ pub async fn live(start: Start, board: Board) {
     let listener = TcpListener::bind(start.listen).await.unwrap();
     board.notes().addr = Some(listener.local_addr());
     let (machine, stop) = (Machine::default(), Flag::new());
-    let peers = Peers::new(facts(start.id), limits.clone());
+    let peers = Peers::new(facts(start.id), limits);
     let dialler = Dialler::<()>::new(peers.clone());
     let raft = Raft::new(start.id, config(start.heartbeat), dialler, log, machine.clone());
     let raft = raft.await.unwrap();
     let handler = Rc::new(raft.clone());
-    let server = Server::new(facts(start.id), limits, handler, stop.clone());
+    let server = Server::new(peers.clone(), handler, stop.clone());
     let serving = {
         let server = server.clone();
         runtime::spawn(async move { server.serve(listener).await })
@@ -250,6 +251,7 @@ impl Life {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow_watched();
             let applied_to = metrics.last_applied.map_or(0, |id| id.index);
+            self.peers.know(metrics.membership_config.nodes());
             (metrics.state == ServerState::Leader, metrics.current_term, applied_to)
         };
         let view = |status: PeerStatus| {
