@@ -107,7 +107,6 @@ impl History {
         self.send();
         let at = self.dice.below(self.machines.len() as u64) as usize;
         let what = self.dice.below(10);
-        eprintln!("DBG {:?} what {what} at {at} led {:?}", self.sim.now(), self.led);
         match what {
             0 => self.die(at, false),
             1 => self.die(at, true),

@@ -71,13 +71,13 @@ pub async fn live(listen: SocketAddr, board: Board) {
     let owner = runtime::spawn(owner);
     let (log, applier) = opening.ready().await.expect("the log is read");
     let limits = Limits::new(log.largest_payload());
-    let peers = Peers::new(facts(id), limits.clone());
+    let peers = Peers::new(facts(id), limits);
     let dialler = Dialler::<()>::new(peers.clone());
     let node = Node::start(store.clone(), log, applier, dialler, TIMES).await.unwrap();
     let stop = Flag::new();
     let listener = TcpListener::bind(listen).await.unwrap();
     let handler = Rc::new(node.raft().clone());
-    let server = Server::new(facts(id), limits, handler, stop.clone());
+    let server = Server::new(peers.clone(), handler, stop.clone());
     let serving = runtime::spawn(async move { server.serve(listener).await });
     board.notes().id = Some(id);
     let life = Life { board, store, node, pending };
