@@ -2,10 +2,13 @@
 
 use ::config::Settings;
 
+use super::raft_group;
+
 /// One log line for each.
 #[must_use]
 pub fn advice(settings: &Settings) -> Vec<String> {
     let mut lines = disk_ratios(settings);
+    lines.extend(raft_group::advice(settings));
     if settings.text(CLUSTER).is_empty() {
         let default = settings.table().find(CLUSTER).map_or("", |key| key.default);
         lines.push(format!(
