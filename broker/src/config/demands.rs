@@ -5,7 +5,7 @@ use std::fmt;
 
 use ::config::{Place, Settings};
 
-use super::raft_group;
+use super::RaftGroup;
 
 /// A setting that this build cannot honour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ const TLS_REMEDY: &str = "take the line out, and let only trusted networks reach
 
 /// What of `settings` this build cannot honour; empty when it can start. Raft groups are no part of it: their
 /// configuration is checked first, and the start refuses them then.
-pub fn unmet(settings: &Settings) -> Vec<Demand> {
+pub fn unmet(settings: &Settings, group: Option<&RaftGroup>) -> Vec<Demand> {
     let mut found = Vec::new();
     let mut refuse = |key, why, remedy| found.push(demand(settings, key, why, remedy));
     for (key, why, remedy) in [
@@ -87,8 +87,8 @@ pub fn unmet(settings: &Settings) -> Vec<Demand> {
             refuse(key, why, remedy);
         }
     }
-    match raft_group::asked_for(settings) {
-        Some(members) => copies_in_a_group(settings, members, &mut refuse),
+    match group {
+        Some(group) => copies_in_a_group(settings, group, &mut refuse),
         None => copies_without_a_group(settings, &mut refuse),
     }
     found
@@ -97,14 +97,14 @@ pub fn unmet(settings: &Settings) -> Vec<Demand> {
 /// How a demand is taken down: key, what is missing, what to do.
 type Refuse<'a> = dyn FnMut(&'static str, &'static str, &'static str) + 'a;
 
-/// The keys that say how many copies there are, for groups of so many members. Who is master is not asked: it is elected.
-fn copies_in_a_group(settings: &Settings, members: usize, refuse: &mut Refuse<'_>) {
+/// The keys that say how many copies there are. Who is master is not asked: it is elected.
+fn copies_in_a_group(settings: &Settings, group: &RaftGroup, refuse: &mut Refuse<'_>) {
     let asks_more = |key: &str, most: usize| settings.int::<usize>(key) > most;
-    if asks_more("totalReplicas", members) {
+    if asks_more("totalReplicas", group.peers.len()) {
         refuse("totalReplicas", GROUP_TOO_SMALL, GROUP_TOO_SMALL_REMEDY);
     }
     for key in ["inSyncReplicas", "minInSyncReplicas"] {
-        if asks_more(key, raft_group::majority(members)) {
+        if asks_more(key, group.majority()) {
             refuse(key, MAJORITY, MAJORITY_REMEDY);
         }
     }

@@ -77,13 +77,13 @@ impl Config {
     /// [`LoadError`], with file, line, key, value and what is allowed for each reason. A configuration of Raft groups is
     /// checked here and refused by [`crate::boot`].
     pub fn from_settings(settings: &Settings, around: &Surroundings) -> Result<Self, LoadError> {
-        let unmet = demands::unmet(settings);
-        if !unmet.is_empty() {
-            return Err(Demands(unmet).into());
-        }
         let config = read(settings, around)?;
         check_ports(settings, &config)?;
         check_sizes(settings, &config)?;
+        let unmet = demands::unmet(settings, config.raft_group.as_ref());
+        if !unmet.is_empty() {
+            return Err(Demands(unmet).into());
+        }
         Ok(config)
     }
 

@@ -141,6 +141,13 @@ fn a_raft_node_is_looked_at_before_it_is_refused() {
     );
     let (errors, _) = refusal(&RAFT_NODE.replace("listenPort=30911", "listenPort=40911"));
     assert!(errors[0].contains("port 40911 would be for clients of shard 0 and for"), "{errors:?}");
+    let (errors, _) = refusal(&format!("{RAFT_NODE}enableControllerMode=true\n"));
+    assert_eq!(
+        errors,
+        [
+            "`enableDLegerCommitLog = true` (broker.conf:7) is not possible together with `enableControllerMode = true` (broker.conf:13); either a group elects its leader or a controller the master: take one out"
+        ]
+    );
 }
 
 #[test]

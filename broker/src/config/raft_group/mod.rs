@@ -86,18 +86,8 @@ impl RaftGroup {
     /// How many members have an entry before it is committed.
     #[must_use]
     pub fn majority(&self) -> usize {
-        majority(self.peers.len())
+        self.peers.len() / 2 + 1
     }
-}
-
-/// More than half of so many.
-pub(super) fn majority(members: usize) -> usize {
-    members / 2 + 1
-}
-
-/// The number of members that the settings ask for, at least 1; `None` without a group. They may still be wrong.
-pub(super) fn asked_for(settings: &Settings) -> Option<usize> {
-    settings.bool(ENABLE).then(|| settings.list(PEERS).len().max(1))
 }
 
 /// The value, or its error with the others.

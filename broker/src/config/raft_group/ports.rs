@@ -110,6 +110,9 @@ pub(in crate::config) fn check(
             format!("port {} would be for {one} and for {other}: choose another", one.port);
         return Err(settings.contradiction(one.purpose.key(), second, remedy));
     }
+    if let Some(remedy) = neighbour_meets(group, config) {
+        return Err(settings.contradiction("listenPort", PEERS, remedy));
+    }
     Ok(())
 }
 
@@ -125,6 +128,25 @@ fn members_meet(peers: &[Peer], config: &Config) -> Option<String> {
                     "shard {at} of `{other}` and shard {shard} of `{peer}` would both be at {}:{port}: choose another port \
                      or stride",
                     peer.host
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// A member on the same machine, as Apache's quick start has them, that listens where clients dial this one.
+fn neighbour_meets(group: &RaftGroup, config: &Config) -> Option<String> {
+    let own = &group.peers[group.own];
+    let mine: HashMap<u16, PortUse> =
+        config.ports().into_iter().map(|one| (one.port, one)).collect();
+    let neighbours = group.peers.iter().filter(|peer| peer.host == own.host && *peer != own);
+    for peer in neighbours {
+        for shard in 0..config.shards {
+            let port = shard_port(peer.port, config.shard_port_stride, shard)?;
+            if let Some(one) = mine.get(&port) {
+                return Some(format!(
+                    "port {port} would be for {one} and for shard {shard} of `{peer}` on the same machine: choose another"
                 ));
             }
         }
@@ -240,6 +262,21 @@ mod tests {
                  `n0-h:40911` and shard 0 of `n1-h:41011` would both be at h:41011: choose another port or stride"
             )
         );
+    }
+
+    #[test]
+    fn clients_do_not_dial_a_neighbours_group() {
+        let peers = "n0-h:40911;n1-h:40912;n2-g:40913";
+        assert_eq!(
+            load(&text(40912, peers, "")).unwrap_err(),
+            format!(
+                "`listenPort = 40912` (f:1) is not possible together with `dLegerPeers = {peers}` (f:2); port 40912 would be \
+                 for clients of shard 0 and for shard 0 of `n1-h:40912` on the same machine: choose another"
+            )
+        );
+        let error = load(&text(41014, peers, "shards=2")).unwrap_err();
+        assert!(error.contains("vipChannelEnabled and for shard 1 of `n1-h:40912`"), "{error}");
+        assert!(load(&text(41015, peers, "shards=2")).is_ok(), "n2 is another machine");
     }
 
     #[test]
