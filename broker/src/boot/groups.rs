@@ -129,20 +129,16 @@ fn preferred_ip(found: &[SocketAddr]) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use ::config::{Settings, Source};
     use runtime::sim::Simulation;
 
     use super::*;
-    use crate::config::{KEYS, Surroundings};
+    use crate::config::of_text;
 
     fn config(peers: &str) -> Config {
         let text = format!(
             "enableDLegerCommitLog=true\ndLegerPeers={peers}\ndLegerSelfId=n0\nbrokerName=b\nshards=2\n"
         );
-        let mut settings = Settings::defaults(&KEYS);
-        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-        let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-        Config::from_settings(&settings, &around).expect("the configuration fits")
+        of_text(&text).expect("the configuration fits")
     }
 
     /// The groups as a node sees them beside which there are `others`, from 10.0.0.2 on.

@@ -93,16 +93,11 @@ pub(super) fn advice(config: &Config, kernel: &EphemeralPorts) -> Option<String>
 
 #[cfg(test)]
 mod tests {
-    use ::config::{Settings, Source};
-
     use super::*;
-    use crate::config::{KEYS, Surroundings};
+    use crate::config::of_text;
 
     fn config(text: &str) -> Config {
-        let mut settings = Settings::defaults(&KEYS);
-        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-        let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-        Config::from_settings(&settings, &around).expect("the configuration fits")
+        of_text(text).expect("the configuration fits")
     }
 
     #[test]

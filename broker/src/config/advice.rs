@@ -64,7 +64,8 @@ fn disk_ratios(settings: &Settings) -> Vec<String> {
     lines
 }
 
-fn setting(settings: &Settings, key: &str) -> String {
+/// "`key = value` (place)".
+pub(super) fn setting(settings: &Settings, key: &str) -> String {
     format!("`{key} = {}` ({})", settings.text(key), settings.place(key))
 }
 

@@ -125,6 +125,15 @@ pub struct Config {
     pub handles: Handles,
 }
 
+/// The configuration of a file called `f` on a small machine.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Result<Config, LoadError> {
+    let mut settings = ::config::Settings::defaults(&KEYS);
+    settings.load(&::config::Source::file("f"), text.as_bytes())?;
+    let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
+    Config::from_settings(&settings, &around)
+}
+
 /// How an operator knows a setting: the option that set it, or the key and the place where it was set. For the remedies of
 /// errors that show only when the broker starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

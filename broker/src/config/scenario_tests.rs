@@ -125,7 +125,7 @@ fn a_raft_node_is_no_master_and_no_slave() {
     assert_eq!(
         errors,
         [
-            "broker.conf:13: `inSyncReplicas = 3` is refused: a send to a Raft group is answered when a majority has the message, and that is fewer; take the line out"
+            "broker.conf:14: `inSyncReplicas = 3` is refused: a send to a Raft group is answered when a majority has the message, and that is fewer; take the line out"
         ]
     );
 }
@@ -145,7 +145,7 @@ fn a_raft_node_is_looked_at_before_it_is_refused() {
     assert_eq!(
         errors,
         [
-            "`enableDLegerCommitLog = true` (broker.conf:7) is not possible together with `enableControllerMode = true` (broker.conf:13); either a group elects its leader or a controller the master: take one out"
+            "`enableDLegerCommitLog = true` (broker.conf:7) is not possible together with `enableControllerMode = true` (broker.conf:14); either a group elects its leader or a controller the master: take one out"
         ]
     );
 }

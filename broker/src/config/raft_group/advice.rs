@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ::config::Settings;
 
 use super::{ENABLE, GROUP, GroupLayout, Host, PEERS, PREFERRED, RaftGroup, SELF, timing};
+use crate::config::advice::setting;
 
 /// One log line for each.
 pub(in crate::config) fn advice(settings: &Settings) -> Vec<String> {
@@ -36,7 +37,7 @@ fn without_a_group(settings: &Settings) -> Vec<String> {
         .collect()
 }
 
-/// Apache's broker overwrites both in this mode, too.
+/// Apache's broker sets both itself in this mode, too.
 fn decided_by_election(settings: &Settings) -> Vec<String> {
     let id = (settings.int::<i64>("brokerId") != 0).then_some("brokerId");
     let role = (settings.one_of("brokerRole") != "ASYNC_MASTER").then_some("brokerRole");
@@ -78,10 +79,6 @@ fn bound_elsewhere(settings: &Settings, group: &RaftGroup) -> Option<String> {
     })
 }
 
-fn setting(settings: &Settings, key: &str) -> String {
-    format!("`{key} = {}` ({})", settings.text(key), settings.place(key))
-}
-
 impl GroupLayout {
     /// What an operator should hear of the addresses. That of shard 0 speaks for all.
     #[must_use]
@@ -106,18 +103,13 @@ impl GroupLayout {
 mod tests {
     use ::config::Source;
 
-    use super::super::super::KEYS;
     use super::*;
-    use crate::config::{Config, Surroundings};
-
-    fn settings(text: &str) -> Settings {
-        let mut settings = Settings::defaults(&KEYS);
-        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-        settings
-    }
+    use crate::config::{KEYS, of_text};
 
     fn lines(text: &str) -> Vec<String> {
-        advice(&settings(text))
+        let mut settings = Settings::defaults(&KEYS);
+        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
+        advice(&settings)
     }
 
     fn group(peers: &str, more: &str) -> String {
@@ -201,10 +193,7 @@ mod tests {
     #[test]
     fn a_loopback_address_among_others_is_told() {
         let layout = |ips: [&str; 3]| {
-            let settings = settings(&group("n0-a:1;n1-b:2;n2-c:3", ""));
-            let around =
-                Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-            let config = Config::from_settings(&settings, &around).expect("it fits");
+            let config = of_text(&group("n0-a:1;n1-b:2;n2-c:3", "")).expect("it fits");
             let ips = ips.map(|ip| ip.parse().expect("an address"));
             let group = config.raft_group.as_ref().expect("there is a group");
             group.layouts(&config, &ips).expect("it fits").remove(0).advice()

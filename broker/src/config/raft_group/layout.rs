@@ -175,20 +175,11 @@ fn follower_ids(peers: &[Peer]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use ::config::{Settings, Source};
-
     use super::*;
-    use crate::config::{KEYS, Surroundings};
-
-    fn config(text: &str) -> Config {
-        let mut settings = Settings::defaults(&KEYS);
-        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-        let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-        Config::from_settings(&settings, &around).expect("the configuration fits")
-    }
+    use crate::config::of_text;
 
     fn layouts(text: &str, ips: &[&str]) -> Result<Vec<GroupLayout>, LayoutError> {
-        let config = config(text);
+        let config = of_text(text).expect("the configuration fits");
         let ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().expect("an address")).collect();
         config.raft_group.as_ref().expect("there is a group").layouts(&config, &ips)
     }

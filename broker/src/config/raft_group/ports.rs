@@ -162,16 +162,11 @@ fn clash(uses: &[PortUse]) -> Option<(PortUse, PortUse)> {
 
 #[cfg(test)]
 mod tests {
-    use ::config::Source;
-
     use super::*;
-    use crate::config::{KEYS, Surroundings};
+    use crate::config::of_text;
 
     fn load(text: &str) -> Result<Config, String> {
-        let mut settings = Settings::defaults(&KEYS);
-        settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-        let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-        Config::from_settings(&settings, &around).map_err(|error| error.to_string())
+        of_text(text).map_err(|error| error.to_string())
     }
 
     fn text(listen: u16, peers: &str, more: &str) -> String {

@@ -4,16 +4,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use ::config::{Settings, Source};
-
 use super::{GroupLayout, Host, PortUse};
-use crate::config::{Config, KEYS, Surroundings};
+use crate::config::{Config, of_text};
 
 fn config(text: &str) -> Config {
-    let mut settings = Settings::defaults(&KEYS);
-    settings.load(&Source::file("f"), text.as_bytes()).expect("the file loads");
-    let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
-    Config::from_settings(&settings, &around).expect("the configuration fits")
+    of_text(text).expect("the configuration fits")
 }
 
 /// Node `number` of three on one machine: ports for clients lie 10 apart, those of the group 1 apart.
