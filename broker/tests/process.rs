@@ -182,7 +182,7 @@ fn a_raft_group_is_laid_out_and_refused() {
     ));
     let conf = conf.display().to_string();
     let (ok, _, error) = output(&["-c", &conf]);
-    assert!(!ok && error.contains(&format!("127.0.0.1:{port}")), "{error}");
+    assert!(!ok && error.contains(&format!("port {port} of 127.0.0.1 is in use")), "{error}");
     let sets_it = format!("`n0-localhost:{port}` in `dLegerPeers` (");
     assert!(error.contains(&sets_it), "{error}");
     drop(raft);
