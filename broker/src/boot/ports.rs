@@ -80,11 +80,11 @@ pub(super) fn advice(config: &Config, kernel: &EphemeralPorts) -> Option<String>
     let first = hit.next()?;
     let more = match hit.count() {
         0 => String::new(),
-        more => format!(", and {more} more of this broker's ports,"),
+        more => format!(", and so are others of this broker's ({more})"),
     };
     Some(format!(
-        "port {} for {first}{more} lies between {} and {}, where the kernel finds ports for connections that go out: one of \
-         these can hold it when the broker starts. The sysctl net.ipv4.ip_local_reserved_ports keeps ports free",
+        "port {} for {first} is one of those from {} to {} that the kernel takes for connections that go out{more}: such a \
+         connection can hold it when the broker starts. The sysctl net.ipv4.ip_local_reserved_ports keeps ports free",
         first.port,
         kernel.range.start(),
         kernel.range.end()
@@ -112,15 +112,12 @@ mod tests {
         assert_eq!(advice(&group(1), &kernel), None, "it is reserved");
         assert_eq!(
             advice(&group(2), &kernel).expect("it is told"),
-            "port 41011 for the Raft group of shard 1 lies between 32768 and 60999, where the kernel finds ports for \
-             connections that go out: one of these can hold it when the broker starts. The sysctl \
+            "port 41011 for the Raft group of shard 1 is one of those from 32768 to 60999 that the kernel takes for connections \
+             that go out: such a connection can hold it when the broker starts. The sysctl \
              net.ipv4.ip_local_reserved_ports keeps ports free"
         );
         let many = advice(&group(3), &kernel).expect("it is told");
-        assert!(
-            many.starts_with("port 41011 for the Raft group of shard 1, and 1 more of"),
-            "{many}"
-        );
+        assert!(many.contains("go out, and so are others of this broker's (1): such"), "{many}");
         // Nobody listens two below.
         assert_eq!(advice(&config("listenPort=61001"), &kernel), None);
     }

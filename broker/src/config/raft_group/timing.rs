@@ -75,6 +75,8 @@ mod tests {
     #[test]
     fn three_heartbeats_fit_into_the_shortest_wait() {
         assert!(timing("raftHeartbeatMillis=33").is_ok());
+        assert!(timing("raftElectionMinMillis=90").is_ok());
+        assert!(timing("raftElectionMinMillis=89").is_err());
         assert_eq!(
             timing("raftHeartbeatMillis=34").unwrap_err(),
             "`raftElectionMinMillis = 100` (default) is not possible together with `raftHeartbeatMillis = 34` (f:1); a \
