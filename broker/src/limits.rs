@@ -91,6 +91,13 @@ pub const YOUNG_QUEUE: u64 = 4 * 1024 * 1024 * 1024;
 /// Messages between two shards of a broker that wait in a mailbox.
 pub const MAILBOX: usize = 1024;
 
+/// The most members of a Raft group. Each further pair outlives one more failure and makes every send wait for one more.
+pub const MAX_MEMBERS: usize = 9;
+/// The longest label of a member, bytes.
+pub const MAX_LABEL: usize = 255;
+/// How long a start waits for the address of a member's host.
+pub const RESOLVE: Duration = Duration::from_secs(10);
+
 /// The longest configuration file, bytes.
 pub const MAX_CONFIG_FILE: usize = 1024 * 1024;
 

@@ -158,8 +158,7 @@ fn a_configuration_that_asks_for_more_does_not_start() {
     let place = Place::new("refused");
     let conf = place.conf("enableDLegerCommitLog = true\ndLegerGroup = broker-a\n");
     let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
-    assert!(!ok);
-    assert!(error.contains("broker.conf:7: `enableDLegerCommitLog = true` is refused"), "{error}");
+    assert!(!ok && error.contains("`dLegerPeers = ` is not possible"), "{error}");
     let conf = place.conf("shards = 64\nshardPortStride = 1\n");
     let (ok, log, error) = output(&["-c", &conf.display().to_string()]);
     assert!(!ok && error.contains("64 shards need a core each"), "{error}");
@@ -170,6 +169,37 @@ fn a_configuration_that_asks_for_more_does_not_start() {
     assert!(!ok && error.contains("/nowhere/broker.conf"), "{error}");
     assert_logged(&log, &error, "mqbroker");
     assert!(!place.dir.join("store").exists(), "nothing was made");
+}
+
+/// A member of a Raft group comes as far as its layout, which the log has, and makes nothing.
+#[test]
+fn a_raft_group_is_laid_out_and_refused() {
+    let place = Place::new("group");
+    let raft = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = raft.local_addr().expect("it is bound").port();
+    let conf = place.conf(&format!(
+        "enableDLegerCommitLog = true\ndLegerSelfId = n0\ndLegerPeers = n0-localhost:{port};n1-10.0.0.2:{port}\n"
+    ));
+    let conf = conf.display().to_string();
+    let (ok, _, error) = output(&["-c", &conf]);
+    assert!(!ok && error.contains(&format!("port {port} of 127.0.0.1 is in use")), "{error}");
+    let sets_it = format!("`n0-localhost:{port}` in `dLegerPeers` (");
+    assert!(error.contains(&sets_it), "{error}");
+    drop(raft);
+
+    let (ok, log, error) = output(&["-c", &conf]);
+    assert!(!ok);
+    assert!(error.contains("broker.conf:7: `enableDLegerCommitLog = true` is refused"), "{error}");
+    assert_logged(&log, &error, "mqbroker");
+    assert!(log.contains(&format!("members=n0-127.0.0.1:{port};n1-10.0.0.2:{port}")), "{log}");
+    assert!(log.contains("`n0-localhost") && log.contains("is 127.0.0.1 here"), "{log}");
+    assert!(log.contains("an even number gains nothing"), "{log}");
+    assert!(!place.dir.join("store").exists(), "nothing was made");
+    let (ok, keys, refused) = output(&["-c", &conf, "-m"]);
+    assert!(ok && keys.contains("\ndLegerSelfId=n0\n"), "{keys}");
+    assert!(
+        refused.contains("does not start a broker:\n") && refused.contains(" is refused: Raft")
+    );
 }
 
 /// What is said on the standard error is in the log as well, each line an event of its own.

@@ -53,7 +53,7 @@ pub struct Contradiction {
     /// The second setting.
     pub second: Setting,
     /// What to do.
-    pub remedy: &'static str,
+    pub remedy: String,
 }
 
 /// A key with its value and where it was set.

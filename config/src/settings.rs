@@ -188,8 +188,9 @@ impl Settings {
     }
 
     /// An error for two settings that exclude each other, with where they come from.
-    pub fn contradiction(&self, name: &str, other: &str, remedy: &'static str) -> ConfigError {
+    pub fn contradiction(&self, name: &str, other: &str, remedy: impl Into<String>) -> ConfigError {
         let (first, second) = (self.setting(name), self.setting(other));
+        let remedy = remedy.into();
         ConfigError::Contradiction(Box::new(Contradiction { first, second, remedy }))
     }
 

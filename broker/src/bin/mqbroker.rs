@@ -125,7 +125,11 @@ fn print(loaded: &Loaded, all: bool) {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    if let Err(error) = loaded.config() {
+    let refusal = match loaded.config() {
+        Ok(config) => boot::refusal(&config).map(|refusal| refusal.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(error) = refusal {
         eprintln!("this configuration does not start a broker:\n{error}");
     }
     if all {

@@ -130,9 +130,17 @@ impl Loaded {
             );
         }
         if !self.settings.is_set("flushDiskType") {
-            tracing::info!(
-                "flushDiskType is not set: ASYNC_FLUSH, as with Apache; SYNC_FLUSH answers when a message is durable"
-            );
+            tracing::info!("flushDiskType is not set: {}", self.flush_by_default());
+        }
+    }
+
+    /// What `flushDiskType` is where nobody sets it.
+    fn flush_by_default(&self) -> &'static str {
+        match self.settings.bool("enableDLegerCommitLog") {
+            false => "ASYNC_FLUSH, as with Apache; SYNC_FLUSH answers when a message is durable",
+            true => {
+                "SYNC_FLUSH, as always in a Raft group: a send is answered when a majority has the message on its disks"
+            }
         }
     }
 

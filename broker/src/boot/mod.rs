@@ -4,6 +4,7 @@
 //! its own; the main thread only starts them, waits for a signal, and stops them.
 
 mod address;
+mod groups;
 mod layout;
 mod load;
 mod log;
@@ -14,6 +15,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::config::Place;
 use runtime::channel::{Closed, Promise, PromiseReceiver, promise};
 use runtime::process::{StopSignal, StopSignals};
 use runtime::{Executor, Placement, Spec};
@@ -21,6 +23,7 @@ use thiserror::Error;
 use tracing::field::display;
 
 pub use address::{AddressError, check_reachable};
+pub use groups::{GroupError, refusal};
 pub use layout::LayoutError;
 pub use load::{ConfigFile, FileError, Loaded, load};
 pub use log::log_to_stdout;
@@ -53,6 +56,18 @@ pub enum BootError {
     /// A thread that ended without saying why.
     #[error(transparent)]
     Died(#[from] runtime::executor::JoinError),
+    /// The members of the Raft groups.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// Raft groups, which are configured well.
+    #[error(
+        "{asked_at}: `enableDLegerCommitLog = true` is refused: Raft groups are not in this build, messages would have one \
+         copy only; take the line out (the dLeger keys may stay) for a broker without replicas"
+    )]
+    NoRaft {
+        /// Where they were asked for.
+        asked_at: Place,
+    },
     /// The address for clients.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -99,6 +114,11 @@ struct Starting {
 pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, BootError> {
     let config = Arc::new(config);
     let cores = examine(&config)?;
+    let groups = groups::settle(&config)?;
+    if let Some(refusal) = groups.and_then(|_| refusal(&config)) {
+        return Err(refusal);
+    }
+    examine_directories(&config)?;
     let count = cores.len();
     let advertised = prepare(&config)?;
     tell(&config, advertised, &cores);
@@ -143,17 +163,23 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     }
 }
 
-/// Whether this machine can run such a broker; the cores for its shards. The directories come last: whoever is refused
-/// for another reason finds nothing made.
+/// Whether this machine can run such a broker, directories apart; the cores for its shards.
 fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
     runtime::probe::probe(None)?;
     let count = usize::try_from(config.shards).expect("a small number");
-    let of = |handle: &String| {
-        let handle = handle.clone();
-        |source| BootError::Setting { source, handle }
-    };
     let cores = runtime::probe::cores_for(count).map_err(of(&config.handles.shards))?;
     look_at_ports(config)?;
+    Ok(cores)
+}
+
+/// An error of the machine, with what sets the value that does not fit it.
+fn of(handle: &str) -> impl FnOnce(runtime::probe::ProbeError) -> BootError {
+    let handle = handle.to_owned();
+    |source| BootError::Setting { source, handle }
+}
+
+/// Whether the directories can be a store's. Comes last: whoever is refused for another reason finds nothing made.
+fn examine_directories(config: &Config) -> Result<(), BootError> {
     for (dir, handle) in directories(config) {
         let found = runtime::probe::probe(Some(dir)).map_err(of(handle))?;
         if let Some(kind) = found.memory_disk {
@@ -164,10 +190,14 @@ fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
             );
         }
     }
-    Ok(cores)
+    Ok(())
 }
 
 fn look_at_ports(config: &Arc<Config>) -> Result<(), BootError> {
+    let kernel = runtime::process::ephemeral_ports();
+    if let Some(line) = kernel.and_then(|kernel| ports::advice(config, &kernel)) {
+        tracing::warn!("{line}");
+    }
     let config = Arc::clone(config);
     let spec = Spec { name: "boot".to_owned(), placement: Placement::Any, busy_poll: None };
     Ok(runtime::start(spec, move || async move { ports::check(&config).await })?.join()??)

@@ -2,10 +2,13 @@
 
 use ::config::Settings;
 
+use super::raft_group;
+
 /// One log line for each.
 #[must_use]
 pub fn advice(settings: &Settings) -> Vec<String> {
     let mut lines = disk_ratios(settings);
+    lines.extend(raft_group::advice(settings));
     if settings.text(CLUSTER).is_empty() {
         let default = settings.table().find(CLUSTER).map_or("", |key| key.default);
         lines.push(format!(
@@ -61,7 +64,8 @@ fn disk_ratios(settings: &Settings) -> Vec<String> {
     lines
 }
 
-fn setting(settings: &Settings, key: &str) -> String {
+/// "`key = value` (place)".
+pub(super) fn setting(settings: &Settings, key: &str) -> String {
     format!("`{key} = {}` ({})", settings.text(key), settings.place(key))
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use ::config::{Place, Settings};
 
+use super::RaftGroup;
+
 /// A setting that this build cannot honour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -45,15 +47,17 @@ impl fmt::Display for Demands {
 
 impl std::error::Error for Demands {}
 
-const RAFT: &str = "Raft groups are not in this build, messages would have one copy only";
-const RAFT_REMEDY: &str =
-    "take the line out (the dLeger keys may stay) for a broker without replicas";
 const CONTROLLER: &str =
     "controller mode is not in this build, nobody would take over a dead master";
 const CONTROLLER_REMEDY: &str = "take the line out for a broker without replicas, with brokerId = 0 and brokerRole = ASYNC_MASTER";
 const ASSIGNED: &str = "only a controller assigns ids, and controller mode is not in this build";
 const COPIES: &str = "replication is not in this build, messages would have one copy only";
 const COPIES_REMEDY: &str = "set it to 1";
+const GROUP_TOO_SMALL: &str = "the Raft group has fewer members";
+const GROUP_TOO_SMALL_REMEDY: &str = "add members to dLegerPeers, or take the line out";
+const MAJORITY: &str =
+    "a send to a Raft group is answered when a majority has the message, and that is fewer";
+const MAJORITY_REMEDY: &str = "take the line out";
 const SLAVE: &str =
     "primary-backup replication is not in this build, this broker would copy nothing";
 const SLAVE_REMEDY: &str = "set brokerId = 0 and brokerRole = ASYNC_MASTER under a brokerName of its own for one more master";
@@ -66,12 +70,12 @@ const AUTH_REMEDY: &str = "take the line out, and let only trusted clients reach
 const TLS: &str = "TLS is not in this build, everything would go over the net in the clear";
 const TLS_REMEDY: &str = "take the line out, and let only trusted networks reach the port";
 
-/// What of `settings` this build cannot honour; empty when it can start.
-pub fn unmet(settings: &Settings) -> Vec<Demand> {
+/// What of `settings` this build cannot honour; empty when it can start. Raft groups are no part of it: their
+/// configuration is checked first, and the start refuses them then.
+pub fn unmet(settings: &Settings, group: Option<&RaftGroup>) -> Vec<Demand> {
     let mut found = Vec::new();
     let mut refuse = |key, why, remedy| found.push(demand(settings, key, why, remedy));
     for (key, why, remedy) in [
-        ("enableDLegerCommitLog", RAFT, RAFT_REMEDY),
         ("enableControllerMode", CONTROLLER, CONTROLLER_REMEDY),
         ("allAckInSyncStateSet", CONTROLLER, CONTROLLER_REMEDY),
         ("authenticationEnabled", AUTH, AUTH_REMEDY),
@@ -83,6 +87,30 @@ pub fn unmet(settings: &Settings) -> Vec<Demand> {
             refuse(key, why, remedy);
         }
     }
+    match group {
+        Some(group) => copies_in_a_group(settings, group, &mut refuse),
+        None => copies_without_a_group(settings, &mut refuse),
+    }
+    found
+}
+
+/// How a demand is taken down: key, what is missing, what to do.
+type Refuse<'a> = dyn FnMut(&'static str, &'static str, &'static str) + 'a;
+
+/// The keys that say how many copies there are. Who is master is not asked: it is elected.
+fn copies_in_a_group(settings: &Settings, group: &RaftGroup, refuse: &mut Refuse<'_>) {
+    let asks_more = |key: &str, most: usize| settings.int::<usize>(key) > most;
+    if asks_more("totalReplicas", group.peers.len()) {
+        refuse("totalReplicas", GROUP_TOO_SMALL, GROUP_TOO_SMALL_REMEDY);
+    }
+    for key in ["inSyncReplicas", "minInSyncReplicas"] {
+        if asks_more(key, group.majority()) {
+            refuse(key, MAJORITY, MAJORITY_REMEDY);
+        }
+    }
+}
+
+fn copies_without_a_group(settings: &Settings, refuse: &mut Refuse<'_>) {
     match settings.int::<i64>("brokerId") {
         0 => {}
         -1 => refuse("brokerId", ASSIGNED, "set it to 0"),
@@ -98,7 +126,6 @@ pub fn unmet(settings: &Settings) -> Vec<Demand> {
             refuse(key, COPIES, COPIES_REMEDY);
         }
     }
-    found
 }
 
 fn demand(

@@ -27,7 +27,7 @@ pub(super) const KEYS: [Key; 68] = [
         "0",
         -1,
         i32::MAX as i64,
-        "0 is the master of its name. Others (slaves; -1, where a controller assigns the id) are refused in this build",
+        "0 is the master of its name. Others (slaves; -1, where a controller assigns the id) are refused in this build, unless a Raft group elects its leader",
     )
     .restart(),
     Key::text(
@@ -65,7 +65,7 @@ pub(super) const KEYS: [Key; 68] = [
         "100",
         1,
         10000,
-        "Shard k listens on listenPort + k × shardPortStride",
+        "Shard k listens on listenPort + k × shardPortStride; likewise for its Raft group",
     )
     .restart()
     .ours(),

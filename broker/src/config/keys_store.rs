@@ -2,12 +2,10 @@
 
 use ::config::Key;
 
-use super::reasons::{
-    ALWAYS_INDEXED, NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_RAFT, NO_SLAVES, NO_TIMERS,
-};
+use super::reasons::{ALWAYS_INDEXED, NO_COMPACTION, NO_CONTROLLER, NO_LITE, NO_SLAVES, NO_TIMERS};
 
 /// The keys, in the order of the documentation page.
-pub(super) const KEYS: [Key; 70] = [
+pub(super) const KEYS: [Key; 63] = [
     // Places and sizes.
     Key::text(
         "storePathRootDir",
@@ -111,7 +109,7 @@ pub(super) const KEYS: [Key; 70] = [
         "flushDiskType",
         "ASYNC_FLUSH",
         &["ASYNC_FLUSH", "SYNC_FLUSH"],
-        "SYNC_FLUSH answers a send when the message is durable on the disk. ASYNC_FLUSH answers when it is written: it survives the death of the process, and a power cut can take what was not flushed yet",
+        "SYNC_FLUSH answers a send when the message is durable on the disk. ASYNC_FLUSH answers when it is written: it survives the death of the process, and a power cut can take what was not flushed yet. In a Raft group SYNC_FLUSH is the default, and it is a majority of the members that has written or flushed the message",
     )
     .restart(),
     Key::int(
@@ -126,7 +124,7 @@ pub(super) const KEYS: [Key; 70] = [
         "brokerRole",
         "ASYNC_MASTER",
         &["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"],
-        "Only ASYNC_MASTER in this build; the others ask for a second copy and are refused",
+        "Only ASYNC_MASTER in this build; the others ask for a second copy and are refused, unless a Raft group elects its leader",
     )
     .restart(),
     // Pulls.
@@ -201,19 +199,7 @@ pub(super) const KEYS: [Key; 70] = [
         "Whether segments go before their time when space runs out",
     )
     .restart(),
-    // Replication: what asks for a second copy is refused in `demands`, the rest has no effect.
-    Key::bool("enableDLegerCommitLog", "false", "Raft replication. Refused in this build").restart(),
-    Key::text("dLegerGroup", "", "Name of the Raft group").no_effect(NO_RAFT),
-    Key::list("dLegerPeers", "", ';', "Members of the Raft group, `n0-host:port` each")
-        .no_effect(NO_RAFT),
-    Key::text("dLegerSelfId", "", "This member of the Raft group")
-        .no_effect(NO_RAFT),
-    Key::text("preferredLeaderId", "", "Member that should lead")
-        .no_effect(NO_RAFT),
-    Key::bool("enableBatchPush", "false", "Raft entries travel in batches")
-        .no_effect(NO_RAFT),
-    Key::text("storePathDLedgerCommitLog", "", "Directory of the Raft log")
-        .no_effect(NO_RAFT),
+    // Replication other than in Raft groups: what asks for a second copy is refused in `demands`, the rest has no effect.
     Key::bool("enableControllerMode", "false", "A controller elects the master. Refused in this build").restart(),
     Key::list("controllerAddr", "", ';', "Addresses of the controllers").no_effect(NO_CONTROLLER),
     Key::bool(
@@ -222,9 +208,9 @@ pub(super) const KEYS: [Key; 70] = [
         "A send is answered when every replica in sync has it. Refused in this build",
     )
     .restart(),
-    Key::int("totalReplicas", "1", 1, 100, "Replicas of the group. Only 1 in this build").restart(),
-    Key::int("inSyncReplicas", "1", 1, 100, "Copies a send waits for. Only 1 in this build").restart(),
-    Key::int("minInSyncReplicas", "1", 1, 100, "Copies without which sends are refused. Only 1 in this build").restart(),
+    Key::int("totalReplicas", "1", 1, 100, "Replicas of the group. Only 1 in this build, in a Raft group at most its members").restart(),
+    Key::int("inSyncReplicas", "1", 1, 100, "Copies a send waits for. Only 1 in this build, in a Raft group at most its majority").restart(),
+    Key::int("minInSyncReplicas", "1", 1, 100, "Copies without which sends are refused. Only 1 in this build, in a Raft group at most its majority").restart(),
     Key::bool("enableAutoInSyncReplicas", "false", "Fewer copies will do when replicas are away")
         .no_effect(NO_SLAVES),
     Key::int("haListenPort", "0", 0, 65535, "Port for replication between brokers").no_effect(NO_SLAVES),

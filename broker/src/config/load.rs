@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::advice::CLUSTER;
 use super::demands::{self, Demands};
+use super::raft_group::{self, RaftGroup};
 use super::{Config, Handles, IoTuning, ProfileError, PullLimits, QueryLimits, Retention};
 use crate::shard::identity::{shard_name, shard_port};
 
@@ -19,8 +20,8 @@ const MAX_RECORD_OVERHEAD: usize = 64 * 1024;
 const REGISTER_MIN: Duration = Duration::from_secs(10);
 /// Registrations are at most this far apart.
 const REGISTER_MAX: Duration = Duration::from_secs(60);
-/// Longest broker or cluster name, bytes: both are topic names as well.
-const MAX_NAME: usize = 120;
+/// Longest broker, cluster or group name, bytes: the first two are topic names as well.
+pub(super) const MAX_NAME: usize = 120;
 
 /// The value of `shards` for one on each core.
 pub(crate) const SHARDS_AUTO: &str = "auto";
@@ -73,15 +74,16 @@ impl Config {
     /// The configuration that `settings` describe.
     ///
     /// # Errors
-    /// [`LoadError`], with file, line, key, value and what is allowed for each reason.
+    /// [`LoadError`], with file, line, key, value and what is allowed for each reason. A configuration of Raft groups is
+    /// checked here and refused by [`crate::boot`].
     pub fn from_settings(settings: &Settings, around: &Surroundings) -> Result<Self, LoadError> {
-        let unmet = demands::unmet(settings);
-        if !unmet.is_empty() {
-            return Err(Demands(unmet).into());
-        }
         let config = read(settings, around)?;
         check_ports(settings, &config)?;
         check_sizes(settings, &config)?;
+        let unmet = demands::unmet(settings, config.raft_group.as_ref());
+        if !unmet.is_empty() {
+            return Err(Demands(unmet).into());
+        }
         Ok(config)
     }
 
@@ -109,9 +111,11 @@ impl Config {
 fn read(settings: &Settings, around: &Surroundings) -> Result<Config, LoadError> {
     let millis = |key| Duration::from_millis(settings.int(key));
     let max_message = bytes(settings, "maxMessageSize");
+    let broker_name = name(settings, "brokerName", &around.host_name)?;
     Ok(Config {
         cluster: name(settings, CLUSTER, &cluster_default(settings))?,
-        broker_name: name(settings, "brokerName", &around.host_name)?,
+        raft_group: RaftGroup::of(settings, &broker_name)?,
+        broker_name,
         shards: shards(settings, around)?,
         listen_port: settings.int("listenPort"),
         shard_port_stride: settings.int("shardPortStride"),
@@ -169,6 +173,7 @@ fn handles(settings: &Settings) -> Handles {
         shards_are_auto: settings.text("shards").eq_ignore_ascii_case(SHARDS_AUTO),
         listen_port: settings.handle("listenPort"),
         bind_address: settings.handle("bindAddress"),
+        raft_peers: settings.handle("dLegerPeers"),
         store_dir: settings.handle("storePathRootDir"),
         log_dir: settings.handle("storePathCommitLog"),
     }
@@ -191,13 +196,14 @@ fn shards(settings: &Settings, around: &Surroundings) -> Result<u32, LoadError> 
     }
 }
 
+/// As configured. Members of a group flush where nobody says otherwise: several copies are asked for so that messages
+/// survive.
 fn flush(settings: &Settings) -> Flush {
-    match settings.one_of("flushDiskType") {
-        "SYNC_FLUSH" => Flush::Sync,
-        _ => {
-            Flush::Async { interval: Duration::from_millis(settings.int("flushIntervalCommitLog")) }
-        }
+    let by_default = settings.bool(raft_group::ENABLE) && !settings.is_set("flushDiskType");
+    if by_default || settings.one_of("flushDiskType") == "SYNC_FLUSH" {
+        return Flush::Sync;
     }
+    Flush::Async { interval: Duration::from_millis(settings.int("flushIntervalCommitLog")) }
 }
 
 /// The name of a cluster whose line is empty.
@@ -205,8 +211,9 @@ fn cluster_default(settings: &Settings) -> String {
     settings.table().find(CLUSTER).expect("the table has the key").default.to_owned()
 }
 
-/// A broker or cluster name: NameServers and tools show it, and a topic has the same name.
-fn name(settings: &Settings, key: &str, otherwise: &str) -> Result<String, LoadError> {
+/// The name of a broker, a cluster or a group: NameServers and tools show it, and those of the first two are topics' as
+/// well.
+pub(super) fn name(settings: &Settings, key: &str, otherwise: &str) -> Result<String, ConfigError> {
     let text = match settings.text(key) {
         "" => otherwise,
         text => text,
@@ -216,7 +223,7 @@ fn name(settings: &Settings, key: &str, otherwise: &str) -> Result<String, LoadE
         && text.chars().all(|c| !c.is_whitespace() && !c.is_control());
     if !fits {
         let allowed = "1 to 120 bytes without blanks and control characters";
-        return Err(settings.bad_value(key, allowed).into());
+        return Err(settings.bad_value(key, allowed));
     }
     Ok(text.to_owned())
 }
@@ -302,6 +309,9 @@ fn check_ports(settings: &Settings, config: &Config) -> Result<(), LoadError> {
     if shard_name(&config.broker_name, last).len() > MAX_NAME {
         let allowed = "a shorter name, because `-1`, `-2` … is put behind it for the other shards";
         return Err(settings.bad_value("brokerName", allowed).into());
+    }
+    if let Some(group) = &config.raft_group {
+        raft_group::check_ports(settings, config, group)?;
     }
     Ok(())
 }

@@ -7,9 +7,11 @@ mod advice;
 mod demands;
 mod io;
 mod keys_broker;
+mod keys_raft;
 mod keys_store;
 mod load;
 mod profile;
+mod raft_group;
 mod reasons;
 mod rest_broker;
 mod rest_store;
@@ -31,6 +33,10 @@ pub use io::{FlushMethod, IoTuning};
 pub(crate) use load::SHARDS_AUTO;
 pub use load::{LoadError, Surroundings, quiet_keys};
 pub use profile::{Choice, PROFILE_KEYS, Profile, ProfileError};
+pub use raft_group::{
+    GroupLayout, Host, LayoutError, Member, Peer, PeerError, PortUse, Purpose, RaftGroup,
+    RaftTiming,
+};
 pub use retention::Retention;
 pub use table::{IMPORTANT, KEYS};
 
@@ -51,6 +57,8 @@ pub struct Config {
     pub bind_address: Ipv4Addr,
     /// Host or address that clients dial (`brokerIP1`); `None`: the first local address.
     pub advertised_host: Option<String>,
+    /// The Raft groups of the shards; `None`: each message has one copy.
+    pub raft_group: Option<RaftGroup>,
     /// NameServers, `host:port` each, as written.
     pub namesrv_addrs: Vec<String>,
     /// Time between two registrations, between 10 and 60 seconds.
@@ -117,6 +125,15 @@ pub struct Config {
     pub handles: Handles,
 }
 
+/// The configuration of a file called `f` on a small machine.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Result<Config, LoadError> {
+    let mut settings = ::config::Settings::defaults(&KEYS);
+    settings.load(&::config::Source::file("f"), text.as_bytes())?;
+    let around = Surroundings { home: Some("/".into()), host_name: "h".to_owned(), cores: 2 };
+    Config::from_settings(&settings, &around)
+}
+
 /// How an operator knows a setting: the option that set it, or the key and the place where it was set. For the remedies of
 /// errors that show only when the broker starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +146,8 @@ pub struct Handles {
     pub listen_port: String,
     /// Of the local address to listen on.
     pub bind_address: String,
+    /// Of the members of the Raft group.
+    pub raft_peers: String,
     /// Of the store's directory.
     pub store_dir: String,
     /// Of the log's directory.

@@ -24,7 +24,7 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
 - A value that does not fit its key, and settings that contradict each other, stop the start. So do settings that ask for
   more than this build has: a second copy of messages (`enableDLegerCommitLog`, `enableControllerMode`, `brokerRole =
   SYNC_MASTER` or `SLAVE`, `inSyncReplicas` and its siblings above 1) and protection (`authenticationEnabled` and its
-  siblings). The message says what to take out.
+  siblings). The message says what to take out. Raft groups (`enableDLegerCommitLog`) are checked first, see below.
 
 ## What to know before production
 
@@ -43,6 +43,17 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   `listenPort + k × shardPortStride` and keeps its store in `shard-k`. `shards = auto` is one for each core that the process may
   use; the log says how many that is. The number is fixed in the store at first start: on a machine with another number of cores
   a store made with `auto` is refused, and the number has to be written out.
+- **Raft groups.** With `enableDLegerCommitLog = true` each shard is a member of a group of its own, among the machines in
+  `dLegerPeers`. This build runs no groups and refuses to start then, once the keys, the ports and the names of the hosts have
+  been checked; the log says where each group would lie. Shard k's group is `dLegerGroup-k`, its members are at their ports plus
+  `k × shardPortStride`, and the k-th member should lead it, counted round, unless `preferredLeaderId` says otherwise. `dLegerPeers`,
+  `shards` and `shardPortStride` are the same on all members. `brokerId` and `brokerRole` have no effect, as with Apache: a leader
+  registers as 0, the others by the number in their labels and one. Without `flushDiskType` members flush (`SYNC_FLUSH`), which
+  Apache's do not.
+- **Ports.** A shard listens on its port for clients and, in a group, on one for the other members. With groups no two of these may be
+  one port, nor the port two below that for clients, which clients with `vipChannelEnabled` dial: such a start is refused with the
+  keys that clash. Ports such as 40911 lie where Linux finds ports for connections that go out; the sysctl
+  `net.ipv4.ip_local_reserved_ports` keeps them free, and a start warns without it.
 - **Queue locks** of orderly consumers are kept in memory: they expire after 60 seconds without renewal, and a restart of the
   broker lets them go. Clients ask for them again within 20 seconds.
 - **Addresses.** The broker dials its own `brokerIP1` after the start and says so if a client could not reach it.

@@ -1,5 +1,7 @@
 //! Why a known key does nothing here. Each text completes "has no effect: …".
 
+pub(super) const ALWAYS_BATCHED: &str =
+    "an entry of the log is a batch of messages, and entries travel without waiting for each other";
 pub(super) const ALWAYS_CHECKED: &str =
     "every entry of the log and every record carries a checksum, and it is always checked";
 pub(super) const ALWAYS_INDEXED: &str = "keys are part of the index, which a start depends on";
@@ -9,6 +11,8 @@ pub(super) const INTERNAL: &str = "the part of RocketMQ that it tunes has no cou
 pub(super) const NO_AUTH: &str = "authentication and authorization are not in this build";
 pub(super) const NO_COLD_DATA: &str = "reads of old data are not throttled";
 pub(super) const NO_COMPACTION: &str = "compaction is not in this build";
+pub(super) const LOG_IS_THE_COMMITLOG: &str =
+    "the log of the group is the commitlog, and lies where storePathCommitLog says";
 pub(super) const NO_CONTROLLER: &str = "controller mode is not in this build";
 pub(super) const NO_FILTERS: &str =
     "SQL92 filters are not in this build, subscriptions with one are refused";
@@ -28,7 +32,6 @@ pub(super) const NO_POOL_QUEUES: &str =
     "requests do not wait in queues of thread pools; a shard that is behind answers code 2 at once";
 pub(super) const NO_POP: &str = "POP consumption is not in this build, its requests are refused";
 pub(super) const NO_PROXY: &str = "NameServers are dialled directly";
-pub(super) const NO_RAFT: &str = "Raft groups are not in this build";
 pub(super) const NO_RETENTION: &str =
     "segments go in small steps; when, fileReservedTime, deleteWhen and the ratios of the disk say";
 pub(super) const NO_ROCKSDB: &str = "nothing is kept in RocksDB";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::config::{Settings, Source};
 use storage::Flush;
 
-use super::{Config, FlushMethod, IoTuning, KEYS, Retention, Surroundings, quiet_keys};
+use super::{Config, FlushMethod, IoTuning, KEYS, Retention, Surroundings, advice, quiet_keys};
 
 fn around() -> Surroundings {
     Surroundings { home: Some(PathBuf::from("/home/op")), host_name: "host-1".to_owned(), cores: 2 }
@@ -67,34 +67,87 @@ sendMessageThreadPoolNums=16
 brokerIP1=192.168.65.237
 ";
 
-const RAFT_WARNINGS: [&str; 4] = [
-    "broker.conf:8: `dLegerGroup = suzhou@broker` has no effect: Raft groups are not in this build",
-    "broker.conf:9: `dLegerPeers = n0-127.0.0.1:40911;n1-127.0.0.1:40912;n2-127.0.0.1:40913` has no effect: Raft groups are not in this build",
-    "broker.conf:11: `dLegerSelfId = n0` has no effect: Raft groups are not in this build",
+const RAFT_WARNINGS: [&str; 1] = [
     "broker.conf:12: `sendMessageThreadPoolNums = 16` has no effect: a shard has one thread, there are no thread pools to size",
 ];
 
 #[test]
-fn scenario_1_a_raft_node_is_refused_in_this_build() {
-    let (errors, warnings) = refusal(RAFT_NODE);
-    assert_eq!(
-        errors,
-        [
-            "broker.conf:7: `enableDLegerCommitLog = true` is refused: Raft groups are not in this build, messages would have one copy only; take the line out (the dLeger keys may stay) for a broker without replicas"
-        ]
-    );
+fn scenario_1_a_raft_node_is_understood_and_refused_in_this_build() {
+    let (config, warnings) = config(RAFT_NODE);
     assert_eq!(warnings, RAFT_WARNINGS);
+    assert_eq!(advice(&settings(RAFT_NODE).0), Vec::<String>::new());
+    let group = config.raft_group.as_ref().expect("it is a member of a group");
+    assert_eq!((group.name.as_str(), group.peers.len(), group.own), ("suzhou@broker", 3, 0));
+    assert_eq!(config.flush, Flush::Sync, "a group flushes where the file says nothing");
+    assert_eq!(
+        crate::boot::refusal(&config).expect("it is refused").to_string(),
+        "broker.conf:7: `enableDLegerCommitLog = true` is refused: Raft groups are not in this build, messages would have one copy only; take the line out (the dLeger keys may stay) for a broker without replicas"
+    );
 }
 
 #[test]
 fn scenario_1_without_raft_is_one_broker() {
-    let (config, warnings) = config(&RAFT_NODE.replace("enableDLegerCommitLog=true", "#"));
+    let text = RAFT_NODE.replace("enableDLegerCommitLog=true", "#");
+    let (config, warnings) = config(&text);
     assert_eq!(warnings, RAFT_WARNINGS);
+    assert_eq!(
+        advice(&settings(&text).0),
+        [
+            "`dLegerGroup = suzhou@broker` (broker.conf:8) has no effect without `enableDLegerCommitLog = true`",
+            "`dLegerPeers = n0-127.0.0.1:40911;n1-127.0.0.1:40912;n2-127.0.0.1:40913` (broker.conf:9) has no effect without `enableDLegerCommitLog = true`",
+            "`dLegerSelfId = n0` (broker.conf:11) has no effect without `enableDLegerCommitLog = true`",
+        ]
+    );
+    assert_eq!((&config.raft_group, crate::boot::refusal(&config).is_none()), (&None, true));
+    assert_eq!(config.flush, Flush::Async { interval: Duration::from_millis(500) });
     assert_eq!(config.broker_name, "suzhou@broker");
     assert_eq!(config.namesrv_addrs, ["a:9876", "b:9876"]);
     assert_eq!(config.store_dir, Path::new("/tmp/rmqstore/node00"));
     assert_eq!(config.log_dir.as_deref(), Some(Path::new("/tmp/rmqstore/node00/commitlog")));
     assert_eq!(config.advertised_host.as_deref(), Some("192.168.65.237"));
+}
+
+#[test]
+fn a_raft_node_is_no_master_and_no_slave() {
+    // As Apache, which sets both keys itself in this mode.
+    for more in ["brokerRole=SYNC_MASTER", "brokerRole=SLAVE\nbrokerId=1", "brokerId=-1"] {
+        assert!(config(&format!("{RAFT_NODE}{more}\n")).0.raft_group.is_some(), "{more}");
+    }
+    for flush in ["ASYNC_FLUSH", "SYNC_FLUSH"] {
+        let (config, _) = config(&format!("{RAFT_NODE}flushDiskType={flush}\n"));
+        assert_eq!(config.flush == Flush::Sync, flush == "SYNC_FLUSH");
+    }
+    let copies = |more: &str| settings(&format!("{RAFT_NODE}{more}\n")).0;
+    let fits = |more: &str| Config::from_settings(&copies(more), &around()).is_ok();
+    assert!(fits("totalReplicas=3\ninSyncReplicas=2\nminInSyncReplicas=2"));
+    assert!(!fits("totalReplicas=4"));
+    let (errors, _) = refusal(&format!("{RAFT_NODE}inSyncReplicas=3\n"));
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:14: `inSyncReplicas = 3` is refused: a send to a Raft group is answered when a majority has the message, and that is fewer; take the line out"
+        ]
+    );
+}
+
+#[test]
+fn a_raft_node_is_looked_at_before_it_is_refused() {
+    let (errors, _) = refusal(&RAFT_NODE.replace("SelfId=n0", "SelfId=n7"));
+    assert_eq!(
+        errors,
+        [
+            "broker.conf:11: `dLegerSelfId = n7` is not possible; allowed: the label of this node in `dLegerPeers` (broker.conf:9), which has n0, n1, n2"
+        ]
+    );
+    let (errors, _) = refusal(&RAFT_NODE.replace("listenPort=30911", "listenPort=40911"));
+    assert!(errors[0].contains("port 40911 would be for clients of shard 0 and for"), "{errors:?}");
+    let (errors, _) = refusal(&format!("{RAFT_NODE}enableControllerMode=true\n"));
+    assert_eq!(
+        errors,
+        [
+            "`enableDLegerCommitLog = true` (broker.conf:7) is not possible together with `enableControllerMode = true` (broker.conf:14); either a group elects its leader or a controller the master: take one out"
+        ]
+    );
 }
 
 #[test]

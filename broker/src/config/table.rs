@@ -2,14 +2,14 @@
 
 use ::config::{Key, Table};
 
-use super::{keys_broker, keys_store, rest_broker, rest_store};
+use super::{keys_broker, keys_raft, keys_store, rest_broker, rest_store};
 
 /// Number of keys that do something, or that Apache's documentation and sample files show.
-const MAIN: usize = keys_broker::KEYS.len() + keys_store::KEYS.len();
+const MAIN: usize = keys_broker::KEYS.len() + keys_store::KEYS.len() + keys_raft::KEYS.len();
 /// Number of the others that Apache knows.
 const REST: usize = rest_broker::KEYS.len() + rest_store::KEYS.len();
 
-static MAIN_KEYS: [Key; MAIN] = joined([&keys_broker::KEYS, &keys_store::KEYS]);
+static MAIN_KEYS: [Key; MAIN] = joined([&keys_broker::KEYS, &keys_store::KEYS, &keys_raft::KEYS]);
 static ALL_KEYS: [Key; MAIN + REST] = joined([&MAIN_KEYS, &rest_broker::KEYS, &rest_store::KEYS]);
 
 /// Every key that `mqbroker` knows.

@@ -82,8 +82,12 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`], before it has served anything; `ToldToStop` when the stop came during recovery.
+///
+/// # Panics
+/// If the configuration has Raft groups: the one copy here is not what its operator takes for stored.
 pub async fn run(start: Start) -> Result<(), StartError> {
     let Start { config, number, advertised, mailbox, ready, mut stop } = start;
+    assert!(config.raft_group.is_none(), "a start with Raft groups is refused before");
     let identity = Identity::of(&config, number, advertised);
     // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
     let (shard, events, recovery) = select_biased! {

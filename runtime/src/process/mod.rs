@@ -1,5 +1,6 @@
 //! The process and the machine around it.
 
+mod ephemeral;
 mod failure;
 mod find;
 mod lines;
@@ -10,6 +11,7 @@ use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+pub use ephemeral::{EphemeralPorts, ephemeral_ports};
 pub use failure::end_with_error;
 pub use find::{Process, find_processes, terminate};
 pub use lines::{LogLine, flush_log, log_lines};
