@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{Fatal, InitializeError, RaftError};
 use openraft::network::RaftNetworkFactory;
 use openraft::{Config, SnapshotPolicy};
@@ -15,6 +16,7 @@ use thiserror::Error;
 use crate::leading::{Leading, Role, Watched};
 use crate::log::{LogError, RaftLog};
 use crate::machine::Machine;
+use crate::net::Peers;
 use crate::types::{Member, MemberId, Types};
 
 /// openraft's core, of our types.
@@ -96,6 +98,20 @@ impl Node {
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             done => done,
         }
+    }
+
+    /// Lets `peers` know the members of the group, as its log names them, from now on.
+    pub fn introduce(&self, peers: Peers) {
+        let mut metrics = self.raft.metrics();
+        let introducing = async move {
+            loop {
+                peers.know(metrics.borrow_watched().membership_config.nodes());
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        runtime::spawn(introducing).detach();
     }
 
     /// openraft's core.

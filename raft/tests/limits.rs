@@ -80,7 +80,7 @@ fn entry(index: u64, len: usize) -> EntryOf<Types> {
 
 fn len(entry: &EntryOf<Types>) -> usize {
     match &entry.payload {
-        EntryPayload::Normal(proposal) => proposal.content().unwrap().body.len(),
+        EntryPayload::Normal(proposal) => proposal.content().expect("an entry").body.len(),
         EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     }
 }

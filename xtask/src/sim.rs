@@ -12,7 +12,7 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite {
         package: "storage",
         target: "histories",
@@ -32,6 +32,11 @@ const SUITES: [Suite; 5] = [
         package: "raft",
         target: "net",
         test: "a_group_survives_cuts_and_kills_and_loses_nothing_that_was_acknowledged",
+    },
+    Suite {
+        package: "raft",
+        target: "cluster",
+        test: "what_a_group_has_acknowledged_is_in_all_members_and_in_one_order",
     },
     Suite {
         package: "broker",

@@ -32,6 +32,7 @@ impl From<AppendError> for Refusal {
             AppendError::Full => return disk_full(&error.to_string()),
             AppendError::NoFile { .. }
             | AppendError::Recovering
+            | AppendError::Elsewhere
             | AppendError::Failed
             | AppendError::Stopped => {
                 let remark = format!("service not available now. {error}");

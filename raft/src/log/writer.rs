@@ -170,10 +170,9 @@ impl Writer {
         if !self.shared.is_drained() {
             return false;
         }
-        let placer = self.log.take_drafts(term);
-        let leads = placer.is_some();
-        placer.map(|placer| self.shared.placing.borrow_mut().lead(placer));
-        leads
+        let Some(placer) = self.log.take_drafts(term) else { return false };
+        self.shared.placing.borrow_mut().lead(placer);
+        true
     }
 
     async fn save_vote(&mut self, vote: VoteOf<Types>) -> Result<(), LogError> {

@@ -74,6 +74,7 @@ pub async fn live(listen: SocketAddr, board: Board) {
     let peers = Peers::new(facts(id), limits);
     let dialler = Dialler::<()>::new(peers.clone());
     let node = Node::start(store.clone(), log, applier, dialler, TIMES).await.unwrap();
+    node.introduce(peers.clone());
     let stop = Flag::new();
     let listener = TcpListener::bind(listen).await.unwrap();
     let handler = Rc::new(node.raft().clone());
@@ -127,9 +128,10 @@ impl Life {
 
     /// Whoever sent something here is told that nobody knows what became of it.
     fn give_up(&self) {
-        let lost =
-            self.pending.borrow_mut().drain(..).map(|(_, number)| number).collect::<Vec<_>>();
-        self.board.notes().unknown.extend(lost);
+        let taken: Vec<_> = self.pending.borrow_mut().drain(..).map(|(_, number)| number).collect();
+        let mut notes = self.board.notes();
+        let not_taken: Vec<_> = notes.to_send.drain(..).collect();
+        notes.unknown.extend(taken.into_iter().chain(not_taken));
     }
 
     fn send_all(&self, term: Term) {

@@ -115,7 +115,7 @@ fn what_was_expected_is_placed_in_one_piece_and_continues_the_block() {
 }
 
 #[test]
-fn what_was_drafted_for_another_place_is_placed_where_a_follower_would_look_for_it() {
+fn what_was_drafted_for_another_place_is_placed_where_the_log_ends() {
     let first = SEGMENT_HEADER_LEN;
     for (drafted_for, len) in [(first, 100), (first, 6_000), (first + 8, 100)] {
         for end in
