@@ -51,6 +51,6 @@ impl Board {
         let lost: Vec<_> = notes.to_send.drain(..).collect();
         notes.unknown.extend(lost);
         (notes.leads, notes.report, notes.stop) = (None, None, false);
-        notes.report_wanted = false;
+        (notes.report_wanted, notes.applied) = (false, 0);
     }
 }
