@@ -153,6 +153,9 @@ fn config(times: Times) -> Result<Arc<Config>, String> {
         election_timeout_max: millis(times.election.1)?,
         snapshot_policy: SnapshotPolicy::Never,
         enable_pre_vote: Some(true),
+        // Entries go to followers while they are flushed here. A leader that is killed may have lost what it has sent, and
+        // must never give the same index of the same term to something else.
+        enable_leader_restore: Some(false),
         backoff: "20ms".to_owned(),
         ..Config::default()
     };

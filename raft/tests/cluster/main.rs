@@ -25,6 +25,13 @@ fn what_a_group_has_acknowledged_is_in_all_members_and_in_one_order() {
     });
 }
 
+/// A leader was killed with an entry in flight that its followers had and its own disk had not; it went on as the leader of the
+/// same term, and gave the index to another entry.
+#[test]
+fn a_leader_that_was_killed_leads_no_more_in_its_term() {
+    history::run(13_301_186_563);
+}
+
 #[test]
 fn the_same_seed_is_the_same_history() {
     assert_eq!(history::run(3), history::run(3));
