@@ -10,6 +10,7 @@ mod log;
 mod machine;
 pub mod net;
 mod node;
+mod purging;
 mod runtime;
 mod types;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{Fatal, InitializeError, RaftError};
-use openraft::network::RaftNetworkFactory;
+use openraft::network::{NetSnapshot, RaftNetworkFactory};
 use openraft::{Config, SnapshotPolicy};
 use runtime::Task;
+use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
@@ -17,6 +18,7 @@ use crate::leading::{Leading, Role, Watched};
 use crate::log::{LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
+use crate::purging;
 use crate::types::{Member, MemberId, Types};
 
 /// openraft's core, of our types.
@@ -53,7 +55,9 @@ pub struct Node {
     raft: Raft,
     store: Store,
     role: Watched,
+    staged: Flag,
     leading: Task<()>,
+    purging: Task<()>,
     writer: Task<Result<(), LogError>>,
 }
 
@@ -71,18 +75,21 @@ impl Node {
     ) -> Result<Self, StartError>
     where
         N: RaftNetworkFactory<Types>,
-        N::Network: openraft::network::NetSnapshot<Types, SnapshotData = ()>,
+        N::Network: NetSnapshot<Types, SnapshotData = Vec<u8>>,
     {
         let id = MemberId(store.id());
         let config = config(times).map_err(StartError::Times)?;
         let (log, writer) = RaftLog::new(log).await?;
         let helm = log.helm();
-        let raft = Raft::new(id, config, network, log, Machine::new(applier)).await?;
+        let staged = Flag::new();
+        let machine = Machine::new(store.clone(), applier, staged.clone());
+        let raft = Raft::new(id, config, network, log, machine).await?;
         let role = Watched::new();
         let leading =
             Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
         let leading = runtime::spawn(leading.run());
-        Ok(Self { raft, store, role, leading, writer })
+        let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
+        Ok(Self { raft, store, role, staged, leading, purging, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -130,13 +137,20 @@ impl Node {
         self.role.changed(last).await
     }
 
+    /// Whether a snapshot has come that takes the place of this member's log: it is to be stopped then, and its store opened
+    /// again. Until then it follows nobody.
+    #[must_use]
+    pub fn wants_restart(&self) -> bool {
+        self.staged.is_raised()
+    }
+
     /// Ends the member in order: nothing is proposed and accepted any more, and the log is closed. The store is to be
     /// stopped after that.
     ///
     /// # Errors
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
-        drop(self.leading);
+        drop((self.leading, self.purging));
         self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);

@@ -73,7 +73,7 @@ pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, StoreId, shards_of};
 pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
-pub use member::{AppliedState, Applier, NotApplied, Opening};
+pub use member::{AppliedState, Applier, NotApplied, Opening, StoreSnapshot};
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};

@@ -41,6 +41,14 @@ impl Membership {
         }
     }
 
+    /// What the members wrote, with index and term of that entry; `None` for a store that is a group of its own.
+    pub(crate) fn into_group(self) -> Option<(LogIndex, Term, Vec<u8>)> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Group { index, term, payload } => Some((index, term, payload)),
+        }
+    }
+
     /// Store ids of the voters, each once; of both groups while one becomes another.
     pub(crate) fn voters(&self) -> Result<Vec<u128>, String> {
         match self {

@@ -10,6 +10,7 @@ use runtime::{BLOCK, File, OpenMode, fs};
 use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
+use crate::member::install;
 use crate::options::{LARGEST_REQUEST, Options};
 use crate::provision;
 use crate::segment::{self, BadSegment, Segment, SegmentHeader};
@@ -70,6 +71,9 @@ pub(crate) async fn open(options: &Options, first: FirstVote) -> Result<Opened, 
         None => create(options, first).await?,
     };
     identity.check(options)?;
+    if first == FirstVote::Nobody {
+        install::finish(options, &identity).await?;
+    }
     let (cut_off, segments) = open_segments(options, &identity).await?;
     let vote = VoteFile::open(&options.dir).await?;
     let spares = provision::found(&options.log_dir, options.segment_size).await?;

@@ -151,7 +151,7 @@ pub(crate) async fn load(inner: &Rc<Inner>, events: &Sender<Event>) -> Result<Fr
     inner.checkpointed.set(position.offset);
     let trim = checkpoint.trim;
     take_over(inner, checkpoint, parts, names).await?;
-    crate::trim::give_up(inner, trim, Vec::new());
+    crate::trim::let_go(inner, trim, Vec::new());
     drop(events.send(Event::Restored(owner)).await);
     Ok(From { position: Some(position), limit })
 }

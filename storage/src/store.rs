@@ -18,6 +18,7 @@ use crate::index::{Index, QueueRange};
 use crate::keeper::StateWanted;
 use crate::log::Log;
 use crate::lookup::Places;
+use crate::member::held::Held;
 use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
 use crate::part::PartDir;
@@ -78,6 +79,8 @@ pub(crate) struct Inner {
     pub alarm: Notify,
     /// End of the log, committed or not; only in a member of a group.
     pub written: Cell<PhysicalOffset>,
+    /// What trims have given up and the group may need; only in a member of one.
+    pub held: Option<Held>,
     /// The writer has ended.
     pub ended: Flag,
     /// Why something in the background failed, for the writer to tell.
@@ -133,6 +136,7 @@ impl Inner {
             drafted: Notify::new(),
             alarm: Notify::new(),
             written: Cell::new(zero),
+            held: (first == FirstVote::Nobody).then(Held::default),
             ended: Flag::new(),
             failure: RefCell::new(None),
             checkpoints: Checkpoints::new(&options.dir.join(CHECKPOINTS), id, size),
@@ -518,7 +522,8 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(),
+            freeing: inner.spares.freeing()
+                + inner.held.as_ref().map_or(0, |held| held.bytes(inner)),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use model::{PhysicalOffset, UnixMillis};
 
-use crate::checkpoint::Mins;
+use crate::checkpoint::{Checkpoint, Mins};
 use crate::error::{DamageError, StoreError, TrimError};
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -88,8 +88,16 @@ impl Store {
 }
 
 async fn read_mins(inner: &Inner, to: PhysicalOffset) -> Result<Mins, StoreError> {
+    Ok(read_checkpoint(inner, to).await?.ends())
+}
+
+/// The checkpoint that the log begins with once it is trimmed to `to`.
+pub(crate) async fn read_checkpoint(
+    inner: &Inner,
+    to: PhysicalOffset,
+) -> Result<Checkpoint, StoreError> {
     match inner.checkpoints.read(to).await? {
-        Ok(checkpoint) => Ok(checkpoint.ends()),
+        Ok(checkpoint) => Ok(checkpoint),
         Err(damaged) => Err(DamageError {
             segment: damaged.file,
             offset: to,
@@ -130,8 +138,16 @@ pub(crate) async fn applied(
         Err(error) => return Err(error),
     };
     let parts = inner.index.borrow_mut().trim(to, mins);
-    give_up(inner, to, parts);
+    let_go(inner, to, parts);
     Ok(())
+}
+
+/// The log before `to` is not needed any more: at once, or in a member once its group says so.
+pub(crate) fn let_go(inner: &Inner, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
+    match &inner.held {
+        Some(held) => held.hold(inner, to, parts),
+        None => give_up(inner, to, parts),
+    }
 }
 
 /// Makes sure that every trim that was passed over was followed by one that gave up as much.

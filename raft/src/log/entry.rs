@@ -13,7 +13,7 @@ use super::membership;
 use crate::types::{Content, Proposal, Types};
 
 /// The entry before `index`, of this term.
-pub(super) fn id_before(index: LogIndex, term: Term) -> Option<LogIdOf<Types>> {
+pub(crate) fn id_before(index: LogIndex, term: Term) -> Option<LogIdOf<Types>> {
     index.0.checked_sub(1).map(|last| LogIdOf::<Types>::new_term_index(term.0, last))
 }
 

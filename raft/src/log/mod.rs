@@ -34,8 +34,9 @@ pub(crate) use helm::Helm;
 pub use reader::LogReader;
 
 use crate::types::{MemberId, Types};
+use entry::behind;
 pub(crate) use entry::body_of;
-use entry::{behind, id_before};
+pub(crate) use entry::id_before;
 use shared::Shared;
 use writer::{Done, Order, Writer};
 

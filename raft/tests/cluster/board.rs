@@ -34,6 +34,10 @@ pub struct Notes {
     /// All messages that are applied, by their place in the queue.
     pub report: Option<Vec<Taken>>,
     pub stop: bool,
+    /// How often a snapshot has taken the place of the log.
+    pub restarts: u32,
+    /// Trim what may be trimmed, if this member leads.
+    pub trim: bool,
 }
 
 /// It outlives the member. Clones are the same.

@@ -28,6 +28,8 @@ struct History {
     dice: Dice,
     machines: Vec<Machine>,
     next: u32,
+    /// How many times as many messages as usual are sent: some fill several segments, which are trimmed.
+    load: u64,
     /// Terms, and who led in them.
     led: BTreeSet<(u64, usize)>,
     cut_off: BTreeSet<usize>,
@@ -45,7 +47,8 @@ pub fn run(seed: u64) -> u64 {
     };
     let machines = (0..count).map(machine).collect();
     let (led, cut_off) = (BTreeSet::new(), BTreeSet::new());
-    let mut history = History { sim, dice, machines, next: 0, led, cut_off };
+    let load = if dice.below(3) == 0 { 10 } else { 1 };
+    let mut history = History { sim, dice, machines, next: 0, load, led, cut_off };
     history.found();
     for _ in 0..history.dice.below(12) + 4 {
         history.something_happens();
@@ -106,7 +109,7 @@ impl History {
     fn something_happens(&mut self) {
         self.send();
         let at = self.dice.below(self.machines.len() as u64) as usize;
-        let what = self.dice.below(10);
+        let what = self.dice.below(11);
         match what {
             0 => self.die(at, false),
             1 => self.die(at, true),
@@ -116,6 +119,7 @@ impl History {
             5 => self.machines[at].node.disk().stall(Duration::from_millis(self.dice.below(400))),
             6 => self.leader_dies(),
             7 => (0..self.machines.len()).for_each(|at| self.die(at, true)),
+            8 => self.machines.iter().for_each(|machine| machine.board.notes().trim = true),
             _ => {}
         }
         let time = 1 + self.dice.below(600);
@@ -128,7 +132,7 @@ impl History {
     }
 
     fn send(&mut self) {
-        let count = self.dice.below(MOST_AT_ONCE) as u32;
+        let count = (self.dice.below(MOST_AT_ONCE) * self.load) as u32;
         let leads = |machine: &&Machine| machine.alive && machine.board.notes().leads.is_some();
         let leaders: Vec<_> = self.machines.iter().filter(leads).collect();
         if leaders.is_empty() {
@@ -220,8 +224,9 @@ impl History {
         }
         let told = |machine: &Machine| machine.board.notes().report.is_some();
         self.until("all report", |machines| machines.iter().all(told));
-        let reports: Vec<Vec<Taken>> =
+        let mut reports: Vec<Vec<Taken>> =
             self.machines.iter().map(|one| one.board.notes().report.take().unwrap()).collect();
+        invariants::forget_what_some_have_trimmed(&mut reports);
         invariants::all_are_the_same(&reports);
         for machine in &self.machines {
             let acknowledged = machine.board.notes().acknowledged.clone();

@@ -4,6 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::board::Taken;
 
+/// A trim that some have applied, and others not yet, makes no difference.
+pub fn forget_what_some_have_trimmed(reports: &mut [Vec<Taken>]) {
+    let first = |report: &Vec<Taken>| report.first().map_or(u64::MAX, |taken| taken.queue_offset);
+    let begin = reports.iter().map(first).max().unwrap_or_default();
+    for report in reports {
+        report.retain(|taken| taken.queue_offset >= begin);
+    }
+}
+
 /// All members hold the same messages in the same places.
 pub fn all_are_the_same(reports: &[Vec<Taken>]) {
     for (member, report) in reports.iter().enumerate().skip(1) {
@@ -15,10 +24,12 @@ pub fn all_are_the_same(reports: &[Vec<Taken>]) {
 
 /// What was acknowledged is there, where its acknowledgement said.
 pub fn nothing_acknowledged_is_lost(acknowledged: &[Taken], report: &[Taken]) {
-    for taken in acknowledged {
-        let found = report.get(taken.queue_offset as usize);
+    let begin = report.first().map_or(u64::MAX, |taken| taken.queue_offset);
+    for taken in acknowledged.iter().filter(|taken| taken.queue_offset >= begin) {
+        let found = report.get((taken.queue_offset - begin) as usize);
         assert_eq!(found, Some(taken), "it was acknowledged there");
     }
+    assert!(!report.is_empty(), "the newest messages are never trimmed");
 }
 
 /// No message is there twice: each was sent once.

@@ -62,8 +62,13 @@ fn body(number: u32) -> Vec<u8> {
     number.to_le_bytes().into_iter().cycle().take(len.max(4)).collect()
 }
 
-/// A member's life, to its ordered end.
+/// A member's life, to its ordered end. It starts again by itself when a snapshot takes the place of its log.
 pub async fn live(listen: SocketAddr, board: Board) {
+    while live_once(listen, board.clone()).await {}
+}
+
+/// True when the store is to be opened again.
+async fn live_once(listen: SocketAddr, board: Board) -> bool {
     let (store, events, opening) = Store::open_member(options()).await.unwrap();
     let id = MemberId(store.id());
     let pending = Pending::default();
@@ -72,7 +77,7 @@ pub async fn live(listen: SocketAddr, board: Board) {
     let (log, applier) = opening.ready().await.expect("the log is read");
     let limits = Limits::new(log.largest_payload());
     let peers = Peers::new(facts(id), limits);
-    let dialler = Dialler::<()>::new(peers.clone());
+    let dialler = Dialler::<Vec<u8>>::new(peers.clone());
     let node = Node::start(store.clone(), log, applier, dialler, TIMES).await.unwrap();
     node.introduce(peers.clone());
     let stop = Flag::new();
@@ -88,9 +93,12 @@ pub async fn live(listen: SocketAddr, board: Board) {
     stop.raise();
     serving.await;
     peers.stop();
+    let again = life.node.wants_restart();
+    life.give_up();
     life.node.stop().await.unwrap();
     life.store.stop().await;
     owner.await;
+    again
 }
 
 struct Life {
@@ -106,6 +114,9 @@ impl Life {
         let found = self.board.notes().found.take();
         if let Some(members) = found {
             self.node.found(members).await.unwrap();
+        }
+        if std::mem::take(&mut self.board.notes().trim) {
+            self.trim().await;
         }
         let leads = match self.node.role() {
             Role::Leading(term) => Some(term),
@@ -123,7 +134,21 @@ impl Life {
         if report.is_some() {
             (notes.report, notes.report_wanted) = (report, false);
         }
+        if self.node.wants_restart() {
+            notes.restarts += 1;
+            return false;
+        }
         !notes.stop
+    }
+
+    /// Gives up all segments but the newest two, where messages are taken.
+    async fn trim(&self) {
+        let segments = self.store.segments();
+        if let [.., (to, _), _] = segments[..]
+            && to > self.store.stats().min
+        {
+            drop(self.store.append_trim(to).await); // elsewhere, or a little later
+        }
     }
 
     /// Whoever sent something here is told that nobody knows what became of it.

@@ -129,6 +129,11 @@ impl Checkpoints {
         Ok(Err(Damaged { offset, file, why }))
     }
 
+    /// The bytes of its file.
+    pub(crate) async fn encode(&self, checkpoint: &Checkpoint) -> Vec<u8> {
+        format::encode(checkpoint, self.store).await
+    }
+
     /// Writes a checkpoint, all or nothing; durable when it returns. The log must be durable up to it.
     pub(crate) async fn write(&self, checkpoint: &Checkpoint) -> Result<(), IoError> {
         let bytes = format::encode(checkpoint, self.store).await;

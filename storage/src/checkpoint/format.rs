@@ -184,6 +184,15 @@ impl From<&str> for Bad {
 
 /// Reads a whole file; the error says what is wrong with it. Never panics, whatever the bytes are.
 pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, Bad> {
+    read(file, Some(store))
+}
+
+/// As [`decode`], whichever store wrote it.
+pub(crate) fn decode_of_any(file: &[u8]) -> Result<Checkpoint, Bad> {
+    read(file, None)
+}
+
+fn read(file: &[u8], store: Option<StoreId>) -> Result<Checkpoint, Bad> {
     if file.len() < BLOCK || file[..MAGIC.len()] != MAGIC {
         return Err("this is no checkpoint".into());
     }
@@ -194,7 +203,7 @@ pub(crate) fn decode(file: &[u8], store: StoreId) -> Result<Checkpoint, Bad> {
         return Err("the CRC of its header does not match".into());
     }
     let whose = u128::from_le_bytes(file[AT_STORE..AT_OFFSET].try_into().expect("sixteen bytes"));
-    if whose != store.0 {
+    if store.is_some_and(|store| whose != store.0) {
         return Err(Bad::Store(StoreId(whose)));
     }
     let len = usize::try_from(u64_at(file, AT_BODY_LEN)).unwrap_or(usize::MAX);

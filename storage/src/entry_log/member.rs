@@ -7,10 +7,10 @@ use model::{LogIndex, Term};
 use runtime::IoError;
 use runtime::channel::Flag;
 
+use super::EntryLog;
 use super::error::EntryLogError;
 use super::marks::Marks;
 use super::reader::Shared;
-use super::{EntryLog, first_of};
 use crate::identity::StoreId;
 use crate::member::ahead::{Ahead, Written};
 use crate::open::{self, Locks};
@@ -61,7 +61,6 @@ impl EntryLog {
         let shared = Shared {
             log: Rc::clone(&tip.log),
             vote: Cell::new(vote.vote()),
-            first: Cell::new(first_of(&tip.log)),
             next: Cell::new(end.index),
             committed: Rc::new(Cell::new(committed)),
             marks: RefCell::new(marks),

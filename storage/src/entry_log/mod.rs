@@ -155,7 +155,6 @@ impl EntryLog {
         let shared = Shared {
             log: Rc::clone(&log),
             vote: Cell::new(vote.vote()),
-            first: Cell::new(first),
             next: Cell::new(end.index),
             committed: Rc::new(Cell::new(committed)),
             marks: RefCell::new(marks),
@@ -195,7 +194,7 @@ impl EntryLog {
     #[must_use]
     pub fn state(&self) -> LogState {
         LogState {
-            first: self.shared.first.get(),
+            first: first_of(&self.tip.log),
             next: self.end.index,
             last_term: self.end.term,
             last_timestamp: self.end.timestamp,

@@ -8,7 +8,7 @@ use model::{LogIndex, PhysicalOffset};
 
 use super::error::EntryLogError;
 use super::marks::Marks;
-use super::{EntryHead, LogEntry};
+use super::{EntryHead, LogEntry, first_of};
 use crate::entry::entry_len;
 use crate::error::StoreError;
 use crate::log::Log;
@@ -20,8 +20,6 @@ use crate::vote::Vote;
 pub(super) struct Shared {
     pub log: Rc<Log>,
     pub vote: Cell<Vote>,
-    /// Index of the oldest entry.
-    pub first: Cell<LogIndex>,
     /// Index behind the newest entry.
     pub next: Cell<LogIndex>,
     /// Entries before this index are committed.
@@ -57,7 +55,7 @@ impl Shared {
     /// The log begins at `begin`, and is empty.
     pub(super) fn begin(&self, begin: Position) {
         self.cuts.set(self.cuts.get() + 1);
-        for index in [&self.first, &self.next, &*self.committed] {
+        for index in [&self.next, &*self.committed] {
             index.set(begin.index);
         }
         self.marks.replace(Marks::new(begin));
@@ -105,7 +103,7 @@ impl EntryReader {
         range: &Range<LogIndex>,
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        let from = range.start.max(self.shared.first.get());
+        let from = range.start.max(first_of(&self.shared.log));
         let to = range.end.min(self.shared.next.get());
         let (mut entries, mut bytes) = (Vec::new(), 0);
         if from >= to {

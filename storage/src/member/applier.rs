@@ -8,7 +8,10 @@ use runtime::channel::Sender;
 use thiserror::Error;
 
 use super::ahead::{Ahead, Written};
+use super::install;
 use crate::apply::{Origin, apply};
+use crate::command::Trim;
+use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::keeper::{self, Due};
 use crate::membership::Membership;
@@ -100,6 +103,15 @@ impl Applier {
         })
     }
 
+    /// Lays down a snapshot that is to take the place of the log, and of all that was applied: [`super::Store::snapshot`] of
+    /// another member. Durable when it returns. The next start puts it into place, so nothing must be applied any more.
+    ///
+    /// # Errors
+    /// It is none for this store, or cannot be written; the text says why.
+    pub async fn stage_snapshot(&mut self, bytes: &[u8]) -> Result<(), String> {
+        install::stage(&self.inner().options, bytes).await
+    }
+
     /// Enters an entry that is in the log. `replayed`: it was read at a start.
     pub(super) async fn enter(
         &mut self,
@@ -111,6 +123,9 @@ impl Applier {
         let Written { header, end, records } = written;
         assert_eq!(header.index, self.position.index, "entries are applied in their order");
         self.cut_before(header.offset).await?;
+        if header.kind == Kind::Trim && !replayed {
+            self.wait_for_checkpoint(&payload).await?;
+        }
         assert!(inner.committed.get() <= header.offset, "what is committed stays committed");
         inner.committed.set(end.offset);
         let origin = match (&records, replayed) {
@@ -136,6 +151,21 @@ impl Applier {
             keeper::cut(inner, before, &self.events, &self.due).await
         } else {
             Ok(())
+        }
+    }
+
+    /// A trim begins with the checkpoint where it ends. Another member had that when it appended the trim; this one has it
+    /// once it is written.
+    async fn wait_for_checkpoint(&self, trim: &[u8]) -> Result<(), StoreError> {
+        let Ok(Trim { to }) = Trim::from_bytes(trim) else { return Ok(()) }; // whoever applies it says what is wrong
+        let (inner, to) = (self.inner(), PhysicalOffset(to));
+        loop {
+            let progress = inner.progress.notified();
+            inner.check()?;
+            if inner.newest_checkpoint() >= to || to <= inner.index.borrow().trimmed_to() {
+                return Ok(());
+            }
+            progress.await;
         }
     }
 

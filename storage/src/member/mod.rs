@@ -10,6 +10,8 @@
 pub(crate) mod ahead;
 mod applier;
 mod drafting;
+pub(crate) mod held;
+pub(crate) mod install;
 mod recover;
 
 use std::rc::Rc;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use runtime::channel::{Flag, OneshotReceiver, OneshotSender, Sender, mpsc, oneshot};
 
 pub use applier::{AppliedState, Applier, NotApplied};
+pub use held::StoreSnapshot;
 
 use crate::entry_log::EntryLog;
 use crate::error::{OpenError, StoreError};
