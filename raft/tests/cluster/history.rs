@@ -234,6 +234,13 @@ impl History {
             invariants::order_is_kept(&acknowledged);
         }
         invariants::nothing_is_there_twice(&reports[0]);
+        eprintln!(
+            "DBG restarts {} first {:?} len {} load {}",
+            self.machines.iter().map(|m| m.board.notes().restarts).sum::<u32>(),
+            reports[0].first().map(|t| t.queue_offset),
+            reports[0].len(),
+            self.load
+        );
         for machine in &self.machines {
             machine.board.notes().stop = true;
         }

@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::log::Log;
 use crate::position::Position;
 use crate::replay::{Entry, Replay};
+use crate::segment::SegmentHeader;
 use crate::vote::Vote;
 
 /// What the writer of a log and its readers share.
@@ -32,7 +33,12 @@ pub(super) struct Shared {
 impl Shared {
     /// A replay that comes to the entry `index` next, or to the log's end.
     pub(super) async fn walk_to(&self, index: LogIndex) -> Result<Replay, StoreError> {
-        let from = self.marks.borrow().before(index);
+        // A mark may lie in a segment that is gone since.
+        let oldest = self.log.all().into_iter().next().expect("a log has a segment");
+        let SegmentHeader { index: first, chain, .. } = oldest.header;
+        let begin = Position::beginning(oldest.first_entry(), first, chain);
+        let mark = self.marks.borrow().before(index);
+        let from = if mark.offset < begin.offset { begin } else { mark };
         let no_limit = PhysicalOffset(u64::MAX);
         let mut replay = Replay::new(Rc::clone(&self.log), self.vote.get(), Some(from), no_limit);
         let cuts = self.cuts.get();
