@@ -57,7 +57,7 @@ pub struct Node {
     role: Watched,
     staged: Flag,
     leading: Task<()>,
-    purging: Task<()>,
+    tasks: [Task<()>; 2],
     writer: Task<Result<(), LogError>>,
 }
 
@@ -88,8 +88,15 @@ impl Node {
         let leading =
             Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
         let leading = runtime::spawn(leading.run());
+        let failing = {
+            let (raft, store) = (raft.clone(), store.clone());
+            runtime::spawn(async move {
+                store.failed().await;
+                let Ok(()) = raft.shutdown().await; // nobody may count on this member any more
+            })
+        };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
-        Ok(Self { raft, store, role, staged, leading, purging, writer })
+        Ok(Self { raft, store, role, staged, leading, tasks: [purging, failing], writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -150,7 +157,8 @@ impl Node {
     /// # Errors
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
-        drop((self.leading, self.purging));
+        drop((self.leading, self.tasks));
+        self.store.lose_patience();
         self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);

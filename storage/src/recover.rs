@@ -71,7 +71,7 @@ pub(crate) async fn recover(
         troubles: Rc::clone(&inner.troubles),
         durable: Rc::clone(&inner.durable),
         last_block,
-        patient: false,
+        patient: Rc::default(),
     };
     let end = LogEnd { index, offset, chain, timestamp, topics };
     Ok(Standalone { tip, term: before.term, generation, end, last })

@@ -79,6 +79,10 @@ pub(crate) struct Inner {
     pub alarm: Notify,
     /// End of the log, committed or not; only in a member of a group.
     pub written: Cell<PhysicalOffset>,
+    /// What comes from the group waits for space on a full disk; not any more once the member is being stopped.
+    pub patient: Rc<Cell<bool>>,
+    /// Something has failed for good.
+    pub failed: Flag,
     /// What trims have given up and the group may need; only in a member of one.
     pub held: Option<Held>,
     /// The writer has ended.
@@ -136,6 +140,8 @@ impl Inner {
             drafted: Notify::new(),
             alarm: Notify::new(),
             written: Cell::new(zero),
+            patient: Rc::new(Cell::new(true)),
+            failed: Flag::new(),
             held: (first == FirstVote::Nobody).then(Held::default),
             ended: Flag::new(),
             failure: RefCell::new(None),
@@ -172,6 +178,7 @@ impl Inner {
     pub(crate) fn fail(&self, error: StoreError) {
         self.phase.set(Phase::Failed);
         self.failure.borrow_mut().get_or_insert(error);
+        self.failed.raise();
         self.look();
         self.progress.notify_all();
     }

@@ -36,7 +36,7 @@ pub(crate) struct Tip {
     pub last_block: Vec<u8>,
     /// Waits for space where a segment cannot be made because the disk is full. Whoever drafts what is written asks
     /// before that whether there is a file; what comes from elsewhere has to wait.
-    pub patient: bool,
+    pub patient: Rc<Cell<bool>>,
 }
 
 /// What the header of a segment says of the log before it.
@@ -84,7 +84,7 @@ impl Tip {
     async fn take_file(&self) -> Result<(File, PathBuf), IoError> {
         loop {
             match self.spares.take(&self.troubles).await {
-                Err(error) if self.patient && error.is_storage_full() => {
+                Err(error) if self.patient.get() && error.is_storage_full() => {
                     self.troubles.begin(Trouble::SegmentFile, error);
                     self.spares.wake();
                     runtime::sleep(RETRY).await;

@@ -187,6 +187,7 @@ impl Writer {
 
     async fn truncate(&mut self, from: LogIndex) -> Result<(), LogError> {
         self.shared.check()?;
+        self.shared.placing.borrow_mut().follow(); // it knows an end that goes
         self.shared.cut();
         self.log.truncate(from).await?;
         self.shared.follow(&self.log.state());

@@ -26,13 +26,17 @@ impl Marks {
         Self { points: BTreeMap::from([(begin.index, begin)]) }
     }
 
-    /// Where the segments of a log begin.
-    pub(crate) fn of(log: &Log) -> Self {
+    /// Where the segments of a log begin before `start`, and `start`, which is where it is read from. Nothing before that
+    /// is ever cut: where a segment begins is where its first entry goes, and not where the log ended before.
+    pub(crate) fn of(log: &Log, start: Position) -> Self {
         let begin = |segment: Rc<Segment>| {
             let SegmentHeader { index, chain, .. } = segment.header;
             (index, Position::beginning(segment.first_entry(), index, chain))
         };
-        Self { points: log.all().into_iter().map(begin).collect() }
+        let mut points: BTreeMap<_, _> = log.all().into_iter().map(begin).collect();
+        points.retain(|index, _| *index < start.index);
+        points.insert(start.index, start);
+        Self { points }
     }
 
     /// The log is there up to this point at least.

@@ -18,7 +18,7 @@ use crate::place::LogEnd;
 use crate::placer::{Placed, Placer};
 use crate::position::Position;
 use crate::segment::SegmentHeader;
-use crate::store::Inner;
+use crate::store::{Inner, Phase};
 use crate::tail::Part;
 use crate::tip::{Before, Tip, note_segment};
 use crate::vote::VoteFile;
@@ -31,7 +31,25 @@ pub(super) enum Owner {
     Member { ahead: Rc<Ahead>, closed: Flag },
 }
 
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Self::Member { ahead, closed } = self {
+            closed.raise();
+            ahead.inner.alarm.notify_one();
+        }
+    }
+}
+
 impl Owner {
+    /// Whether something else of the store has failed, such as a flush of another file: what was written since may be lost,
+    /// and a flush of the log would not tell.
+    pub(super) fn has_failed(&self) -> bool {
+        match self {
+            Self::Nobody { .. } => false,
+            Self::Member { ahead, .. } => ahead.inner.failed.is_raised(),
+        }
+    }
+
     pub(super) fn inner(&self) -> Option<Rc<Inner>> {
         match self {
             Self::Nobody { .. } => None,
@@ -82,6 +100,9 @@ impl EntryLog {
         let Owner::Member { ahead, .. } = &self.owner else {
             panic!("only the log of a member takes drafts")
         };
+        if ahead.inner.phase.get() != Phase::Elsewhere {
+            return None;
+        }
         let applied = ahead.is_empty() && ahead.inner.committed.get() == self.end.offset;
         if !applied || self.end.term != term {
             return None;
@@ -141,6 +162,8 @@ impl EntryLog {
     async fn write_placed(&mut self, placed: Placed) -> Result<(), IoError> {
         let first = placed.entries.first().expect("something was placed").header;
         assert_eq!((first.index, placed.start), (self.end.index, first.offset), "it is next");
+        let place = self.place(first.payload_len as usize);
+        assert_eq!(place, placed.start, "it was placed behind the log");
         let Position { offset, index, chain, .. } = self.end;
         let segment = self.tip.segment_for(placed.start, Before { offset, index, chain }).await?;
         let residue = usize::try_from(placed.start.since(placed.base)).expect("less than a block");

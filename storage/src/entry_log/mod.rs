@@ -170,7 +170,7 @@ impl EntryLog {
             troubles: Rc::default(),
             durable: Rc::new(Cell::new(end.offset)),
             last_block,
-            patient: true,
+            patient: Rc::new(Cell::new(true)),
         };
         Ok(Self {
             tip,
@@ -345,6 +345,7 @@ impl EntryLog {
         if self.tip.durable.get() < self.end.offset {
             let flushed = self.tip.log.flush().await;
             self.note(flushed)?;
+            self.check()?; // another flush may have failed meanwhile, and this one does not tell
             self.tip.durable.set(self.end.offset);
         }
         Ok(())
@@ -432,16 +433,11 @@ impl EntryLog {
         self.flush().await?;
         let last = self.vote.vote();
         let marked = Vote { idle_mark: self.end.offset, clean: true, ..last };
-        self.vote.store(marked).await.map_err(StoreError::from)?;
-        if let Owner::Member { ahead, closed } = &self.owner {
-            closed.raise();
-            ahead.inner.alarm.notify_one();
-        }
-        Ok(())
+        self.vote.store(marked).await.map_err(|error| StoreError::from(error).into())
     }
 
     fn check(&self) -> Result<(), EntryLogError> {
-        if self.failed { Err(EntryLogError::Failed) } else { Ok(()) }
+        if self.failed || self.owner.has_failed() { Err(EntryLogError::Failed) } else { Ok(()) }
     }
 
     /// Takes note of a failure: nothing is retried.

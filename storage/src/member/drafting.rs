@@ -38,6 +38,16 @@ impl Store {
         }
     }
 
+    /// Waits until the store has failed: nothing is taken and written any more. Cancel safe.
+    pub async fn failed(&self) {
+        self.inner.failed.raised().await;
+    }
+
+    /// What waits for space on a full disk is given up: the member is about to be stopped.
+    pub fn lose_patience(&self) {
+        self.inner.patient.set(false);
+    }
+
     /// End of the log, committed or not.
     #[must_use]
     pub fn written(&self) -> PhysicalOffset {

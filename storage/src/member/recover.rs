@@ -17,6 +17,7 @@ use crate::recover::{From, Settled, check_beginning, load, settle};
 use crate::replay::Replay;
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
+use crate::truncate::truncate;
 use crate::vote::VoteFile;
 
 /// Reads what is there, hands out what is known to be committed, and cuts a torn tail. The flag is raised when the log is
@@ -39,11 +40,16 @@ pub(super) async fn recover(
     let ahead = Rc::new(Ahead::new(Rc::clone(inner)));
     inner.committed.set(start.offset.min(position.map_or(PhysicalOffset(0), |from| from.offset)));
     let mut applier = Applier::new(Rc::clone(&ahead), events.clone(), due, start);
-    let mut marks = Marks::of(&inner.log);
+    let mut marks = Marks::of(&inner.log, start);
     let read = read(&mut replay, &mut applier, &mut marks, before.purged.before).await?;
     check_beginning(inner)?;
-    let Settled { last_block, generation } = settle(&mut replay, &mut vote).await?;
-    let (torn, end) = (replay.torn, replay.position);
+    let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
+    let (torn, end) = (replay.torn, read.end);
+    let begun = replay.position != end;
+    if begun {
+        let mut at_end = Replay::new(Rc::clone(&inner.log), vote.vote(), Some(end), no_limit);
+        last_block = at_end.last_block().await?;
+    }
     let new = end.index == LogIndex(0);
     if position.is_none() && applier.position().index > LogIndex(0) {
         applier.checkpoint().await?;
@@ -59,7 +65,7 @@ pub(super) async fn recover(
     let (start, upto) = (start.offset, applier.position().offset);
     let recovery = Recovery { clean, new, entries, records, start, end: upto, torn, took };
     drop(events.send(Event::Recovered(recovery)).await);
-    let tip = Tip {
+    let mut tip = Tip {
         log: Rc::clone(&inner.log),
         store: inner.id,
         flush: inner.options.flush,
@@ -68,8 +74,14 @@ pub(super) async fn recover(
         troubles: Rc::clone(&inner.troubles),
         durable: Rc::clone(&inner.durable),
         last_block,
-        patient: true,
+        patient: Rc::clone(&inner.patient),
     };
+    if begun {
+        // A segment was made, and its first entry never written. Another member's log ends in the one before, and so does
+        // this one: what comes next may fit there.
+        let last_block = tip.last_block.clone();
+        generation = truncate(&mut tip, &mut vote, end, last_block).await?;
+    }
     let closed = Flag::new();
     let (committed, told) = (read.committed, closed.clone());
     let read = OfMember { ahead, tip, vote, end, generation, marks, committed, closed: told };
@@ -83,6 +95,8 @@ struct Read {
     committed: LogIndex,
     /// What the log has behind what was applied.
     uncommitted: VecDeque<Written>,
+    /// Behind the last entry.
+    end: Position,
 }
 
 /// Reads the log to its end, and applies what is known to be committed: before `known`, or as a later entry says.
@@ -93,11 +107,13 @@ async fn read(
     known: LogIndex,
 ) -> Result<Read, StoreError> {
     let mut committed = known.max(replay.position.index);
+    let mut behind = replay.position;
     let (mut entries, mut records) = (0, 0);
     let mut waiting: VecDeque<(Written, Slice)> = VecDeque::new();
     while let Some(entry) = replay.next().await? {
         let end: Position = replay.position;
         marks.note(end);
+        behind = end;
         committed = committed.max(entry.local.committed);
         waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
         while waiting.front().is_some_and(|(next, _)| next.header.index < committed) {
@@ -109,5 +125,5 @@ async fn read(
     }
     let committed = committed.min(replay.position.index);
     let uncommitted = waiting.into_iter().map(|(written, _)| written).collect();
-    Ok(Read { entries, records, committed, uncommitted })
+    Ok(Read { entries, records, committed, uncommitted, end: behind })
 }
