@@ -51,6 +51,14 @@ pub enum BenchError {
         /// As given.
         broker: String,
     },
+    /// A group of brokers is away.
+    #[error("broker {broker} of topic {topic} has no leader; see mqadmin topicRoute -t {topic}")]
+    NoLeader {
+        /// The topic.
+        topic: String,
+        /// The broker name.
+        broker: String,
+    },
     /// A topic was created and did not appear.
     #[error(
         "topic {topic} was created but has no route yet; do the brokers reach the NameServer {namesrv}?"

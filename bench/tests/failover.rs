@@ -57,6 +57,17 @@ struct Switch {
     server: RefCell<Option<Server>>,
     /// Messages of each queue that do not survive a stop.
     forgets: usize,
+    /// What else happens when it is stopped.
+    twist: Twist,
+}
+
+/// What happens at a fault besides.
+enum Twist {
+    Nothing,
+    /// Somebody ends the run.
+    Interrupt(Interrupts),
+    /// The command says that it failed.
+    Fail,
 }
 
 const STRUCK: &str = "struck";
@@ -71,6 +82,7 @@ impl Switch {
             broker,
             server: RefCell::new(Some(server)),
             forgets,
+            twist: Twist::Nothing,
         };
         switch.register();
         switch
@@ -111,6 +123,11 @@ impl Operator for Switch {
             Deed::Fault => self.stop(),
             Deed::Heal => self.start().await,
         }
+        match (&self.twist, deed) {
+            (Twist::Interrupt(interrupts), Deed::Fault) => interrupts.count_one(),
+            (Twist::Fail, Deed::Fault) => return Err("it did not go well".to_owned()),
+            _ => {}
+        }
         Ok(())
     }
 }
@@ -147,8 +164,8 @@ fn a_broker_that_is_stopped_and_started_has_a_window_and_the_others_go_on() {
             let [other, struck] = &fault.groups[..] else { panic!("two groups: {outages}") };
             assert_eq!((other.is_struck, other.failed), (false, 0), "{outages}");
             assert!(struck.is_struck && struck.failed > 150, "{outages}");
-            let windows = (struck.window_ms, struck.after_fault_ms, other.window_ms);
-            assert!(windows.0 >= windows.1 && windows.1 > windows.2, "{outages}");
+            let quiet = other.window_ms;
+            assert!(struck.window_ms > quiet && struck.after_fault_ms > quiet, "{outages}");
             let told: u64 = fault.errors_by_code.iter().map(|kind| kind.count).sum();
             assert_eq!(told, struck.failed);
         }
@@ -164,9 +181,10 @@ fn what_a_restart_forgets_is_found() {
         let switch = Switch::new(addr, 3).await;
         let args = args(&TWICE, &switch.names);
         let outages = failover_by(&session(), &args, &switch).await.expect("a run");
-        // Three messages in each of eight queues, twice; their offsets are given again.
-        assert_eq!(outages.broken.lost, 48, "{outages}");
-        assert!(outages.broken.offsets_not_rising >= 48, "{outages}");
+        // Three messages in each of eight queues, twice, but for those whose acknowledgement was cut off; their offsets are
+        // given again.
+        assert!((40..=48).contains(&outages.broken.lost), "{outages}");
+        assert!((40..=48).contains(&outages.broken.offsets_not_rising), "{outages}");
         assert!(outages.verdict().is_some_and(|verdict| verdict.contains("promises")));
     });
 }
@@ -199,6 +217,25 @@ fn a_group_that_has_no_such_name_or_too_few_brokers_is_told() {
         let verdict = outages.verdict().expect("it did not begin");
         assert!(verdict.contains("1 of 3") && verdict.contains("--members"), "{verdict}");
         assert!(outages.faults.is_empty() && outages.acked > 0, "{outages}");
+    });
+}
+
+#[test]
+fn a_fault_that_was_made_is_healed_whatever_happens() {
+    simulated(|addr| async move {
+        let mut switch = Switch::new(addr, 0).await;
+        let ended = session();
+        switch.twist = Twist::Interrupt(ended.interrupts.clone());
+        let args = args(&TWICE, &switch.names);
+        let outages = failover_by(&ended, &args, &switch).await.expect("a run");
+        assert!(outages.interrupted && outages.faults[0].heal_at_s.is_some(), "{outages}");
+        assert_eq!((outages.faults.len(), outages.verdict()), (1, None), "{outages}");
+        assert!(switch.server.borrow().is_some());
+        switch.twist = Twist::Fail;
+        let outages = failover_by(&session(), &args, &switch).await.expect("a run");
+        assert_eq!(outages.verdict().as_deref(), Some("it did not go well"));
+        assert!(outages.faults.len() == 1 && outages.faults[0].heal_at_s.is_some(), "{outages}");
+        assert!(switch.server.borrow().is_some());
     });
 }
 

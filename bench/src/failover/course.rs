@@ -38,6 +38,7 @@ pub async fn failover_by(
     }
     let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let leaders = Leaders::new(&args.namesrv, &args.topic);
+    leaders.read().await;
     let following = leaders.follow();
     let prober = Prober::start(args, groups, leaders.clone());
     let mut course = Course {
@@ -204,12 +205,11 @@ impl<O: Operator> Course<'_, O> {
 
     /// What has failed until now belongs to the last fault.
     fn close_last(&mut self) {
-        let (names, book) = (&self.names, &self.prober);
-        let failures = book.book(|book| {
+        let failures = self.prober.book(|book| {
             let tracks = book.tracks.iter_mut();
             tracks.map(|track| std::mem::take(&mut track.failures)).collect::<Vec<_>>()
         });
-        assert_eq!(failures.len(), names.len(), "a track for each group");
+        assert_eq!(failures.len(), self.names.len(), "a track for each group");
         match self.struck.last_mut() {
             Some(last) => last.failures = failures,
             None => failures.into_iter().for_each(|some| self.before.merge(some)),
@@ -226,7 +226,7 @@ impl<O: Operator> Course<'_, O> {
         // A second Ctrl-C does without.
         if self.session.interrupts.count() < 2 {
             self.session.screen.say("reading back");
-            match read_all(cluster, self.args, ledgers).await {
+            match read_all(cluster, self.args, &self.names, ledgers).await {
                 Ok(findings) => audit = Some(findings),
                 Err(error) => {
                     let trouble = format!("nothing could be read back: {error}");
@@ -256,9 +256,15 @@ impl<O: Operator> Course<'_, O> {
 async fn read_all(
     cluster: &Cluster,
     args: &Failover,
+    groups: &[String],
     ledgers: Vec<Ledger>,
 ) -> Result<Findings, BenchError> {
     let targets = cluster.for_consuming(&args.topic).await?;
+    // What nobody leads cannot be read, and is not lost for that.
+    if let Some(away) = groups.iter().find(|group| !targets.iter().any(|t| t.broker == **group)) {
+        let (topic, broker) = (args.topic.clone(), away.clone());
+        return Err(BenchError::NoLeader { topic, broker });
+    }
     let mut origins = Vec::new();
     for target in targets {
         let from = cluster.start_offsets(&target, &args.topic, &args.group, Begin::First).await?;

@@ -76,7 +76,8 @@ impl Leaders {
         })
     }
 
-    async fn read(&self) {
+    /// Reads the route once.
+    pub async fn read(&self) {
         let Inner { client, topic, standings: known, unanswered, .. } = &*self.inner;
         match client.route(topic).await {
             Ok(route) => *known.borrow_mut() = standings(&route),

@@ -19,7 +19,7 @@ mod windows;
 
 pub use course::failover_by;
 pub use operator::{Deed, Leader, Operator, Shell};
-pub use result::{Fault, GroupWindow, Outages, Tally};
+pub use result::{Fault, GroupWindow, Lengths, Outages};
 pub use timeline::Timeline;
 
 use crate::args::Failover;

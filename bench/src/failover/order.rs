@@ -1,6 +1,6 @@
 //! Whether acknowledged offsets are what they must be: given once, and in the order of the sends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::probe::Probe;
@@ -19,16 +19,19 @@ pub fn out_of_order(probes: &[Probe]) -> u64 {
 }
 
 fn of_queue(queue: &mut [(i64, Probe)]) -> u64 {
-    queue.sort_by_key(|(offset, probe)| (*offset, probe.sent));
-    let mut wrong = 0;
-    let mut before: Option<i64> = None;
-    let mut latest_sent = Duration::ZERO;
+    queue.sort_by_key(|(_, probe)| probe.sent);
+    let mut answers: Vec<(Duration, i64)> =
+        queue.iter().map(|(offset, probe)| (probe.done, *offset)).collect();
+    answers.sort_unstable();
+    let mut answers = answers.into_iter().peekable();
+    let (mut wrong, mut highest) = (0, None);
+    let mut given = HashSet::new();
     for (offset, probe) in queue.iter() {
-        // Below it stands one that was sent only after this one had been acknowledged.
-        let is_overtaken = latest_sent > probe.done;
-        wrong += u64::from(before == Some(*offset) || is_overtaken);
-        latest_sent = latest_sent.max(probe.sent);
-        before = Some(*offset);
+        while let Some((_, acknowledged)) = answers.next_if(|(done, _)| *done < probe.sent) {
+            highest = highest.max(Some(acknowledged));
+        }
+        let is_new = given.insert(*offset);
+        wrong += u64::from(!is_new || highest >= Some(*offset));
     }
     wrong
 }

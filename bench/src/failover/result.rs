@@ -74,11 +74,11 @@ pub struct Outages {
     /// The groups (broker names).
     pub groups: Vec<String>,
     /// Windows of the groups whose leader was struck.
-    pub struck: Tally,
+    pub struck: Lengths,
     /// From a fault to the end of the struck group's window: what an operator calls the failover time.
-    pub after_fault: Tally,
+    pub after_fault: Lengths,
     /// Windows of the other groups; nothing with a single one.
-    pub others: Tally,
+    pub others: Lengths,
     /// The longest gap of any group before the first fault: what these numbers are without any.
     pub quiet_ms: Option<f64>,
     /// Fault by fault.
@@ -111,7 +111,7 @@ pub struct Outages {
 
 /// Several windows, and what they come to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Tally {
+pub struct Lengths {
     /// The middle one; between two, their mean. `null` without any.
     pub median_ms: Option<f64>,
     /// The longest.
@@ -178,12 +178,12 @@ impl GroupWindow {
     }
 }
 
-impl Tally {
+impl Lengths {
     /// Of these windows; `length` says which number of them counts.
     fn of<'a>(
         windows: impl Iterator<Item = &'a GroupWindow>,
         length: impl Fn(&GroupWindow) -> Option<f64>,
-    ) -> Tally {
+    ) -> Lengths {
         let (mut all, mut open) = (Vec::new(), 0);
         for window in windows {
             let Some(millis) = length(window) else { continue };
@@ -193,7 +193,7 @@ impl Tally {
         let spread = Spread::new("", "", all.clone());
         let (median_ms, worst_ms) =
             (spread.as_ref().map(|spread| spread.median), spread.map(|spread| spread.max));
-        Tally { median_ms, worst_ms, all_ms: all, open }
+        Lengths { median_ms, worst_ms, all_ms: all, open }
     }
 }
 
@@ -267,9 +267,9 @@ impl Outages {
         let mut outages = Outages {
             mode: "failover",
             groups: tracks.iter().map(|track| track.name.clone()).collect(),
-            struck: Tally::of(windows(true), |window| window.window_ms),
-            after_fault: Tally::of(windows(true), |window| window.after_fault_ms),
-            others: Tally::of(windows(false), |window| window.window_ms),
+            struck: Lengths::of(windows(true), |window| window.window_ms),
+            after_fault: Lengths::of(windows(true), |window| window.after_fault_ms),
+            others: Lengths::of(windows(false), |window| window.window_ms),
             quiet_ms: quiet.map(millis),
             sent,
             acked: sent.checked_sub(errors).expect("each failure is a probe"),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::result::{Fault, GroupWindow, Outages, Tally};
+use super::result::{Fault, GroupWindow, Lengths, Outages};
 use crate::failures::Failure;
 use crate::report::millis;
 
@@ -14,9 +14,9 @@ impl Display for Outages {
         for fault in &self.faults {
             of_fault(f, fault)?;
         }
-        tally(f, "window of the group that was struck", &self.struck)?;
-        tally(f, "from the fault to its end", &self.after_fault)?;
-        tally(f, "window of the other groups", &self.others)?;
+        lengths(f, "window of the group that was struck", &self.struck)?;
+        lengths(f, "from the fault to its end", &self.after_fault)?;
+        lengths(f, "window of the other groups", &self.others)?;
         if let Some(quiet) = self.quiet_ms {
             writeln!(f, "  before the first fault: {}", millis(quiet))?;
         }
@@ -71,10 +71,11 @@ fn of_fault(f: &mut Formatter<'_>, fault: &Fault) -> fmt::Result {
     kinds(f, "    ", &fault.errors_by_code)
 }
 
-fn tally(f: &mut Formatter<'_>, name: &str, tally: &Tally) -> fmt::Result {
-    let (Some(median), Some(worst)) = (tally.median_ms, tally.worst_ms) else { return Ok(()) };
-    let open = if tally.open > 0 { format!(", {} not over", tally.open) } else { String::new() };
-    let count = tally.all_ms.len();
+fn lengths(f: &mut Formatter<'_>, name: &str, lengths: &Lengths) -> fmt::Result {
+    let (Some(median), Some(worst)) = (lengths.median_ms, lengths.worst_ms) else { return Ok(()) };
+    let open =
+        if lengths.open > 0 { format!(", {} not over", lengths.open) } else { String::new() };
+    let count = lengths.all_ms.len();
     writeln!(f, "  {name}: median {}, worst {} of {count}{open}", millis(median), millis(worst))
 }
 

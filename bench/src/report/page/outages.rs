@@ -169,7 +169,7 @@ mod tests {
     fn result() -> serde_json::Value {
         let group = |name: &str, is_struck: bool, to: Option<f64>| {
             json!({"group": name, "is_struck": is_struck, "window_ms": 9310.0, "from_s": 3.0, "to_s": to,
-                   "after_fault_ms": 9305.0, "heal_window_ms": 6.0, "failed": 1800})
+                   "after_fault_ms": 9300.0, "heal_window_ms": 6.0, "failed": 1800})
         };
         json!({
             "mode": "failover",
