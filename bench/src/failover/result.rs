@@ -286,6 +286,7 @@ impl Outages {
             faults,
         };
         outages.note_open();
+        outages.note_traceless();
         outages
     }
 
@@ -294,6 +295,23 @@ impl Outages {
         if open > 0 {
             self.notes.push(format!(
                 "{open} windows were not over when the probes ended: they are longer than the numbers say"
+            ));
+        }
+    }
+
+    /// A command that strikes nobody gives splendid windows.
+    fn note_traceless(&mut self) {
+        let quiet = self.quiet_ms.unwrap_or(0.0);
+        let is_traceless = |fault: &&Fault| {
+            let mut struck = fault.groups.iter().filter(|window| window.is_struck);
+            struck.all(|w| w.failed == 0 && w.window_ms.is_some_and(|window| window <= 2.0 * quiet))
+        };
+        let traceless = self.faults.iter().filter(is_traceless);
+        let numbers: Vec<String> = traceless.map(|fault| fault.number.to_string()).collect();
+        if !numbers.is_empty() {
+            self.notes.push(format!(
+                "no trace of fault {} in the probes: did --fault strike the leader?",
+                numbers.join(", ")
             ));
         }
     }

@@ -128,3 +128,13 @@ fn what_is_said_as_text_and_as_json_is_the_same() {
     assert_eq!(json["parameters"]["timeout"], 0.1);
     assert_eq!(json["timeline"]["groups"][0]["failed"][6], 20);
 }
+
+#[test]
+fn a_fault_that_strikes_nobody_is_told() {
+    let mut record = record();
+    record.tracks[0] = track("a", &[(505, 705)]);
+    record.struck[1].failures = vec![Failures::default(); 2];
+    let outages = Outages::new(&args(), record);
+    let note = "no trace of fault 2 in the probes: did --fault strike the leader?";
+    assert_eq!(outages.notes, [note]);
+}
