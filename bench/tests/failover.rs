@@ -193,7 +193,7 @@ fn what_a_restart_forgets_is_found() {
 fn a_broker_that_stays_away_ends_the_run_and_its_window_is_open() {
     simulated(|addr| async move {
         let switch = Switch::new(addr, 0).await;
-        let line = ["--broker", STRUCK, "--settle", "500ms", "--wait", "4s", "--every", "1s"];
+        let line = ["--broker", STRUCK, "--settle", "500ms", "--wait", "5s", "--times", "1"];
         let args = args(&line, &switch.names);
         let outages = failover_by(&session(), &args, &switch).await.expect("a run");
         let verdict = outages.verdict().expect("it failed");

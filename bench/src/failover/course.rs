@@ -51,6 +51,7 @@ pub async fn failover_by(
         quiet_from: Duration::ZERO,
         before: Failures::default(),
         struck: Vec::new(),
+        last_deed: Duration::ZERO,
         trouble: None,
     };
     course.run().await;
@@ -72,6 +73,8 @@ struct Course<'a, O> {
     /// What failed before that.
     before: Failures,
     struck: Vec<Struck>,
+    /// When the last command was over.
+    last_deed: Duration,
     /// Why it ended early.
     trouble: Option<String>,
 }
@@ -136,9 +139,12 @@ impl<O: Operator> Course<'_, O> {
         false
     }
 
+    /// Whether every probe has been acknowledged for long enough, since the last command too: it is felt only after a while.
     fn is_well(&self) -> bool {
-        let (now, settle) = (self.prober.now(), self.args.settle);
-        self.prober.book(|book| book.tracks.iter().all(|track| track.is_well(now, settle)))
+        let Failover { settle, timeout, .. } = *self.args;
+        let now = self.prober.now();
+        now >= self.last_deed + settle + timeout
+            && self.prober.book(|book| book.tracks.iter().all(|track| track.is_well(now, settle)))
     }
 
     /// What the route lacks.
@@ -161,34 +167,30 @@ impl<O: Operator> Course<'_, O> {
         ));
         let unix_ms = runtime::unix_millis();
         let acted = self.operator.act(Deed::Fault, &leader).await;
-        let done = self.prober.now();
-        let took = done - at;
+        self.last_deed = self.prober.now();
+        let took = self.last_deed - at;
         self.struck.push(Struck { unix_ms, ..Struck::new(leader.clone(), at, took) });
         if self.args.heal.is_none() {
             return acted;
         }
         if acted.is_ok() {
-            self.wait_for_heal(at, done).await;
+            self.wait_for_heal(at).await;
         }
         let heal_at = self.prober.now();
         let healed = self.operator.act(Deed::Heal, &leader).await;
+        self.last_deed = self.prober.now();
         let last = self.struck.last_mut().expect("pushed above");
-        last.heal = Some((heal_at, self.prober.now() - heal_at));
+        last.heal = Some((heal_at, self.last_deed - heal_at));
         acted.and(healed)
     }
 
-    async fn wait_for_heal(&self, at: Duration, done: Duration) {
-        let Failover { settle, wait, heal_after, .. } = *self.args;
-        match heal_after {
+    /// Until the time for it, or until all is well again.
+    async fn wait_for_heal(&self, at: Duration) {
+        match self.args.heal_after {
             Some(after) => {
                 self.wait_until(|course| course.prober.now() >= at + after, Duration::MAX).await
             }
-            // It may take a moment until the fault is felt.
-            None => {
-                let is_back =
-                    |course: &Self| course.prober.now() >= done + settle && course.is_well();
-                self.wait_until(is_back, wait).await
-            }
+            None => self.wait_until(Self::is_well, self.args.wait).await,
         };
     }
 
