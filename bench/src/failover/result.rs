@@ -9,7 +9,7 @@ use super::operator::Leader;
 use super::order::out_of_order;
 use super::probe::Track;
 use super::timeline::Timeline;
-use super::windows::{Acks, Gap};
+use super::windows::{Acks, Gap, Phase};
 use crate::args::Failover;
 use crate::audit::Findings;
 use crate::failures::{Failure, Failures};
@@ -207,10 +207,11 @@ struct Gaps {
 
 impl Gaps {
     fn of(track: &Track, quiet_from: Duration, struck: &[Struck]) -> Gaps {
-        let mut phases = vec![quiet_from];
+        let phase = |at, owns_gap| Phase { at, owns_gap };
+        let mut phases = vec![phase(quiet_from, true)];
         for fault in struck {
-            phases.push(fault.at);
-            phases.extend(fault.heal.map(|(at, _)| at));
+            phases.push(phase(fault.at, true));
+            phases.extend(fault.heal.map(|(at, _)| phase(at, false)));
         }
         let acks = Acks::new(&track.probes);
         let mut longest = acks.longest(&phases).into_iter();

@@ -46,7 +46,7 @@ fn record() -> Record {
         ..Struck::new(leader(broker, number), ms(at), ms(3))
     };
     Record {
-        tracks: vec![track("a", &[(505, 705), (1005, 1035), (1505, 1905)]), track("b", &[])],
+        tracks: vec![track("a", &[(505, 705), (1010, 1040), (1505, 1905)]), track("b", &[])],
         struck: vec![struck("a", 1, 502, 46), struck("a", 2, 1502, 80)],
         before: Failures::default(),
         quiet_from: ms(100),

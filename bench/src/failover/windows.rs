@@ -1,9 +1,9 @@
 //! How long a group was away.
 //!
 //! From each acknowledgement a gap goes to the first acknowledgement of a probe that was *due after it*. A fault's window is
-//! the longest of the gaps that begin in its time: from the last acknowledgement before the fault on, that one included, to
-//! the last one before whatever comes next (its heal, the next fault, the end of the run). So what is still answered after a fault
-//! to probes from before it does not end a window, and nothing that was sent and failed counts as if it had not been asked.
+//! the longest of the gaps that begin in its time: from the last acknowledgement before the fault on, that one included, until its
+//! heal; without one until the next fault, or the end of the run. So what is still answered after a fault to probes from before it does not
+//! end a window, and a window that only the heal ends is the fault's.
 
 use std::time::Duration;
 
@@ -16,6 +16,15 @@ pub struct Gap {
     pub from: Duration,
     /// The acknowledgement that ended it; `None` if none did until the probes ended.
     pub to: Option<Duration>,
+}
+
+/// A part of the run, until the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// When it begins.
+    pub at: Duration,
+    /// Whether the gap that it begins in is its own: that of a fault is, for all was well before.
+    pub owns_gap: bool,
 }
 
 /// The acknowledgements of a group.
@@ -62,24 +71,24 @@ impl Acks {
         gap.to.unwrap_or(self.last_due).saturating_sub(gap.from)
     }
 
-    /// The longest gap of each phase; `phases` are the times at which they begin, ascending, and each lasts until the next. An
-    /// acknowledgement that is the last one before several of them belongs to the first of these. `None` for a phase in which
-    /// no gap begins: it lies in the gap of one before it, or the group was never there.
+    /// The longest gap of each phase; these are in their order, and each lasts until the next. `None` for one in which no gap
+    /// begins: it lies in the gap of one before it, or the group was never there.
     #[must_use]
-    pub fn longest(&self, phases: &[Duration]) -> Vec<Option<Gap>> {
-        assert!(phases.is_sorted(), "phases follow each other");
-        let counts: Vec<usize> = phases.iter().map(|at| self.count_until(*at)).collect();
+    pub fn longest(&self, phases: &[Phase]) -> Vec<Option<Gap>> {
+        assert!(phases.is_sorted_by_key(|phase| phase.at), "phases follow each other");
+        let first_of = |phase: &Phase| {
+            let before = self.count_until(phase.at);
+            if phase.owns_gap { before.saturating_sub(1) } else { before }
+        };
         let mut taken = 0;
         let mut windows = Vec::with_capacity(phases.len());
-        for (phase, count) in counts.iter().enumerate() {
-            let last_before = count.saturating_sub(1);
-            let first = last_before.max(taken);
-            let next = counts.get(phase + 1).map_or(self.done.len(), |next| next.saturating_sub(1));
-            // The last one before it is its own, also if none comes until the next phase begins.
-            let least = if first < *count { first + 1 } else { first };
-            let end = next.max(least);
-            taken = end;
-            let gaps = self.done[first..end].iter().filter_map(|from| self.gap(*from));
+        for (index, phase) in phases.iter().enumerate() {
+            let first = first_of(phase).max(taken);
+            // Its own gap stays its own, also if nothing comes until the next phase begins.
+            let own = phase.owns_gap && first < self.count_until(phase.at);
+            let next = phases.get(index + 1).map_or(self.done.len(), first_of);
+            taken = next.max(first + usize::from(own));
+            let gaps = self.done[first..taken].iter().filter_map(|from| self.gap(*from));
             // Of several that are as long, the first.
             windows.push(gaps.rev().max_by_key(|gap| self.length(gap)));
         }
@@ -118,8 +127,10 @@ mod tests {
         .collect()
     }
 
-    fn told(probes: &[Probe], phases: &[u64]) -> Vec<Option<(u64, Option<u64>)>> {
-        let phases: Vec<_> = phases.iter().map(|at| ms(*at)).collect();
+    /// The windows of phases that begin at these times: of faults, or of heals where they are negative.
+    fn told(probes: &[Probe], phases: &[i64]) -> Vec<Option<(u64, Option<u64>)>> {
+        let phase = |at: &i64| Phase { at: ms(at.unsigned_abs()), owns_gap: *at >= 0 };
+        let phases: Vec<_> = phases.iter().map(phase).collect();
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap();
         let windows = Acks::new(probes).longest(&phases);
         windows.iter().map(|gap| gap.map(|gap| (millis(gap.from), gap.to.map(millis)))).collect()
@@ -155,21 +166,32 @@ mod tests {
 
     #[test]
     fn what_a_heal_breaks_is_its_own() {
-        let probes = course(1000, &[(105, 300), (605, 650)]);
-        let expect = [Some((101, Some(301))), Some((601, Some(651)))];
-        assert_eq!(told(&probes, &[102, 604]), expect);
+        let probes = course(1000, &[(105, 300), (610, 650)]);
+        let expect = [Some((101, Some(301))), Some((606, Some(651)))];
+        assert_eq!(told(&probes, &[102, -604]), expect);
     }
 
     #[test]
     fn a_window_that_a_heal_ends_belongs_to_the_fault() {
         let probes = course(1000, &[(105, 520)]);
         let expect = [Some((101, Some(521))), Some((521, Some(526)))];
-        assert_eq!(told(&probes, &[102, 500]), expect);
+        assert_eq!(told(&probes, &[102, -500]), expect);
+        // It was felt only after three more probes.
+        let probes = course(1000, &[(120, 520)]);
+        assert_eq!(told(&probes, &[102, -500])[0], Some((116, Some(521))));
+    }
+
+    #[test]
+    fn a_fault_without_a_heal_lasts_until_the_next() {
+        let probes = course(1000, &[(120, 300), (505, 600)]);
+        let expect = [Some((116, Some(301))), Some((501, Some(601)))];
+        assert_eq!(told(&probes, &[102, 502]), expect);
     }
 
     #[test]
     fn a_group_that_does_not_come_back_has_an_open_window() {
         let probes = course(1000, &[(105, 1000)]);
+        assert_eq!(told(&probes, &[102, -500, 600]), [Some((101, None)), None, None]);
         assert_eq!(told(&probes, &[102, 500, 600]), [Some((101, None)), None, None]);
         let acks = Acks::new(&probes);
         assert_eq!(acks.at_least(&Gap { from: ms(101), to: None }), ms(995 - 101));
