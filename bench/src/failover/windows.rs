@@ -86,9 +86,17 @@ impl Acks {
             let first = first_of(phase).max(taken);
             // Its own gap stays its own, also if nothing comes until the next phase begins.
             let own = phase.owns_gap && first < self.count_until(phase.at);
-            let next = phases.get(index + 1).map_or(self.done.len(), first_of);
+            let after = phases.get(index + 1);
+            let next = after.map_or(self.done.len(), first_of);
             taken = next.max(first + usize::from(own));
+            // Before a fault each of several acknowledgements may begin a gap that goes through it: it is the fault's.
+            let limit = after.filter(|after| after.owns_gap).map(|after| after.at);
+            let is_in_it = |gap: &Gap| {
+                limit.is_none_or(|limit| gap.to.is_some_and(|to| to <= limit))
+                    || (own && gap.from == self.done[first])
+            };
             let gaps = self.done[first..taken].iter().filter_map(|from| self.gap(*from));
+            let gaps = gaps.filter(is_in_it);
             // Of several that are as long, the first.
             windows.push(gaps.rev().max_by_key(|gap| self.length(gap)));
         }
@@ -141,6 +149,15 @@ mod tests {
         // The fault at 102 does its work at 110; the group is back at 400.
         let probes = course(1000, &[(110, 400)]);
         assert_eq!(told(&probes, &[50, 102]), [Some((46, Some(51))), Some((106, Some(401)))]);
+    }
+
+    #[test]
+    fn gaps_of_probes_that_overlap_go_to_the_fault_that_they_meet() {
+        // Each takes 12 ms, so that three are on their way at any time.
+        let mut probes = course(1000, &[(495, 700)]);
+        probes.iter_mut().for_each(|probe| probe.done = probe.done.max(probe.due + ms(12)));
+        let expect = [Some((97, Some(112))), Some((502, Some(712)))];
+        assert_eq!(told(&probes, &[100, 503]), expect);
     }
 
     #[test]
