@@ -228,5 +228,5 @@ fn a_broker_that_is_killed_under_probes_is_back_with_all_that_it_acknowledged() 
     assert!(outages.struck.all_ms.iter().all(|window| *window > 400.0), "{outages}");
     let audit = outages.audit.expect("it is always made");
     assert_eq!((audit.lost, audit.twice, audit.looked_for), (0, 0, outages.acked), "{outages}");
-    assert!(outages.acked > 300 && outages.errors > 50, "{outages}");
+    assert!(outages.acked > 200 && outages.errors > 50, "{outages}");
 }
