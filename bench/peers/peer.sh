@@ -9,17 +9,20 @@ usage: peer.sh fetch               resolve Apache RocketMQ 5.5.0 with Maven
        peer.sh start KIND          start it, wait until it takes messages, print its variables
        peer.sh env KIND            print NAMESRV, BROKER (the first), PIDS (of its brokers) and DURABILITY of one that runs
        peer.sh kill KIND           kill its broker with SIGKILL and leave its NameServer; one of ours
-       peer.sh again KIND          start that broker on the store it left, do not wait, print STARTED (ms since 1970)
+       peer.sh pid KIND ADDR       print the process id of its broker that listens at ADDR, host:port
+       peer.sh again KIND [ADDR]   start the broker that listens at ADDR (the only one) on the store it left, do not wait, print
+                                   STARTED (ms since 1970)
        peer.sh stop KIND           stop it
        peer.sh clean KIND          stop it and remove its store
-KIND   ours-sync ours-async ours-trim apache-sync apache-async apache-dledger
+KIND   ours-sync ours-async ours-trim apache-sync apache-async apache-dledger apache-controller
        ours-trim is ours-sync with segments of 32 MiB, of which it gives up all but the newest every ten seconds
 
 environment
   PEERS_DIR   where stores, logs and process ids go (target/peers); put it on the device to be measured
   PEERS_BIN   where mqnamesrv, mqbroker and mqbench are (target/release)
-  PEERS_PORT  first of 600 ports (23000)
-  PEERS_HEAP  options of a broker's JVM (-Xms2g -Xmx2g -Xmn1g; -Xms1g -Xmx1g -Xmn512m for each of the three of DLedger)
+  PEERS_PORT  first of 700 ports (23000)
+  PEERS_HEAP  options of a broker's JVM (-Xms2g -Xmx2g -Xmn1g; -Xms1g -Xmx1g -Xmn512m for each of a group of three)
+  PEERS_MIN_IN_SYNC  of apache-controller: replicas that must be in sync for a send to be taken, 1 to 3 (2)
 END
     exit 2
 }
@@ -42,12 +45,14 @@ number_of() {
         apache-async) echo 3 ;;
         apache-dledger) echo 4 ;;
         ours-trim) echo 5 ;;
+        apache-controller) echo 6 ;;
         *) usage ;;
     esac
 }
 
 durability_of() {
     case $1 in
+        *-controller) echo "flushed before the acknowledgement, on every replica in sync" ;;
         *-sync | ours-trim) echo "flushed before the acknowledgement" ;;
         *-async) echo "not flushed before the acknowledgement: it survives the process, not the power" ;;
         *-dledger) echo "never flushed before the acknowledgement: in the page caches of two of three brokers" ;;
@@ -56,8 +61,9 @@ durability_of() {
 
 # --- processes ---------------------------------------------------------------------------------------------------------
 
-# When a process was started, in ticks since the boot: with its number, this names it for ever. Nothing if it is gone.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 || true; }
+# When a process was started, in ticks since the boot: with its number, this names it for ever. Nothing if it is gone, or
+# dead and nobody has looked after it yet.
+started_at() { sed 's/.*) //; /^[ZX]/d' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 || true; }
 
 # launch NAME COMMAND...: starts it in the background, with its output in a file.
 launch() {
@@ -80,7 +86,9 @@ stop() {
     for file in "$home"/run/broker* "$home"/run/namesrv; do
         [ -f "$file" ] || continue
         if pid=$(running "$file"); then
+            # One that is paused takes the signal only when it goes on.
             kill -TERM "$pid"
+            kill -CONT "$pid" 2>/dev/null || true
             waited=0
             while running "$file" >/dev/null && [ "$waited" -lt "$stop_limit" ]; do
                 sleep 0.5
@@ -142,13 +150,17 @@ apache() {
         -cp "$jars/*" "org.apache.rocketmq.$class" -c "$conf"
 }
 
-apache_namesrv() {
-    cat >"$home/namesrv.conf" <<END
+namesrv_conf() {
+    cat <<END
 listenPort=$namesrv_port
 bindAddress=127.0.0.1
 kvConfigPath=$home/kvConfig.json
 configStorePath=$home/namesrv.properties
 END
+}
+
+apache_namesrv() {
+    namesrv_conf >"$home/namesrv.conf"
     apache namesrv "-Xms256m -Xmx256m" namesrv.NamesrvStartup "$home/namesrv.conf"
 }
 
@@ -192,7 +204,34 @@ start_apache_dledger() {
             printf 'brokerName=broker-a\nflushDiskType=SYNC_FLUSH\nenableDLegerCommitLog=true\ndLegerGroup=broker-a\n'
             printf 'dLegerPeers=%s\ndLegerSelfId=n%s\n' "$peers" "$n"
         } >"$conf"
-        apache "broker-$n" "${PEERS_HEAP:--Xms1g -Xmx1g -Xmn512m}" broker.BrokerStartup "$conf"
+        apache_node "$n"
+    done
+}
+
+# apache_node N: starts one of three, on the configuration and the store that it has.
+apache_node() {
+    apache "broker-$1" "${PEERS_HEAP:--Xms1g -Xmx1g -Xmn512m}" broker.BrokerStartup "$home/broker-$1.conf"
+}
+
+# One controller, in the NameServer, and three brokers: whoever is in sync must have flushed a message.
+start_apache_controller() {
+    local n conf controller=127.0.0.1:$((namesrv_port + 5)) least=${PEERS_MIN_IN_SYNC:-2}
+    case $least in [1-3]) ;; *) die "PEERS_MIN_IN_SYNC is $least: give 1 to 3" ;; esac
+    {
+        namesrv_conf
+        printf 'enableControllerInNamesrv=true\ncontrollerDLegerGroup=controller\ncontrollerDLegerSelfId=n0\n'
+        printf 'controllerDLegerPeers=n0-%s\ncontrollerStorePath=%s\n' "$controller" "$home/controller"
+    } >"$home/namesrv.conf"
+    apache namesrv "-Xms256m -Xmx256m" namesrv.NamesrvStartup "$home/namesrv.conf"
+    for n in 0 1 2; do
+        conf=$home/broker-$n.conf
+        {
+            apache_broker_conf "$((broker_port + n * 10))" "$home/store-$n"
+            printf 'brokerName=broker-a\nbrokerId=-1\nbrokerRole=SLAVE\nflushDiskType=SYNC_FLUSH\n'
+            printf 'enableControllerMode=true\ncontrollerAddr=%s\n' "$controller"
+            printf 'allAckInSyncStateSet=true\nminInSyncReplicas=%s\n' "$least"
+        } >"$conf"
+        apache_node "$n"
     done
 }
 
@@ -243,12 +282,35 @@ kill_broker() {
     rm -f "$home/run/broker"
 }
 
+# name_of ADDR: the name of the broker of this kind that listens there.
+name_of() {
+    local file
+    for file in "$home"/broker*.conf; do
+        [ -f "$file" ] || die "$kind was not started before"
+        if grep -qx "listenPort=${1##*:}" "$file"; then
+            basename "$file" .conf
+            return
+        fi
+    done
+    die "no broker of $kind listens at $1"
+}
+
+pid_at() {
+    local name
+    name=$(name_of "$1")
+    running "$home/run/$name" || die "$name of $kind, at $1, does not run"
+}
+
 start_again() {
-    is_ours
-    [ -f "$home/broker.conf" ] || die "$kind was not started before"
-    [ ! -f "$home/run/broker" ] || die "the broker of $kind runs, or was left behind"
+    local name
+    name=$(name_of "${1:-127.0.0.1:$broker_port}")
+    if [ -f "$home/run/$name" ] && running "$home/run/$name" >/dev/null; then die "$name of $kind runs"; fi
     echo "STARTED=$(date +%s%3N)"
-    launch broker "$bin/mqbroker" -c "$home/broker.conf"
+    case $kind:$name in
+        ours-*) launch "$name" "$bin/mqbroker" -c "$home/$name.conf" ;;
+        *:broker-?) apache_node "${name#broker-}" ;;
+        *) die "$kind is not started again: it is no group" ;;
+    esac
 }
 
 # --- start -------------------------------------------------------------------------------------------------------------
@@ -280,6 +342,7 @@ start() {
         apache-sync) start_apache_single SYNC_FLUSH ;;
         apache-async) start_apache_single ASYNC_FLUSH ;;
         apache-dledger) start_apache_dledger ;;
+        apache-controller) start_apache_controller ;;
     esac
     wait_until_ready
     variables
@@ -291,7 +354,7 @@ if [ "$action" = fetch ]; then
     fetch
     exit
 fi
-[ $# -eq 2 ] || usage
+case $action:$# in pid:3 | again:3 | [!p]*:2) ;; *) usage ;; esac
 kind=$2
 number=$(number_of "$kind")
 home=$dir/$kind
@@ -301,7 +364,8 @@ case $action in
     start) start ;;
     env) variables ;;
     kill) kill_broker ;;
-    again) start_again ;;
+    again) start_again "${3:-}" ;;
+    pid) pid_at "$3" ;;
     stop) stop ;;
     clean) stop; rm -rf "$home" ;;
     *) usage ;;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::answer::{Answered, answer};
 use crate::args::{Command, Mode};
 use crate::error::BenchError;
+use crate::failover::{Outages, failover};
 use crate::report::Summary;
 use crate::study::{Session, Study, compare, feed, floor, limit, mixed, topics};
 
@@ -16,6 +17,8 @@ pub enum Findings {
     Study(Box<Study>),
     /// The first answer of a broker.
     Answer(Answered),
+    /// Faults and their windows.
+    Outages(Box<Outages>),
 }
 
 impl Findings {
@@ -26,6 +29,7 @@ impl Findings {
             Findings::Run(run) => run.json(),
             Findings::Study(study) => study.json(),
             Findings::Answer(answered) => answered.json(),
+            Findings::Outages(outages) => outages.json(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Findings {
             Findings::Run(run) => run.to_string(),
             Findings::Study(study) => study.to_string(),
             Findings::Answer(answered) => answered.to_string(),
+            Findings::Outages(outages) => outages.to_string(),
         }
     }
 
@@ -49,6 +54,7 @@ impl Findings {
             Findings::Run(run) => serde_json::to_value(run),
             Findings::Study(study) => serde_json::to_value(study),
             Findings::Answer(answered) => serde_json::to_value(answered),
+            Findings::Outages(outages) => serde_json::to_value(outages),
         };
         value.expect("plain values")
     }
@@ -60,6 +66,7 @@ impl Findings {
             Findings::Run(run) => run.verdict(),
             Findings::Study(study) => study.verdict(),
             Findings::Answer(_) => None,
+            Findings::Outages(outages) => outages.verdict(),
         }
     }
 }
@@ -77,6 +84,10 @@ pub async fn carry_out(session: &Session, command: &Command) -> Result<Findings,
         Command::Produce(args) => return run(Mode::Produce(args.clone())).await,
         Command::Consume(args) => return run(Mode::Consume(args.clone())).await,
         Command::Answer(args) => return answer(session, args).await.map(Findings::Answer),
+        Command::Failover(args) => {
+            let outages = failover(session, args).await?;
+            return Ok(Findings::Outages(Box::new(outages)));
+        }
         Command::Mixed(args) => mixed(session, args).await?,
         Command::Topics(args) => topics(session, args).await?,
         Command::Limit(args) => limit(session, args).await?,

@@ -41,6 +41,24 @@ pub enum BenchError {
         /// "writable" or "readable".
         what: &'static str,
     },
+    /// No broker of that name has the topic.
+    #[error(
+        "broker {broker} (--broker) has no queue of topic {topic}; see mqadmin topicRoute -t {topic}"
+    )]
+    NoSuchGroup {
+        /// The topic.
+        topic: String,
+        /// As given.
+        broker: String,
+    },
+    /// A group of brokers is away.
+    #[error("broker {broker} of topic {topic} has no leader; see mqadmin topicRoute -t {topic}")]
+    NoLeader {
+        /// The topic.
+        topic: String,
+        /// The broker name.
+        broker: String,
+    },
     /// A topic was created and did not appear.
     #[error(
         "topic {topic} was created but has no route yet; do the brokers reach the NameServer {namesrv}?"

@@ -9,7 +9,8 @@
 //!   the answers: [`produce`] and [`consume`]. A load does no I/O, so that tests feed it by hand;
 //! - [`recorder`] and [`failures`] count, [`audit`] reads back what was sent, [`report`] tells people and programs;
 //! - [`study`] carries out several runs in turn and says what they mean for each other, [`limit`] measures the floor, [`feed`] a
-//!   store without a broker around it, [`answer`] how long a broker takes until it serves.
+//!   store without a broker around it, [`answer`] how long a broker takes until it serves, [`failover`] how long a
+//!   cluster is away when a leader is struck.
 //!
 //! One task serves a connection with everything that is in flight on it; a message costs one copy, one
 //! decoded answer and no allocation that outlives it.
@@ -23,6 +24,7 @@ mod carry_out;
 pub mod cluster;
 pub mod consume;
 pub mod error;
+pub mod failover;
 pub mod failures;
 pub mod feed;
 pub mod files;

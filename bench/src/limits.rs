@@ -62,6 +62,39 @@ pub const PULL_REST: Duration = Duration::from_secs(1);
 /// Pause between two questions to a broker that does not answer yet: what is added to the time it took.
 pub const ASK_AGAIN: Duration = Duration::from_millis(2);
 
+/// Highest rate of probes to one group of brokers, a second.
+pub const PROBE_RATE_MAX: u64 = 10_000;
+/// Most connections to a broker that probes take turns on.
+pub const PROBE_CONNECTIONS_MAX: i64 = 64;
+/// Least and most time that a probe has to be acknowledged.
+pub const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// See [`PROBE_TIMEOUT_MIN`].
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+/// Most faults of one run.
+pub const FAULTS_MAX: i64 = 1000;
+/// Most brokers of a group that can be asked for.
+pub const MEMBERS_MAX: i64 = 64;
+/// Probes of all groups that one run remembers; with them it ends.
+pub const PROBES_MAX: usize = 4_000_000;
+/// Probes of all groups on their way at the same time; further ones count as failed.
+pub const PROBES_ON_THE_WAY: usize = 100_000;
+/// Bytes of a probe's body.
+pub const PROBE_BYTES: usize = 64;
+/// How often the route is read while all is well; after an error it is read at once.
+pub const ROUTE_EVERY: Duration = Duration::from_millis(100);
+/// From one reading of the route to the next at least.
+pub const ROUTE_GAP: Duration = Duration::from_millis(2);
+/// Time that a NameServer has to answer.
+pub const ROUTE_ANSWER: Duration = Duration::from_secs(1);
+/// Longest time that a fault's command may take.
+pub const COMMAND_TIME: Duration = Duration::from_secs(60);
+/// How often it is looked whether a command has ended, and whether groups have settled.
+pub const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Shortest step of the plot of probes over time.
+pub const PROBE_STEP: Duration = Duration::from_millis(100);
+/// A load generator that sent a probe so late has perhaps made a part of a window itself.
+pub const PROBE_LATE_WARN: Duration = Duration::from_millis(20);
+
 /// Shortest wait of a lane for the moment when its next message is due.
 pub const PACE_STEP: Duration = Duration::from_micros(10);
 /// Messages that were due and could not be sent are put into the histogram in so many groups at most.
@@ -91,3 +124,5 @@ pub const LATENCY_MAX: Duration = Duration::from_secs(3600);
 const _: () = assert!(SUSPEND.as_nanos() < ANSWER.as_nanos(), "a held pull is not overdue");
 const _: () = assert!(SUSPEND_SHORT.as_nanos() < SUSPEND.as_nanos());
 const _: () = assert!(DURATION_MIN.as_nanos() < DURATION_MAX.as_nanos());
+const _: () = assert!(ROUTE_GAP.as_nanos() < ROUTE_EVERY.as_nanos());
+const _: () = assert!(PROBE_TIMEOUT_MIN.as_nanos() < PROBE_TIMEOUT_MAX.as_nanos());

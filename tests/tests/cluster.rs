@@ -6,8 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bench::args::Failover;
+use bench::failover::{Deed, Leader, Operator, failover_by};
+use bench::interrupts::Interrupts;
+use bench::report::Screen;
+use bench::study::Session;
 use broker::config::{Config, KEYS, Surroundings};
 use broker::shard::Start;
 use broker::shard::siblings::mailboxes;
@@ -153,4 +159,74 @@ fn a_nameserver_that_dies_is_missed_by_nobody_and_finds_the_broker_when_it_is_ba
         stop.fulfil(()).expect("it runs");
         cluster.until_route(0, &[], SECOND * 2);
     }
+}
+
+/// Says whether the broker shall run; the test sees to it.
+struct Power(Arc<AtomicBool>);
+
+impl Operator for Power {
+    async fn pid_of(&self, _leader: &Leader) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    async fn act(&self, deed: Deed, _leader: &Leader) -> Result<(), String> {
+        self.0.store(deed == Deed::Heal, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn two_kills() -> Failover {
+    Failover {
+        namesrv: format!("{}:9876;{}:9876", NAMESRV[0], NAMESRV[1]),
+        topic: "T".to_owned(),
+        group: "G".to_owned(),
+        queues: 4,
+        rate: 100,
+        connections: 2,
+        timeout: Duration::from_millis(100),
+        fault: "kill".to_owned(),
+        heal: Some("start".to_owned()),
+        heal_after: Some(SECOND / 2),
+        pid_of: None,
+        broker: None,
+        times: 2,
+        every: SECOND * 2,
+        settle: SECOND / 2,
+        members: Some(1),
+        wait: SECOND * 20,
+    }
+}
+
+#[test]
+fn a_broker_that_is_killed_under_probes_is_back_with_all_that_it_acknowledged() {
+    let cluster = Cluster::new(1);
+    let mut stop = Some(cluster.start_broker());
+    cluster.until_route(0, &HERE, SECOND * 3);
+    let shall_run = Arc::new(AtomicBool::new(true));
+    let power = Power(shall_run.clone());
+    let probing = cluster.client.start("mqbench", move || async move {
+        let (interrupts, screen) = (Interrupts::default(), Screen::new(false, None));
+        failover_by(&Session { interrupts, screen }, &two_kills(), &power).await
+    });
+    let start = cluster.simulation.now();
+    while !probing.is_finished() {
+        cluster.simulation.run_for(Duration::from_millis(5));
+        assert!(cluster.simulation.now() - start < SECOND * 60, "the probes do not end");
+        match (stop.is_some(), shall_run.load(Ordering::Relaxed)) {
+            (true, false) => {
+                cluster.broker.crash();
+                stop = None;
+            }
+            (false, true) => stop = Some(cluster.start_broker()),
+            _ => {}
+        }
+    }
+    let outages = probing.join().expect("it has ended").expect("a run");
+    assert_eq!(outages.verdict(), None, "{outages}");
+    assert_eq!((outages.struck.all_ms.len(), outages.struck.open), (2, 0), "{outages}");
+    // It is away for half a second by order.
+    assert!(outages.struck.all_ms.iter().all(|window| *window > 400.0), "{outages}");
+    let audit = outages.audit.expect("it is always made");
+    assert_eq!((audit.lost, audit.twice, audit.looked_for), (0, 0, outages.acked), "{outages}");
+    assert!(outages.acked > 200 && outages.errors > 50, "{outages}");
 }

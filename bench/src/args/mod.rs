@@ -1,5 +1,6 @@
 //! The command line: every flag with its range and its default.
 
+mod failover;
 mod load;
 mod parse;
 mod study;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use failover::Failover;
 pub use load::{Begin, Consume, Cores, Pids, Produce, Run};
 pub use study::{
     Answer, Compare, Device, Feed, Floor, Gather, Limit, Method, Mixed, Topics, Windows,
@@ -59,6 +61,8 @@ pub enum Command {
     Floor(Floor),
     /// Compare two clusters, A (--namesrv) and B (--b), in turn
     Compare(Compare),
+    /// Strike the leaders of a cluster with a command of yours, and measure how long nothing is acknowledged
+    Failover(Failover),
     /// Ask a broker for the end of a queue until it answers, and tell how long that took: how long a start takes
     Answer(Answer),
     /// Make one page (--report), or tables in Markdown (--markdown), of results that were printed with --json
@@ -76,7 +80,11 @@ impl Command {
             Command::Topics(args) => args.send.run.cores.as_ref(),
             Command::Floor(args) => args.send.run.cores.as_ref(),
             Command::Compare(args) => args.send.run.cores.as_ref(),
-            Command::Limit(_) | Command::Feed(_) | Command::Answer(_) | Command::Report(_) => None,
+            Command::Limit(_)
+            | Command::Feed(_)
+            | Command::Failover(_)
+            | Command::Answer(_)
+            | Command::Report(_) => None,
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::args::{Cores, Pids};
-use crate::limits::{BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, SPAN_MAX, WRITE_MAX};
+use crate::limits::{
+    BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, PROBE_TIMEOUT_MAX, PROBE_TIMEOUT_MIN, SPAN_MAX,
+    WRITE_MAX,
+};
 
 /// One or more `host:port`, separated by `;`.
 pub fn namesrv(text: &str) -> Result<String, String> {
@@ -88,28 +91,46 @@ pub fn pids(text: &str) -> Result<Pids, String> {
     if pids.contains(&0) { Err(wrong()) } else { Ok(Pids(pids)) }
 }
 
+/// A command for the shell.
+pub fn command(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.contains('\0') {
+        return Err("give a command for sh, such as 'kill -9 $LEADER_PID'".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// The time to measure.
 pub fn run_time(text: &str) -> Result<Duration, String> {
-    time(text, DURATION_MIN)
+    long_time(text, DURATION_MIN)
 }
 
 /// The time before.
 pub fn warmup(text: &str) -> Result<Duration, String> {
-    time(text, Duration::ZERO)
+    long_time(text, Duration::ZERO)
 }
 
-fn time(text: &str, min: Duration) -> Result<Duration, String> {
+/// The time that a probe has.
+pub fn probe_timeout(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("give {PROBE_TIMEOUT_MIN:?} to {PROBE_TIMEOUT_MAX:?}, such as 100ms or 1s");
+    time(text, PROBE_TIMEOUT_MIN, PROBE_TIMEOUT_MAX).ok_or_else(wrong)
+}
+
+fn long_time(text: &str, min: Duration) -> Result<Duration, String> {
     let wrong = || {
         format!("give {min:?} to {} days, such as 30s, 500ms, 2m", DURATION_MAX.as_secs() / 86_400)
     };
+    time(text, min, DURATION_MAX).ok_or_else(wrong)
+}
+
+fn time(text: &str, min: Duration, max: Duration) -> Option<Duration> {
     let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("", 1000)];
     let (digits, millis) = units
         .iter()
-        .find_map(|(unit, millis)| text.strip_suffix(unit).map(|digits| (digits, *millis)))
-        .ok_or_else(wrong)?;
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
+        .find_map(|(unit, millis)| text.strip_suffix(unit).map(|digits| (digits, *millis)))?;
+    let number: u64 = digits.parse().ok()?;
     let time = number.checked_mul(millis).map(Duration::from_millis);
-    time.filter(|time| (min..=DURATION_MAX).contains(time)).ok_or_else(wrong)
+    time.filter(|time| (min..=max).contains(time))
 }
 
 /// A list of CPUs that this process may use.
@@ -150,6 +171,15 @@ mod tests {
         assert_eq!((run_time("1h"), warmup("0")), (seconds(3600), seconds(0)));
         assert_eq!(run_time("250ms"), Ok(Duration::from_millis(250)));
         assert!(run_time("0s").is_err() && run_time("9999999h").is_err() && run_time("").is_err());
+    }
+
+    #[test]
+    fn a_probe_has_less_time_than_a_run() {
+        assert_eq!(probe_timeout("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(probe_timeout("10s"), Ok(Duration::from_secs(10)));
+        assert!(probe_timeout("0ms").is_err() && probe_timeout("11s").is_err());
+        assert_eq!(command("kill -9 $LEADER_PID").as_deref(), Ok("kill -9 $LEADER_PID"));
+        assert!(command(" ").is_err() && command("a\0b").is_err());
     }
 
     #[test]

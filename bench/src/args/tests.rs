@@ -69,6 +69,13 @@ fn bad_values_name_the_flag_and_the_range() {
         ("report", "FILE", "required"),
         ("answer -t T --broker h:1;h:2", "--broker", "host:port"),
         ("answer -t T --broker h:1 --wait 0", "--wait", "100ms"),
+        ("failover -t T", "--fault", "required"),
+        ("failover -t T --fault x --heal-after 5s", "--heal", "required"),
+        ("failover -t T --fault x --rate 10001", "--rate", "1..=10000"),
+        ("failover -t T --fault x --timeout 11s", "--timeout", "100ms"),
+        ("failover -t T --fault x --times 0", "--times", "1..=1000"),
+        ("failover -t T --fault x --settle 1ms", "--settle", "100ms"),
+        ("failover -t T --fault=", "--fault", "kill -9"),
     ] {
         let error = parse(&args.split(' ').collect::<Vec<_>>()).unwrap_err();
         assert!(error.contains(flag) && error.contains(hint), "{args}: {error}");
@@ -98,4 +105,14 @@ fn studies_have_their_own_flags_beside_those_of_the_sends() {
     );
     assert_eq!((compare.depths.as_slice(), compare.turns.windows), (&[1, 16][..], 3));
     assert_eq!((compare.label_a.as_str(), compare.label_b.as_str()), ("ours", "B"));
+}
+
+#[test]
+fn a_failover_sees_short_outages_unless_told_otherwise() {
+    let parsed = parse(&["failover", "-t", "T", "--fault", "kill -9 $LEADER_PID"]).unwrap();
+    let Command::Failover(args) = parsed.command else { panic!("failover") };
+    // Ten probes in 50 ms.
+    assert_eq!((args.rate, args.timeout), (200, Duration::from_millis(100)));
+    assert_eq!((args.times, args.every), (10, Duration::from_secs(10)));
+    assert_eq!((args.fault.as_str(), args.heal, args.pid_of), ("kill -9 $LEADER_PID", None, None));
 }

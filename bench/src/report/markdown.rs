@@ -6,10 +6,15 @@ use crate::report::page::{Document, Plot};
 use crate::report::text::{bytes, micros};
 use crate::study::Spread;
 
-/// Two tables of a result: medians of each side, and ratios with their spread where there are any.
+/// Two tables of a result: medians of each side, and ratios with their spread where there are any. Of `failover`, the windows.
 #[must_use]
 pub fn markdown(document: &Document) -> String {
     let mut out = String::new();
+    if let Some(outages) = &document.outages {
+        outages.markdown(&mut out).expect("a String takes everything");
+        notes(&mut out, document);
+        return out;
+    }
     let mut put = |line: String| writeln!(out, "{line}").expect("a String takes everything");
     put("| | messages/s | p50 | p99 | p99.9 | server CPU a message | resident memory |".to_owned());
     put("|---|---|---|---|---|---|---|".to_owned());
@@ -32,10 +37,14 @@ pub fn markdown(document: &Document) -> String {
             put(format!("| {} | {median} | {min} | {max} |", cell(&spread.name)));
         }
     }
-    for note in &document.notes {
-        put(format!("\nNote: {note}"));
-    }
+    notes(&mut out, document);
     out
+}
+
+fn notes(out: &mut String, document: &Document) {
+    for note in &document.notes {
+        writeln!(out, "\nNote: {note}").expect("a String takes everything");
+    }
 }
 
 fn row(document: &Document, side: &str) -> String {

@@ -16,3 +16,4 @@ pub use page::{Document, page};
 pub use progress::line;
 pub use screen::Screen;
 pub use summary::Summary;
+pub(crate) use text::millis;

@@ -114,6 +114,11 @@ pub(super) fn micros(micros: f64) -> String {
     }
 }
 
+/// A time in milliseconds with the unit that suits it.
+pub(crate) fn millis(millis: f64) -> String {
+    micros(millis * 1e3)
+}
+
 pub(super) fn bytes(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
     match bytes {

@@ -63,6 +63,8 @@ pub struct Fake {
     pub queues: RefCell<BTreeMap<(String, i32), Vec<Bytes>>>,
     pub offsets: RefCell<BTreeMap<(String, i32), u64>>,
     pub committed: RefCell<BTreeMap<(String, String, i32), i64>>,
+    /// Other brokers that its NameServer knows: name and address.
+    pub others: RefCell<Vec<(String, String)>>,
     held: RefCell<Vec<Held>>,
     pub sends: Cell<u64>,
     /// Where its log begins and ends, if it tells.
@@ -94,27 +96,31 @@ impl Fake {
 
     fn route(&self, topic: &str) -> Option<TopicRouteData> {
         let queues = *self.topics.borrow().get(topic)?;
-        let queue_data = QueueData {
-            broker_name: BROKER.to_owned(),
+        let brokers = self.brokers();
+        let queue_data = |broker: &BrokerData| QueueData {
+            broker_name: broker.broker_name.clone(),
             perm: if topic == "TBW102" { 7 } else { 6 },
             read_queue_nums: queues,
             write_queue_nums: queues,
             ..QueueData::default()
         };
         Some(TopicRouteData {
-            broker_datas: vec![self.broker()],
-            queue_datas: vec![queue_data],
+            queue_datas: brokers.iter().map(queue_data).collect(),
+            broker_datas: brokers,
             ..TopicRouteData::default()
         })
     }
 
-    fn broker(&self) -> BrokerData {
-        BrokerData {
-            broker_addrs: [(0, self.addr())].into(),
-            broker_name: BROKER.to_owned(),
+    fn brokers(&self) -> Vec<BrokerData> {
+        let mut all = vec![(BROKER.to_owned(), self.addr())];
+        all.extend(self.others.borrow().iter().cloned());
+        let broker = |(broker_name, addr)| BrokerData {
+            broker_addrs: [(0, addr)].into(),
+            broker_name,
             cluster: "c".to_owned(),
             ..BrokerData::default()
-        }
+        };
+        all.into_iter().map(broker).collect()
     }
 
     fn every(&self, n: u64) -> bool {
@@ -349,10 +355,9 @@ impl Serve for Fake {
                 }
             }
             RequestCode::GetBrokerClusterInfo => {
-                let info = ClusterInfo {
-                    broker_addr_table: [(BROKER.to_owned(), self.broker())].into(),
-                    ..ClusterInfo::default()
-                };
+                let named = self.brokers().into_iter().map(|b| (b.broker_name.clone(), b));
+                let info =
+                    ClusterInfo { broker_addr_table: named.collect(), ..ClusterInfo::default() };
                 let head = ResponseHead { code: 0, opaque: request.opaque, remark: None, ext: &() };
                 connection.respond(&head, &info.encode());
             }

@@ -28,7 +28,8 @@ const EDGES: [(&str, &[&str]); 16] = [
     // `fuzzing` reads every format that there is.
     ("fuzzing",   &["broker", "model", "raft", "remoting", "runtime", "storage"]),
     ("turbopump", &["broker", "config", "namesrv", "runtime"]),
-    ("tests",     &["broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
+    // `tests` names `bench` to measure our servers with it in a simulation.
+    ("tests",     &["bench", "broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
                     "transport"]),
     ("xtask",     &[]),
 ];

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::outages::OutagePlot;
 use crate::report::curve::Curve;
 use crate::report::text::{bytes, micros};
 use crate::seconds::Point;
@@ -90,6 +91,8 @@ pub struct Document {
     pub plots: Vec<Plot>,
     /// Its ratios and sums.
     pub spreads: Vec<Spread>,
+    /// Faults and windows, of `failover`.
+    pub outages: Option<OutagePlot>,
     /// What the operator should know.
     pub notes: Vec<String>,
     /// The flags, as `name value`.
@@ -119,7 +122,13 @@ impl Document {
     /// What is wrong with it.
     pub fn read(name: &str, value: &Value) -> Result<Document, String> {
         let parts = Parts::deserialize(value).map_err(|error| error.to_string())?;
+        let mut outages = None;
         let plots = match parts.sides {
+            None if parts.mode == "failover" => {
+                let plot = OutagePlot::deserialize(value).map_err(|error| error.to_string())?;
+                outages = Some(plot);
+                Vec::new()
+            }
             None => {
                 let mut plot = Plot::deserialize(value).map_err(|error| error.to_string())?;
                 if parts.mode.is_empty() || plot.percentiles.is_empty() && plot.points.is_empty() {
@@ -139,6 +148,7 @@ impl Document {
             mode: parts.mode,
             plots,
             spreads: parts.spreads,
+            outages,
             notes: parts.notes,
             parameters: parameters
                 .map(|(name, value)| format!("{name} {}", plain(value)))

@@ -42,6 +42,15 @@ fn section(out: &mut String, number: usize, document: &Document, is_one_of_many:
     for note in &document.notes {
         put(out, format_args!("<p class=\"note\">{}</p>\n", escaped(note)));
     }
+    match &document.outages {
+        Some(outages) => outages.html(out, number).expect("a String takes everything"),
+        None => runs(out, number, document),
+    }
+    out.push_str("</section>\n");
+}
+
+/// The plots of runs, and a table of them.
+fn runs(out: &mut String, number: usize, document: &Document) {
     put(out, format_args!("<div class=\"plots\" id=\"plots-{number}\"></div>\n"));
     table(out, document);
     let data = serde_json::to_string(&document.plots).expect("plain values");
@@ -53,7 +62,6 @@ fn section(out: &mut String, number: usize, document: &Document, is_one_of_many:
             "<script type=\"application/json\" class=\"runs\" data-for=\"plots-{number}\">{data}</script>\n"
         ),
     );
-    out.push_str("</section>\n");
 }
 
 fn heading(document: &Document, is_one_of_many: bool) -> String {
@@ -111,7 +119,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Text that means itself in HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

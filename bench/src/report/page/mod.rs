@@ -2,6 +2,7 @@
 
 mod document;
 mod html;
+mod outages;
 
 pub use document::{Document, Plot};
 pub use html::page;

@@ -47,7 +47,7 @@
   const tip = document.body.appendChild(element("div", "tip"));
 
   // One plot: axes, a line for each run, and what is under the mouse.
-  const plot = (title, sub, x, y, xText, yText, lines, bands) => {
+  const plot = (title, sub, x, y, xText, yText, lines, bands, marks) => {
     const box = element("div", "plot");
     box.append(element("h3", "", title), element("p", "sub", sub));
     const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
@@ -67,6 +67,9 @@
       if (line.points.length === 1)
         svg.append(make("circle", { cx: px(line.points[0][0]), cy: py(line.points[0][1]), r: 3, fill: line.colour }));
     }
+    for (const mark of marks || [])
+      svg.append(make("line", { class: mark.kind, x1: px(mark.at), x2: px(mark.at), y1: TOP, y2: HEIGHT - BOTTOM }),
+        make("text", { x: px(mark.at) + 3, y: TOP + 10 }, mark.text));
     const cursor = make("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     svg.append(cursor);
     svg.addEventListener("mousemove", event => {
@@ -116,6 +119,34 @@
     return plot(title, sub + (warm ? "; the shaded part is the warm-up" : ""), linear(last), y, v => +v.toPrecision(4) + " s",
       isTime ? time : count, lines, warm ? [[0, warm]] : []);
   };
+
+  // Probes of each group over time, faults as lines, and the windows of the struck groups as bands.
+  const probes = data => {
+    const { step_s: step, groups } = data.timeline;
+    const lines = groups.flatMap((group, i) => ["acked", "failed"].map((what, j) => ({
+      label: group.group + (j ? " failed" : " acknowledged"), colour: COLOURS[(2 * i + j) % COLOURS.length],
+      points: group[what].map((n, at) => [at * step, n / step]),
+    })));
+    const all = lines.flatMap(line => line.points);
+    if (!all.length) return [];
+    const last = Math.max(1, all.at(-1)[0]), most = Math.max(1, ...all.map(p => p[1]));
+    const struck = data.faults.flatMap(fault => fault.groups.filter(group => group.is_struck && group.from_s !== null));
+    const bands = struck.map(group => [group.from_s, group.to_s === null ? last : group.to_s]);
+    const marks = data.faults.flatMap(fault => [{ kind: "fault", at: fault.at_s, text: String(fault.number) },
+      ...(fault.heal_at_s === null ? [] : [{ kind: "heal", at: fault.heal_at_s, text: "" }])]);
+    const sub = "probes a second, by the time at which they were due; full line: fault, dashed: heal, shaded: window of the struck group";
+    const legend = element("div", "legend");
+    for (const line of lines) {
+      const entry = element("span"), mark = element("i");
+      mark.style.background = line.colour;
+      entry.append(mark, line.label);
+      legend.append(entry);
+    }
+    return [legend, plot("Probes over time", sub, linear(last), linear(most * 1.08), v => +v.toPrecision(4) + " s", count, lines, bands, marks)];
+  };
+
+  for (const data of document.querySelectorAll("script.probes"))
+    document.getElementById(data.dataset.for).append(...probes(JSON.parse(data.textContent)));
 
   for (const data of document.querySelectorAll("script.runs")) {
     const runs = JSON.parse(data.textContent), box = document.getElementById(data.dataset.for);

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# How long a group of three brokers is away when its leader is killed, and when it is paused: the failover table of
+# bench/README.md. Needs cargo, and for Apache's kinds a JDK and Maven.
+set -euo pipefail
+
+usage() {
+    cat >&2 <<'END_OF_USAGE'
+usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause] [--times N] [--every TIME] [--settle TIME]
+                         [--rate N] [--out DIR]
+
+  --kind    which group (dledger)
+            dledger     Apache RocketMQ 5.5.0, DLedger mode: it never flushes before it acknowledges
+            controller  Apache RocketMQ 5.5.0, controller mode, all replicas in sync flush (PEERS_MIN_IN_SYNC, see peer.sh)
+            ours        three of our brokers: not there yet
+  --faults  what is done to the leader (kill,pause)
+            kill   SIGKILL; it is started again when the group has been well for --settle
+            pause  SIGSTOP; it goes on then
+  --times   faults of each kind (10)
+  --every   from one to the next at least (10s)
+  --settle  how long all must be well before a fault and before its end (15s: Apache's followers copy the list of topics
+            every ten seconds, and one that leads without it knows the topic only by half)
+  --rate    probes a second (200)
+  --out     where JSON, tables and the page go (target/failover)
+
+The environment of bench/peers/peer.sh counts as well: PEERS_DIR is the directory with the stores.
+END_OF_USAGE
+    exit 2
+}
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+peer=$root/bench/peers/peer.sh
+bin=${PEERS_BIN:-$root/target/release}
+kind=dledger faults=kill,pause times=10 every=10s settle=15s rate=200 out=$root/target/failover
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || usage
+    case $1 in
+        --kind) kind=$2 ;;
+        --faults) faults=$2 ;;
+        --times) times=$2 ;;
+        --every) every=$2 ;;
+        --settle) settle=$2 ;;
+        --rate) rate=$2 ;;
+        --out) out=$2 ;;
+        *) usage ;;
+    esac
+    shift 2
+done
+case $kind in
+    dledger | controller) group=apache-$kind ;;
+    ours)
+        echo "failover.sh: a group of three of our brokers is not there yet: a broker of this build does not replicate" >&2
+        exit 1
+        ;;
+    *) usage ;;
+esac
+for fault in ${faults//,/ }; do
+    case $fault in kill | pause) ;; *) usage ;; esac
+done
+
+# What was started is stopped, however this ends, and the stores go.
+started=""
+finish() {
+    local code=$?
+    trap '' INT TERM
+    if [ -n "$started" ]; then "$peer" clean "$group" || true; fi
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+if [ -z "${PEERS_BIN:-}" ]; then
+    (cd "$root" && cargo build --quiet --locked --release --bins -p bench -p broker -p namesrv)
+fi
+mkdir -p "$out"
+NAMESRV="" DURABILITY=""
+started=yes
+variables=$("$peer" start "$group")
+eval "$variables"
+
+# What the shell of mqbench shall see is quoted here and expanded there.
+printf -v again '%q again %q "$LEADER_ADDR"' "$peer" "$group"
+printf -v pid_of '%q pid %q "$LEADER_ADDR"' "$peer" "$group"
+results=() failed=""
+: >"$out/tables.md"
+for fault in ${faults//,/ }; do
+    # shellcheck disable=SC2016 # expanded by the shell of mqbench
+    case $fault in
+        kill) strike='kill -KILL "$LEADER_PID"' heal="$again >/dev/null" ;;
+        pause) strike='kill -STOP "$LEADER_PID"' heal='kill -CONT "$LEADER_PID"' ;;
+    esac
+    file=$out/$kind-$fault.json
+    echo "$kind, $fault" >&2
+    "$bin/mqbench" failover --json -n "$NAMESRV" -t "failover-$fault" --fault "$strike" --heal "$heal" \
+        --pid-of "$pid_of" --times "$times" --every "$every" --settle "$settle" --rate "$rate" --members 3 \
+        >"$file.new" || failed=yes
+    [ -s "$file.new" ] || exit 1
+    mv "$file.new" "$file"
+    results+=("$file")
+    {
+        printf '\n## %s, %s\n\n%s\n\n' "$kind" "$fault" "$DURABILITY"
+        "$bin/mqbench" report --markdown "$file"
+    } | tee -a "$out/tables.md"
+done
+"$bin/mqbench" report "${results[@]}" --title "Failover, $kind" --report "$out/report.html"
+echo "tables: $out/tables.md   page: $out/report.html" >&2
+[ -z "$failed" ] || { echo "failover.sh: a run failed; see what mqbench said above" >&2; exit 1; }
