@@ -88,8 +88,9 @@ impl RaftStateMachine<Types> for Machine {
     {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
-            let index = LogIndex(entry.log_id.index);
-            self.applier.apply(index, body_of(&entry)).await.map_err(io::Error::other)?;
+            let (index, term) = (entry.log_id.index, entry.log_id.leader_id.term);
+            let applied = self.applier.apply(LogIndex(index), Term(term), body_of(&entry)).await;
+            applied.map_err(io::Error::other)?;
             if let Some(responder) = responder {
                 responder.send(());
             }

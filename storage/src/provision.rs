@@ -119,6 +119,8 @@ pub(crate) struct Spares {
     ready: RefCell<VecDeque<usize>>,
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
+    /// The number that a file is being given which is not ready yet.
+    making: Cell<Option<usize>>,
     given_up: GivenUp,
     /// What an earlier life did not come to delete.
     left: RefCell<Vec<PathBuf>>,
@@ -141,6 +143,7 @@ impl Spares {
             most: most(options.segment_size, options.scale.spare_bytes.min(share)),
             ready: RefCell::new(found.ready.into()),
             taken: Cell::new(None),
+            making: Cell::new(None),
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
             full: Cell::new(false),
@@ -225,7 +228,11 @@ impl Spares {
         assert!(self.taken.get().is_none(), "one segment is made at a time");
         match self.free_number() {
             Some(number) => {
-                fs::rename(path, self.dir.join(name(number))).await?;
+                // Another file may be made ready at the same time.
+                self.taken.set(Some(number));
+                let renamed = fs::rename(path, self.dir.join(name(number))).await;
+                self.taken.set(None);
+                renamed?;
                 self.ready.borrow_mut().push_back(number);
             }
             None => fs::remove_file(path).await?,
@@ -236,7 +243,8 @@ impl Spares {
     /// A number that no file has.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
-        (0..self.most).find(|number| !ready.contains(number) && self.taken.get() != Some(*number))
+        let reserved = [self.taken.get(), self.making.get()];
+        (0..self.most).find(|number| !ready.contains(number) && !reserved.contains(&Some(*number)))
     }
 
     fn add(&self, inner: &Inner, number: usize) {
@@ -337,8 +345,14 @@ async fn zero(
 }
 
 async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), IoError> {
-    let number = spares.free_number().expect("a file is made only where one is missing");
-    zeroing.finish(&spares.dir.join(name(number))).await?;
+    // What was cut off the log meanwhile may have taken the last one.
+    let Some(number) = spares.free_number() else {
+        return fs::remove_file(spares.dir.join(UNREADY)).await;
+    };
+    spares.making.set(Some(number));
+    let made = zeroing.finish(&spares.dir.join(name(number))).await;
+    spares.making.set(None);
+    made?;
     spares.add(inner, number);
     Ok(())
 }

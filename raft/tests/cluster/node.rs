@@ -236,8 +236,9 @@ async fn own(mut events: Events, pending: Pending, board: Board) {
                 }
                 for record in records {
                     let mut pending = pending.borrow_mut();
+                    // What was sent in a term that is over nobody waits for.
+                    while pending.pop_front_if(|(term, _)| *term < applied.term).is_some() {}
                     let in_term = pending.front().is_some_and(|(term, _)| *term == applied.term);
-                    // What was sent in a term that is over was given up.
                     let Some((_, number)) = pending.pop_front_if(|_| in_term) else { continue };
                     let (queue_offset, physical) = (record.queue_offset.0, record.physical.0);
                     board.notes().acknowledged.push(Taken { queue_offset, physical, number });

@@ -13,11 +13,12 @@ use runtime::BLOCK;
 
 use reserve::Purpose;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, EntryDraft};
 use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, entry_len};
 use crate::error::AppendError;
 use crate::options::{MAX_COMMAND, Options};
+use crate::place::entry_start;
 use crate::topics::{Slot, Topics};
 
 /// Queues that a topic may have: their counters are kept in memory.
@@ -265,6 +266,24 @@ impl Builder {
         let batch = self.closed.pop_front()?;
         assert!(self.queued >= batch.len(), "what is taken was counted when it was added");
         self.queued -= batch.len();
+        Some(batch)
+    }
+
+    /// As [`Builder::take`], for a log that ends at `written`, with `ready` files for segments behind. Something else may have
+    /// been appended that was not drafted here; once nothing waits, what is drafted next continues that.
+    pub(crate) fn take_behind(&mut self, written: PhysicalOffset, ready: usize) -> Option<Batch> {
+        let batch = self.take()?;
+        let size = self.limits.segment_size;
+        let behind = |end, entry: &EntryDraft| {
+            let len = entry_len(entry.payload_len) as u64;
+            entry_start(end, len, size).plus(len)
+        };
+        let end = batch.entries.iter().fold(written, behind);
+        if end != batch.end_offset() && self.closed.is_empty() && self.open.is_none() {
+            let segment = |end: PhysicalOffset| end.0.saturating_sub(1) / size;
+            let begun = usize::try_from(segment(end) - segment(written)).unwrap_or(usize::MAX);
+            (self.end, self.rooms) = (end, ready.saturating_sub(begun));
+        }
         Some(batch)
     }
 

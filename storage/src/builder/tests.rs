@@ -112,3 +112,27 @@ fn limits_are_told() {
     builder.take().expect("a batch");
     builder.push_messages(&[draft(&body, 0)]).expect("room again");
 }
+
+#[test]
+fn what_is_drafted_next_continues_what_was_appended_by_others() {
+    let first = SEGMENT_HEADER_LEN;
+    let mut builder = builder(first);
+    builder.push_messages(&[draft(b"a", 0)]).expect("room");
+    // An entry that nobody drafted has come before it.
+    let written = PhysicalOffset(first + 96);
+    let batch = builder.take_behind(written, 3).expect("a batch");
+    assert_eq!(batch.start.0, first, "it was drafted for where the log ended then");
+    let end = written.plus(batch.len() as u64);
+    builder.push_messages(&[draft(b"b", 0)]).expect("room");
+    let next = builder.take_behind(end, 3).expect("a batch");
+    assert_eq!(next.start, end, "one that is drafted behind it continues the log");
+    assert_eq!(builder.rooms, 3, "as many files are ready as there are");
+    // What waits stays as it is; only what is drafted once nothing waits is sure to continue the log.
+    let late = SEGMENT - 200;
+    builder.push_messages(&[draft(&[1; 1000], 0)]).expect("room");
+    let crossing = builder.take_behind(PhysicalOffset(late), 3).expect("a batch");
+    builder.push_messages(&[draft(b"c", 0)]).expect("room");
+    let behind = SEGMENT + SEGMENT_HEADER_LEN + crossing.len() as u64;
+    let next = builder.take_behind(PhysicalOffset(behind), 2).expect("a batch");
+    assert_eq!((next.start.0, builder.rooms), (behind, 2), "a segment was begun on the way");
+}

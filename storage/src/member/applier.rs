@@ -11,7 +11,7 @@ use super::ahead::{Ahead, Written};
 use super::install;
 use crate::apply::{Origin, apply};
 use crate::command::Trim;
-use crate::entry::Kind;
+use crate::entry::{Kind, Replicated};
 use crate::error::StoreError;
 use crate::keeper::{self, Due};
 use crate::membership::Membership;
@@ -84,7 +84,7 @@ impl Applier {
         AppliedState { next, term, group, alone }
     }
 
-    /// Applies the next entry, which must be the one of `index`; `payload` is what it holds. Waits until this node has
+    /// Applies the next entry, which must be the one of `index` and `term`; `payload` is what it holds. Waits until this node has
     /// written it. Not to be cancelled.
     ///
     /// # Errors
@@ -93,8 +93,19 @@ impl Applier {
     ///
     /// # Panics
     /// When another entry is next.
-    pub async fn apply(&mut self, index: LogIndex, payload: Slice) -> Result<(), NotApplied> {
+    pub async fn apply(
+        &mut self,
+        index: LogIndex,
+        term: Term,
+        payload: Slice,
+    ) -> Result<(), NotApplied> {
         let written = self.ahead.next(index).await;
+        let Replicated { term: in_log, payload_len, .. } = written.header;
+        assert_eq!(
+            (in_log, payload_len as usize),
+            (term, payload.len()),
+            "what is committed is what this member has written"
+        );
         let entered = self.enter(written, payload, false).await;
         entered.map_err(|error| {
             let why = error.to_string();

@@ -23,7 +23,8 @@ impl Store {
     pub async fn next_draft(&self) -> Draft {
         loop {
             let news = self.inner.drafted.notified();
-            if let Some(batch) = self.inner.builder.borrow_mut().take() {
+            let (written, ready) = (self.inner.written.get(), self.inner.spares.ready());
+            if let Some(batch) = self.inner.builder.borrow_mut().take_behind(written, ready) {
                 return Draft(batch);
             }
             news.await;

@@ -205,13 +205,25 @@ async fn use_again(
     let Some(number) = spares.free_number().filter(|_| keeps) else {
         return deletions.begin(path).await;
     };
+    spares.making.set(Some(number));
+    let named = give_number(spares, path, number, deletions).await;
+    spares.making.set(None);
+    named?;
+    spares.add(inner, number);
+    Ok(())
+}
+
+async fn give_number(
+    spares: &Spares,
+    path: &Path,
+    number: usize,
+    deletions: &mut Deletions,
+) -> Result<(), IoError> {
     if let Err(error) = fs::rename(path, spares.dir.join(name(number))).await {
         deletions.put_off(path.to_owned());
         return Err(error);
     }
-    fs::sync_dir(&spares.dir).await?;
-    spares.add(inner, number);
-    Ok(())
+    fs::sync_dir(&spares.dir).await
 }
 
 #[cfg(test)]
