@@ -161,6 +161,9 @@ pub struct Stats {
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
     /// come back. What is kept to become a segment again does not count.
     pub freeing: u64,
+    /// Bytes of segments' files that the log came to before their blocks had been written: a durable write into them
+    /// costs about twice as much.
+    pub unwritten: u64,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -478,6 +481,7 @@ impl Store {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
             freeing: inner.spares.freeing(),
+            unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),
