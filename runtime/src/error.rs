@@ -151,3 +151,20 @@ impl IoError {
         matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_has_failed_whatever_the_device_says_but_not_for_want_of_descriptors() {
+        let failed = |op, errno| {
+            IoError::path(op, "/store", io::Error::from_raw_os_error(errno)).is_failed_flush()
+        };
+        for op in [IoOp::Sync, IoOp::SyncDir] {
+            assert!(failed(op, libc::EIO) && failed(op, libc::ENOSPC));
+            assert!(!failed(op, libc::EMFILE), "it was not begun");
+        }
+        assert!(!failed(IoOp::Write, libc::EIO));
+    }
+}

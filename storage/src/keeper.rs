@@ -199,8 +199,7 @@ async fn keep(inner: &Rc<Inner>, due: Due) -> Result<Option<Kept>, StoreError> {
     if at.0.is_multiple_of(inner.options.segment_size) {
         inner.merge_wake.notify_one();
     }
-    let leftover = removed.and(pruned).err().and_then(|error| inner.survived(error));
-    Ok(Some(leftover.map_or(Kept::Whole, Kept::Leftover)))
+    Ok(Some(removed.and(pruned).map_or_else(Kept::Leftover, |()| Kept::Whole)))
 }
 
 /// Writes all parts that are to be written. `None` as for [`keep`].
@@ -259,6 +258,8 @@ async fn insist<T>(
         // Messages are taken while too many files are open, as far as the log may be ahead.
         match inner.troubles.opening(&mut write).await {
             Ok(written) => return Ok(Some(written)),
+            // Not tried again even where the device says that it is full: what it has dropped may be the log's.
+            Err(error) if error.is_failed_flush() => return Err(error.into()),
             Err(error) if error.is_storage_full() => {
                 if inner.parts.remove_old().await {
                     continue; // that may be all that it takes

@@ -1,9 +1,9 @@
 //! Files for segments to come, and what becomes of segments that were given up.
 //!
 //! A durable write into blocks that have been written before costs about half of one into fresh
-//! extents, so a segment's file is zeroed when the store is made or while the shard is idle, and the
-//! file of a segment that was given up is used again, or deleted if there are enough. Under load nothing is zeroed, and
-//! what is deleted goes in small steps: a segment that is due before its file is ready gets an allocated one.
+//! extents, so a segment's file is zeroed before the log comes to it, and the
+//! file of a segment that was given up is used again, or deleted if there are enough. Under load both go in
+//! small steps; a segment that is due before its file is ready gets it as it is.
 //!
 //! A batch never waits for its segment: what would need a file that is not there is refused before it
 //! is drafted, so that on a full disk nothing that was taken is stuck.
@@ -29,7 +29,7 @@ use given_up::GivenUp;
 pub(crate) use given_up::is_trimmed;
 use model::PhysicalOffset;
 pub(crate) use zeroing::UNREADY;
-use zeroing::Zeroing;
+use zeroing::{Haste, Zeroing};
 
 use crate::options::Options;
 use crate::part::PartFile;
@@ -80,7 +80,7 @@ fn number_of(found: &str) -> Option<usize> {
 /// Zeroes a whole file now; its path.
 pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError> {
     let mut zeroing = Zeroing::start(dir, size).await?;
-    while zeroing.step().await? {}
+    while zeroing.step(Haste::Idle).await? {}
     let path = dir.join(name(0));
     zeroing.finish(&path).await?;
     Ok(path)
@@ -121,6 +121,8 @@ pub(crate) struct Spares {
     taken: Cell<Option<usize>>,
     /// The number that a file is being given which is not ready yet.
     making: Cell<Option<usize>>,
+    /// Bytes of files that were made ready, or taken, before they were written.
+    unwritten: Cell<u64>,
     given_up: GivenUp,
     /// What an earlier life did not come to delete.
     left: RefCell<Vec<PathBuf>>,
@@ -144,6 +146,7 @@ impl Spares {
             ready: RefCell::new(found.ready.into()),
             taken: Cell::new(None),
             making: Cell::new(None),
+            unwritten: Cell::new(0),
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
             full: Cell::new(false),
@@ -160,6 +163,15 @@ impl Spares {
     /// Whether the disk had no room for another segment when it was last asked for.
     pub(crate) fn full(&self) -> bool {
         self.full.get()
+    }
+
+    /// Bytes of files for segments that the log came to before their blocks had been written.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.unwritten.get()
+    }
+
+    fn count_unwritten(&self, bytes: u64) {
+        self.unwritten.set(self.unwritten.get() + bytes);
     }
 
     /// Bytes of segments that were given up and are neither used again nor deleted yet.
@@ -195,6 +207,7 @@ impl Spares {
         }
         let path = self.dir.join(LAST_MOMENT);
         let made = troubles.opening(async || zeroing::allocated(&path, self.size).await).await?;
+        self.count_unwritten(self.size);
         Ok((made, path))
     }
 
@@ -273,7 +286,7 @@ impl Work {
         Self { zeroing, deletions, zero_from: now, allocate_from: now }
     }
 
-    fn look(&self, inner: &Inner, spares: &Spares, pace: Pace) -> Sight {
+    fn look(&self, inner: &Inner, spares: &Spares, pace: Pace, haste: Haste) -> Sight {
         let now = runtime::now();
         Sight {
             ready: spares.ready(),
@@ -284,9 +297,20 @@ impl Work {
             pausing: !self.deletions.rest(pace).is_zero(),
             due: inner.wants_room(),
             refused: now < self.allocate_from,
-            idle: inner.idle.get(),
-            resting: now < self.zero_from,
+            resting: now < self.zero_from || !self.until_zeroing(haste).is_zero(),
         }
+    }
+
+    /// Time until the next step of the file that is being zeroed.
+    fn until_zeroing(&self, haste: Haste) -> Duration {
+        self.zeroing.as_ref().map_or(Duration::ZERO, |zeroing| zeroing.rest(haste))
+    }
+}
+
+fn haste(inner: &Inner) -> Haste {
+    match inner.idle.get() {
+        true => Haste::Idle,
+        false => Haste::Beside { full: inner.full_of_segment() },
     }
 }
 
@@ -300,15 +324,15 @@ fn pace(inner: &Inner, spares: &Spares) -> Pace {
 pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
     let mut work = Work::begin(spares.left.take());
     while !over.is_raised() {
-        let pace = pace(&inner, &spares);
-        match decide(work.look(&inner, &spares, pace)) {
+        let (pace, haste) = (pace(&inner, &spares), haste(&inner));
+        match decide(work.look(&inner, &spares, pace, haste)) {
             Step::Recycle => {
                 given_up::recycle(&inner, &spares, &mut work.deletions).await;
             }
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
-                if let Err(error) = zero(&inner, &spares, &mut work.zeroing).await {
+                if let Err(error) = zero(&inner, &spares, &mut work.zeroing, haste).await {
                     // The log can do without: the file is given up, so that a full disk gets the space
                     // back, and tried again later.
                     drop(inner.survived(error));
@@ -317,27 +341,31 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
                     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
                 }
             }
-            Step::Rest => rest(&spares, work.deletions.rest(pace)).await,
+            Step::Rest => {
+                let until = [work.deletions.rest(pace), work.until_zeroing(haste)];
+                rest(&spares, until).await;
+            }
         }
     }
 }
 
-/// Waits until there may be something to do, woken or not.
-async fn rest(spares: &Spares, until_deletion: Duration) {
-    let look = if until_deletion.is_zero() { LOOK } else { LOOK.min(until_deletion) };
-    runtime::timeout(look, spares.wake.notified()).await.unwrap_or(());
+/// Waits until there may be something to do, woken or not; `until`: the times until something that can wait.
+async fn rest(spares: &Spares, until: [Duration; 2]) {
+    let soonest = until.into_iter().filter(|time| !time.is_zero()).fold(LOOK, Duration::min);
+    runtime::timeout(soonest, spares.wake.notified()).await.unwrap_or(());
 }
 
 async fn zero(
     inner: &Inner,
     spares: &Spares,
     zeroing: &mut Option<Zeroing>,
+    haste: Haste,
 ) -> Result<(), IoError> {
     let mut under_way = match zeroing.take() {
         Some(under_way) => under_way,
         None => Zeroing::start(&spares.dir, spares.size).await?,
     };
-    if under_way.step().await? {
+    if under_way.step(haste).await? {
         *zeroing = Some(under_way);
         return Ok(());
     }
@@ -350,9 +378,11 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
         return fs::remove_file(spares.dir.join(UNREADY)).await;
     };
     spares.making.set(Some(number));
+    let left = zeroing.left();
     let made = zeroing.finish(&spares.dir.join(name(number))).await;
     spares.making.set(None);
     made?;
+    spares.count_unwritten(left);
     spares.add(inner, number);
     Ok(())
 }

@@ -194,8 +194,16 @@ impl Inner {
         if self.phase.get() != Phase::Elsewhere {
             return self.builder.borrow().wants_room();
         }
-        let into = self.written.get().0 % self.options.segment_size;
+        let into = self.full_of_segment();
         self.spares.ready() == 0 && (into > self.options.segment_size / 4 * 3 || into == 0)
+    }
+
+    /// Bytes of its segment before where the log will end.
+    pub(crate) fn full_of_segment(&self) -> u64 {
+        match self.phase.get() {
+            Phase::Elsewhere => self.written.get().0 % self.options.segment_size,
+            _ => self.builder.borrow().full_of_segment(),
+        }
     }
 
     /// The error, for the caller to live with; not a flush that failed, which no store lives with, whatever it was
@@ -240,6 +248,9 @@ pub struct Stats {
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
     /// come back. What is kept to become a segment again does not count.
     pub freeing: u64,
+    /// Bytes of segments' files that the log came to before their blocks had been written: a durable write into them
+    /// costs about twice as much.
+    pub unwritten: u64,
     /// Bytes that wait for the writer.
     pub queued: usize,
     /// Bytes that may wait for the writer.
@@ -531,6 +542,7 @@ impl Store {
             full: inner.cramped.get() || inner.spares.full(),
             freeing: inner.spares.freeing()
                 + inner.held.as_ref().map_or(0, |held| held.bytes(inner)),
+            unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
             queued: inner.builder.borrow().queued(),

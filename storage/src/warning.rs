@@ -12,8 +12,8 @@ use thiserror::Error;
 pub enum Warning {
     /// A start cannot use a checkpoint, or a file of the index.
     #[error(
-        "{} cannot be used: {why}. It is made anew from the log, from which the start reads so much more; look at the disk, and \
-         let `mqstore check` look at the whole store when the broker is stopped", .file.display()
+        "{} cannot be used: {why}. The start goes on without it where the log has what it held, of which it then reads more; look \
+         at the disk, and let `mqstore check` look at the whole store when the broker is stopped", .file.display()
     )]
     Unusable {
         /// The file.

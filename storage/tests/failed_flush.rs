@@ -42,7 +42,7 @@ async fn fill(store: &Store, segments: u64) {
     }
 }
 
-/// A life in which everything happens that flushes: segments are filled, zeroed, trimmed, used again and deleted, and parts of
+/// A life that flushes for all that it does in the background: segments are filled, zeroed, trimmed and used again, and parts of
 /// the index merged. Whether the store has failed.
 async fn life() -> bool {
     let Ok((store, mut events)) = try_open(often()).await else { return true };

@@ -1,4 +1,4 @@
-//! The files for segments to come: made in idle times, and never in the way of the log.
+//! The files for segments to come: made beside the log, and never in its way.
 
 mod support;
 
@@ -48,6 +48,38 @@ fn a_spare_that_was_interrupted_is_given_up_when_its_segment_is_due() {
         opened.stop().await;
         assert!(open(options(&dir)).await.recovery.clean);
     });
+}
+
+#[test]
+fn under_steady_load_every_segment_was_written_before_the_log_comes_to_it() {
+    let simulation = Simulation::new(11);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let run = node.start("store", || async {
+        let options = options(Path::new("/store"));
+        let size = options.segment_size;
+        let mut opened = open(options).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        // Never idle, and never faster than the disk.
+        while send(&mut opened, 20_000).await < 6 * size {
+            runtime::sleep(Duration::from_millis(3)).await;
+        }
+        assert_eq!(opened.store.stats().unwritten, 0);
+        // As fast as it goes: the log does not wait.
+        let from = opened.store.stats().max.0;
+        let body = vec![0x5A; 100_000];
+        while opened.store.stats().max.0 < from + 6 * size {
+            match opened.store.append_message(&draft("T", QueueId(0), &body)) {
+                Ok(()) => {}
+                Err(AppendError::Busy { .. } | AppendError::NoSegment) => {
+                    drop(opened.collect(1).await)
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(opened.store.stats().unwritten > 0);
+        opened.stop().await;
+    });
+    simulation.join(run, Duration::from_secs(600)).expect("the run ends");
 }
 
 #[test]

@@ -87,8 +87,13 @@ impl Builder {
 
     /// Whether the next segment's file must be there soon, and is not.
     pub(crate) fn wants_room(&self) -> bool {
-        let into = self.drafted().0 % self.limits.segment_size;
+        let into = self.full_of_segment();
         self.rooms == 0 && (self.refused || into > self.limits.segment_size / 4 * 3 || into == 0)
+    }
+
+    /// Bytes of its segment before where the log will end.
+    pub(crate) fn full_of_segment(&self) -> u64 {
+        self.drafted().0 % self.limits.segment_size
     }
 
     /// Where the log will end once everything that waits has been written.

@@ -43,8 +43,7 @@ pub(super) struct Sight {
     pub due: bool,
     /// A moment ago there was none to be had.
     pub refused: bool,
-    pub idle: bool,
-    /// A moment ago one could not be zeroed.
+    /// It is too early to zero the next bit of a file: the log is in no hurry, or a moment ago one could not be zeroed.
     pub resting: bool,
 }
 
@@ -57,7 +56,7 @@ pub(super) fn decide(sight: Sight) -> Step {
         _ if due && !sight.refused => Step::Allocate,
         given_up if (sight.deleting || given_up.is_some()) && !sight.pausing => Step::Delete,
         // A file that is due is not zeroed first.
-        _ if due || sight.resting || !sight.idle || !sight.free => Step::Rest,
+        _ if due || sight.resting || !kept => Step::Rest,
         _ if sight.ready < WANTED => Step::Zero,
         _ => Step::Rest,
     }
@@ -76,10 +75,9 @@ mod tests {
         pausing: false,
         due: false,
         refused: false,
-        idle: true,
         resting: false,
     };
-    const BUSY: Sight = Sight { idle: false, ..QUIET };
+    const BUSY: Sight = Sight { resting: true, ..QUIET };
     /// Everything is there that can be, and one more was given up.
     const CROWDED: Sight = Sight { ready: 2, free: false, given_up: Some(Next::Segment), ..BUSY };
 
@@ -87,7 +85,7 @@ mod tests {
     fn what_is_due_comes_before_what_is_for_idle_times() {
         assert_eq!(decide(QUIET), Step::Zero);
         assert_eq!(decide(Sight { ready: WANTED, ..QUIET }), Step::Rest);
-        assert_eq!(decide(Sight { resting: true, ..QUIET }), Step::Rest);
+        assert_eq!(decide(Sight { keeps: false, ..QUIET }), Step::Rest);
         assert_eq!(decide(Sight { due: true, ..QUIET }), Step::Allocate);
         assert_eq!(decide(Sight { due: true, refused: true, ..QUIET }), Step::Rest);
         assert_eq!(decide(BUSY), Step::Rest);
@@ -116,7 +114,7 @@ mod tests {
         assert_eq!(decide(Sight { due: true, ..deleting }), Step::Allocate);
         // On a full disk it is what makes room.
         assert_eq!(decide(Sight { due: true, refused: true, ..deleting }), Step::Delete);
-        let idle = Sight { idle: true, ..deleting };
+        let idle = Sight { resting: false, ..deleting };
         assert_eq!(decide(idle), Step::Delete);
         assert_eq!(decide(Sight { pausing: true, ..idle }), Step::Zero);
     }

@@ -1,49 +1,93 @@
 //! A file that is made ready to become a segment.
+//!
+//! While messages come it is zeroed in small steps, as fast as the log fills the segment before it, and a little even if
+//! that takes days: a step beside the log's writes costs them little, a segment without written blocks half their pace.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
-use runtime::{Buffer, File, IoError, OpenMode, fs};
+use runtime::{BLOCK, Buffer, File, Instant, IoError, OpenMode, fs};
 
 /// The name of a file that is not ready.
 pub(crate) const UNREADY: &str = "spare.tmp";
 /// Bytes zeroed in one write: about a millisecond of the disk's time.
 const STEP: u64 = 1024 * 1024;
+/// While messages come: they may have to wait behind it.
+const GENTLE_STEP: u64 = 128 * 1024;
+/// The rest after such a step, where the file is not behind the log.
+const GENTLE_REST: Duration = Duration::from_millis(50);
+/// Eighths of a segment that are full when the file for the next one is to be ready. Later than that one is allocated
+/// if there is none ([`crate::builder::Builder::wants_room`]).
+const READY_AT: u64 = 5;
+
+/// How fast a file is zeroed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Messages come, and so many bytes of their segment are full.
+    Beside { full: u64 },
+    /// Nobody is disturbed.
+    Idle,
+}
+
+impl Haste {
+    fn step(self) -> u64 {
+        if self == Self::Idle { STEP } else { GENTLE_STEP }
+    }
+
+    /// The rest after a step, when `done` of `size` bytes are zeroed.
+    fn rest(self, done: u64, size: u64) -> Duration {
+        assert!(done <= size && size < 1 << 32, "{done} of {size} bytes are zeroed");
+        match self {
+            Self::Beside { full } if done * READY_AT >= full * 8 => GENTLE_REST,
+            _ => Duration::ZERO,
+        }
+    }
+}
 
 /// A file whose blocks are allocated, and written up to a point.
 pub(super) struct Zeroing {
     dir: PathBuf,
     file: File,
+    /// As many as the last step wrote, if there was one.
     zeros: Rc<Buffer>,
     done: u64,
     size: u64,
+    /// When the last step ended.
+    last: Instant,
 }
 
 impl Zeroing {
     /// Makes the file; its blocks are allocated and not written yet.
     pub(super) async fn start(dir: &Path, size: u64) -> Result<Self, IoError> {
         let file = allocated(&dir.join(UNREADY), size).await?;
-        let step = usize::try_from(STEP.min(size)).expect("a step fits into memory");
-        let mut zeros = file.buffer(step);
-        zeros.fill(0);
-        Ok(Self { dir: dir.to_owned(), file, zeros: Rc::new(zeros), done: 0, size })
+        let zeros = Rc::new(file.buffer(BLOCK)); // the first step finds out how many it needs
+        Ok(Self { dir: dir.to_owned(), file, zeros, done: 0, size, last: runtime::now() })
+    }
+
+    /// Bytes that are not zeroed yet.
+    pub(super) fn left(&self) -> u64 {
+        self.size - self.done
+    }
+
+    /// Time until the next step.
+    pub(super) fn rest(&self, haste: Haste) -> Duration {
+        haste.rest(self.done, self.size).saturating_sub(self.last.elapsed())
     }
 
     /// Zeroes a little more; false when nothing was left to do.
-    pub(super) async fn step(&mut self) -> Result<bool, IoError> {
-        let left = self.size - self.done;
+    pub(super) async fn step(&mut self, haste: Haste) -> Result<bool, IoError> {
+        let left = self.left();
         if left == 0 {
             return Ok(false);
         }
-        let zeros = if left < self.zeros.len() as u64 {
-            let mut rest = self.file.buffer(usize::try_from(left).expect("less than a step"));
-            rest.fill(0);
-            Rc::new(rest)
-        } else {
-            Rc::clone(&self.zeros)
-        };
-        self.file.write_at(&zeros, self.done).await?;
-        self.done += zeros.len() as u64;
+        let step = usize::try_from(haste.step().min(left)).expect("a step fits into memory");
+        if self.zeros.len() != step {
+            self.zeros = Rc::new(self.file.buffer(step));
+        }
+        self.file.write_at(&self.zeros, self.done).await?;
+        self.done += step as u64;
+        self.last = runtime::now();
         Ok(true)
     }
 
@@ -64,4 +108,22 @@ pub(super) async fn allocated(path: &Path, size: u64) -> Result<File, IoError> {
     let file = File::open(path, OpenMode::CreateNew).await?;
     file.allocate(size).await?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn a_file_is_ready_before_one_would_be_allocated() {
+        let busy = |full, done| Haste::Beside { full }.rest(done, GIB);
+        assert_eq!(busy(0, 0), GENTLE_REST);
+        assert_eq!(busy(GENTLE_STEP, 0), Duration::ZERO);
+        assert_eq!(busy(GIB / 2, GIB / 2), Duration::ZERO);
+        assert_eq!(busy(GIB / 2, GIB / 8 * 7), GENTLE_REST);
+        assert_eq!(busy(GIB / 8 * READY_AT, GIB - GENTLE_STEP), Duration::ZERO);
+        assert_eq!(Haste::Idle.rest(0, GIB), Duration::ZERO);
+    }
 }

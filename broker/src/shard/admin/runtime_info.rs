@@ -105,6 +105,7 @@ fn put_disk(shard: &Shard, space: Space, table: &mut Table) {
     put(table, "commitLogMinOffset", log.min);
     put(table, "commitLogMaxOffset", log.max);
     put(table, "remainHowManyDataToFlush", format!("{} B", log.unflushed));
+    put(table, "commitLogUnwrittenBytes", log.unwritten);
     put(table, "commitLogDiskRatio", ratio);
     put(table, &format!("commitLogDiskRatio_{}", shard.identity.log_dir.display()), ratio);
     put(table, "consumeQueueDiskRatio", ratio);
