@@ -88,6 +88,12 @@ impl Drop for Running<'_> {
 }
 
 impl Source for Disk {
+    async fn read_windows(&self, pos: u64, count: usize) -> Result<Vec<Slice>, IoError> {
+        let all = self.read_at(pos, count * WINDOW).await?;
+        let starts = (0..all.len()).step_by(WINDOW);
+        Ok(starts.map(|at| all.slice(at..all.len().min(at + WINDOW))).collect())
+    }
+
     async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
         self.reads.borrow_mut().push((pos, len));
         let running = Running::begin(self);
@@ -211,24 +217,78 @@ fn a_reader_that_goes_does_not_take_the_read_along() {
     });
 }
 
+/// Reads the file from its beginning, by steps of half a window; how far ahead of the reader the disk was asked for
+/// anything, in windows.
+async fn read_along(cache: &Cache, disk: &Rc<Disk>, writes: bool) -> u64 {
+    let mut furthest = 0;
+    for pos in (0..disk.len).step_by(WINDOW / 2) {
+        drop(writes.then(|| cache.log_writes()));
+        read(cache, disk, want(pos, WINDOW / 2)).await;
+        let last = |(at, len): &(u64, usize)| (at + *len as u64 - 1) / W;
+        let reached = disk.reads.borrow().iter().map(last).max().expect("it was read");
+        furthest = furthest.max(reached - pos / W);
+        runtime::sleep(Duration::from_micros(100)).await;
+    }
+    furthest
+}
+
 #[test]
 fn who_reads_along_finds_the_next_windows_there() {
     simulate(3, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(40));
+        let furthest = read_along(&cache, &disk, false).await;
+        assert!((AHEAD_IN_QUIET..AHEAD_IN_QUIET + TOGETHER).contains(&furthest), "{furthest}");
+        let mut reads = std::mem::take(&mut *disk.reads.borrow_mut());
+        reads.sort_unstable();
+        let (single, together) = reads.split_at(2);
+        assert_eq!(*single, [(0, WINDOW), (W, WINDOW)], "which tell nothing");
+        assert_eq!(together[0], (2 * W, 2 * WINDOW));
+        let whole = |i| (i * TOGETHER * W, TOGETHER as usize * WINDOW);
+        assert_eq!(together[1..], (1..10).map(whole).collect::<Vec<_>>()[..], "each window once");
+        let stats = cache.stats();
+        assert_eq!((stats.read_ahead, stats.reads, stats.read_bytes), (38, 12, disk.len));
+    });
+}
+
+#[test]
+fn beside_writes_what_is_read_ahead_comes_in_small_pieces() {
+    simulate(3, || async {
         let (cache, disk) = (Cache::new(8 * WINDOW), Disk::new(20));
-        let step = 32 * 1024;
-        for pos in (0..disk.len).step_by(step) {
-            read(&cache, &disk, want(pos, step)).await;
-            let furthest = disk.reads.borrow().iter().map(|(at, _)| at / W).max();
-            assert!(furthest <= Some(pos / W + AHEAD as u64), "so far ahead and not more");
-            runtime::sleep(Duration::from_micros(100)).await;
-        }
+        let furthest = read_along(&cache, &disk, true).await;
+        assert!(furthest <= AHEAD, "so far ahead and not more: {furthest}");
         let whole: Vec<_> = (0..20).map(|i| (i * W, WINDOW)).collect();
         disk.reads.borrow_mut().sort_unstable();
         assert_eq!(*disk.reads.borrow(), whole, "each window once");
         let stats = cache.stats();
         assert_eq!(stats.read_ahead, 18, "all but the first two, which tell nothing");
-        assert_eq!((stats.misses, stats.hits), (2, disk.len / step as u64 - 2));
         assert_eq!((stats.reads, stats.read_bytes), (20, disk.len));
+        assert_eq!(stats.misses + stats.hits, 40);
+    });
+}
+
+#[test]
+fn nothing_that_was_read_ahead_goes_before_its_reader_comes() {
+    simulate(9, || async {
+        // As many readers as the cache has room for: with four windows each they fit, with fifteen they do not.
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(8 * 40));
+        let readers: Vec<_> = (0..8)
+            .map(|reader| {
+                let (cache, disk) = (cache.clone(), disk.clone());
+                runtime::spawn(async move {
+                    for step in 0..80 {
+                        let pos = reader * 40 * W + step * W / 2;
+                        read(&cache, &disk, want(pos, WINDOW / 2)).await;
+                        runtime::sleep(Duration::from_micros(500)).await;
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.await;
+        }
+        // But at its end, where it goes ahead into what the next one has done with.
+        let again = cache.stats().read_bytes - disk.len;
+        assert!(again <= 8 * 20 * W, "{again} bytes were read twice");
     });
 }
 

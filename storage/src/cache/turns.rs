@@ -65,10 +65,14 @@ impl Turns {
         }
     }
 
+    /// Whether the log is written to, or was a moment ago.
+    pub(super) fn beside_writes(&self) -> bool {
+        self.writes.get() > 0 || self.written.get().is_some_and(|at| at.elapsed() < QUIET)
+    }
+
     /// How many reads the device may have now.
     fn most(&self) -> usize {
-        let written = self.written.get().is_some_and(|at| at.elapsed() < QUIET);
-        if written || self.writes.get() > 0 { MAX_READS_BESIDE_WRITES } else { MAX_READS }
+        if self.beside_writes() { MAX_READS_BESIDE_WRITES } else { MAX_READS }
     }
 
     /// Waits for a turn, in the order in which they came. Cancel safe.
