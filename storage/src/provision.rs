@@ -79,7 +79,7 @@ fn number_of(found: &str) -> Option<usize> {
 
 /// Zeroes a whole file now; its path.
 pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError> {
-    let mut zeroing = Zeroing::start(dir, size).await?;
+    let mut zeroing = Zeroing::start(dir, size, 0, 1).await?;
     while zeroing.step(Haste::Idle).await? {}
     let path = dir.join(name(0));
     zeroing.finish(&path).await?;
@@ -119,6 +119,8 @@ pub(crate) struct Spares {
     ready: RefCell<VecDeque<usize>>,
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
+    /// A file is being zeroed, which will need a number.
+    making: Cell<bool>,
     /// Bytes of files that were made ready, or taken, before they were written.
     unwritten: Cell<u64>,
     given_up: GivenUp,
@@ -143,6 +145,7 @@ impl Spares {
             most: most(options.segment_size, options.scale.spare_bytes.min(share)),
             ready: RefCell::new(found.ready.into()),
             taken: Cell::new(None),
+            making: Cell::new(false),
             unwritten: Cell::new(0),
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
@@ -246,10 +249,11 @@ impl Spares {
         fs::sync_dir(&self.dir).await
     }
 
-    /// A number that no file has.
+    /// A number that no file has, nor needs soon.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
-        (0..self.most).find(|number| !ready.contains(number) && self.taken.get() != Some(*number))
+        let is_free = |number: &usize| !ready.contains(number) && self.taken.get() != Some(*number);
+        (0..self.most).filter(is_free).nth(usize::from(self.making.get()))
     }
 
     fn add(&self, inner: &Inner, number: usize) {
@@ -283,6 +287,7 @@ impl Work {
         Sight {
             ready: spares.ready(),
             free: spares.free_number().is_some(),
+            zeroing: self.zeroing.is_some(),
             given_up: spares.given_up.next(),
             keeps: !inner.cramped.get(),
             deleting: self.deletions.has_more(),
@@ -324,15 +329,14 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
-                if let Err(error) = zero(&inner, &spares, &mut work.zeroing, haste).await {
+                if let Err(error) = zero(&inner, &spares, &mut work, haste).await {
                     // The log can do without: the file is given up, so that a full disk gets the space
                     // back, and tried again later.
                     drop(inner.survived(error));
-                    work.zeroing = None;
-                    work.zero_from = runtime::now() + REST;
-                    drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
+                    abandon(&inner, &spares, &mut work).await;
                 }
             }
+            Step::Abandon => abandon(&inner, &spares, &mut work).await,
             Step::Rest => {
                 let until = [work.deletions.rest(pace), work.until_zeroing(haste)];
                 rest(&spares, until).await;
@@ -350,21 +354,39 @@ async fn rest(spares: &Spares, until: [Duration; 2]) {
 async fn zero(
     inner: &Inner,
     spares: &Spares,
-    zeroing: &mut Option<Zeroing>,
+    work: &mut Work,
     haste: Haste,
 ) -> Result<(), IoError> {
-    let mut under_way = match zeroing.take() {
+    let mut under_way = match work.zeroing.take() {
         Some(under_way) => under_way,
-        None => Zeroing::start(&spares.dir, spares.size).await?,
+        None if has_room(spares).await => start(inner, spares).await?,
+        None => {
+            work.zero_from = runtime::now() + REST;
+            return Ok(());
+        }
     };
     if under_way.step(haste).await? {
-        *zeroing = Some(under_way);
+        work.zeroing = Some(under_way);
         return Ok(());
     }
     finish(inner, spares, under_way).await
 }
 
+/// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before.
+async fn has_room(spares: &Spares) -> bool {
+    let space = fs::space(&spares.dir).await;
+    space.is_ok_and(|space| space.available >= 2 * spares.size)
+}
+
+async fn start(inner: &Inner, spares: &Spares) -> Result<Zeroing, IoError> {
+    let (full, shards) = (inner.builder.borrow().full_of_segment(), inner.options.shards.max(1));
+    let zeroing = Zeroing::start(&spares.dir, spares.size, full, shards).await?;
+    spares.making.set(true);
+    Ok(zeroing)
+}
+
 async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), IoError> {
+    spares.making.set(false);
     let number = spares.free_number().expect("a file is made only where one is missing");
     let left = zeroing.left();
     zeroing.finish(&spares.dir.join(name(number))).await?;
@@ -373,11 +395,20 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
     Ok(())
 }
 
+/// Gives the file up that is being zeroed, if there is one, for a while.
+async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
+    work.zeroing = None;
+    work.zero_from = runtime::now() + REST;
+    spares.making.set(false);
+    drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
+    inner.progress.notify_all(); // who waits for space may have it now
+}
+
 /// Gets a file now: the one that is half zeroed as it is, or an allocated one.
 async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     let started = match work.zeroing.take() {
         Some(under_way) => Ok(under_way),
-        None => Zeroing::start(&spares.dir, spares.size).await,
+        None => start(inner, spares).await,
     };
     let got = match started {
         Ok(under_way) => finish(inner, spares, under_way).await,
@@ -385,6 +416,7 @@ async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     };
     if let Some(error) = got.err().and_then(|error| inner.survived(error)) {
         let full = error.is_storage_full();
+        spares.making.set(false);
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         if full && inner.parts.remove_old().await {
             return; // that may be all that it takes: it is tried again at once
