@@ -161,8 +161,8 @@ impl File {
         Ok(read)
     }
 
-    /// Reads `count` pieces (at most [`PIECES_MAX`]) of `len` bytes each, one behind the other from `pos` on, with one operation; each
-    /// into memory of its own. `pos` and `len` are multiples of [`BLOCK`] (asserted). There are fewer pieces, or the last one is
+    /// Reads `count` pieces (at most [`PIECES_MAX`], and [`BUFFER_MAX`] bytes in all) of `len` bytes each, one behind the other from
+    /// `pos` on, with one operation; each into memory of its own. `pos` and `len` are multiples of [`BLOCK`] (asserted). There are fewer pieces, or the last one is
     /// shorter, at the end of the file; and wherever else the kernel ends a read early. Cancel-safe.
     pub async fn read_pieces(
         &self,
@@ -171,7 +171,8 @@ impl File {
         count: usize,
     ) -> Result<Vec<Slice>, IoError> {
         assert!(offset_in_block(pos) == 0 && offset_in_block(len as u64) == 0, "{len} at {pos}");
-        assert!(0 < len && len <= BUFFER_MAX && 0 < count && count <= PIECES_MAX, "{len}, {count}");
+        assert!(0 < count && count <= PIECES_MAX, "{count} pieces");
+        assert!(0 < len && len <= BUFFER_MAX / count, "{count} pieces of {len} bytes");
         let read = match &self.inner {
             Inner::Uring(file) => file.read_pieces(pos, len, count).await,
             Inner::Sim(file) => file.read_pieces(pos, len, count).await,

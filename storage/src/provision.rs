@@ -165,7 +165,7 @@ impl Spares {
         self.full.get()
     }
 
-    /// Bytes of files for segments that the log came to before their blocks had been written.
+    /// Bytes of files that were made ready, or taken, before their blocks had been written.
     pub(crate) fn unwritten(&self) -> u64 {
         self.unwritten.get()
     }

@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 pub(super) struct Pieces {
     pub(super) buffers: Vec<Buffer>,
     /// What the kernel reads of them; on the heap, where it stays.
-    vectors: Box<[libc::iovec]>,
+    vectors: Vec<libc::iovec>,
 }
 
 impl Pieces {

@@ -2,16 +2,16 @@
 //!
 //! Files are read in windows ([`WINDOW`] bytes at multiples of it), because consumers of a backlog come
 //! along in order, often several of them: each window is read once, however many wait for it, and the ones
-//! behind it ([`AHEAD`]) are read while it is served; where nothing is written to the log more of them, and several
-//! with one read ([`TOGETHER`]). A reader that jumps about reads what it needs and no more ([`Touched`]).
+//! behind it ([`AHEAD`]) are read while it is served; where nothing was written to the log for a second more of them, and
+//! several with one read ([`TOGETHER`]). A reader that jumps about reads what it needs and no more ([`Touched`]).
 //!
 //! **Memory.** All windows, also those that are still being read, are charged with the memory behind them,
 //! and stay within the budget. What was given out is a view of a window and keeps it alive after it has
 //! gone from here; the one who gives it out bounds how many windows one request may hold
 //! (`MAX_PINNED` in `read.rs`), and the owner of the store how many requests there are.
 //!
-//! **Isolation.** At most [`MAX_READS`] reads are on the device at a time, and while the log is written to one, which is of
-//! a window at most and waits for the write under way ([`Turns`]).
+//! **Isolation.** At most [`MAX_READS`] reads are on the device at a time, and while the log is written to one more at most
+//! begins, which is of a window and waits for the write under way ([`Turns`]).
 //!
 //! **Files that change.** Committed bytes never change, with two exceptions: a segment that was trimmed is
 //! recycled, and an end of the log that lost an election is cut and written anew. The owner takes the
@@ -29,7 +29,6 @@ mod turns;
 mod windows;
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::rc::Rc;
 
 use runtime::{BLOCK, IoError, PIECES_MAX, Slice};
@@ -46,10 +45,10 @@ pub(crate) use windows::{FileId, WINDOW};
 /// Windows that are read ahead of a reader that comes along. With one, a device that needs long to begin
 /// a read would rest in between.
 const AHEAD: u64 = 4;
-/// Windows that one read brings where nothing is written to the log, from a multiple of so many on: a read costs the
+/// Windows that one read brings where nothing was written to the log for a while, from a multiple of so many on: a read costs the
 /// shard some 10 µs, whatever it brings. Beside writes a read brings one, for a flush waits for it.
 const TOGETHER: u64 = 4;
-/// Windows that are read ahead where nothing is written to the log, behind the [`TOGETHER`] that the reader is in, unless
+/// Windows that are read ahead then, behind the [`TOGETHER`] that the reader is in, unless
 /// much waits for readers already.
 const AHEAD_IN_QUIET: u64 = 3 * TOGETHER;
 const _: () = assert!(TOGETHER <= PIECES_MAX as u64);
@@ -128,6 +127,8 @@ struct Shared {
     turns: Turns,
     /// Reads ahead that are under way.
     ahead: Cell<usize>,
+    /// The first window of those that were last read together in vain: there they are read one by one.
+    failed: Cell<Option<Key>>,
     /// Raised whenever a file is forgotten.
     epoch: Cell<u64>,
     counters: Counters,
@@ -156,6 +157,7 @@ impl Cache {
             touched: RefCell::default(),
             turns: Turns::new(),
             ahead: Cell::new(0),
+            failed: Cell::new(None),
             epoch: Cell::new(0),
             counters: Counters::default(),
         };
@@ -227,7 +229,10 @@ impl Cache {
             Step::Wait(load) => {
                 add(&self.shared.counters.misses, 1);
                 match load.outcome().await {
-                    Ok(window) => window,
+                    Ok(window) => {
+                        self.shared.windows.borrow_mut().no_longer_new(key);
+                        window
+                    }
                     Err(FetchError::Forgotten) => return Err(FetchError::Forgotten),
                     // What is bad may lie elsewhere in the window.
                     Err(FetchError::Short | FetchError::Io(_)) => {
@@ -278,7 +283,7 @@ impl Cache {
         let epoch = self.shared.epoch.get();
         runtime::spawn(async move {
             let outcome = cache.read(&*source, key.start(), len, epoch).await;
-            cache.settle(key, &told, outcome);
+            cache.settle(key, &told, outcome, false);
         })
         .detach();
         Some(load)
@@ -296,9 +301,9 @@ impl Cache {
     }
 
     /// Hands what was read to the window, and to those who wait for it.
-    fn settle(&self, key: Key, load: &Rc<Load>, outcome: Result<Slice, FetchError>) {
+    fn settle(&self, key: Key, load: &Rc<Load>, outcome: Result<Slice, FetchError>, ahead: bool) {
         let bytes = outcome.as_ref().ok().cloned();
-        self.shared.windows.borrow_mut().settle(key, load, bytes);
+        self.shared.windows.borrow_mut().settle(key, load, bytes, ahead);
         load.finish(outcome);
     }
 
@@ -311,7 +316,7 @@ impl Cache {
         len: usize,
         epoch: u64,
     ) -> Result<Slice, FetchError> {
-        let bytes = self.in_turn(epoch, source.read_at(pos, len)).await?;
+        let bytes = self.in_turn(epoch, async || source.read_at(pos, len).await).await?;
         add(&self.shared.counters.read_bytes, bytes.len() as u64);
         assert!(bytes.len() <= len, "no more is read than was asked for");
         if bytes.len() < len { Err(FetchError::Short) } else { Ok(bytes) }
@@ -321,10 +326,10 @@ impl Cache {
     async fn in_turn<T>(
         &self,
         epoch: u64,
-        read: impl Future<Output = Result<T, IoError>>,
+        read: impl AsyncFnOnce() -> Result<T, IoError>,
     ) -> Result<T, FetchError> {
         let turn = self.shared.turns.take().await;
-        let read = read.await;
+        let read = read().await;
         drop(turn);
         add(&self.shared.counters.reads, 1);
         if self.shared.epoch.get() != epoch {
@@ -345,7 +350,8 @@ impl Cache {
             if next > last {
                 return;
             }
-            let behind = next.round_up(together);
+            let fails = self.shared.failed.get().is_some_and(|first| first.shares(next, TOGETHER));
+            let behind = next.round_up(if fails { 1 } else { together });
             if self.shared.windows.borrow().contains(next) {
                 next = next.next();
             } else if let Some(then) = self.load_ahead(place, next, behind) {
@@ -359,9 +365,9 @@ impl Cache {
     /// How many windows one read may bring, and the last one to be read ahead of a reader at `key`.
     fn reach(&self, key: Key) -> (u64, Key) {
         let many_new = self.shared.windows.borrow().are_many_new(TOGETHER);
-        match many_new || self.shared.turns.beside_writes() {
-            true => (1, key.plus(AHEAD)),
-            false => (TOGETHER, key.round_up(TOGETHER).plus(AHEAD_IN_QUIET - 1)),
+        match self.shared.turns.are_calm() && !many_new {
+            true => (TOGETHER, key.round_up(TOGETHER).plus(AHEAD_IN_QUIET - 1)),
+            false => (1, key.plus(AHEAD)),
         }
     }
 
@@ -389,9 +395,16 @@ impl Cache {
         let (cache, source) = (self.clone(), Rc::clone(place.source));
         let epoch = self.shared.epoch.get();
         runtime::spawn(async move {
-            let read = source.read_windows(first.start(), loads.len());
+            let read = async || {
+                // A write may have begun since then. Who waits for the others reads what he needs himself.
+                let count = if cache.shared.turns.are_calm() { loads.len() } else { 1 };
+                source.read_windows(first.start(), count).await
+            };
             let outcome = cache.in_turn(epoch, read).await;
             cache.shared.ahead.set(cache.shared.ahead.get() - 1);
+            if matches!(outcome, Err(FetchError::Io(_))) && loads.len() > 1 {
+                cache.shared.failed.set(Some(first));
+            }
             cache.settle_all(loads, outcome);
         })
         .detach();
@@ -410,8 +423,7 @@ impl Cache {
                 &self.shared.counters.read_bytes,
                 window.as_ref().map_or(0, |bytes| bytes.len() as u64),
             );
-            self.settle(key, &load, window.ok_or_else(|| why.clone()));
-            self.shared.windows.borrow_mut().note_new(key);
+            self.settle(key, &load, window.ok_or_else(|| why.clone()), true);
         }
     }
 

@@ -267,7 +267,43 @@ fn beside_writes_what_is_read_ahead_comes_in_small_pieces() {
 }
 
 #[test]
-fn nothing_that_was_read_ahead_goes_before_its_reader_comes() {
+fn what_was_to_be_read_together_is_not_once_the_log_is_written_to() {
+    simulate(10, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(64));
+        read(&cache, &disk, dense(0)).await;
+        read(&cache, &disk, dense(W)).await; // what is behind it stands in line
+        let writing = cache.log_writes();
+        let before = disk.count();
+        runtime::sleep(Duration::from_millis(20)).await;
+        let began: Vec<_> = disk.reads.borrow()[before..].to_vec();
+        assert!(!began.is_empty(), "nobody waits for ever");
+        assert!(began.iter().all(|(_, len)| *len <= WINDOW), "{began:?}");
+        drop(writing);
+        for pos in (0..disk.len).step_by(WINDOW) {
+            read(&cache, &disk, dense(pos)).await;
+        }
+    });
+}
+
+#[test]
+fn a_bad_block_does_not_take_its_neighbours_along_again_and_again() {
+    simulate(11, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(40));
+        let bad = 11 * W + W / 2;
+        disk.bad.borrow_mut().insert(bad / BLOCK as u64);
+        for pos in (0..disk.len).step_by(DENSE).filter(|pos| !(11 * W..12 * W).contains(pos)) {
+            read(&cache, &disk, dense(pos)).await;
+        }
+        let hits = |(at, len): &&(u64, usize)| (*at..*at + *len as u64).contains(&bad);
+        let reads = disk.reads.borrow();
+        let failed: Vec<_> = reads.iter().filter(hits).collect();
+        assert_eq!(failed.iter().filter(|(_, len)| *len > WINDOW).count(), 1, "{failed:?}");
+        assert!(failed.len() <= 6, "{failed:?}");
+    });
+}
+
+#[test]
+fn many_readers_do_not_push_out_what_was_read_ahead_for_others() {
     simulate(9, || async {
         // As many readers as the cache has room for: with four windows each they fit, with fifteen they do not.
         let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(8 * 40));
@@ -311,8 +347,9 @@ fn few_windows_are_read_ahead_at_a_time() {
         for reader in readers {
             reader.await;
         }
-        assert!(cache.stats().read_ahead >= MAX_AHEAD as u64);
-        assert!(disk.most.get() <= MAX_READS);
+        let together = |(_, len): &&(u64, usize)| *len > WINDOW;
+        assert!(disk.reads.borrow().iter().filter(together).count() >= MAX_AHEAD);
+        assert!(MAX_AHEAD < disk.most.get() && disk.most.get() <= MAX_READS);
         runtime::sleep(Duration::from_millis(5)).await;
         assert_eq!(cache.shared.ahead.get(), 0);
     });

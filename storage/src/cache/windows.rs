@@ -52,6 +52,11 @@ impl Key {
         Self { number: (self.number / of + 1) * of, ..self }
     }
 
+    /// Whether both lie between the same two multiples of `of`, in the same file.
+    pub(super) fn shares(self, other: Self, of: u64) -> bool {
+        self.round_up(of) == other.round_up(of)
+    }
+
     pub(super) fn before(self) -> Option<Self> {
         self.number.checked_sub(1).map(|number| Self { number, ..self })
     }
@@ -168,18 +173,8 @@ impl Windows {
         Some(bytes)
     }
 
-    /// The window was read ahead.
-    pub(super) fn note_new(&mut self, key: Key) {
-        let Some(Entry { memory, state: State::Resident(resident) }) = self.entries.get_mut(&key)
-        else {
-            return;
-        };
-        if !std::mem::replace(&mut resident.new, true) {
-            self.new += *memory;
-        }
-    }
-
-    fn no_longer_new(&mut self, key: Key) {
+    /// Somebody has come for the window.
+    pub(super) fn no_longer_new(&mut self, key: Key) {
         let Some(Entry { memory, state: State::Resident(resident) }) = self.entries.get_mut(&key)
         else {
             return;
@@ -252,8 +247,8 @@ impl Windows {
         true
     }
 
-    /// What `load` brought. Ignored when the window was forgotten meanwhile.
-    pub(super) fn settle(&mut self, key: Key, load: &Rc<Load>, bytes: Option<Slice>) {
+    /// What `load` brought, before anybody asked if `new`. Ignored when the window was forgotten meanwhile.
+    pub(super) fn settle(&mut self, key: Key, load: &Rc<Load>, bytes: Option<Slice>, new: bool) {
         let Some(Entry { memory, state: State::Loading(awaited, class) }) = self.entries.get(&key)
         else {
             return;
@@ -267,10 +262,10 @@ impl Windows {
         };
         assert!(bytes.len() <= memory, "memory was reserved for all of it");
         self.loading -= memory;
+        self.new += if new { memory } else { 0 };
         self.tick += 1;
         let tick = self.tick;
-        let resident =
-            Resident { bytes, class: Class::Once, tick, served: 0, led: false, new: false };
+        let resident = Resident { bytes, class: Class::Once, tick, served: 0, led: false, new };
         self.entries.insert(key, Entry { memory, state: State::Resident(resident) });
         self.once_order.insert(tick, key);
         if class == Class::Shared {
