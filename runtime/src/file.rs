@@ -5,11 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::buffer::{BLOCK, BUFFER_MAX, Buffer, Slice};
+use crate::buffer::{BLOCK, BUFFER_MAX, Buffer, Slice, offset_in_block};
 use crate::context::{Backend, backend};
 use crate::error::{IoError, IoOp};
 use crate::sim::SimFile;
 use crate::uring::{UringFile, WrittenAndSynced};
+
+/// Pieces that one operation reads at most.
+pub const PIECES_MAX: usize = 64;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +158,27 @@ impl File {
         };
         let read = read.map_err(|error| self.error(IoOp::Read, error))?;
         assert!(read.len() <= len);
+        Ok(read)
+    }
+
+    /// Reads `count` pieces (at most [`PIECES_MAX`], and [`BUFFER_MAX`] bytes in all) of `len` bytes each, one behind the other from
+    /// `pos` on, with one operation; each into memory of its own. `pos` and `len` are multiples of [`BLOCK`] (asserted). There are fewer pieces, or the last one is
+    /// shorter, at the end of the file; and wherever else the kernel ends a read early. Cancel-safe.
+    pub async fn read_pieces(
+        &self,
+        pos: u64,
+        len: usize,
+        count: usize,
+    ) -> Result<Vec<Slice>, IoError> {
+        assert!(offset_in_block(pos) == 0 && offset_in_block(len as u64) == 0, "{len} at {pos}");
+        assert!(0 < count && count <= PIECES_MAX, "{count} pieces");
+        assert!(0 < len && len <= BUFFER_MAX / count, "{count} pieces of {len} bytes");
+        let read = match &self.inner {
+            Inner::Uring(file) => file.read_pieces(pos, len, count).await,
+            Inner::Sim(file) => file.read_pieces(pos, len, count).await,
+        };
+        let read = read.map_err(|error| self.error(IoOp::Read, error))?;
+        assert!(read.len() <= count && read.iter().all(|piece| piece.len() <= len));
         Ok(read)
     }
 

@@ -33,7 +33,7 @@ pub use buffer::{BLOCK, Buffer, Slice, buffer};
 pub use clock::{Instant, local_hour, now, unix_millis};
 pub use error::{IoError, IoOp};
 pub use executor::{Executor, Placement, Spec, allowed_cores, block_on, start};
-pub use file::{File, OpenMode};
+pub use file::{File, OpenMode, PIECES_MAX};
 pub use net::{ReadHalf, TcpListener, TcpStream, WriteHalf, resolve};
 pub use rng::{fill, random_below, random_u64};
 pub use task::{Task, spawn, yield_now};

@@ -79,7 +79,7 @@ fn number_of(found: &str) -> Option<usize> {
 
 /// Zeroes a whole file now; its path.
 pub(crate) async fn provision(dir: &Path, size: u64) -> Result<PathBuf, IoError> {
-    let mut zeroing = Zeroing::start(dir, size).await?;
+    let mut zeroing = Zeroing::start(dir, size, 0, 1).await?;
     while zeroing.step(Haste::Idle).await? {}
     let path = dir.join(name(0));
     zeroing.finish(&path).await?;
@@ -119,7 +119,7 @@ pub(crate) struct Spares {
     ready: RefCell<VecDeque<usize>>,
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
-    /// The number that a file is being given which is not ready yet.
+    /// The number that a file is to get which is being zeroed.
     making: Cell<Option<usize>>,
     /// Bytes of files that were made ready, or taken, before they were written.
     unwritten: Cell<u64>,
@@ -165,7 +165,7 @@ impl Spares {
         self.full.get()
     }
 
-    /// Bytes of files for segments that the log came to before their blocks had been written.
+    /// Bytes of files that were made ready, or taken, before their blocks had been written.
     pub(crate) fn unwritten(&self) -> u64 {
         self.unwritten.get()
     }
@@ -253,7 +253,7 @@ impl Spares {
         fs::sync_dir(&self.dir).await
     }
 
-    /// A number that no file has.
+    /// A number that no file has, nor is to get.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
         let reserved = [self.taken.get(), self.making.get()];
@@ -291,6 +291,7 @@ impl Work {
         Sight {
             ready: spares.ready(),
             free: spares.free_number().is_some(),
+            zeroing: self.zeroing.is_some(),
             given_up: spares.given_up.next(),
             keeps: !inner.cramped.get(),
             deleting: self.deletions.has_more(),
@@ -332,15 +333,14 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
-                if let Err(error) = zero(&inner, &spares, &mut work.zeroing, haste).await {
+                if let Err(error) = zero(&inner, &spares, &mut work, haste).await {
                     // The log can do without: the file is given up, so that a full disk gets the space
                     // back, and tried again later.
                     drop(inner.survived(error));
-                    work.zeroing = None;
-                    work.zero_from = runtime::now() + REST;
-                    drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
+                    abandon(&inner, &spares, &mut work).await;
                 }
             }
+            Step::Abandon => abandon(&inner, &spares, &mut work).await,
             Step::Rest => {
                 let until = [work.deletions.rest(pace), work.until_zeroing(haste)];
                 rest(&spares, until).await;
@@ -358,26 +358,47 @@ async fn rest(spares: &Spares, until: [Duration; 2]) {
 async fn zero(
     inner: &Inner,
     spares: &Spares,
-    zeroing: &mut Option<Zeroing>,
+    work: &mut Work,
     haste: Haste,
 ) -> Result<(), IoError> {
-    let mut under_way = match zeroing.take() {
+    let mut under_way = match work.zeroing.take() {
         Some(under_way) => under_way,
-        None => Zeroing::start(&spares.dir, spares.size).await?,
+        None if !has_room(spares).await => {
+            work.zero_from = runtime::now() + REST;
+            return Ok(());
+        }
+        None => {
+            // What was cut off the log meanwhile may have got the last one.
+            let Some(number) = spares.free_number() else { return Ok(()) };
+            start(inner, spares, number).await?
+        }
     };
     if under_way.step(haste).await? {
-        *zeroing = Some(under_way);
+        work.zeroing = Some(under_way);
         return Ok(());
     }
     finish(inner, spares, under_way).await
 }
 
+/// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before.
+async fn has_room(spares: &Spares) -> bool {
+    let space = fs::space(&spares.dir).await;
+    space.is_ok_and(|space| space.available >= 2 * spares.size)
+}
+
+/// `number`: what the file is to be called when it is ready.
+async fn start(inner: &Inner, spares: &Spares, number: usize) -> Result<Zeroing, IoError> {
+    assert!(spares.making.replace(Some(number)).is_none(), "one file is made at a time");
+    let (full, shards) = (inner.full_of_segment(), inner.options.shards.max(1));
+    let started = Zeroing::start(&spares.dir, spares.size, full, shards).await;
+    if started.is_err() {
+        spares.making.set(None);
+    }
+    started
+}
+
 async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), IoError> {
-    // What was cut off the log meanwhile may have taken the last one.
-    let Some(number) = spares.free_number() else {
-        return fs::remove_file(spares.dir.join(UNREADY)).await;
-    };
-    spares.making.set(Some(number));
+    let number = spares.making.get().expect("it was reserved when the file was begun");
     let left = zeroing.left();
     let made = zeroing.finish(&spares.dir.join(name(number))).await;
     spares.making.set(None);
@@ -387,11 +408,23 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
     Ok(())
 }
 
+/// Gives the file up that is being zeroed, if there is one, for a while.
+async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
+    work.zeroing = None;
+    work.zero_from = runtime::now() + REST;
+    spares.making.set(None);
+    drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
+    inner.progress.notify_all(); // who waits for space may have it now
+}
+
 /// Gets a file now: the one that is half zeroed as it is, or an allocated one.
 async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     let started = match work.zeroing.take() {
         Some(under_way) => Ok(under_way),
-        None => Zeroing::start(&spares.dir, spares.size).await,
+        None => {
+            let number = spares.free_number().expect("it was seen to be free just now");
+            start(inner, spares, number).await
+        }
     };
     let got = match started {
         Ok(under_way) => finish(inner, spares, under_way).await,
@@ -399,6 +432,7 @@ async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     };
     if let Some(error) = got.err().and_then(|error| inner.survived(error)) {
         let full = error.is_storage_full();
+        spares.making.set(None);
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         if full && inner.parts.remove_old().await {
             return; // that may be all that it takes: it is tried again at once

@@ -26,6 +26,10 @@ impl Source for Segment {
     async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
         self.file.read_at(pos, len).await
     }
+
+    async fn read_windows(&self, pos: u64, count: usize) -> Result<Vec<Slice>, IoError> {
+        self.file.read_pieces(pos, WINDOW, count).await
+    }
 }
 
 /// Committed bytes and the segment that holds them.

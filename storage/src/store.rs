@@ -248,8 +248,8 @@ pub struct Stats {
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
     /// come back. What is kept to become a segment again does not count.
     pub freeing: u64,
-    /// Bytes of segments' files that the log came to before their blocks had been written: a durable write into them
-    /// costs about twice as much.
+    /// Bytes of files that were made ready for the log in this life before their blocks had been written: a durable
+    /// write into them costs about twice as much.
     pub unwritten: u64,
     /// Bytes that wait for the writer.
     pub queued: usize,

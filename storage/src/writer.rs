@@ -24,7 +24,7 @@ use crate::tail::Part;
 use crate::tip;
 use crate::vote::{Vote, VoteFile};
 
-/// Without an append for so long the shard counts as idle, and prepares its next segment.
+/// Without an append for so long the shard counts as idle, and what else there is to do is done at full speed.
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Runs a store from recovery to its end, and tells its owner how it ended.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::{PhysicalOffset, QueueId};
 use runtime::fs;
 use runtime::sim::{Disk, Node, Simulation};
-use storage::{AppendError, CommandKind, Warning};
+use storage::{AppendError, CommandKind, Options, Scale, Warning};
 use support::{Opened, draft, open, options};
 
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -150,6 +150,38 @@ fn a_start_on_a_full_disk_serves_without_the_index_and_may_trim() {
         all_are_there(&opened, left).await;
         opened.stop().await;
     });
+    sim.join(life, LIMIT).expect("it ends");
+}
+
+#[test]
+fn a_segment_that_is_not_due_has_no_space_that_a_checkpoint_needs() {
+    let (sim, node, disk) = node();
+    let life = node.start("cramped", || async {
+        let scale = Scale { interval: 1 << 20, ..Scale::default() };
+        let mut opened = open(Options { scale, ..options(Path::new(STORE)) }).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        let mut sent = 0;
+        // To the middle of the second segment, whose file is there: nothing but checkpoints and the index need space.
+        while opened.store.stats().max.0 < size() + size() / 2 {
+            match opened.store.append_message(&draft("T", QUEUE, &vec![1; LEN])) {
+                Ok(()) => sent += 1,
+                Err(AppendError::NoSegment | AppendError::Full) => {}
+                Err(error) => panic!("{error}"),
+            }
+            runtime::sleep(Duration::from_millis(20)).await;
+            opened.answer().await;
+        }
+        assert!(!opened.store.stats().full);
+        all_are_there(&opened, sent).await;
+        opened.stop().await;
+    });
+    let second = format!("{:020}", size());
+    let there = |end: &str| {
+        let files = disk.files();
+        files.iter().any(|(path, len)| path.ends_with(end) && *len == size())
+    };
+    assert!(sim.run_until(LIMIT, || there(&second) && there("spare.tmp")));
+    disk.resize(disk.used() + 8192);
     sim.join(life, LIMIT).expect("it ends");
 }
 

@@ -20,11 +20,12 @@ const TMPFS: i64 = 0x0102_1994;
 const RAMFS: i64 = 0x8584_58f6;
 
 /// The operations that executors use.
-const OPERATIONS: [(&str, u8); 9] = [
+const OPERATIONS: [(&str, u8); 10] = [
     ("NOP", opcode::Nop::CODE),
     ("POLL_ADD", opcode::PollAdd::CODE),
     ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
     ("READ", opcode::Read::CODE),
+    ("READV", opcode::Readv::CODE),
     ("WRITE", opcode::Write::CODE),
     ("FSYNC", opcode::Fsync::CODE),
     ("FALLOCATE", opcode::Fallocate::CODE),

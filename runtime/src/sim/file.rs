@@ -123,6 +123,21 @@ impl SimFile {
         self.change(delay, read).await
     }
 
+    pub(crate) async fn read_pieces(
+        &self,
+        pos: u64,
+        len: usize,
+        count: usize,
+    ) -> io::Result<Vec<Slice>> {
+        let all = self.read_at(pos, len * count).await?;
+        let pieces = all.chunks(len).map(|piece| {
+            let mut memory = crate::buffer::buffer(len);
+            memory[..piece.len()].copy_from_slice(piece);
+            Slice::new(Rc::new(memory), 0..piece.len())
+        });
+        Ok(pieces.collect())
+    }
+
     pub(crate) async fn sync(&self) -> io::Result<()> {
         let covered = self.file.inode.borrow().next_change();
         let sync = move |at: At<'_>| {

@@ -14,7 +14,7 @@ use io_uring::{opcode, squeue};
 
 use super::at_once::AtOnce;
 use super::blocking;
-use super::keep::Keep;
+use super::keep::{Keep, Pieces};
 use super::local::local;
 use super::reactor::{Ended, Kind, Reactor};
 use crate::buffer::{BLOCK, Buffer, Slice, offset_in_block};
@@ -212,6 +212,34 @@ impl UringFile {
         // SAFETY: the kernel has written the first `read` bytes.
         let buffer = unsafe { buffer.written(read) };
         Ok(Slice::new(Rc::new(buffer), 0..read))
+    }
+
+    /// Reads `count` pieces of `len` bytes with one operation; no more than were read, the last of them may be shorter.
+    pub(crate) async fn read_pieces(
+        &self,
+        pos: u64,
+        len: usize,
+        count: usize,
+    ) -> io::Result<Vec<Slice>> {
+        let pieces = Pieces::new(len, count);
+        let (vectors, vectors_len) = pieces.vectors();
+        let entry = opcode::Readv::new(self.descriptor.raw(), vectors, vectors_len).offset(pos);
+        let keep = Keep { pieces: Some(pieces), ..Keep::descriptor(self.descriptor.clone()) };
+        let ended = self.descriptor.reactor.start(entry.build(), Kind::Device, keep).await;
+        let mut left = ended.result.map(address)?;
+        assert!(left <= len * count, "nothing is read beyond the buffers");
+        let mut read = Vec::with_capacity(count);
+        for buffer in ended.keep.pieces.expect("the operation kept them").buffers {
+            let here = left.min(len);
+            if here == 0 {
+                break;
+            }
+            // SAFETY: the kernel fills the buffers in turn, and has written that many bytes of this one.
+            let buffer = unsafe { buffer.written(here) };
+            read.push(Slice::new(Rc::new(buffer), 0..here));
+            left -= here;
+        }
+        Ok(read)
     }
 
     async fn read_rest(

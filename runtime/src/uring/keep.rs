@@ -7,6 +7,30 @@ use std::rc::Rc;
 
 use crate::buffer::Buffer;
 
+/// Memory that one read fills in turn.
+pub(super) struct Pieces {
+    pub(super) buffers: Vec<Buffer>,
+    /// What the kernel reads of them; on the heap, where it stays.
+    vectors: Vec<libc::iovec>,
+}
+
+impl Pieces {
+    /// So many, of `len` bytes each.
+    pub(super) fn new(len: usize, count: usize) -> Pieces {
+        let mut buffers: Vec<_> = (0..count).map(|_| Buffer::with_capacity(len)).collect();
+        let vector =
+            |buffer: &mut Buffer| libc::iovec { iov_base: buffer.memory().cast(), iov_len: len };
+        let vectors = buffers.iter_mut().map(vector).collect();
+        Pieces { buffers, vectors }
+    }
+
+    /// For the kernel: where the vectors are, and how many.
+    pub(super) fn vectors(&self) -> (*const libc::iovec, u32) {
+        let count = u32::try_from(self.vectors.len()).expect("a few");
+        (self.vectors.as_ptr(), count)
+    }
+}
+
 /// Descriptors and memory that must outlive an operation, though its future may not.
 #[derive(Default)]
 pub(super) struct Keep {
@@ -14,6 +38,8 @@ pub(super) struct Keep {
     pub(super) _descriptor: Option<Rc<dyn Any>>,
     /// What is written, or where a read goes.
     pub(super) buffer: Option<Rc<Buffer>>,
+    /// Where a read of several pieces goes.
+    pub(super) pieces: Option<Pieces>,
     /// A name.
     pub(super) _path: Option<CString>,
 }

@@ -110,6 +110,27 @@ pub async fn unaligned_reads(env: Env) {
     }
 }
 
+pub async fn several_pieces_are_read_at_once(env: Env) {
+    let file = create(&env, "a").await;
+    let written = pattern(7 * BLOCK);
+    file.write_at(&written, 0).await.unwrap();
+    let pieces = file.read_pieces(BLOCK as u64, 2 * BLOCK, 2).await.unwrap();
+    let starts = [BLOCK, 3 * BLOCK];
+    assert_eq!(pieces.len(), 2);
+    for (piece, start) in pieces.iter().zip(starts) {
+        assert_eq!(&piece[..], &written[start..start + 2 * BLOCK]);
+    }
+    // The end of the file cuts one short, and others off.
+    let pieces = file.read_pieces(4 * BLOCK as u64, 2 * BLOCK, 4).await.unwrap();
+    assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [2 * BLOCK, BLOCK]);
+    assert_eq!(&pieces[1][..], &written[6 * BLOCK..]);
+    assert!(file.read_pieces(8 * BLOCK as u64, BLOCK, 2).await.unwrap().is_empty());
+    // Given up before it is done, it harms nobody.
+    drop(timeout(Duration::ZERO, file.read_pieces(0, BLOCK, 4)).await);
+    let pieces = file.read_pieces(0, BLOCK, 1).await.unwrap();
+    assert_eq!(&pieces[0][..], &written[..BLOCK]);
+}
+
 pub async fn reads_at_the_end(env: Env) {
     let file = create(&env, "a").await;
     assert_eq!(file.read_at(0, 100).await.unwrap().len(), 0, "an empty file");

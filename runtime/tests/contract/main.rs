@@ -79,6 +79,7 @@ contract! {
         open_modes_and_their_errors
         written_blocks_are_read_back
         blocks_are_written_and_flushed_in_one_step
+        several_pieces_are_read_at_once
         unaligned_reads
         reads_at_the_end
         allocate_reads_zero

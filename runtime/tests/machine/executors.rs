@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use runtime::channel::mailbox;
 use runtime::executor::{JoinError, StartError, stalls};
-use runtime::{BLOCK, File, OpenMode, Placement, Spec, allowed_cores, now, sleep};
+use runtime::{BLOCK, File, OpenMode, Placement, Spec, allowed_cores, sleep};
 
 use crate::child;
 
@@ -262,46 +262,33 @@ fn an_appender_keeps_going_under_contention() {
                 })
             })
             .collect();
-        let writes = Arc::new(AtomicU64::new(0));
-        let count = writes.clone();
         let core = *allowed_cores().last().unwrap();
-        let executor =
-            runtime::start(spec("appender", Placement::Core(core)), move || async move {
-                append_for(Duration::from_secs(4), &count).await
-            });
-        let longest = executor.unwrap().join().unwrap();
+        let appender = runtime::start(spec("appender", Placement::Core(core)), || async {
+            runtime::timeout(Duration::from_secs(120), append(1000)).await.is_ok()
+        });
+        let ended = appender.unwrap().join().unwrap();
         stop.store(true, Ordering::Relaxed);
         for hog in hogs {
             hog.join().unwrap();
         }
-        let writes = writes.load(Ordering::Relaxed);
-        eprintln!("{writes} durable writes in 4 s, the longest {longest:?}");
-        assert!(longest < Duration::from_millis(1500), "one write took {longest:?}");
-        assert!(writes > 40, "only {writes} writes in 4 s");
+        assert!(ended, "an executor slept over what was ready");
     });
 }
 
-/// Writes and syncs one block after the other; the longest that one took.
-async fn append_for(time: Duration, writes: &AtomicU64) -> Duration {
+/// Writes and syncs one block after the other, so many.
+async fn append(writes: u64) {
     let name = format!("appender-{}-{:x}", std::process::id(), runtime::random_u64());
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let file = File::open(&path, OpenMode::CreateNew).await.unwrap();
     file.allocate(1 << 20).await.unwrap();
-    let end = now() + time;
-    let mut longest = Duration::ZERO;
-    while now() < end {
-        let began = now();
+    for number in 0..writes {
         let mut block = file.buffer(BLOCK);
         block.fill(1);
-        let at = (writes.load(Ordering::Relaxed) % 256) * BLOCK as u64;
-        file.write_at(&Rc::new(block), at).await.unwrap();
+        file.write_at(&Rc::new(block), number % 256 * BLOCK as u64).await.unwrap();
         file.sync().await.unwrap();
-        writes.fetch_add(1, Ordering::Relaxed);
-        longest = longest.max(began.elapsed());
     }
     file.close().await.unwrap();
     runtime::fs::remove_file(&path).await.unwrap();
-    longest
 }
 
 /// A file call that nobody waits for any more still answers: its thread must not panic, which ends a release build.

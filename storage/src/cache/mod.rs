@@ -2,16 +2,16 @@
 //!
 //! Files are read in windows ([`WINDOW`] bytes at multiples of it), because consumers of a backlog come
 //! along in order, often several of them: each window is read once, however many wait for it, and the ones
-//! behind it ([`AHEAD`]) are read while it is served. A reader that jumps about reads what it needs and no
-//! more ([`Touched`]).
+//! behind it ([`AHEAD`]) are read while it is served; where nothing was written to the log for a second more of them, and
+//! several with one read ([`TOGETHER`]). A reader that jumps about reads what it needs and no more ([`Touched`]).
 //!
 //! **Memory.** All windows, also those that are still being read, are charged with the memory behind them,
 //! and stay within the budget. What was given out is a view of a window and keeps it alive after it has
 //! gone from here; the one who gives it out bounds how many windows one request may hold
 //! (`MAX_PINNED` in `read.rs`), and the owner of the store how many requests there are.
 //!
-//! **Isolation.** At most [`MAX_READS`] reads of at most a window each are on the device at a time, and while
-//! the log is written to one, which waits for the write under way ([`Turns`]).
+//! **Isolation.** At most [`MAX_READS`] reads are on the device at a time, and while the log is written to one more at most
+//! begins, which is of a window and waits for the write under way ([`Turns`]).
 //!
 //! **Files that change.** Committed bytes never change, with two exceptions: a segment that was trimmed is
 //! recycled, and an end of the log that lost an election is cut and written anew. The owner takes the
@@ -31,7 +31,7 @@ mod windows;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use runtime::{BLOCK, IoError, Slice};
+use runtime::{BLOCK, IoError, PIECES_MAX, Slice};
 
 use load::Load;
 use touched::Touched;
@@ -44,8 +44,15 @@ pub(crate) use windows::{FileId, WINDOW};
 
 /// Windows that are read ahead of a reader that comes along. With one, a device that needs long to begin
 /// a read would rest in between.
-const AHEAD: usize = 4;
-/// Windows that are read ahead at a time, of all readers together. In quiet the other turns are for readers that
+const AHEAD: u64 = 4;
+/// Windows that one read brings where nothing was written to the log for a while, from a multiple of so many on: a read costs the
+/// shard some 10 µs, whatever it brings. Beside writes a read brings one, for a flush waits for it.
+const TOGETHER: u64 = 4;
+/// Windows that are read ahead then, behind the [`TOGETHER`] that the reader is in, unless
+/// much waits for readers already.
+const AHEAD_IN_QUIET: u64 = 3 * TOGETHER;
+const _: () = assert!(TOGETHER <= PIECES_MAX as u64);
+/// Reads ahead at a time, of all readers together. In quiet the other turns are for readers that
 /// wait; beside writes, where there is one turn, those stand in line with what is read ahead.
 pub(crate) const MAX_AHEAD: usize = 3;
 const _: () = assert!(MAX_AHEAD < MAX_READS);
@@ -59,6 +66,9 @@ const TOUCHES: u32 = 3;
 pub(crate) trait Source: 'static {
     /// As [`runtime::File::read_at`].
     async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError>;
+
+    /// As [`runtime::File::read_pieces`], of a window each.
+    async fn read_windows(&self, pos: u64, count: usize) -> Result<Vec<Slice>, IoError>;
 }
 
 /// Where to read.
@@ -115,8 +125,10 @@ struct Shared {
     windows: RefCell<Windows>,
     touched: RefCell<Touched>,
     turns: Turns,
-    /// Windows being read ahead.
+    /// Reads ahead that are under way.
     ahead: Cell<usize>,
+    /// The first window of those that were last read together in vain: there they are read one by one.
+    failed: Cell<Option<Key>>,
     /// Raised whenever a file is forgotten.
     epoch: Cell<u64>,
     counters: Counters,
@@ -145,6 +157,7 @@ impl Cache {
             touched: RefCell::default(),
             turns: Turns::new(),
             ahead: Cell::new(0),
+            failed: Cell::new(None),
             epoch: Cell::new(0),
             counters: Counters::default(),
         };
@@ -216,7 +229,10 @@ impl Cache {
             Step::Wait(load) => {
                 add(&self.shared.counters.misses, 1);
                 match load.outcome().await {
-                    Ok(window) => window,
+                    Ok(window) => {
+                        self.shared.windows.borrow_mut().no_longer_new(key);
+                        window
+                    }
                     Err(FetchError::Forgotten) => return Err(FetchError::Forgotten),
                     // What is bad may lie elsewhere in the window.
                     Err(FetchError::Short | FetchError::Io(_)) => {
@@ -254,35 +270,41 @@ impl Cache {
             assert!(want.run < DENSE, "what is read at once is small");
             return Step::Direct(want.run);
         }
-        match self.load(place, key, false) {
+        match self.load(place, key) {
             Some(load) => Step::Wait(load),
             None => Step::Direct(want.run.min(in_window)),
         }
     }
 
     /// Begins to read a window; `None` when there is no room for it.
-    fn load<S: Source>(&self, place: &Place<'_, S>, key: Key, ahead: bool) -> Option<Rc<Load>> {
+    fn load<S: Source>(&self, place: &Place<'_, S>, key: Key) -> Option<Rc<Load>> {
+        let (load, len) = self.reserve(place, key)?;
+        let (cache, source, told) = (self.clone(), Rc::clone(place.source), Rc::clone(&load));
+        let epoch = self.shared.epoch.get();
+        runtime::spawn(async move {
+            let outcome = cache.read(&*source, key.start(), len, epoch).await;
+            cache.settle(key, &told, outcome, false);
+        })
+        .detach();
+        Some(load)
+    }
+
+    /// Makes room for a window that is to be read; its load, and how many bytes there are of it.
+    fn reserve<S: Source>(&self, place: &Place<'_, S>, key: Key) -> Option<(Rc<Load>, usize)> {
         let end = key.end().min(place.limit);
         let len = usize::try_from(end - key.start()).expect("a window is small");
         let class = if place.shared { Class::Shared } else { Class::Once };
         let load = Rc::new(Load::new(end));
         let memory = len.next_multiple_of(BLOCK);
-        if !self.shared.windows.borrow_mut().reserve(key, memory, class, &load) {
-            return None;
-        }
-        let (cache, source, told) = (self.clone(), Rc::clone(place.source), Rc::clone(&load));
-        let epoch = self.shared.epoch.get();
-        runtime::spawn(async move {
-            let outcome = cache.read(&*source, key.start(), len, epoch).await;
-            let bytes = outcome.as_ref().ok().cloned();
-            cache.shared.windows.borrow_mut().settle(key, &told, bytes);
-            if ahead {
-                cache.shared.ahead.set(cache.shared.ahead.get() - 1);
-            }
-            told.finish(outcome);
-        })
-        .detach();
-        Some(load)
+        let mut windows = self.shared.windows.borrow_mut();
+        windows.reserve(key, memory, class, &load).then_some((load, len))
+    }
+
+    /// Hands what was read to the window, and to those who wait for it.
+    fn settle(&self, key: Key, load: &Rc<Load>, outcome: Result<Slice, FetchError>, ahead: bool) {
+        let bytes = outcome.as_ref().ok().cloned();
+        self.shared.windows.borrow_mut().settle(key, load, bytes, ahead);
+        load.finish(outcome);
     }
 
     /// Reads from the disk when it is this read's turn. `epoch` is that of the moment when the file was
@@ -294,17 +316,26 @@ impl Cache {
         len: usize,
         epoch: u64,
     ) -> Result<Slice, FetchError> {
+        let bytes = self.in_turn(epoch, async || source.read_at(pos, len).await).await?;
+        add(&self.shared.counters.read_bytes, bytes.len() as u64);
+        assert!(bytes.len() <= len, "no more is read than was asked for");
+        if bytes.len() < len { Err(FetchError::Short) } else { Ok(bytes) }
+    }
+
+    /// Reads when it is this read's turn.
+    async fn in_turn<T>(
+        &self,
+        epoch: u64,
+        read: impl AsyncFnOnce() -> Result<T, IoError>,
+    ) -> Result<T, FetchError> {
         let turn = self.shared.turns.take().await;
-        let read = source.read_at(pos, len).await;
+        let read = read().await;
         drop(turn);
         add(&self.shared.counters.reads, 1);
         if self.shared.epoch.get() != epoch {
             return Err(FetchError::Forgotten);
         }
-        let bytes = read.map_err(|error| FetchError::Io(std::sync::Arc::new(error)))?;
-        add(&self.shared.counters.read_bytes, bytes.len() as u64);
-        assert!(bytes.len() <= len, "no more is read than was asked for");
-        if bytes.len() < len { Err(FetchError::Short) } else { Ok(bytes) }
+        read.map_err(|error| FetchError::Io(std::sync::Arc::new(error)))
     }
 
     /// Reads the windows behind `key` if a reader comes along.
@@ -312,21 +343,87 @@ impl Cache {
         if self.shared.epoch.get() != epoch || !self.shared.windows.borrow_mut().leads(key) {
             return; // `place` may be of before, or nobody comes along
         }
-        let mut next = key;
-        for _ in 0..AHEAD {
-            next = next.next();
-            // Part of a window would have to be read again when the file has grown.
-            if next.end() > place.limit {
+        let mut next = key.next();
+        // Part of a window would have to be read again when the file has grown.
+        while next.end() <= place.limit {
+            let (together, last) = self.reach(key);
+            if next > last {
                 return;
             }
+            let fails = self.shared.failed.get().is_some_and(|first| first.shares(next, TOGETHER));
+            let behind = next.round_up(if fails { 1 } else { together });
             if self.shared.windows.borrow().contains(next) {
-                continue;
-            }
-            if self.shared.ahead.get() >= MAX_AHEAD || self.load(place, next, true).is_none() {
+                next = next.next();
+            } else if let Some(then) = self.load_ahead(place, next, behind) {
+                next = then;
+            } else {
                 return self.shared.windows.borrow_mut().lead_again(key);
             }
-            self.shared.ahead.set(self.shared.ahead.get() + 1);
-            add(&self.shared.counters.read_ahead, 1);
+        }
+    }
+
+    /// How many windows one read may bring, and the last one to be read ahead of a reader at `key`.
+    fn reach(&self, key: Key) -> (u64, Key) {
+        let many_new = self.shared.windows.borrow().are_many_new(TOGETHER);
+        match self.shared.turns.are_calm() && !many_new {
+            true => (TOGETHER, key.round_up(TOGETHER).plus(AHEAD_IN_QUIET - 1)),
+            false => (1, key.plus(AHEAD)),
+        }
+    }
+
+    /// Begins to read the windows from `first` to before `behind` that are not here, as far as they follow each other and the file
+    /// reaches; the next one behind those. `None` when it is not the time, or there is no room.
+    fn load_ahead<S: Source>(&self, place: &Place<'_, S>, first: Key, behind: Key) -> Option<Key> {
+        if self.shared.ahead.get() >= MAX_AHEAD {
+            return None;
+        }
+        let mut loads = Vec::new();
+        let mut next = first;
+        while next < behind && next.end() <= place.limit {
+            if self.shared.windows.borrow().contains(next) {
+                break;
+            }
+            let Some((load, _)) = self.reserve(place, next) else { break };
+            loads.push((next, load));
+            next = next.next();
+        }
+        if loads.is_empty() {
+            return None;
+        }
+        add(&self.shared.counters.read_ahead, loads.len() as u64);
+        self.shared.ahead.set(self.shared.ahead.get() + 1);
+        let (cache, source) = (self.clone(), Rc::clone(place.source));
+        let epoch = self.shared.epoch.get();
+        runtime::spawn(async move {
+            let read = async || {
+                // A write may have begun since then. Who waits for the others reads what he needs himself.
+                let count = if cache.shared.turns.are_calm() { loads.len() } else { 1 };
+                source.read_windows(first.start(), count).await
+            };
+            let outcome = cache.in_turn(epoch, read).await;
+            cache.shared.ahead.set(cache.shared.ahead.get() - 1);
+            if matches!(outcome, Err(FetchError::Io(_))) && loads.len() > 1 {
+                cache.shared.failed.set(Some(first));
+            }
+            cache.settle_all(loads, outcome);
+        })
+        .detach();
+        Some(next)
+    }
+
+    /// As [`Cache::settle`], of windows that were read together.
+    fn settle_all(&self, loads: Vec<(Key, Rc<Load>)>, outcome: Result<Vec<Slice>, FetchError>) {
+        let (mut windows, why) = match outcome {
+            Ok(windows) => (windows.into_iter(), FetchError::Short),
+            Err(why) => (Vec::new().into_iter(), why),
+        };
+        for (key, load) in loads {
+            let window = windows.next().filter(|window| window.len() == WINDOW);
+            add(
+                &self.shared.counters.read_bytes,
+                window.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            );
+            self.settle(key, &load, window.ok_or_else(|| why.clone()), true);
         }
     }
 

@@ -88,6 +88,12 @@ impl Drop for Running<'_> {
 }
 
 impl Source for Disk {
+    async fn read_windows(&self, pos: u64, count: usize) -> Result<Vec<Slice>, IoError> {
+        let all = self.read_at(pos, count * WINDOW).await?;
+        let starts = (0..all.len()).step_by(WINDOW);
+        Ok(starts.map(|at| all.slice(at..all.len().min(at + WINDOW))).collect())
+    }
+
     async fn read_at(&self, pos: u64, len: usize) -> Result<Slice, IoError> {
         self.reads.borrow_mut().push((pos, len));
         let running = Running::begin(self);
@@ -211,24 +217,114 @@ fn a_reader_that_goes_does_not_take_the_read_along() {
     });
 }
 
+/// Reads the file from its beginning, by steps of half a window; how far ahead of the reader the disk was asked for
+/// anything, in windows.
+async fn read_along(cache: &Cache, disk: &Rc<Disk>, writes: bool) -> u64 {
+    let mut furthest = 0;
+    for pos in (0..disk.len).step_by(WINDOW / 2) {
+        drop(writes.then(|| cache.log_writes()));
+        read(cache, disk, want(pos, WINDOW / 2)).await;
+        let last = |(at, len): &(u64, usize)| (at + *len as u64 - 1) / W;
+        let reached = disk.reads.borrow().iter().map(last).max().expect("it was read");
+        furthest = furthest.max(reached - pos / W);
+        runtime::sleep(Duration::from_micros(100)).await;
+    }
+    furthest
+}
+
 #[test]
 fn who_reads_along_finds_the_next_windows_there() {
     simulate(3, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(40));
+        let furthest = read_along(&cache, &disk, false).await;
+        assert!((AHEAD_IN_QUIET..AHEAD_IN_QUIET + TOGETHER).contains(&furthest), "{furthest}");
+        let mut reads = std::mem::take(&mut *disk.reads.borrow_mut());
+        reads.sort_unstable();
+        let (single, together) = reads.split_at(2);
+        assert_eq!(*single, [(0, WINDOW), (W, WINDOW)], "which tell nothing");
+        assert_eq!(together[0], (2 * W, 2 * WINDOW));
+        let whole = |i| (i * TOGETHER * W, TOGETHER as usize * WINDOW);
+        assert_eq!(together[1..], (1..10).map(whole).collect::<Vec<_>>()[..], "each window once");
+        let stats = cache.stats();
+        assert_eq!((stats.read_ahead, stats.reads, stats.read_bytes), (38, 12, disk.len));
+    });
+}
+
+#[test]
+fn beside_writes_what_is_read_ahead_comes_in_small_pieces() {
+    simulate(3, || async {
         let (cache, disk) = (Cache::new(8 * WINDOW), Disk::new(20));
-        let step = 32 * 1024;
-        for pos in (0..disk.len).step_by(step) {
-            read(&cache, &disk, want(pos, step)).await;
-            let furthest = disk.reads.borrow().iter().map(|(at, _)| at / W).max();
-            assert!(furthest <= Some(pos / W + AHEAD as u64), "so far ahead and not more");
-            runtime::sleep(Duration::from_micros(100)).await;
-        }
+        let furthest = read_along(&cache, &disk, true).await;
+        assert!(furthest <= AHEAD, "so far ahead and not more: {furthest}");
         let whole: Vec<_> = (0..20).map(|i| (i * W, WINDOW)).collect();
         disk.reads.borrow_mut().sort_unstable();
         assert_eq!(*disk.reads.borrow(), whole, "each window once");
         let stats = cache.stats();
         assert_eq!(stats.read_ahead, 18, "all but the first two, which tell nothing");
-        assert_eq!((stats.misses, stats.hits), (2, disk.len / step as u64 - 2));
         assert_eq!((stats.reads, stats.read_bytes), (20, disk.len));
+        assert_eq!(stats.misses + stats.hits, 40);
+    });
+}
+
+#[test]
+fn what_was_to_be_read_together_is_not_once_the_log_is_written_to() {
+    simulate(10, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(64));
+        read(&cache, &disk, dense(0)).await;
+        read(&cache, &disk, dense(W)).await; // what is behind it stands in line
+        let writing = cache.log_writes();
+        let before = disk.count();
+        runtime::sleep(Duration::from_millis(20)).await;
+        let began: Vec<_> = disk.reads.borrow()[before..].to_vec();
+        assert!(!began.is_empty(), "nobody waits for ever");
+        assert!(began.iter().all(|(_, len)| *len <= WINDOW), "{began:?}");
+        drop(writing);
+        for pos in (0..disk.len).step_by(WINDOW) {
+            read(&cache, &disk, dense(pos)).await;
+        }
+    });
+}
+
+#[test]
+fn a_bad_block_does_not_take_its_neighbours_along_again_and_again() {
+    simulate(11, || async {
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(40));
+        let bad = 11 * W + W / 2;
+        disk.bad.borrow_mut().insert(bad / BLOCK as u64);
+        for pos in (0..disk.len).step_by(DENSE).filter(|pos| !(11 * W..12 * W).contains(pos)) {
+            read(&cache, &disk, dense(pos)).await;
+        }
+        let hits = |(at, len): &&(u64, usize)| (*at..*at + *len as u64).contains(&bad);
+        let reads = disk.reads.borrow();
+        let failed: Vec<_> = reads.iter().filter(hits).collect();
+        assert_eq!(failed.iter().filter(|(_, len)| *len > WINDOW).count(), 1, "{failed:?}");
+        assert!(failed.len() <= 6, "{failed:?}");
+    });
+}
+
+#[test]
+fn many_readers_do_not_push_out_what_was_read_ahead_for_others() {
+    simulate(9, || async {
+        // As many readers as the cache has room for: with four windows each they fit, with fifteen they do not.
+        let (cache, disk) = (Cache::new(64 * WINDOW), Disk::new(8 * 40));
+        let readers: Vec<_> = (0..8)
+            .map(|reader| {
+                let (cache, disk) = (cache.clone(), disk.clone());
+                runtime::spawn(async move {
+                    for step in 0..80 {
+                        let pos = reader * 40 * W + step * W / 2;
+                        read(&cache, &disk, want(pos, WINDOW / 2)).await;
+                        runtime::sleep(Duration::from_micros(500)).await;
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.await;
+        }
+        // But at its end, where it goes ahead into what the next one has done with.
+        let again = cache.stats().read_bytes - disk.len;
+        assert!(again <= 8 * 20 * W, "{again} bytes were read twice");
     });
 }
 
@@ -251,8 +347,9 @@ fn few_windows_are_read_ahead_at_a_time() {
         for reader in readers {
             reader.await;
         }
-        assert!(cache.stats().read_ahead >= MAX_AHEAD as u64);
-        assert!(disk.most.get() <= MAX_READS);
+        let together = |(_, len): &&(u64, usize)| *len > WINDOW;
+        assert!(disk.reads.borrow().iter().filter(together).count() >= MAX_AHEAD);
+        assert!(MAX_AHEAD < disk.most.get() && disk.most.get() <= MAX_READS);
         runtime::sleep(Duration::from_millis(5)).await;
         assert_eq!(cache.shared.ahead.get(), 0);
     });

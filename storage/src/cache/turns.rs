@@ -17,6 +17,9 @@ pub(crate) const MAX_READS: usize = 4;
 const MAX_READS_BESIDE_WRITES: usize = 1;
 /// Time after a write in which the next one is to be expected.
 const QUIET: Duration = Duration::from_millis(100);
+/// The same for reads that a flush had better not find on the device: a producer that sends a few messages a second
+/// leaves no pause as long.
+const CALM: Duration = Duration::from_secs(1);
 /// The longest time that a reader waits for a write: readers get on beside a slow device too.
 const PATIENCE: Duration = Duration::from_micros(500);
 
@@ -65,10 +68,19 @@ impl Turns {
         }
     }
 
+    /// Whether nothing is written to the log, and nothing was for so long.
+    fn is_quiet_for(&self, time: Duration) -> bool {
+        self.writes.get() == 0 && self.written.get().is_none_or(|at| at.elapsed() >= time)
+    }
+
+    /// Whether no write is to be expected.
+    pub(super) fn are_calm(&self) -> bool {
+        self.is_quiet_for(CALM)
+    }
+
     /// How many reads the device may have now.
     fn most(&self) -> usize {
-        let written = self.written.get().is_some_and(|at| at.elapsed() < QUIET);
-        if written || self.writes.get() > 0 { MAX_READS_BESIDE_WRITES } else { MAX_READS }
+        if self.is_quiet_for(QUIET) { MAX_READS } else { MAX_READS_BESIDE_WRITES }
     }
 
     /// Waits for a turn, in the order in which they came. Cancel safe.

@@ -43,6 +43,20 @@ impl Key {
         Self { number: self.number + 1, ..self }
     }
 
+    pub(super) fn plus(self, windows: u64) -> Self {
+        Self { number: self.number + windows, ..self }
+    }
+
+    /// The next one behind it whose number is a multiple of `of`.
+    pub(super) fn round_up(self, of: u64) -> Self {
+        Self { number: (self.number / of + 1) * of, ..self }
+    }
+
+    /// Whether both lie between the same two multiples of `of`, in the same file.
+    pub(super) fn shares(self, other: Self, of: u64) -> bool {
+        self.round_up(of) == other.round_up(of)
+    }
+
     pub(super) fn before(self) -> Option<Self> {
         self.number.checked_sub(1).map(|number| Self { number, ..self })
     }
@@ -67,6 +81,8 @@ struct Resident {
     served: u64,
     /// The window behind it was asked for on its behalf.
     led: bool,
+    /// It was read ahead, and nobody has come for it yet.
+    new: bool,
 }
 
 enum State {
@@ -90,6 +106,8 @@ pub(super) struct Windows {
     memory: usize,
     /// Memory of the windows that are being loaded: they cannot go.
     loading: usize,
+    /// Memory of those that were read ahead, and that nobody has come for yet.
+    new: usize,
     shared: usize,
     entries: BTreeMap<Key, Entry>,
     once_order: BTreeMap<u64, Key>,
@@ -103,6 +121,7 @@ impl Windows {
             budget,
             memory: 0,
             loading: 0,
+            new: 0,
             shared: 0,
             entries: BTreeMap::new(),
             once_order: BTreeMap::new(),
@@ -150,12 +169,32 @@ impl Windows {
     pub(super) fn take(&mut self, key: Key, end: u64) -> Option<Slice> {
         let bytes = self.peek(key, end)?;
         self.place(key, None);
+        self.no_longer_new(key);
         Some(bytes)
+    }
+
+    /// Somebody has come for the window.
+    pub(super) fn no_longer_new(&mut self, key: Key) {
+        let Some(Entry { memory, state: State::Resident(resident) }) = self.entries.get_mut(&key)
+        else {
+            return;
+        };
+        if std::mem::take(&mut resident.new) {
+            self.new -= *memory;
+        }
+    }
+
+    /// Whether half of the budget would be windows that wait for their readers, or are on their way, with so many more:
+    /// what is read ahead then may have to go before its reader comes.
+    pub(super) fn are_many_new(&self, more: u64) -> bool {
+        let more = usize::try_from(more).expect("a few") * WINDOW;
+        self.loading + self.new + more >= self.budget / 2
     }
 
     /// Notes that records of `bytes` bytes were given out of the window. Once it has given out more than
     /// it holds, several readers must be at it: a single one needs each byte once.
     pub(super) fn served(&mut self, key: Key, bytes: u64) {
+        self.no_longer_new(key);
         let Some(resident) = self.resident(key) else {
             return;
         };
@@ -208,8 +247,8 @@ impl Windows {
         true
     }
 
-    /// What `load` brought. Ignored when the window was forgotten meanwhile.
-    pub(super) fn settle(&mut self, key: Key, load: &Rc<Load>, bytes: Option<Slice>) {
+    /// What `load` brought, before anybody asked if `new`. Ignored when the window was forgotten meanwhile.
+    pub(super) fn settle(&mut self, key: Key, load: &Rc<Load>, bytes: Option<Slice>, new: bool) {
         let Some(Entry { memory, state: State::Loading(awaited, class) }) = self.entries.get(&key)
         else {
             return;
@@ -223,9 +262,10 @@ impl Windows {
         };
         assert!(bytes.len() <= memory, "memory was reserved for all of it");
         self.loading -= memory;
+        self.new += if new { memory } else { 0 };
         self.tick += 1;
         let tick = self.tick;
-        let resident = Resident { bytes, class: Class::Once, tick, served: 0, led: false };
+        let resident = Resident { bytes, class: Class::Once, tick, served: 0, led: false, new };
         self.entries.insert(key, Entry { memory, state: State::Resident(resident) });
         self.once_order.insert(tick, key);
         if class == Class::Shared {
@@ -296,7 +336,10 @@ impl Windows {
         self.memory -= memory;
         match state {
             State::Loading(..) => self.loading -= memory,
-            State::Resident(old) => self.unlist((old.class, old.tick), key, memory),
+            State::Resident(old) => {
+                self.new -= if old.new { memory } else { 0 };
+                self.unlist((old.class, old.tick), key, memory);
+            }
         }
         self.check();
     }
@@ -313,7 +356,7 @@ impl Windows {
 
     fn check(&self) {
         assert!(self.memory <= self.budget, "the cache keeps to its budget");
-        assert!(self.loading <= self.memory && self.shared <= self.memory);
+        assert!(self.loading + self.new <= self.memory && self.shared <= self.memory);
         let listed = self.once_order.len() + self.shared_order.len();
         assert!(listed <= self.entries.len());
         assert!(!self.entries.is_empty() || self.memory == 0, "no window, no memory");

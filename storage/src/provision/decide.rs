@@ -13,6 +13,8 @@ pub(super) enum Step {
     Delete,
     /// Zero a little.
     Zero,
+    /// Give up the file that is being zeroed, and its space.
+    Abandon,
     /// Nothing.
     Rest,
 }
@@ -28,8 +30,10 @@ pub(super) enum Next {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
     pub ready: usize,
-    /// A name is free for another file.
+    /// A name is free for another file than the one that is being zeroed.
     pub free: bool,
+    /// A file is being zeroed.
+    pub zeroing: bool,
     /// The first of the files that were given up.
     pub given_up: Option<Next>,
     /// Files are kept for segments to come. Not while the disk is too full for what has to be written beside the log,
@@ -48,16 +52,17 @@ pub(super) struct Sight {
 }
 
 pub(super) fn decide(sight: Sight) -> Step {
-    let kept = sight.free && sight.keeps;
-    let due = sight.ready == 0 && sight.due && sight.free;
+    let due = sight.ready == 0 && sight.due && (sight.free || sight.zeroing);
     match sight.given_up {
         Some(Next::Part) => Step::Recycle,
-        Some(Next::Segment) if kept => Step::Recycle,
+        // What has to be written beside the log needs the space more than a segment that is not due.
+        _ if sight.zeroing && !sight.keeps && !due => Step::Abandon,
+        Some(Next::Segment) if sight.free && sight.keeps => Step::Recycle,
         _ if due && !sight.refused => Step::Allocate,
         given_up if (sight.deleting || given_up.is_some()) && !sight.pausing => Step::Delete,
         // A file that is due is not zeroed first.
-        _ if due || sight.resting || !kept => Step::Rest,
-        _ if sight.ready < WANTED => Step::Zero,
+        _ if due || sight.resting || !sight.keeps => Step::Rest,
+        _ if sight.zeroing || (sight.ready < WANTED && sight.free) => Step::Zero,
         _ => Step::Rest,
     }
 }
@@ -69,6 +74,7 @@ mod tests {
     const QUIET: Sight = Sight {
         ready: 0,
         free: true,
+        zeroing: false,
         given_up: None,
         keeps: true,
         deleting: false,
@@ -103,6 +109,27 @@ mod tests {
         assert_eq!(decide(Sight { given_up: Some(Next::Part), ..CROWDED }), Step::Recycle);
         assert_eq!(decide(CROWDED), Step::Delete);
         assert_eq!(decide(Sight { ready: 0, free: true, keeps: false, ..CROWDED }), Step::Delete);
+    }
+
+    #[test]
+    fn a_file_that_is_being_zeroed_takes_a_place() {
+        let zeroing = Sight { zeroing: true, ..QUIET };
+        assert_eq!(decide(zeroing), Step::Zero);
+        // What was given up has come first: it is zeroed to its end, and what comes then is deleted.
+        let crowded = Sight { ready: 1, free: false, given_up: Some(Next::Segment), ..zeroing };
+        assert_eq!(decide(crowded), Step::Delete);
+        assert_eq!(decide(Sight { pausing: true, ..crowded }), Step::Zero);
+        assert_eq!(decide(Sight { due: true, free: false, ..zeroing }), Step::Allocate);
+    }
+
+    #[test]
+    fn on_a_cramped_disk_nothing_is_zeroed_and_what_was_begun_is_given_back() {
+        let cramped = Sight { keeps: false, zeroing: true, ..QUIET };
+        assert_eq!(decide(cramped), Step::Abandon);
+        assert_eq!(decide(Sight { resting: true, ..cramped }), Step::Abandon);
+        assert_eq!(decide(Sight { given_up: Some(Next::Segment), ..cramped }), Step::Abandon);
+        assert_eq!(decide(Sight { due: true, ..cramped }), Step::Allocate);
+        assert_eq!(decide(Sight { zeroing: false, ..cramped }), Step::Rest);
     }
 
     #[test]

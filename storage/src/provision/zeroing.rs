@@ -15,7 +15,7 @@ pub(crate) const UNREADY: &str = "spare.tmp";
 const STEP: u64 = 1024 * 1024;
 /// While messages come: they may have to wait behind it.
 const GENTLE_STEP: u64 = 128 * 1024;
-/// The rest after such a step, where the file is not behind the log.
+/// The rest after such a step, where the file is not behind the log; of all shards together.
 const GENTLE_REST: Duration = Duration::from_millis(50);
 /// Eighths of a segment that are full when the file for the next one is to be ready. Later than that one is allocated
 /// if there is none ([`crate::builder::Builder::wants_room`]).
@@ -34,14 +34,22 @@ impl Haste {
     fn step(self) -> u64 {
         if self == Self::Idle { STEP } else { GENTLE_STEP }
     }
+}
 
-    /// The rest after a step, when `done` of `size` bytes are zeroed.
-    fn rest(self, done: u64, size: u64) -> Duration {
-        assert!(done <= size && size < 1 << 32, "{done} of {size} bytes are zeroed");
-        match self {
-            Self::Beside { full } if done * READY_AT >= full * 8 => GENTLE_REST,
-            _ => Duration::ZERO,
-        }
+/// A file of `size` bytes that was begun when `from` bytes of the segment before it were full.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    from: u64,
+    size: u64,
+}
+
+impl Course {
+    /// Whether less than `done` bytes of it should be zeroed when `full` bytes of the segment before it are full.
+    fn is_ahead(self, done: u64, full: u64) -> bool {
+        assert!(done <= self.size && self.size < 1 << 32, "{done} bytes of {self:?} are zeroed");
+        // Begun late, as after a start, it gets an eighth of a segment's time.
+        let ready_at = (self.size / 8 * READY_AT).max(self.from + self.size / 8);
+        done * (ready_at - self.from) >= self.size * full.saturating_sub(self.from)
     }
 }
 
@@ -52,27 +60,47 @@ pub(super) struct Zeroing {
     /// As many as the last step wrote, if there was one.
     zeros: Rc<Buffer>,
     done: u64,
-    size: u64,
+    course: Course,
     /// When the last step ended.
     last: Instant,
+    /// The rest after a step where there is time.
+    rest: Duration,
 }
 
 impl Zeroing {
-    /// Makes the file; its blocks are allocated and not written yet.
-    pub(super) async fn start(dir: &Path, size: u64) -> Result<Self, IoError> {
+    /// Makes the file of `size` bytes; its blocks are allocated and not written yet. `full` bytes of the segment before
+    /// it are full, and so many `shards` share the device.
+    pub(super) async fn start(
+        dir: &Path,
+        size: u64,
+        full: u64,
+        shards: u32,
+    ) -> Result<Self, IoError> {
         let file = allocated(&dir.join(UNREADY), size).await?;
-        let zeros = Rc::new(file.buffer(BLOCK)); // the first step finds out how many it needs
-        Ok(Self { dir: dir.to_owned(), file, zeros, done: 0, size, last: runtime::now() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            zeros: Rc::new(file.buffer(BLOCK)), // the first step finds out how many it needs
+            file,
+            done: 0,
+            course: Course { from: full, size },
+            last: runtime::now(),
+            rest: GENTLE_REST.saturating_mul(shards),
+        })
     }
 
     /// Bytes that are not zeroed yet.
     pub(super) fn left(&self) -> u64 {
-        self.size - self.done
+        self.course.size - self.done
     }
 
     /// Time until the next step.
     pub(super) fn rest(&self, haste: Haste) -> Duration {
-        haste.rest(self.done, self.size).saturating_sub(self.last.elapsed())
+        match haste {
+            Haste::Beside { full } if self.course.is_ahead(self.done, full) => {
+                self.rest.saturating_sub(self.last.elapsed())
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// Zeroes a little more; false when nothing was left to do.
@@ -118,12 +146,19 @@ mod tests {
 
     #[test]
     fn a_file_is_ready_before_one_would_be_allocated() {
-        let busy = |full, done| Haste::Beside { full }.rest(done, GIB);
-        assert_eq!(busy(0, 0), GENTLE_REST);
-        assert_eq!(busy(GENTLE_STEP, 0), Duration::ZERO);
-        assert_eq!(busy(GIB / 2, GIB / 2), Duration::ZERO);
-        assert_eq!(busy(GIB / 2, GIB / 8 * 7), GENTLE_REST);
-        assert_eq!(busy(GIB / 8 * READY_AT, GIB - GENTLE_STEP), Duration::ZERO);
-        assert_eq!(Haste::Idle.rest(0, GIB), Duration::ZERO);
+        let course = Course { from: 0, size: GIB };
+        assert!(course.is_ahead(0, 0) && !course.is_ahead(0, GENTLE_STEP));
+        assert!(!course.is_ahead(GIB / 2, GIB / 2) && course.is_ahead(GIB / 8 * 7, GIB / 2));
+        assert!(!course.is_ahead(GIB - GENTLE_STEP, GIB / 8 * READY_AT));
+    }
+
+    #[test]
+    fn a_file_that_is_begun_late_takes_its_time_all_the_same() {
+        let late = Course { from: GIB / 10 * 6, size: GIB };
+        assert!(late.is_ahead(0, late.from) && !late.is_ahead(0, late.from + 4096));
+        assert!(late.is_ahead(GIB / 2, late.from + GIB / 16));
+        assert!(!late.is_ahead(GIB - GENTLE_STEP, late.from + GIB / 8));
+        // The log has gone on in the next segment meanwhile.
+        assert!(late.is_ahead(0, 4096));
     }
 }
