@@ -95,6 +95,9 @@ pub const MAILBOX: usize = 1024;
 pub const MAX_MEMBERS: usize = 9;
 /// The longest label of a member, bytes.
 pub const MAX_LABEL: usize = 255;
+/// The most questions for consumer offsets that wait until it is certain that this member leads its group; a further one is
+/// answered "busy".
+pub const MAX_LEADER_READS: usize = 65_536;
 /// How long a start waits for the address of a member's host.
 pub const RESOLVE: Duration = Duration::from_secs(10);
 

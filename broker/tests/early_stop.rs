@@ -21,6 +21,7 @@ async fn told_after(config: &Arc<Config>, place: &Place, delay: Duration) -> boo
         config: Arc::clone(config),
         number: 0,
         advertised: IpAddr::V4(place.ip),
+        group: None,
         mailbox: mailboxes(1).remove(0),
         ready,
         stop: stopped,

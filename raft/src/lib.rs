@@ -5,6 +5,7 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod group;
 mod leading;
 mod log;
 mod machine;
@@ -14,6 +15,7 @@ mod purging;
 mod runtime;
 mod types;
 
+pub use crate::group::{Follower, Group, NotConfirmed};
 pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::machine::{Machine, Snapshots};

@@ -14,6 +14,7 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
+use crate::group::{self, Group};
 use crate::leading::{Leading, Role, Watched};
 use crate::log::{LogError, RaftLog};
 use crate::machine::Machine;
@@ -84,6 +85,7 @@ impl Node {
         let staged = Flag::new();
         let machine = Machine::new(store.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
+        raft.is_initialized().await?; // what its metrics say comes from the log from here on
         let role = Watched::new();
         let leading =
             Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
@@ -108,10 +110,7 @@ impl Node {
         &self,
         members: BTreeMap<MemberId, Member>,
     ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
-        match self.raft.initialize(members).await {
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-            done => done,
-        }
+        initialize(&self.raft, members).await
     }
 
     /// Lets `peers` know the members of the group, as its log names them, from now on.
@@ -119,13 +118,23 @@ impl Node {
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
-                peers.know(metrics.borrow_watched().membership_config.nodes());
+                {
+                    let known = metrics.borrow_watched();
+                    peers.know(known.membership_config.nodes());
+                    peers.stand(group::standing(&known));
+                }
                 if metrics.changed().await.is_err() {
                     return;
                 }
             }
         };
         runtime::spawn(introducing).detach();
+    }
+
+    /// The group as this member sees it. It may be kept longer than the member.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        Group::new(self.raft.clone(), self.role.clone(), self.staged.clone())
     }
 
     /// openraft's core.
@@ -163,6 +172,16 @@ impl Node {
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);
         Ok(self.writer.await?)
+    }
+}
+
+pub(crate) async fn initialize(
+    raft: &Raft,
+    members: BTreeMap<MemberId, Member>,
+) -> Result<(), RaftError<Types, InitializeError<Types>>> {
+    match raft.initialize(members).await {
+        Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        done => done,
     }
 }
 

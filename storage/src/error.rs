@@ -184,6 +184,16 @@ pub enum StoreError {
         /// Where it begins.
         to: PhysicalOffset,
     },
+    /// The store is one of a group, and was opened as one on its own.
+    #[error(
+        "{dir} belongs to one of a group, whose others may have newer messages and disagree about its last ones. \
+         Nothing was changed; start it as the member that it is (enableDLegerCommitLog, dLegerGroup, dLegerPeers and \
+         dLegerSelfId as they were), or with an empty directory"
+    )]
+    OfGroup {
+        /// The log's directory.
+        dir: PathBuf,
+    },
     /// An entry of the log means nothing to this version.
     #[error(
         "{}: entry {index} at offset {offset} cannot be understood ({why}); it was written by another version. Nothing was \

@@ -81,6 +81,6 @@ pub use placer::{Draft as BatchDraft, Placed, Placer};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
-pub use versions::VersionError;
+pub use versions::{ENTRY as ENTRY_VERSION, VersionError};
 pub use vote::Purged;
 pub use warning::Warning;

@@ -255,6 +255,7 @@ async fn hand_out(
     let (mut entries, mut records) = (0, 0);
     let size = inner.options.segment_size;
     loop {
+        check_alone(inner)?;
         let before = replay.position;
         let Some(entry) = replay.next().await? else {
             return Ok((entries, records));
@@ -271,6 +272,14 @@ async fn hand_out(
             records += messages.len() as u64;
         }
         drop(events.send(Event::Committed(applied)).await);
+    }
+}
+
+/// What one of a group has in its log need not be committed: read as that of a store on its own it would be.
+fn check_alone(inner: &Inner) -> Result<(), StoreError> {
+    match inner.index.borrow().membership() {
+        Some(Membership::Group { .. }) => Err(StoreError::OfGroup { dir: inner.log.dir.clone() }),
+        Some(Membership::Alone(_)) | None => Ok(()),
     }
 }
 

@@ -39,6 +39,16 @@ impl Store {
     /// # Errors
     /// [`TrimError`]; nothing was appended then.
     pub async fn append_trim(&self, to: PhysicalOffset) -> Result<(), TrimError> {
+        self.prepare_trim(to).await?;
+        self.append_prepared_trim(to)
+    }
+
+    /// The same without the append, which [`Store::append_prepared_trim`] is: for owners who must not wait right before they
+    /// append.
+    ///
+    /// # Errors
+    /// [`TrimError::Where`].
+    pub async fn prepare_trim(&self, to: PhysicalOffset) -> Result<(), TrimError> {
         let inner = &self.inner;
         let refuse = |why| Err(TrimError::Where { to, why });
         if !to.0.is_multiple_of(inner.options.segment_size) {
@@ -56,6 +66,14 @@ impl Store {
         } else {
             return refuse("its checkpoint cannot be read");
         }
+        Ok(())
+    }
+
+    /// Appends the trim that was prepared.
+    ///
+    /// # Errors
+    /// [`TrimError::Append`]; nothing was appended then.
+    pub fn append_prepared_trim(&self, to: PhysicalOffset) -> Result<(), TrimError> {
         Ok(self.append(|builder| builder.push_trim(to))?)
     }
 

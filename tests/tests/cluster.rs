@@ -54,6 +54,7 @@ impl Cluster {
             config: broker_config(),
             number: 0,
             advertised: IpAddr::V4(BROKER),
+            group: None,
             mailbox: mailboxes(1).remove(0),
             ready,
             stop: stopped,

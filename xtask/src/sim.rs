@@ -12,7 +12,7 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite {
         package: "storage",
         target: "histories",
@@ -42,6 +42,11 @@ const SUITES: [Suite; 6] = [
         package: "broker",
         target: "histories",
         test: "whatever_happens_what_was_answered_stays_true",
+    },
+    Suite {
+        package: "broker",
+        target: "group_histories",
+        test: "whatever_happens_to_a_group_what_was_answered_stays_true",
     },
 ];
 

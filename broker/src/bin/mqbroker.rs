@@ -125,11 +125,7 @@ fn print(loaded: &Loaded, all: bool) {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    let refusal = match loaded.config() {
-        Ok(config) => boot::refusal(&config).map(|refusal| refusal.to_string()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(error) = refusal {
+    if let Err(error) = loaded.config() {
         eprintln!("this configuration does not start a broker:\n{error}");
     }
     if all {

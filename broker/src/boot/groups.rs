@@ -1,9 +1,5 @@
 //! The Raft groups of the shards when a broker starts: the members' hosts are looked up, once, and each group gets its
-//! addresses.
-//!
-//! This is as far as a start comes with groups so far: [`settle`] has what each shard needs to know of its group, and
-//! [`refusal`] ends the start there, before anything is made. What runs a group takes the layouts from [`settle`], hands
-//! each shard its own, by its number, and refuses nothing any more.
+//! addresses, which its shard starts with.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -50,13 +46,6 @@ pub enum GroupError {
         /// Why.
         source: LayoutError,
     },
-}
-
-/// Why the broker does not start with this configuration, which is one of Raft groups; `None` without them.
-#[must_use]
-pub fn refusal(config: &Config) -> Option<BootError> {
-    let group = config.raft_group.as_ref()?;
-    Some(BootError::NoRaft { asked_at: group.asked_at.clone() })
 }
 
 /// The group of each shard, by number; `None` without groups. The hosts of the members are known, this process can listen
@@ -196,12 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_broker_with_groups_is_refused() {
-        let with = config("n0-10.0.0.1:40911");
-        let refusal = refusal(&with).expect("it is refused").to_string();
-        assert!(refusal.starts_with("f:1: `enableDLegerCommitLog = true` is refused: Raft groups"));
-        let without = Config { raft_group: None, ..with };
-        assert!(super::refusal(&without).is_none());
+    fn without_groups_nothing_is_looked_at() {
+        let without = Config { raft_group: None, ..config("n0-10.0.0.1:40911") };
         assert!(settle(&Arc::new(without)).expect("nothing is looked at").is_none());
     }
 }

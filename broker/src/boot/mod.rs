@@ -15,7 +15,6 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::config::Place;
 use runtime::channel::{Closed, Promise, PromiseReceiver, promise};
 use runtime::process::{StopSignal, StopSignals};
 use runtime::{Executor, Placement, Spec};
@@ -23,13 +22,13 @@ use thiserror::Error;
 use tracing::field::display;
 
 pub use address::{AddressError, check_reachable};
-pub use groups::{GroupError, refusal};
+pub use groups::GroupError;
 pub use layout::LayoutError;
 pub use load::{ConfigFile, FileError, Loaded, load};
 pub use log::log_to_stdout;
 pub use ports::PortError;
 
-use crate::config::Config;
+use crate::config::{Config, GroupLayout};
 use crate::shard::siblings::{Mailbox, mailboxes};
 use crate::shard::{self, Start, Started};
 
@@ -59,15 +58,6 @@ pub enum BootError {
     /// The members of the Raft groups.
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// Raft groups, which are configured well.
-    #[error(
-        "{asked_at}: `enableDLegerCommitLog = true` is refused: Raft groups are not in this build, messages would have one \
-         copy only; take the line out (the dLeger keys may stay) for a broker without replicas"
-    )]
-    NoRaft {
-        /// Where they were asked for.
-        asked_at: Place,
-    },
     /// The address for clients.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -115,17 +105,15 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     let config = Arc::new(config);
     let cores = examine(&config)?;
     let groups = groups::settle(&config)?;
-    if let Some(refusal) = groups.and_then(|_| refusal(&config)) {
-        return Err(refusal);
-    }
     examine_directories(&config)?;
     let count = cores.len();
     let advertised = prepare(&config)?;
     tell(&config, advertised, &cores);
     let (mut starting, mut promised) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut failure = None;
+    let mut groups = groups.into_iter().flatten();
     for ((number, core), mailbox) in (0..).zip(cores).zip(mailboxes(config.shards)) {
-        match start_shard(&config, number, core, advertised, mailbox) {
+        match start_shard(&config, (number, core), advertised, groups.next(), mailbox) {
             Ok((shard, ready)) => {
                 starting.push(shard);
                 promised.push(ready);
@@ -235,9 +223,9 @@ fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
 
 fn start_shard(
     config: &Arc<Config>,
-    number: u32,
-    core: usize,
+    (number, core): (u32, usize),
     advertised: Ipv4Addr,
+    group: Option<GroupLayout>,
     mailbox: Mailbox,
 ) -> Result<(Starting, PromiseReceiver<Started>), BootError> {
     let (promise_ready, ready) = promise();
@@ -246,6 +234,7 @@ fn start_shard(
         config: Arc::clone(config),
         number,
         advertised: advertised.into(),
+        group,
         mailbox,
         ready: promise_ready,
         stop: told_to_stop,

@@ -9,7 +9,7 @@ pub(super) const KEYS: [Key; 10] = [
     Key::bool(
         "enableDLegerCommitLog",
         "false",
-        "Raft replication: each shard is a member of a group, whose leader is elected. brokerId and brokerRole mean nothing then. Refused in this build, once the keys below have been checked",
+        "Raft replication: each shard is a member of a group, whose leader is elected. brokerId and brokerRole mean nothing then",
     )
     .restart(),
     Key::text(

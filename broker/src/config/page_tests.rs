@@ -22,9 +22,9 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
 - A key that Apache knows and that does nothing here gives a warning that says why, if it is set to something other than
   Apache's default. Those that are set to the default are named together in one line.
 - A value that does not fit its key, and settings that contradict each other, stop the start. So do settings that ask for
-  more than this build has: a second copy of messages (`enableDLegerCommitLog`, `enableControllerMode`, `brokerRole =
+  more than this build has: a second copy of messages without a Raft group (`enableControllerMode`, `brokerRole =
   SYNC_MASTER` or `SLAVE`, `inSyncReplicas` and its siblings above 1) and protection (`authenticationEnabled` and its
-  siblings). The message says what to take out. Raft groups (`enableDLegerCommitLog`) are checked first, see below.
+  siblings). The message says what to take out.
 
 ## What to know before production
 
@@ -44,12 +44,23 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   use; the log says how many that is. The number is fixed in the store at first start: on a machine with another number of cores
   a store made with `auto` is refused, and the number has to be written out.
 - **Raft groups.** With `enableDLegerCommitLog = true` each shard is a member of a group of its own, among the machines in
-  `dLegerPeers`. This build runs no groups and refuses to start then, once the keys, the ports and the names of the hosts have
-  been checked; the log says where each group would lie. Shard k's group is `dLegerGroup-k`, its members are at their ports plus
-  `k × shardPortStride`, and the k-th member should lead it, counted round, unless `preferredLeaderId` says otherwise. `dLegerPeers`,
-  `shards` and `shardPortStride` are the same on all members. `brokerId` and `brokerRole` have no effect, as with Apache: a leader
+  `dLegerPeers`: a send is answered when a majority of the members has the message. Shard k's group is `dLegerGroup-k`, its members
+  are at their ports plus `k × shardPortStride`, and the k-th member should lead it, counted round, unless `preferredLeaderId` says
+  otherwise. `brokerClusterName`, `brokerName`, `dLegerGroup`, `dLegerPeers`, `shards`, `shardPortStride` and
+  `mappedFileSizeCommitLog` are the same on all members. `brokerId` and `brokerRole` have no effect, as with Apache: a leader
   registers as 0, the others by the number in their labels and one. Without `flushDiskType` members flush (`SYNC_FLUSH`), which
   Apache's do not.
+    - *Founding.* The member with the first label founds the group, once all members run and their stores are empty; its log says
+      what it waits for. It happens once: a node that comes back with an empty store is no member any more, and neither it nor another
+      one can be added in this build. A store from before the group, or a group's store without `enableDLegerCommitLog`, is refused.
+    - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
+      refuse sends, consumer offsets, queue locks and changes of topics and groups with code 14, on which stock producers try another
+      broker or, once they have asked a NameServer again, the leader; they serve pulls of what is committed. A leader that makes place
+      answers code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice.
+    - *What outlives a leader.* Messages, topics, consumer groups and consumer offsets. Queue locks do not: clients ask for them again
+      within 20 seconds.
+    - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log. After a crash the
+      others elect one when they have heard nothing for `raftElectionMaxMillis` and a random part more.
 - **Ports.** A shard listens on its port for clients and, in a group, on one for the other members. With groups no two of these may be
   one port, nor the port two below that for clients, which clients with `vipChannelEnabled` dial: such a start is refused with the
   keys that clash. Ports such as 40911 lie where Linux finds ports for connections that go out; the sysctl

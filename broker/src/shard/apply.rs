@@ -1,20 +1,46 @@
 //! The apply loop: what comes back from the log, in its order.
 //!
-//! There is one path for what has just been committed and for what the log held at start; the only
-//! difference is that nobody waits for the latter.
+//! There is one path for what has just been committed, for what the log held at start, and for what another member of
+//! the group has appended; the only difference is who waits for it.
 
 use std::rc::Rc;
 
 use remoting::ResponseCode;
 use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, Warning, What};
 
-use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP};
+use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED};
 use super::completions::{Afterwards, Completion};
+use super::offsets::OffsetQuestion;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
-use super::{Phase, Shard, groups, offsets, pull, register, state, topics};
+use super::{Phase, Shard, groups, offsets, pull, register, replica, siblings, state, topics};
+
+/// Where something that is committed comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The log held it at the start.
+    Replayed,
+    /// It was appended here, and somebody waits for it, or would.
+    Here,
+    /// It was appended by another member of the group, or here when this one led for the last time: nobody waits any more.
+    Elsewhere,
+}
+
+impl Source {
+    /// Whether the views of what is appended do not have it yet.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        self != Self::Here
+    }
+
+    /// Whether it was not there at the start.
+    #[must_use]
+    pub fn is_news(self) -> bool {
+        self != Self::Replayed
+    }
+}
 
 /// Builds the shard's state from what the log holds.
 ///
@@ -52,6 +78,7 @@ pub async fn run(shard: Rc<Shard>, mut events: Events) {
             }
             Event::Failed(error) => return failed(&shard, &error),
             Event::Stopped => {
+                // A member that is stopped has left office before.
                 assert!(shard.completions.borrow().is_empty(), "a log stops when all is committed");
                 return;
             }
@@ -67,32 +94,34 @@ fn warned(shard: &Shard, warning: &Warning) {
 }
 
 fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
-    let replayed = applied.replayed;
+    let (source, when) = (shard.source_of(&applied), applied.timestamp);
     match applied.what {
-        What::Messages(records) => {
-            if !replayed {
-                messages(shard, &records);
-            }
-        }
+        What::Messages(records) => match source {
+            Source::Replayed => {}
+            Source::Here => messages(shard, &records),
+            Source::Elsewhere => arrived(shard, &records),
+        },
         What::TopicPut { payload, .. } => {
-            topics::applied(shard, &payload, replayed)?;
-            command_done(shard, replayed);
+            topics::applied(shard, &payload, (source, when))?;
+            command_done(shard, source);
         }
         What::TopicDeleted { name } => {
-            topics::applied_delete(shard, &name, replayed);
-            command_done(shard, replayed);
+            topics::applied_delete(shard, &name, (source, when));
+            command_done(shard, source);
         }
         What::Command { kind, payload } => {
             match kind {
-                SUBSCRIPTION_GROUP => groups::applied(shard, &payload, replayed)?,
-                CONSUMER_OFFSETS => offsets::applied(shard, &payload, replayed)?,
+                SUBSCRIPTION_GROUP => groups::applied(shard, &payload, (source, when))?,
+                CONSUMER_OFFSETS => offsets::applied(shard, &payload, source)?,
+                TOPIC_ANNOUNCED => siblings::applied(shard, &payload, (source, when))?,
                 kind => return Err(CommandError::Kind(kind)),
             }
-            command_done(shard, replayed);
+            command_done(shard, source);
         }
         What::Membership => {}
-        What::Trimmed { .. } => command_done(shard, replayed),
+        What::Trimmed { .. } => command_done(shard, source),
     }
+    replica::office::took_in(shard, applied.term);
     Ok(())
 }
 
@@ -124,14 +153,27 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
     pull::resume(shard, woken);
 }
 
+/// Messages that another member took are committed: the pulls that wait for them get their answers.
+fn arrived(shard: &Rc<Shard>, records: &[AppliedRecord]) {
+    let mut woken = Vec::new();
+    let mut polls = shard.long_polls.borrow_mut();
+    for record in records {
+        polls.arrived(&record.topic, record.queue, record.tag_hash, &mut woken);
+    }
+    drop(polls);
+    pull::resume(shard, woken);
+}
+
 /// A topic or a command is committed.
-fn command_done(shard: &Rc<Shard>, replayed: bool) {
-    if replayed {
+fn command_done(shard: &Rc<Shard>, source: Source) {
+    if source != Source::Here {
         return;
     }
     let completion = shard.completions.borrow_mut().committed();
     match completion {
         Completion::Answer(caller) => caller.ok(&()),
+        // In a group the log has told them.
+        Completion::Announce(_) if shard.replica.is_some() => {}
         Completion::Announce(topic) => shard.siblings.announce(&shard.identity.name, topic),
         Completion::Silent => {}
         Completion::Message(_) | Completion::InBatch(_) | Completion::OnewayMessage(_) => {
@@ -167,21 +209,34 @@ impl Afterwards {
 /// at once that the shard takes no messages, so that producers go elsewhere.
 fn failed(shard: &Rc<Shard>, error: &StoreError) {
     shard.phase.set(Phase::Failed);
-    let (appends, then) = shard.completions.borrow_mut().fail();
     tracing::error!(
-        shard = %shard.identity.name, %error, unanswered = appends.len(),
+        shard = %shard.identity.name, %error, unanswered = shard.completions.borrow().len(),
         "the log has failed: no more messages are taken, messages can still be read"
     );
     // NameServers look at permissions only when the version of the topics has changed.
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
-    let lost = lost(shard);
+    let why = "The log failed before the change was stored";
+    let then = give_up(shard, &lost(shard), why);
+    for question in then {
+        question.answer(shard);
+    }
+}
+
+/// Nobody here learns any more what became of what was appended: all who wait are told, senders with `lost`, others
+/// `why`. The questions for offsets that were to be answered afterwards.
+pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) -> Vec<OffsetQuestion> {
+    let (appends, then) = shard.completions.borrow_mut().fail();
+    let refuse_command = |caller: &Caller| {
+        let remark = format!("service not available now. {why}");
+        Refusal::new(ResponseCode::ServiceNotAvailable, remark).send(caller);
+    };
     for completion in appends {
         match completion {
-            Completion::Message(sender) => answer_refused(shard, &sender.caller, &lost),
+            Completion::Message(sender) => answer_refused(shard, &sender.caller, lost),
             Completion::InBatch(sender) => {
                 if let Some(caller) = sender.give_up() {
-                    answer_refused(shard, caller, &lost);
+                    answer_refused(shard, caller, lost);
                 }
             }
             Completion::Answer(caller) => refuse_command(&caller),
@@ -189,18 +244,15 @@ fn failed(shard: &Rc<Shard>, error: &StoreError) {
             Completion::Announce(_) | Completion::Silent => {}
         }
     }
+    let mut questions = Vec::new();
     for then in then {
         match then {
             Afterwards::Answer(caller) => refuse_command(&caller),
-            Afterwards::Offset(question) => question.answer(shard),
+            Afterwards::Offset(question) => questions.push(question),
             Afterwards::Wake(waiting) => drop(waiting),
         }
     }
-}
-
-fn refuse_command(caller: &Caller) {
-    let remark = "service not available now. The log failed before the change was stored";
-    Refusal::new(ResponseCode::ServiceNotAvailable, remark).send(caller);
+    questions
 }
 
 #[cfg(test)]

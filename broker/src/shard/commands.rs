@@ -13,6 +13,9 @@ use thiserror::Error;
 pub const SUBSCRIPTION_GROUP: CommandKind = CommandKind(1);
 /// The bytes are [`ConsumerOffsets`].
 pub const CONSUMER_OFFSETS: CommandKind = CommandKind(2);
+/// The bytes are a [`TopicConfig`]: a send is about to create the topic, and the sibling shards shall have it too. Only in
+/// groups, whose shards may have their leaders on other nodes.
+pub const TOPIC_ANNOUNCED: CommandKind = CommandKind(3);
 
 /// A topic as clients and tools see it (RocketMQ 5.5.0, class TopicConfig).
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

@@ -27,6 +27,7 @@ pub mod query;
 pub mod recovery;
 pub mod refusals;
 pub mod register;
+pub mod replica;
 pub mod reply;
 pub mod retention;
 pub mod retention_rules;
@@ -43,12 +44,13 @@ pub mod unique_key;
 pub mod view;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use storage::Store;
 use transport::Quiet;
 
-use crate::config::Config;
+use crate::config::{Config, GroupLayout};
 use crate::limits::READ_FAILURE_LINES;
 use clients::{Changes, Clients};
 use completions::{Afterwards, Completions};
@@ -60,6 +62,7 @@ use long_poll::LongPolls;
 use notices::Notices;
 use offsets::Offsets;
 use register::Register;
+use replica::Replica;
 use retention::Disk;
 use send::Stamp;
 use siblings::{Mailbox, Siblings};
@@ -69,8 +72,7 @@ use unique_key::UniqueKeys;
 pub use start::{Start, StartError, Started, run};
 
 /// The shape of every handler; see [`dispatch`].
-pub type Handler =
-    fn(&std::rc::Rc<Shard>, &transport::Connection, &remoting::CommandRef<'_>, bytes::Bytes);
+pub type Handler = fn(&Rc<Shard>, &transport::Connection, &remoting::CommandRef<'_>, bytes::Bytes);
 
 /// What a shard accepts at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,8 @@ pub struct Shard {
     pub identity: Identity,
     /// The log.
     pub store: Store,
+    /// What it is in its Raft group; `None` without one.
+    pub replica: Option<Replica>,
     /// What it accepts.
     pub phase: Cell<Phase>,
     /// Who waits for the log.
@@ -134,7 +138,12 @@ pub struct Shard {
 impl Shard {
     /// A shard over a store whose log has not been replayed yet.
     #[must_use]
-    pub fn new(config: Arc<Config>, identity: Identity, store: Store, mailbox: Mailbox) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        identity: Identity,
+        store: Store,
+        mailbox: impl Into<Rc<Mailbox>>,
+    ) -> Self {
         let salt = u32::try_from(runtime::random_below(1 << 32)).expect("below 2^32");
         let keys = UniqueKeys::new(identity.address.ip(), runtime::process::pid(), salt);
         let log = store.clone();
@@ -149,10 +158,11 @@ impl Shard {
             config,
             identity,
             store,
+            replica: None,
             phase: Cell::new(Phase::Recovering),
             completions: RefCell::default(),
             topics: RefCell::default(),
-            siblings: Siblings::new(mailbox),
+            siblings: Siblings::new(mailbox.into()),
             groups: RefCell::default(),
             clients: RefCell::default(),
             group_changes: Changes::default(),
@@ -165,6 +175,12 @@ impl Shard {
             read_failures: Quiet::new(READ_FAILURE_LINES),
             notices: Notices::default(),
         }
+    }
+
+    /// The same as a member of a Raft group.
+    #[must_use]
+    pub fn in_group(self, layout: GroupLayout) -> Self {
+        Self { replica: Some(Replica::new(layout)), ..self }
     }
 
     /// Does `then` once everything that was appended so far is committed; now, if nothing is under way.

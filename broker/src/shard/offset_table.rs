@@ -187,15 +187,22 @@ impl OffsetTable {
         }
     }
 
-    /// A command was committed. Offsets of topics for which `exists` is false are dropped: the topic was
+    /// Forgets what waits to be proposed or is under way: nobody here proposes any more, or not yet. Consumers tell their
+    /// offsets again, every few seconds.
+    pub fn forget_pending(&mut self) {
+        self.pending.clear();
+        (self.pending_len, self.under_way) = (0, 0);
+    }
+
+    /// A command was committed; `foreign` if it was not proposed here since the start. Offsets of topics for which `exists` is false are dropped: the topic was
     /// deleted before.
     pub fn apply(
         &mut self,
         command: ConsumerOffsets,
-        replayed: bool,
+        foreign: bool,
         exists: impl Fn(&str) -> bool,
     ) {
-        if !replayed {
+        if !foreign {
             assert!(self.under_way > 0, "the log commits only what was proposed");
             self.under_way -= 1;
         }

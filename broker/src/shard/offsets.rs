@@ -15,11 +15,12 @@ use runtime::channel::oneshot;
 use storage::AppendError;
 use transport::Connection;
 
+use super::apply::Source;
 use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
 use super::completions::{Afterwards, Completion};
 use super::refusals::{check_phase, code_of};
 use super::reply::{Caller, Refusal};
-use super::{Phase, Shard};
+use super::{Phase, Shard, replica};
 use crate::limits::{OFFSETS_EVERY, YOUNG_QUEUE};
 
 use super::offset_table::NotNoted;
@@ -50,6 +51,13 @@ impl OffsetQuestion {
             Some(offset) => self.caller.ok(&OffsetReply { offset: offset.0.cast_signed() }),
             None => self.caller.refuse(ResponseCode::QueryNotFound, not_found(self.set_zero)),
         }
+    }
+}
+
+impl OffsetQuestion {
+    /// Refuses it.
+    pub fn refuse(&self, refusal: &Refusal) {
+        refusal.send(&self.caller);
     }
 }
 
@@ -85,6 +93,14 @@ pub fn query(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
         queue: QueueId(u32::try_from(header.queue_id).unwrap_or(u32::MAX)),
         set_zero: header.set_zero_if_not_found != Some(false),
     };
+    match &shard.replica {
+        Some(replica) => replica::reads::ask(shard, replica, question),
+        None => answer_in_order(shard, question),
+    }
+}
+
+/// Answers the question behind what the group has told before.
+pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) {
     let pending = shard.offsets.borrow().has_pending(&question.group);
     if pending {
         propose(shard, Some(&question.group));
@@ -118,6 +134,7 @@ fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
         // During a graceful stop consumers bring their last offsets: they are still taken.
         check_phase(shard)?;
     }
+    shard.check_office()?;
     let (group, topic) = (header.consumer_group, header.topic);
     let unknown = || Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!"));
     shard.topics.borrow().find_applied(topic).ok_or_else(unknown)?;
@@ -152,6 +169,7 @@ pub fn note(
     queue: i32,
     offset: i64,
 ) -> Result<(), Refusal> {
+    shard.check_office()?;
     let parameter =
         |what: &str, value: i64| Refusal::parameter(format!("{what} is {value}, topic is {topic}"));
     let queue = u32::try_from(queue)
@@ -172,6 +190,9 @@ pub fn note(
 
 /// Proposes the pending offsets of a group, or of all. What the log does not take now stays pending.
 pub fn propose(shard: &Shard, group: Option<&str>) {
+    if shard.check_office().is_err() {
+        return;
+    }
     let commands = shard.offsets.borrow_mut().take(group);
     for command in commands {
         match shard.store.append_command(CONSUMER_OFFSETS, &command.to_bytes()) {
@@ -229,10 +250,10 @@ pub async fn propose_regularly(shard: Rc<Shard>) {
 ///
 /// # Errors
 /// Another version wrote them.
-pub fn applied(shard: &Shard, payload: &[u8], replayed: bool) -> Result<(), CommandError> {
+pub fn applied(shard: &Shard, payload: &[u8], source: Source) -> Result<(), CommandError> {
     let command = ConsumerOffsets::from_bytes(payload)?;
     let topics = shard.topics.borrow();
     let exists = |topic: &str| topics.find_applied(topic).is_some();
-    shard.offsets.borrow_mut().apply(command, replayed, exists);
+    shard.offsets.borrow_mut().apply(command, source.is_foreign(), exists);
     Ok(())
 }

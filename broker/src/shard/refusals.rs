@@ -91,13 +91,13 @@ pub fn too_many_held() -> Refusal {
     Refusal::new(ResponseCode::SystemBusy, remark)
 }
 
-/// Whether the shard takes what goes to the log.
+/// Whether the shard takes what goes to the log: it is up, and leads its group if it has one.
 ///
 /// # Errors
 /// Code 14, which sends a producer to another broker.
 pub fn check_phase(shard: &Shard) -> Result<(), Refusal> {
     let why = match shard.phase.get() {
-        Phase::Serving => return Ok(()),
+        Phase::Serving => return shard.check_office(),
         Phase::Recovering => "its log is being recovered",
         Phase::Failed => {
             "its log has failed, messages can only be read; its standard output (the journal, the log of its container) says why"

@@ -132,7 +132,10 @@ async fn round(shard: &Rc<Shard>) {
     shard.store.free_quickly(is_urgent(shard, space));
     let segments = shard.store.segment_times();
     let sharers = sharers(shard, space).await;
-    if let Some(wanted) = decided(shard, space, sharers, &segments) {
+    // In a group the leader decides, and the others follow its log.
+    if shard.check_office().is_ok()
+        && let Some(wanted) = decided(shard, space, sharers, &segments)
+    {
         trim(shard, wanted, &segments).await;
     }
 }
@@ -180,7 +183,11 @@ async fn trim(shard: &Rc<Shard>, wanted: Trim, segments: &[SegmentTimes]) {
     for count in (1..=wanted.segments).rev() {
         let going = &segments[..count];
         let to = Trim { segments: count, ..wanted }.to(segments);
-        match shard.store.append_trim(to).await {
+        let prepared = shard.store.prepare_trim(to).await;
+        if shard.check_office().is_err() {
+            return; // somebody else decides by now
+        }
+        match prepared.and_then(|()| shard.store.append_prepared_trim(to)) {
             Ok(()) => {
                 shard.completions.borrow_mut().push(Completion::Silent);
                 let (done, committed) = oneshot();

@@ -3,18 +3,24 @@
 //! A topic that a send creates on one shard is created on the others too, or a client would see one core
 //! only. Shards share nothing else. Messages travel through bounded mailboxes; a full one makes the one
 //! task that fills it wait, and no request.
+//!
+//! Shards that have groups may have their leaders on different nodes, so there the log of the one tells: wherever it comes to
+//! be applied the siblings beside it are told, and the one among them that leads its own group creates the topic.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::lock::Mutex;
 use runtime::channel::{
     MailboxReceiver, MailboxSender, Receiver, Sender, TrySendError, mailbox, mpsc,
 };
 
+use model::UnixMillis;
 use remoting::ResponseCode;
 
-use super::commands::TopicConfig;
+use super::apply::Source;
+use super::commands::{CommandError, TOPIC_ANNOUNCED, TopicConfig};
 use super::completions::Completion;
 use super::reply::Refusal;
 use super::{Phase, Shard, topics};
@@ -22,6 +28,10 @@ use crate::limits::{MAILBOX, MAX_ANNOUNCEMENTS};
 
 /// How long a shard waits before it tries again to append what a sibling told it.
 const RETRY: Duration = Duration::from_millis(50);
+/// For so long a member of a group waits for a topic of a sibling, which its leader creates, whoever that comes to be.
+const AWAIT_LEADER: Duration = Duration::from_secs(10);
+/// An announcement that is older is no news, milliseconds.
+const RECENT_MILLIS: u64 = 60_000;
 
 /// What one shard tells another.
 #[derive(Clone, Debug)]
@@ -30,9 +40,10 @@ pub enum Note {
     TopicCreated(TopicConfig),
 }
 
-/// A shard's end of the mailboxes. Made on the thread that starts the shards, taken along by each.
+/// A shard's end of the mailboxes. Made on the thread that starts the shards, taken along by each. One of a shard's lives uses
+/// it at a time.
 pub struct Mailbox {
-    inbox: MailboxReceiver<Note>,
+    inbox: Mutex<MailboxReceiver<Note>>,
     others: Vec<MailboxSender<Note>>,
 }
 
@@ -42,35 +53,27 @@ pub fn mailboxes(shards: u32) -> Vec<Mailbox> {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mailbox(MAILBOX)).unzip();
     let ends = receivers.into_iter().enumerate().map(|(number, inbox)| {
         let others = senders.iter().enumerate().filter(|(other, _)| *other != number);
-        Mailbox { inbox, others: others.map(|(_, sender)| sender.clone()).collect() }
+        let others = others.map(|(_, sender)| sender.clone()).collect();
+        Mailbox { inbox: Mutex::new(inbox), others }
     });
     ends.collect()
 }
 
 /// The siblings as a shard sees them.
 pub struct Siblings {
+    mailbox: Rc<Mailbox>,
     outbox: Option<Sender<Rc<TopicConfig>>>,
-    post: RefCell<Option<Post>>,
-}
-
-/// What the shard's two tasks work with.
-struct Post {
-    inbox: MailboxReceiver<Note>,
-    others: Vec<MailboxSender<Note>>,
-    announced: Receiver<Rc<TopicConfig>>,
+    announced: RefCell<Option<Receiver<Rc<TopicConfig>>>>,
 }
 
 impl Siblings {
     /// Those behind `mailbox`.
     #[must_use]
-    pub fn new(mailbox: Mailbox) -> Self {
+    pub fn new(mailbox: Rc<Mailbox>) -> Self {
         let (outbox, announced) = mpsc(MAX_ANNOUNCEMENTS);
         let alone = mailbox.others.is_empty();
-        let Mailbox { inbox, others } = mailbox;
-        Self {
-            outbox: (!alone).then_some(outbox),
-            post: RefCell::new(Some(Post { inbox, others, announced })),
-        }
+        let outbox = (!alone).then_some(outbox);
+        Self { mailbox, outbox, announced: RefCell::new(Some(announced)) }
     }
 
     /// Tells all siblings that a topic was created. Never waits.
@@ -86,19 +89,52 @@ impl Siblings {
     }
 }
 
+/// Has the log tell the siblings of a topic that is about to be created; nothing where the shard tells them itself.
+///
+/// # Errors
+/// The log does not take it now.
+pub fn announce_in_log(shard: &Shard, topic: &TopicConfig) -> Result<(), Refusal> {
+    if shard.replica.is_none() || shard.siblings.outbox.is_none() {
+        return Ok(());
+    }
+    shard.store.append_command(TOPIC_ANNOUNCED, &topic.to_bytes())?;
+    shard.completions.borrow_mut().push(Completion::Silent);
+    Ok(())
+}
+
+/// A committed announcement.
+///
+/// # Errors
+/// Another version wrote it.
+pub fn applied(
+    shard: &Shard,
+    payload: &[u8],
+    (source, when): (Source, UnixMillis),
+) -> Result<(), CommandError> {
+    let topic = TopicConfig::from_bytes(payload)?;
+    // What a member hears late others have heard before, and the topic may be deleted by now.
+    let is_recent = runtime::unix_millis().saturating_sub(when.0) < RECENT_MILLIS;
+    if source.is_news() && is_recent {
+        shard.siblings.announce(&shard.identity.name, Rc::new(topic));
+    }
+    Ok(())
+}
+
 /// Delivers announcements and takes those of the siblings, for as long as the shard runs.
 pub async fn run(shard: Rc<Shard>) {
-    let post = shard.siblings.post.borrow_mut().take();
-    let Post { mut inbox, others, mut announced } = post.expect("the task is started once");
+    let announced = shard.siblings.announced.borrow_mut().take();
+    let mut announced = announced.expect("the task is started once");
+    let Mailbox { inbox, others } = &*shard.siblings.mailbox;
     let deliver = async {
         while let Some(topic) = announced.recv().await {
-            for other in &others {
+            for other in others {
                 // A sibling that is gone is being stopped, and this shard with it.
                 drop(other.send(Note::TopicCreated((*topic).clone())).await);
             }
         }
     };
     let receive = async {
+        let mut inbox = inbox.lock().await;
         while let Some(Note::TopicCreated(topic)) = inbox.recv().await {
             create(&shard, topic).await;
         }
@@ -109,7 +145,24 @@ pub async fn run(shard: Rc<Shard>) {
 /// Creates a sibling's topic here, unless it is there. Tries again while the log is busy; what is refused for
 /// good must not keep those behind it waiting.
 async fn create(shard: &Rc<Shard>, topic: TopicConfig) {
+    let began = runtime::now();
     while shard.phase.get() == Phase::Serving {
+        if shard.check_office().is_err() {
+            let is_there = shard.topics.borrow().find_applied(&topic.name).is_some();
+            if is_there {
+                return;
+            }
+            if began.elapsed() > AWAIT_LEADER {
+                tracing::warn!(
+                    shard = %shard.identity.name, topic = %topic.name,
+                    "the topic of a sibling shard was not created by this shard's leader within {AWAIT_LEADER:?}; create it \
+                     there with mqadmin updateTopic if it is missing"
+                );
+                return;
+            }
+            runtime::sleep(RETRY).await;
+            continue;
+        }
         let Err(refusal) = topics::ensure(shard, topic.clone(), Completion::Silent) else {
             return;
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::{FutureExt, select_biased};
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
-use storage::{Events, OpenError, Recovery, Store, StoreError};
+use storage::{Applier, EntryLog, Event, Events, OpenError, Opening, Recovery, Store, StoreError};
 use thiserror::Error;
 use transport::{BindError, Limits, NoRequests, Server};
 
@@ -15,13 +15,15 @@ use super::commands::CommandError;
 use super::completions::{Afterwards, Completion};
 use super::dispatch::Requests;
 use super::identity::Identity;
+use super::replica::member::Member;
+use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
 use super::{
     Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, retention,
     topic_rules, topics,
 };
-use crate::config::Config;
+use crate::config::{Config, GroupLayout};
 use crate::limits::DRAIN;
 
 /// What a shard is started with. It is made on the thread that starts the executor.
@@ -32,6 +34,8 @@ pub struct Start {
     pub number: u32,
     /// The address that clients dial, without the port.
     pub advertised: IpAddr,
+    /// Its Raft group, if the configuration has groups.
+    pub group: Option<GroupLayout>,
     /// The shard's end of the mailboxes.
     pub mailbox: Mailbox,
     /// Told when the shard serves. When it is dropped, [`run`] has an error.
@@ -76,6 +80,42 @@ pub enum StartError {
         /// Why.
         remark: String,
     },
+    /// The member of the group.
+    #[error(transparent)]
+    Member(#[from] raft::StartError),
+    /// The port for the other members.
+    #[error("the Raft group {group} cannot be served: {source}; dLegerPeers sets the port")]
+    Peers {
+        /// The group.
+        group: String,
+        /// Why.
+        source: runtime::IoError,
+    },
+    /// The store is that of a broker without replicas.
+    #[error(
+        "{} holds the store of a broker without replicas, and this build cannot make it the first of a group: take          enableDLegerCommitLog out, or set storePathRootDir to an empty directory", .dir.display()
+    )]
+    Alone {
+        /// The directory.
+        dir: std::path::PathBuf,
+    },
+}
+
+/// How a shard's life ended.
+enum End {
+    /// As it was told.
+    Stopped,
+    /// The log is to be opened again: a snapshot of the group takes the place of what was there.
+    Again,
+}
+
+/// A store whose log was read, and the shard over it.
+struct Opened {
+    shard: Rc<Shard>,
+    events: Events,
+    recovery: Recovery,
+    /// What makes it a member of a group.
+    member: Option<(EntryLog, Applier)>,
 }
 
 /// Runs a shard on the current executor, until it is told to stop.
@@ -84,52 +124,129 @@ pub enum StartError {
 /// [`StartError`], before it has served anything; `ToldToStop` when the stop came during recovery.
 ///
 /// # Panics
-/// If the configuration has Raft groups: the one copy here is not what its operator takes for stored.
+/// If the configuration has Raft groups and `start` none, or the other way round: the one copy here would not be what its
+/// operator takes for stored.
 pub async fn run(start: Start) -> Result<(), StartError> {
-    let Start { config, number, advertised, mailbox, ready, mut stop } = start;
-    assert!(config.raft_group.is_none(), "a start with Raft groups is refused before");
-    let identity = Identity::of(&config, number, advertised);
-    // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
-    let (shard, events, recovery) = select_biased! {
-        _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-        opened = open(config, identity, mailbox).fuse() => opened?,
-    };
+    let Start { config, number, advertised, group, mailbox, ready, mut stop } = start;
+    assert_eq!(
+        config.raft_group.is_some(),
+        group.is_some(),
+        "groups are where they are configured"
+    );
+    let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
+    loop {
+        let identity = Identity::of(&config, number, advertised);
+        let opening = open(Arc::clone(&config), identity, Rc::clone(&mailbox), group.clone());
+        // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
+        let opened = select_biased! {
+            _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
+            opened = opening.fuse() => opened?,
+        };
+        match live(opened, &mut ready, &mut stop).await? {
+            End::Stopped => return Ok(()),
+            End::Again => {}
+        }
+    }
+}
+
+/// A shard's life from when its log is read to when its store is stopped.
+async fn live(
+    opened: Opened,
+    ready: &mut Option<Promise<Started>>,
+    stop: &mut PromiseReceiver<()>,
+) -> Result<End, StartError> {
+    let Opened { shard, events, recovery, member } = opened;
     shard.phase.set(Phase::Serving);
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
-    seed(&shard).await?;
+    let member = match member {
+        Some((log, applier)) => Some(Member::start(&shard, log, applier).await?),
+        None => {
+            seed(&shard).await?;
+            None
+        }
+    };
     let server = serve(&shard).await?;
     let tasks = background(&shard);
     register::start(&shard);
     tell_success(&shard);
     let started =
         Started { identity: shard.identity.clone(), clean: recovery.clean || recovery.new };
-    // Nobody may be waiting: a shard runs without a spectator too.
-    drop(ready.fulfil(started));
-    // A promise that was dropped is a stop as well: whoever could tell has gone.
-    match stop.await {
-        Ok(()) | Err(Closed) => {}
+    if let Some(ready) = ready.take() {
+        // Nobody may be waiting: a shard runs without a spectator too.
+        drop(ready.fulfil(started));
     }
-    halt(&shard, server, tasks).await;
+    let restart_wanted = async {
+        match &member {
+            Some(member) => member.restart_wanted().await,
+            None => std::future::pending().await,
+        }
+    };
+    let end = select_biased! {
+        // A promise that was dropped is a stop as well: whoever could tell has gone.
+        told = stop.fuse() => match told {
+            Ok(()) | Err(Closed) => End::Stopped,
+        },
+        () = restart_wanted.fuse() => End::Again,
+    };
+    halt(&shard, server, tasks, member).await;
     applying.await;
-    tracing::info!(shard = %shard.identity.name, "shard stopped");
-    Ok(())
+    let what = match end {
+        End::Stopped => "shard stopped",
+        End::Again => {
+            "the log is opened again: this member is too far behind, and has got a snapshot from the leader"
+        }
+    };
+    tracing::info!(shard = %shard.identity.name, "{what}");
+    Ok(end)
 }
 
 /// Opens the store and builds the shard's state from it.
 async fn open(
     config: Arc<Config>,
     identity: Identity,
-    mailbox: Mailbox,
-) -> Result<(Rc<Shard>, Events, Recovery), StartError> {
+    mailbox: Rc<Mailbox>,
+    group: Option<GroupLayout>,
+) -> Result<Opened, StartError> {
     check_port(&identity).await?;
     let (dir, log_dir) = (identity.dir.clone(), identity.log_dir.clone());
     let options = config.store_options(dir, log_dir, identity.number);
     let began = runtime::now();
-    let (store, mut events) = Store::open(options).await?;
-    let shard = Rc::new(Shard::new(config, identity, store, mailbox));
+    let (shard, mut events, opening) = match group {
+        None => {
+            let (store, events) = Store::open(options).await?;
+            (Shard::new(config, identity, store, mailbox), events, None)
+        }
+        Some(layout) => {
+            let (store, events, opening) = Store::open_member(options).await?;
+            let shard = Shard::new(config, identity, store, mailbox).in_group(layout);
+            (shard, events, Some(opening))
+        }
+    };
+    let shard = Rc::new(shard);
     let recovery = apply::recover(&shard, &mut events).await?;
     tell_recovery(&shard, &recovery, began);
-    Ok((shard, events, recovery))
+    let member = match opening {
+        None => None,
+        Some(opening) => Some(member_of(opening, &mut events).await?),
+    };
+    Ok(Opened { shard, events, recovery, member })
+}
+
+/// The log of a member that was read, and the one who applies it.
+async fn member_of(
+    opening: Opening,
+    events: &mut Events,
+) -> Result<(EntryLog, Applier), StartError> {
+    if let Some(member) = opening.ready().await {
+        return Ok(member);
+    }
+    loop {
+        match events.next().await {
+            Event::Failed(error) => return Err(error.into()),
+            Event::StateWanted(_) | Event::Warned(_) => {}
+            event => panic!("a log that was not opened has failed: {event:?}"),
+        }
+    }
 }
 
 /// Tries the port before the store is touched: a clash is told at once, and leaves nothing behind.
@@ -174,6 +291,17 @@ fn tell_success(shard: &Shard) {
 
 /// Creates the system topics that are missing, and waits until they are committed.
 async fn seed(shard: &Rc<Shard>) -> Result<(), StartError> {
+    put_system_topics(shard).map_err(|refusal| StartError::Seed { remark: refusal.remark })?;
+    let (done, wait) = oneshot();
+    shard.afterwards(Afterwards::Wake(done));
+    wait.await.map_err(|_| StartError::Seed { remark: "the log has failed, see above".into() })
+}
+
+/// Appends the system topics that are missing.
+///
+/// # Errors
+/// The log does not take them now.
+pub fn put_system_topics(shard: &Rc<Shard>) -> Result<(), Refusal> {
     let wanted = topic_rules::system_topics(&shard.config, &shard.identity.name);
     for topic in wanted {
         let known = shard.topics.borrow().find(&topic.name).cloned();
@@ -181,13 +309,10 @@ async fn seed(shard: &Rc<Shard>) -> Result<(), StartError> {
         let keep =
             known.is_some_and(|known| *known == topic || topic.name != model::topic::AUTO_CREATE);
         if !keep {
-            topics::put(shard, topic, Completion::Silent)
-                .map_err(|refusal| StartError::Seed { remark: refusal.remark })?;
+            topics::put(shard, topic, Completion::Silent)?;
         }
     }
-    let (done, wait) = oneshot();
-    shard.afterwards(Afterwards::Wake(done));
-    wait.await.map_err(|_| StartError::Seed { remark: "the log has failed, see above".into() })
+    Ok(())
 }
 
 async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
@@ -222,17 +347,25 @@ fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
 
 /// The graceful stop: no new sends, what is under way is answered, consumer offsets and the log are
 /// flushed.
-async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>) {
+///
+/// A member of a group hands leadership over first, so that others take messages while it still answers.
+async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>, member: Option<Member>) {
     tracing::info!(shard = %shard.identity.name, "shard stops");
     if shard.phase.get() != Phase::Failed {
         shard.phase.set(Phase::Stopping);
     }
     long_poll::release(shard);
+    if let Some(member) = &member {
+        member.retire(shard).await;
+    }
     register::unregister(shard).await;
     server.shutdown(DRAIN).await;
     drop(tasks);
     notices::last(shard);
-    offsets::propose_all(shard).await;
+    match member {
+        Some(member) => member.stop(shard).await,
+        None => offsets::propose_all(shard).await,
+    }
     shard.store.stop().await;
 }
 

@@ -3,24 +3,27 @@
 //! Two views. *Applied* is what is committed: consumers, tools and NameServers see it. *Appended* is
 //! ahead of it by what is still under way: a send is checked against it, so that it can follow the
 //! creation of its topic in the same batch without waiting. In a single replica nothing that was
-//! appended is ever undone, short of the failure of the log, after which nothing is appended any more.
+//! appended is ever undone, short of the failure of the log, after which nothing is appended any more. In a group what a
+//! leader has appended is forgotten when it leads no more: what of it is committed all the same comes back from the log.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use model::UnixMillis;
 use remoting::header::DecodeExt;
 use remoting::header::topic::{CreateTopicHeader, TopicHeader};
 use remoting::{CommandRef, ResponseCode};
 use transport::Connection;
 
+use super::apply::Source;
 use super::commands::TopicConfig;
 use super::completions::{Afterwards, Completion};
 use super::refusals::{check_phase, code_of};
 use super::reply::{Caller, Refusal};
 use super::topic_rules;
-use super::{Shard, register};
+use super::{Shard, register, siblings};
 use crate::limits::{MAX_QUEUES_TOTAL, MAX_TOPICS};
 
 /// Which state of the table this is, for NameServers and slaves (RocketMQ 5.5.0, class DataVersion).
@@ -159,11 +162,17 @@ impl Topics {
         self.queues = rest.expect("the sum holds every topic's queues");
     }
 
-    /// A committed creation or change; `now` in milliseconds since 1970. One from before the start was
-    /// never in the appended view.
-    pub fn apply(&mut self, topic: TopicConfig, replayed: bool, now: u64) {
+    /// Forgets what is under way: nobody here appends any more, or not yet.
+    pub fn forget_appended(&mut self) {
+        self.appended = self.applied.clone();
+        self.queues = self.applied.values().map(|known| u64::from(known.most_queues)).sum();
+    }
+
+    /// A committed creation or change; `now` in milliseconds since 1970. One that was not appended here since the start was
+    /// never in the appended view: it is `foreign`.
+    pub fn apply(&mut self, topic: TopicConfig, foreign: bool, now: u64) {
         let topic = Rc::new(topic);
-        if replayed {
+        if foreign {
             self.append(Rc::clone(&topic));
         }
         self.names.insert(Rc::from(topic.name.as_str()));
@@ -172,8 +181,8 @@ impl Topics {
     }
 
     /// A committed deletion.
-    pub fn apply_delete(&mut self, name: &str, replayed: bool, now: u64) {
-        if replayed {
+    pub fn apply_delete(&mut self, name: &str, foreign: bool, now: u64) {
+        if foreign {
             self.append_delete(name);
         }
         self.applied.remove(name);
@@ -197,8 +206,12 @@ pub fn put(
     topic: TopicConfig,
     then: Completion,
 ) -> Result<Rc<TopicConfig>, Refusal> {
+    shard.check_office()?;
     let mut topics = shard.topics.borrow_mut();
     topics.check_room(&topic)?;
+    if matches!(then, Completion::Announce(_)) {
+        siblings::announce_in_log(shard, &topic)?;
+    }
     shard.store.append_create_topic(&topic.name, topic.queues(), &topic.to_bytes())?;
     let for_someone = !matches!(then, Completion::Silent);
     shard.completions.borrow_mut().push(then);
@@ -320,22 +333,22 @@ fn try_delete(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
 pub fn applied(
     shard: &Rc<Shard>,
     payload: &[u8],
-    replayed: bool,
+    (source, when): (Source, UnixMillis),
 ) -> Result<(), super::commands::CommandError> {
     let topic = TopicConfig::from_bytes(payload)?;
     let name = topic.name.clone();
-    shard.topics.borrow_mut().apply(topic, replayed, runtime::unix_millis());
-    if !replayed {
+    shard.topics.borrow_mut().apply(topic, source.is_foreign(), when.0);
+    if source.is_news() {
         register::topic_changed(shard, &name);
     }
     Ok(())
 }
 
 /// A committed deletion of a topic.
-pub fn applied_delete(shard: &Rc<Shard>, name: &str, replayed: bool) {
-    shard.topics.borrow_mut().apply_delete(name, replayed, runtime::unix_millis());
+pub fn applied_delete(shard: &Rc<Shard>, name: &str, (source, when): (Source, UnixMillis)) {
+    shard.topics.borrow_mut().apply_delete(name, source.is_foreign(), when.0);
     shard.offsets.borrow_mut().topic_deleted(name);
-    if !replayed {
+    if source.is_news() {
         super::long_poll::topic_gone(shard, name);
         register::topic_changed(shard, name);
     }

@@ -184,6 +184,7 @@ impl Running {
             config: Arc::clone(config),
             number,
             advertised: IpAddr::V4(place.ip),
+            group: None,
             mailbox,
             ready,
             stop: stopped,

@@ -32,6 +32,11 @@ impl Broker {
         Self(child.expect("mqbroker starts"))
     }
 
+    /// Tells it to stop in good order.
+    pub fn terminate(&self) {
+        runtime::process::terminate(self.0.id()).expect("our child");
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().expect("our child").is_some()

@@ -6,20 +6,22 @@ use std::rc::Rc;
 use runtime::{TcpStream, WriteHalf, timeout};
 
 use super::error::{CloseReason, DialError};
-use super::facts::{Facts, Lane};
+use super::facts::{Facts, Lane, Standing};
 use super::frames::Frames;
 use super::limits::Limits;
+use super::peers::Peers;
 use super::wire::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start, VERSION};
 use crate::types::MemberId;
 
 /// A connection that both sides want.
 pub(super) struct Dialled {
     pub(super) store: MemberId,
+    pub(super) standing: Standing,
     pub(super) frames: Frames,
     pub(super) send: WriteHalf,
 }
 
-/// Asks who is at `addr`; for founding a group, when nobody knows the others yet.
+/// Asks who is at `addr`.
 ///
 /// # Errors
 /// Nobody can be reached there, or it is no member of this group. Cancel-safe.
@@ -28,10 +30,33 @@ pub async fn who_is(
     facts: &Facts,
     limits: &Limits,
 ) -> Result<MemberId, DialError> {
+    Ok(ask(addr, facts, limits, false).await?.store)
+}
+
+/// Asks who is at `addr`, to found a group with him. One who belongs to none promises that nobody but the one who asks
+/// founds it with him, for as long as his process lives.
+///
+/// # Errors
+/// Nobody can be reached there, it is no member of this group, or somebody else has the promise. Cancel-safe.
+pub async fn ask_to_found(
+    addr: SocketAddr,
+    facts: &Facts,
+    limits: &Limits,
+) -> Result<(MemberId, Standing), DialError> {
+    let Dialled { store, standing, .. } = ask(addr, facts, limits, true).await?;
+    Ok((store, standing))
+}
+
+async fn ask(
+    addr: SocketAddr,
+    facts: &Facts,
+    limits: &Limits,
+    founds: bool,
+) -> Result<Dialled, DialError> {
     facts.assert_sound();
     limits.assert_sound();
-    let hello = Hello { facts: facts.clone(), expected: None, lane: Lane::Urgent };
-    Ok(dial(addr, &hello, limits).await?.store)
+    let hello = Hello { facts: facts.clone(), expected: None, lane: Lane::Urgent, founds };
+    dial(addr, &hello, limits).await
 }
 
 /// Connects, and shakes hands. Cancel-safe.
@@ -70,7 +95,10 @@ async fn shake_hands(
         Some(expected) if expected != answer.store => {
             Err(DialError::Other { addr, expected, found: answer.store })
         }
-        Some(_) | None => Ok(Dialled { store: answer.store, frames, send }),
+        Some(_) | None => {
+            let Answer { store, standing, .. } = answer;
+            Ok(Dialled { store, standing, frames, send })
+        }
     }
 }
 
@@ -92,19 +120,20 @@ async fn answer(
 
 /// The other side of it: reads who has dialled, and says whether it may stay. A refusal is for the operator here.
 pub(super) async fn receive(
-    facts: &Facts,
+    peers: &Peers,
     full: bool,
     frames: &mut Frames,
     send: &mut WriteHalf,
 ) -> Result<Result<Hello, Refusal>, CloseReason> {
-    let judged = judge(facts, full, frames).await?;
+    let judged = judge(peers, full, frames).await?;
     let verdict = judged.as_ref().map(drop).map_err(Clone::clone);
-    send.write_all(&Answer { store: facts.store, verdict }.encode()).await?;
+    let (store, standing) = (peers.facts().store, peers.standing());
+    send.write_all(&Answer { store, standing, verdict }.encode()).await?;
     Ok(judged)
 }
 
 async fn judge(
-    facts: &Facts,
+    peers: &Peers,
     full: bool,
     frames: &mut Frames,
 ) -> Result<Result<Hello, Refusal>, CloseReason> {
@@ -130,5 +159,10 @@ async fn judge(
             "this node has as many connections of members as it takes: find out who holds them";
         return refuse(RefusalCode::Full, text.to_owned());
     }
-    Ok(facts.admits(&hello).map(|()| hello))
+    let admitted = peers.facts().admits(&hello);
+    let promised = admitted.and_then(|()| match hello.founds {
+        true => peers.promise(hello.facts.store),
+        false => Ok(()),
+    });
+    Ok(promised.map(|()| hello))
 }

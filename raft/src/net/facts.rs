@@ -56,6 +56,28 @@ impl fmt::Display for Lane {
     }
 }
 
+/// Whether a store belongs to a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Standing {
+    /// Nobody has said yet: the log is being read.
+    #[default]
+    Unknown = 0,
+    /// It has no entry, and no group: a group may be founded with it.
+    Empty = 1,
+    /// It belongs to a group, or is about to: it has its first entry.
+    Member = 2,
+    /// It has entries, and none of them names a group: the store of somebody without replicas.
+    Alone = 3,
+}
+
+impl Standing {
+    pub(in crate::net) fn from_byte(byte: u8) -> Option<Self> {
+        let all = [Self::Unknown, Self::Empty, Self::Member, Self::Alone];
+        all.into_iter().find(|standing| *standing as u8 == byte)
+    }
+}
+
 impl Facts {
     /// Bytes of the longest name of a cluster or a group.
     pub const NAME_MAX: usize = 255;
@@ -155,7 +177,7 @@ pub(in crate::net) mod tests {
 
     fn code(change: impl FnOnce(&mut Hello)) -> Option<RefusalCode> {
         let expected = Some(MemberId(StoreId(1)));
-        let mut hello = Hello { facts: facts(2), expected, lane: Lane::Bulk };
+        let mut hello = Hello { facts: facts(2), expected, lane: Lane::Bulk, founds: false };
         change(&mut hello);
         let refusal = facts(1).admits(&hello).err()?;
         assert!(refusal.text.len() > 40, "it says what to do: {refusal}");

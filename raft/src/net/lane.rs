@@ -167,12 +167,12 @@ impl LaneTo {
 
     fn dial(&self) -> impl Future<Output = Result<Dialled, DialError>> {
         let (facts, expected) = (self.peer.net.facts.clone(), Some(self.peer.id));
-        let hello = Hello { facts, expected, lane: self.lane };
+        let hello = Hello { facts, expected, lane: self.lane, founds: false };
         let (addr, net) = (self.peer.addr.get(), Rc::clone(&self.peer.net));
         async move { dial(addr, &hello, &net.limits).await }
     }
 
-    async fn talk(&self, Dialled { store, frames, send }: Dialled) -> CloseReason {
+    async fn talk(&self, Dialled { store, frames, send, .. }: Dialled) -> CloseReason {
         assert_eq!(store, self.peer.id, "a dial checks whom it has reached");
         self.failures.set(0);
         let link = Rc::new(Link::new(&frames));

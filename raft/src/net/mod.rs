@@ -40,9 +40,9 @@ mod snapshot;
 mod wire;
 
 pub use client::{Dialler, PeerClient};
-pub use dial::who_is;
+pub use dial::{ask_to_found, who_is};
 pub use error::{CloseReason, DialError, Trouble};
-pub use facts::{Constants, Facts, Lane};
+pub use facts::{Constants, Facts, Lane, Standing};
 pub use handler::{Handled, Handler, Requests, Results};
 pub use limits::Limits;
 pub use peer::PeerStatus;

@@ -1,6 +1,6 @@
 //! All peers of one member, for openraft, which asks for a way to each, and for those who want to know how they are.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,9 +9,10 @@ use runtime::channel::{WatchReceiver, WatchSender, watch};
 use runtime::{Instant, now};
 
 use super::error::DialError;
-use super::facts::Facts;
+use super::facts::{Facts, Standing};
 use super::limits::Limits;
 use super::peer::{Peer, PeerStatus};
+use super::wire::hello::{Refusal, RefusalCode};
 use crate::types::{Member, MemberId};
 
 /// A peer whose process is gone: a connection to it was lost, and where it was nobody listens.
@@ -33,6 +34,9 @@ pub(super) struct Net {
     pub(super) facts: Facts,
     pub(super) limits: Limits,
     gone: WatchSender<AllGone>,
+    standing: Cell<Standing>,
+    /// Who alone may found a group with this store.
+    founder: Cell<Option<MemberId>>,
 }
 
 impl Net {
@@ -72,13 +76,46 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        Self { net: Rc::new(Net { facts, limits, gone }), known: Rc::default() }
+        let (standing, founder) = Default::default();
+        let net = Net { facts, limits, gone, standing, founder };
+        Self { net: Rc::new(net), known: Rc::default() }
     }
 
     /// Who this member is.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.net.facts
+    }
+
+    /// Whether this member's store belongs to a group, as those who dial it are told.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.net.standing.get()
+    }
+
+    /// Says whether it does.
+    pub fn stand(&self, standing: Standing) {
+        self.net.standing.set(standing);
+    }
+
+    /// Promises that nobody but `founder` founds a group with this store, while this process lives. One that belongs to a
+    /// group promises nothing: it says so.
+    ///
+    /// # Errors
+    /// Somebody else has the promise: two who would each found a group with this store.
+    pub fn promise(&self, founder: MemberId) -> Result<(), Refusal> {
+        if self.standing() == Standing::Member {
+            return Ok(());
+        }
+        let first = self.net.founder.get().unwrap_or(founder);
+        self.net.founder.set(Some(first));
+        if first == founder {
+            return Ok(());
+        }
+        let text = format!(
+            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one              dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId,              and start them again"
+        );
+        Err(Refusal { code: RefusalCode::Founder, text })
     }
 
     /// Knows this peer from now on. One that has moved is dialled where it is now; a connection that it still has stays,

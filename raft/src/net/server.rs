@@ -140,7 +140,7 @@ impl Shared {
         let (incoming, mut send) = stream.into_split();
         let mut frames = Frames::new(incoming);
         let is_full = self.open.get() > self.limits.connections;
-        let judged = receive(self.peers.facts(), is_full, &mut frames, &mut send);
+        let judged = receive(&self.peers, is_full, &mut frames, &mut send);
         let hello = match timeout(self.limits.handshake, judged).await {
             Err(_) => return CloseReason::Broken("it does not say who it is"),
             Ok(Err(reason)) => return reason,

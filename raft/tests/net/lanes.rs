@@ -45,6 +45,7 @@ where
 
 /// Somebody who answers: member 2.
 pub struct Served {
+    pub peers: Peers,
     pub handler: StandIn,
     pub server: Server,
     pub addr: SocketAddr,
@@ -55,16 +56,13 @@ pub struct Served {
 pub async fn serve(limits: Limits) -> Served {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
     let (addr, stop, handler) = (listener.local_addr(), Flag::new(), StandIn::default());
-    let server = Server::new(
-        Peers::new(facts(member_id(2)), limits),
-        Rc::new(handler.clone()),
-        stop.clone(),
-    );
+    let peers = Peers::new(facts(member_id(2)), limits);
+    let server = Server::new(peers.clone(), Rc::new(handler.clone()), stop.clone());
     let serving = {
         let server = server.clone();
         runtime::spawn(async move { server.serve(listener).await })
     };
-    Served { handler, server, addr, stop, serving }
+    Served { handler, peers, server, addr, stop, serving }
 }
 
 impl Served {

@@ -10,7 +10,7 @@ use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::VoteRequest;
 use openraft::type_config::alias::VoteOf;
 use openraft::vote::RaftVote;
-use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, who_is};
+use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, Standing, ask_to_found, who_is};
 use raft::{Member, Types};
 use runtime::{ReadHalf, TcpListener, TcpStream, WriteHalf};
 
@@ -131,6 +131,30 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
             let seen = served.server.refused();
             assert_eq!((seen.len(), &seen[nth].refusal), (nth + 1, &refusal), "both know");
         }
+        served.end().await;
+    });
+}
+
+#[test]
+fn one_alone_gets_the_promise_to_found_a_group() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let (first, second) = (facts(member_id(1)), facts(member_id(3)));
+        let ask = |facts| ask_to_found(served.addr, facts, &limits);
+        assert_eq!(who_is(served.addr, &second, &limits).await.unwrap(), member_id(2));
+        assert_eq!(ask(&first).await.unwrap(), (member_id(2), Standing::Unknown));
+        served.peers.stand(Standing::Empty);
+        assert_eq!(ask(&first).await.unwrap(), (member_id(2), Standing::Empty), "once more");
+        let Err(DialError::Refused { refusal, .. }) = ask(&second).await else {
+            panic!("it was promised to another one")
+        };
+        assert_eq!(refusal.code, RefusalCode::Founder);
+        assert!(refusal.text.contains("dLegerSelfId"), "it says what to do: {refusal}");
+        assert!(served.peers.promise(member_id(2)).is_err(), "nor does it found one itself");
+        // One that belongs to a group says so, to everybody.
+        served.peers.stand(Standing::Member);
+        assert_eq!(ask(&second).await.unwrap(), (member_id(2), Standing::Member));
         served.end().await;
     });
 }

@@ -17,7 +17,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("transport", &["remoting", "runtime"]),
     ("raft",      &["model", "runtime", "storage"]),
     // What RocketMQ means. `namesrv` names `runtime` to start its executor.
-    ("broker",    &["config", "model", "remoting", "runtime", "storage", "transport"]),
+    ("broker",    &["config", "model", "raft", "remoting", "runtime", "storage", "transport"]),
     ("namesrv",   &["config", "model", "remoting", "runtime", "transport"]),
     ("client",    &["remoting", "runtime", "transport"]),
     // Edges of the system: programs and tests.

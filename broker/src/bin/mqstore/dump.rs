@@ -1,7 +1,8 @@
 //! `mqstore dump`.
 
 use broker::shard::commands::{
-    CONSUMER_OFFSETS, ConsumerOffsets, GroupCommand, SUBSCRIPTION_GROUP, TopicConfig,
+    CONSUMER_OFFSETS, ConsumerOffsets, GroupCommand, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
+    TopicConfig,
 };
 use clap::Args;
 use model::{PhysicalOffset, Record, properties};
@@ -223,6 +224,13 @@ fn command(kind: CommandKind, payload: &[u8]) -> (String, Value) {
         },
         CONSUMER_OFFSETS => match ConsumerOffsets::from_bytes(payload) {
             Ok(offsets) => consumer_offsets(number, &offsets),
+            Err(error) => unknown(error.to_string()),
+        },
+        TOPIC_ANNOUNCED => match TopicConfig::from_bytes(payload) {
+            Ok(topic) => {
+                let text = format!("announce topic {}", Escaped(topic.name.as_bytes()));
+                (text, json!({ "command": number, "topic": topic.name }))
+            }
             Err(error) => unknown(error.to_string()),
         },
         _ => unknown("this program does not know it".to_owned()),

@@ -8,12 +8,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft::Role;
 use remoting::body::{Body, KvTable};
 use remoting::command::version;
 use remoting::{CommandRef, ResponseCode};
 use runtime::fs::Space;
 use transport::Connection;
 
+use super::super::replica::Replica;
 use super::super::reply::{Caller, Refusal};
 use super::super::{Phase, Shard};
 use super::answer;
@@ -84,6 +86,9 @@ fn table(shard: &Shard, space: Space) -> Table {
     put_sends(shard, &mut table);
     put_pulls(shard, &mut table);
     put_days(shard, &mut table);
+    if let Some(replica) = &shard.replica {
+        put_group(replica, &mut table);
+    }
     table
 }
 
@@ -155,6 +160,29 @@ fn put_days(shard: &Shard, table: &mut Table) {
     {
         put(table, &format!("msgPutTotal{when}"), stored);
         put(table, &format!("msgGetTotal{when}"), pulled);
+    }
+}
+
+/// What nobody else has a key for: the Raft group, as this member sees it.
+fn put_group(replica: &Replica, table: &mut Table) {
+    let own = &replica.layout.own().label;
+    put(table, "raftGroup", &replica.layout.name);
+    put(table, "raftSelf", own);
+    let Some(group) = replica.group() else { return };
+    put(table, "raftTerm", group.term());
+    let leader = match group.role() {
+        Role::Leading(_) => own.clone(),
+        Role::Following(Some(leader)) => replica.name_of(leader),
+        Role::Following(None) => "nobody that this member knows of".to_owned(),
+    };
+    put(table, "raftLeader", leader);
+    let followers = group.followers();
+    let behind = followers.iter().map(|one| format!("{}: {}", replica.name_of(one.id), one.behind));
+    if !followers.is_empty() {
+        put(table, "raftFollowersEntriesBehind", behind.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(heard) = group.majority_heard() {
+        put(table, "raftMajorityHeardMillisAgo", heard.as_millis());
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use model::UnixMillis;
 use model::topic::{SYSTEM_GROUP_PREFIX, check_group};
 use remoting::body::{Body, SubscriptionGroupConfig};
 use remoting::{CommandRef, ResponseCode};
@@ -17,6 +18,7 @@ use transport::Connection;
 pub use settings::{SettingsError, from_body, to_body};
 
 use super::Shard;
+use super::apply::Source;
 use super::commands::{CommandError, GroupCommand, SUBSCRIPTION_GROUP, SubscriptionGroup};
 use super::completions::{Afterwards, Completion};
 use super::refusals::check_phase;
@@ -103,19 +105,24 @@ impl Groups {
         group
     }
 
-    /// A committed change; `now` in milliseconds since 1970. One from before the start was never in the appended
-    /// view.
-    pub fn apply(&mut self, command: GroupCommand, replayed: bool, now: u64) {
+    /// Forgets what is under way: nobody here appends any more, or not yet.
+    pub fn forget_appended(&mut self) {
+        self.appended = copied(&self.applied);
+    }
+
+    /// A committed change; `now` in milliseconds since 1970. One that was not appended here since the start was never in the
+    /// appended view: it is `foreign`.
+    pub fn apply(&mut self, command: GroupCommand, foreign: bool, now: u64) {
         match command {
             GroupCommand::Put(group) => {
                 let (name, group) = (Rc::<str>::from(group.name.as_str()), Rc::new(group));
-                if replayed {
+                if foreign {
                     self.appended.insert(Rc::clone(&name), Rc::clone(&group));
                 }
                 self.applied.insert(name, group);
             }
             GroupCommand::Delete { name, .. } => {
-                if replayed {
+                if foreign {
                     self.appended.remove(name.as_str());
                 }
                 self.applied.remove(name.as_str());
@@ -228,12 +235,16 @@ fn try_delete(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
 ///
 /// # Errors
 /// The payload was written by another version.
-pub fn applied(shard: &Shard, payload: &[u8], replayed: bool) -> Result<(), CommandError> {
+pub fn applied(
+    shard: &Shard,
+    payload: &[u8],
+    (source, when): (Source, UnixMillis),
+) -> Result<(), CommandError> {
     let command = GroupCommand::from_bytes(payload)?;
     if let GroupCommand::Delete { name, offsets: true } = &command {
         shard.offsets.borrow_mut().group_deleted(name);
     }
-    shard.groups.borrow_mut().apply(command, replayed, runtime::unix_millis());
+    shard.groups.borrow_mut().apply(command, source.is_foreign(), when.0);
     Ok(())
 }
 

@@ -21,6 +21,9 @@ pub fn lock(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>
         Ok(wanted) => wanted,
         Err(refusal) => return refusal.send(&caller),
     };
+    if let Err(refusal) = shard.check_office() {
+        return refusal.send(&caller);
+    }
     let now = runtime::now();
     let mut locks = shard.locks.borrow_mut();
     let mut locked = Vec::with_capacity(wanted.mq_set.len());
@@ -42,6 +45,9 @@ pub fn unlock(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
         Ok(wanted) => wanted,
         Err(refusal) => return refusal.send(&caller),
     };
+    if let Err(refusal) = shard.check_office() {
+        return refusal.send(&caller);
+    }
     let mut locks = shard.locks.borrow_mut();
     for queue in wanted.mq_set {
         if let Ok(number) = u32::try_from(queue.queue_id) {

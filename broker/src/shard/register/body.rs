@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use futures::lock::Mutex;
-use remoting::body::{RegisterError, RegisterWriter, Squeeze, body_crc};
+use remoting::body::{DataVersion, RegisterError, RegisterWriter, Squeeze, body_crc};
 use remoting::header::route::RegisterBrokerHeader;
 use remoting::{Command, RequestCode};
 
@@ -53,23 +53,42 @@ fn registered(topic: &TopicConfig, broker_permission: u32) -> remoting::body::To
 }
 
 /// The registration of one topic, as of `version`.
-pub(super) fn one_topic(topic: &TopicConfig, version: Version, broker_permission: u32) -> Encoded {
-    let mut writer = RegisterWriter::plain(data_version(version));
+pub(super) fn one_topic(
+    topic: &TopicConfig,
+    (version, office): (Version, Office),
+    broker_permission: u32,
+) -> Encoded {
+    let mut writer = RegisterWriter::plain(version_in(version, office));
     writer.topic(&registered(topic, broker_permission)).expect("one topic is short");
     let bytes = Bytes::from(writer.finish());
     let crc = body_crc(&bytes);
     Encoded { bytes, crc, is_compressed: false }
 }
 
+/// As which replica a shard registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Office {
+    /// 0 for the one that takes messages.
+    pub broker_id: i64,
+    /// The term in which a group's leader leads; 0 for all others. Of two that say that they are broker 0 a NameServer
+    /// believes the one with the greater (RocketMQ 5.5.0, RouteInfoManager: stateVersion).
+    pub term: i64,
+}
+
+/// A version of the topics, as that replica tells it.
+fn version_in(version: Version, office: Office) -> DataVersion {
+    DataVersion { state_version: office.term, ..data_version(version) }
+}
+
 /// REGISTER_BROKER (103) with this body.
-pub(super) fn register_command(identity: &Identity, body: &Encoded) -> Command {
+pub(super) fn register_command(identity: &Identity, office: Office, body: &Encoded) -> Command {
     let (addr, ha_addr) = (identity.address.to_string(), ha_addr(identity));
     let header = RegisterBrokerHeader {
         broker_name: &identity.name,
         broker_addr: &addr,
         cluster_name: &identity.cluster,
         ha_server_addr: &ha_addr,
-        broker_id: 0,
+        broker_id: office.broker_id,
         heartbeat_timeout_millis: None,
         enable_acting_master: Some(false),
         compressed: Some(body.is_compressed),
@@ -87,7 +106,7 @@ pub(super) struct AllTopics {
 }
 
 struct Kept {
-    version: Version,
+    version: (Version, Office),
     permission: u32,
     body: Encoded,
 }
@@ -101,10 +120,10 @@ impl AllTopics {
     pub(super) async fn encoded(
         &self,
         topics: &RefCell<Topics>,
-        permission: u32,
+        (office, permission): (Office, u32),
     ) -> Result<Encoded, RegisterError> {
         let mut kept = self.kept.lock().await;
-        let version = topics.borrow().version();
+        let version = (topics.borrow().version(), office);
         if let Some(kept) = &*kept
             && (kept.version, kept.permission) == (version, permission)
         {
@@ -119,10 +138,10 @@ impl AllTopics {
 
 async fn encode_all(
     topics: &RefCell<Topics>,
-    version: Version,
+    (version, office): (Version, Office),
     permission: u32,
 ) -> Result<Encoded, RegisterError> {
-    let version = data_version(version);
+    let version = version_in(version, office);
     let mut plain = RegisterWriter::plain(version);
     let is_compressed = !write_all(&mut plain, topics, permission, COMPRESS_ABOVE).await?;
     let bytes = if is_compressed {
@@ -189,6 +208,8 @@ mod tests {
 
     use super::*;
 
+    const LEADER: Office = Office { broker_id: 0, term: 7 };
+
     fn topics() -> Topics {
         let mut topics = Topics::default();
         topics.apply(TopicConfig::new("A", 4, 6), true, 10);
@@ -209,7 +230,7 @@ mod tests {
     }
 
     async fn all(kept: &AllTopics, topics: &RefCell<Topics>, permission: u32) -> Encoded {
-        kept.encoded(topics, permission).await.expect("it is short")
+        kept.encoded(topics, (LEADER, permission)).await.expect("it is short")
     }
 
     fn in_simulation<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F + Send + 'static) {
@@ -224,7 +245,9 @@ mod tests {
     fn one_topic_as_of_its_change() {
         let topics = topics();
         let topic = topics.find_applied("B").expect("it is there");
-        let one = read(&one_topic(topic, Version { timestamp: 10, counter: 1 }, 4));
+        let version = Version { timestamp: 10, counter: 1 };
+        let one = read(&one_topic(topic, (version, LEADER), 4));
+        assert_eq!(one.topics.data_version.state_version, 7, "the term");
         assert_eq!(one.topics.topic_config_table.keys().collect::<Vec<_>>(), ["B"]);
         assert_eq!(one.topics.topic_config_table["B"].perm, 4, "a read-only broker says so");
         assert_eq!((one.topics.data_version.counter, one.topics.data_version.timestamp), (1, 10));

@@ -16,7 +16,7 @@ use runtime::Task;
 use runtime::channel::Flag;
 
 use body::AllTopics;
-pub use body::to_body;
+pub use body::{Office, to_body};
 use target::Target;
 
 use super::commands::perm;
@@ -80,7 +80,8 @@ pub async fn unregister(shard: &Rc<Shard>) {
     }
 }
 
-/// What the shard may be used for has changed: the NameServers shall know at once, for all topics.
+/// What the shard may be used for has changed, or as which replica it registers: the NameServers shall know at once, for
+/// all topics.
 pub fn permission_changed(shard: &Shard) {
     for target in &shard.register.targets {
         target.everything_changed();

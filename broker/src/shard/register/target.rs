@@ -276,6 +276,7 @@ async fn register(
     connection: &Connection,
     full: bool,
 ) -> Result<(), Trouble> {
+    let office = shard.register_as();
     let next = if full { Next::All } else { target.untold.borrow_mut().next() };
     let one = match next {
         Next::Nothing => return Ok(()),
@@ -283,7 +284,7 @@ async fn register(
         Next::One(name, version) => {
             let topics = shard.topics.borrow();
             let topic = topics.find_applied(&name);
-            topic.map(|topic| one_topic(topic, version, permission(shard)))
+            topic.map(|topic| one_topic(topic, (version, office), permission(shard)))
         }
     };
     let body = match one {
@@ -291,10 +292,10 @@ async fn register(
         None => {
             // What changes from here on may miss the body, and is told afterwards.
             *target.untold.borrow_mut() = Untold::default();
-            shard.register.all_topics.encoded(&shard.topics, permission(shard)).await?
+            shard.register.all_topics.encoded(&shard.topics, (office, permission(shard))).await?
         }
     };
-    let command = register_command(&shard.identity, &body);
+    let command = register_command(&shard.identity, office, &body);
     drop(body);
     // After a failure the next connection begins with everything.
     let answer = connection.request(command, shard.config.register_timeout).await?;
@@ -315,7 +316,7 @@ async fn good_bye(shard: &Shard, connection: &Connection) {
         broker_name: &identity.name,
         broker_addr: &addr,
         cluster_name: &identity.cluster,
-        broker_id: 0,
+        broker_id: shard.register_as().broker_id,
     };
     let command = Command::request(RequestCode::UnregisterBroker).with_ext(&header);
     if let Err(error) = connection.request(command, GOOD_BYE).await {

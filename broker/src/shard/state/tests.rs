@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Settings, Source};
-use model::QueueId;
+use model::{QueueId, UnixMillis};
 use runtime::sim::Simulation;
 use storage::Store;
 
@@ -18,9 +18,10 @@ use crate::shard::commands::{
 };
 use crate::shard::identity::Identity;
 use crate::shard::siblings::mailboxes;
-use crate::shard::{groups, offsets, topics};
+use crate::shard::{apply, groups, offsets, topics};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const LONG_AGO: (apply::Source, UnixMillis) = (apply::Source::Replayed, UnixMillis(1));
 const NAMES: [&str; 4] = ["A", "B", "C", "TBW102"];
 
 /// A change that comes back from the log.
@@ -75,15 +76,15 @@ fn changes() -> Vec<Change> {
     (0..below(40)).map(|_| change()).collect()
 }
 
-fn apply(shard: &Rc<Shard>, change: &Change) {
+fn take(shard: &Rc<Shard>, change: &Change) {
     let applied = match change {
-        Change::Topic(topic) => topics::applied(shard, &topic.to_bytes(), true),
+        Change::Topic(topic) => topics::applied(shard, &topic.to_bytes(), LONG_AGO),
         Change::TopicDeleted(name) => {
-            topics::applied_delete(shard, name, true);
+            topics::applied_delete(shard, name, LONG_AGO);
             Ok(())
         }
-        Change::Group(command) => groups::applied(shard, &command.to_bytes(), true),
-        Change::Offsets(offsets) => offsets::applied(shard, &offsets.to_bytes(), true),
+        Change::Group(command) => groups::applied(shard, &command.to_bytes(), LONG_AGO),
+        Change::Offsets(offsets) => offsets::applied(shard, &offsets.to_bytes(), LONG_AGO.0),
     };
     applied.expect("a command of this version");
 }
@@ -142,14 +143,14 @@ fn what_is_restored_is_what_was_and_goes_on_alike() {
         for round in 0..200 {
             empty(&first);
             empty(&second);
-            changes().iter().for_each(|change| apply(&first, change));
+            changes().iter().for_each(|change| take(&first, change));
             let bytes = of(&first).to_bytes();
             restore(&second, &bytes).expect("a state of this version");
             assert_eq!(answers(&first), answers(&second), "round {round}");
             assert_eq!(of(&second).to_bytes(), bytes, "round {round}");
             for change in changes() {
-                apply(&first, &change);
-                apply(&second, &change);
+                take(&first, &change);
+                take(&second, &change);
             }
             assert_eq!(answers(&first), answers(&second), "round {round}");
             assert_eq!(of(&first), of(&second), "round {round}");
@@ -259,7 +260,7 @@ fn many_queues_and_offsets_stay_small() {
         let (topics, groups) = (100, 10);
         for number in 0..topics {
             let topic = TopicConfig::new(&format!("a topic of usual length {number:06}"), 10, 6);
-            apply(&shard, &Change::Topic(topic));
+            take(&shard, &Change::Topic(topic));
         }
         for group in 0..groups {
             for number in 0..topics {
@@ -268,7 +269,7 @@ fn many_queues_and_offsets_stay_small() {
                     topic: format!("a topic of usual length {number:06}"),
                     queues: (0..10).map(|queue| (queue, 1_000_000)).collect(),
                 };
-                apply(&shard, &Change::Offsets(ConsumerOffsets { updates: vec![update] }));
+                take(&shard, &Change::Offsets(ConsumerOffsets { updates: vec![update] }));
             }
         }
         let state = of(&shard);

@@ -21,7 +21,7 @@ use super::frame::{HEAD_LEN, Head, Part, encode};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{append, snapshot, transfer, vote};
-use crate::net::facts::{Constants, Facts, Lane};
+use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::{Content, Member, MemberId, Proposal, Types};
 
 /// The longest body of a frame that is tried.
@@ -145,12 +145,13 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
         shard: 0,
         constants: Constants { segment_size: 1 << 30, log_version: 1 },
     };
-    let hello = Hello { facts, expected: Some(id(2)), lane: Lane::Urgent };
+    let hello = Hello { facts, expected: Some(id(2)), lane: Lane::Urgent, founds: true };
     let refusal = Refusal { code: RefusalCode::Store, text: "another one".into() };
     add("frame", 0, &|out| out.extend(encode(2, Part::Request, 9, |out| out.extend(b"body"))));
     add("question", 1, &|out| out.extend(hello.encode()));
-    add("accepted", 2, &|out| out.extend(Answer { store: id(2), verdict: Ok(()) }.encode()));
-    let refused = Answer { store: id(2), verdict: Err(refusal) };
+    let accepted = Answer { store: id(2), standing: Standing::Empty, verdict: Ok(()) };
+    add("accepted", 2, &|out| out.extend(accepted.encode()));
+    let refused = Answer { store: id(2), standing: Standing::Member, verdict: Err(refusal) };
     add("refused", 2, &|out| out.extend(refused.encode()));
     add("append", 3, &|out| append::put(out, &entries()));
     let heartbeat = AppendEntriesRequest { entries: Vec::new(), ..entries() };

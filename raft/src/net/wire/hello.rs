@@ -9,7 +9,7 @@ use storage::StoreId;
 
 use super::cursor::Cursor;
 use super::error::WireError;
-use crate::net::facts::{Constants, Facts, Lane};
+use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::MemberId;
 
 /// The version of the protocol, and so of all that is said after the handshake.
@@ -38,7 +38,8 @@ struct Question {
     lane: u8,
     cluster_len: u8,
     group_len: u8,
-    reserved: [u8; 13],
+    founds: u8,
+    reserved: [u8; 12],
 }
 
 /// What the other side says; a text follows. Only its layout is used.
@@ -46,7 +47,7 @@ struct Question {
 struct Reply {
     store: u128,
     code: u8,
-    reserved: u8,
+    standing: u8,
     text_len: u16,
     zero: [u8; 12],
 }
@@ -80,6 +81,8 @@ pub(in crate::net) struct Hello {
     pub(in crate::net) expected: Option<MemberId>,
     /// What the connection is for.
     pub(in crate::net) lane: Lane,
+    /// He is about to found the group, and asks for the promise that nobody else will.
+    pub(in crate::net) founds: bool,
 }
 
 /// Why a connection is refused. The number is on the wire.
@@ -102,6 +105,8 @@ pub enum RefusalCode {
     Full = 7,
     /// The handshake could not be read.
     Unreadable = 8,
+    /// Somebody else is about to found the group.
+    Founder = 9,
 }
 
 impl RefusalCode {
@@ -115,6 +120,7 @@ impl RefusalCode {
             Self::Constants,
             Self::Full,
             Self::Unreadable,
+            Self::Founder,
         ];
         all.into_iter().find(|code| *code as u8 == byte)
     }
@@ -140,6 +146,8 @@ impl fmt::Display for Refusal {
 pub(in crate::net) struct Answer {
     /// Who it is.
     pub(in crate::net) store: MemberId,
+    /// Whether it belongs to a group already.
+    pub(in crate::net) standing: Standing,
     /// Whether it takes the connection.
     pub(in crate::net) verdict: Result<(), Refusal>,
 }
@@ -202,7 +210,7 @@ fn message(part: u8, body: &[u8]) -> Vec<u8> {
 impl Hello {
     /// The whole message.
     pub(in crate::net) fn encode(&self) -> Vec<u8> {
-        let Hello { facts, expected, lane } = self;
+        let Hello { facts, expected, lane, founds } = self;
         let mut body = Vec::with_capacity(QUESTION_LEN + 2 * Facts::NAME_MAX);
         body.extend(facts.store.0.0.to_le_bytes());
         body.extend(expected.map_or(0, |id| id.0.0).to_le_bytes());
@@ -213,7 +221,8 @@ impl Hello {
         for name in [&facts.cluster, &facts.group] {
             body.push(u8::try_from(name.len()).expect("names are not too long"));
         }
-        body.extend([0; 13]);
+        body.push(u8::from(*founds));
+        body.extend([0; 12]);
         assert_eq!(body.len(), QUESTION_LEN);
         body.extend_from_slice(facts.cluster.as_bytes());
         body.extend_from_slice(facts.group.as_bytes());
@@ -231,11 +240,17 @@ impl Hello {
         let lane = from.u8()?;
         let lane = Lane::from_byte(lane).ok_or(WireError::Case { what: "a lane", found: lane })?;
         let (cluster_len, group_len) = (usize::from(from.u8()?), usize::from(from.u8()?));
-        from.zeros::<13>()?;
+        let founds = match from.u8()? {
+            0 => false,
+            1 => true,
+            found => return Err(WireError::Case { what: "a wish to found", found }),
+        };
+        from.zeros::<12>()?;
         let cluster = from.text(cluster_len, "the cluster's name")?;
         let group = from.text(group_len, "the group's name")?;
         from.end()?;
-        Ok(Hello { facts: Facts { store, cluster, group, shard, constants }, expected, lane })
+        let facts = Facts { store, cluster, group, shard, constants };
+        Ok(Hello { facts, expected, lane, founds })
     }
 }
 
@@ -252,7 +267,7 @@ impl Answer {
         }
         let text = &text.as_bytes()[..end];
         let mut body = self.store.0.0.to_le_bytes().to_vec();
-        body.extend([code, 0]);
+        body.extend([code, self.standing as u8]);
         body.extend(u16::try_from(text.len()).expect("a text is short").to_le_bytes());
         body.extend([0; 12]);
         assert_eq!(body.len(), REPLY_LEN);
@@ -265,8 +280,9 @@ impl Answer {
         start.check(REPLIES, body)?;
         let mut from = Cursor::new(body);
         let store = MemberId(StoreId(from.u128()?));
-        let code = from.u8()?;
-        from.zeros::<1>()?;
+        let (code, standing) = (from.u8()?, from.u8()?);
+        let standing = Standing::from_byte(standing)
+            .ok_or(WireError::Case { what: "a standing", found: standing })?;
         let text_len = usize::from(from.u16()?);
         from.zeros::<12>()?;
         let text = from.text(text_len, "the text of a refusal")?;
@@ -277,6 +293,6 @@ impl Answer {
             (_, Some(code)) => Err(Refusal { code, text }),
             (found, None) => return Err(WireError::Case { what: "a refusal", found }),
         };
-        Ok(Answer { store, verdict })
+        Ok(Answer { store, standing, verdict })
     }
 }

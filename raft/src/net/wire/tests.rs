@@ -21,8 +21,8 @@ use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{WireError, append, frame, snapshot, transfer, vote};
-use crate::net::facts::Lane;
 use crate::net::facts::tests::facts;
+use crate::net::facts::{Lane, Standing};
 use crate::types::{Content, Member, MemberId, Proposal, Types};
 
 fn id(number: u128) -> MemberId {
@@ -313,7 +313,7 @@ fn check_shake<T>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, WireError>) {
 #[test]
 fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
     for (expected, lane) in [(None, Lane::Bulk), (Some(id(9)), Lane::Urgent)] {
-        let hello = Hello { facts: facts(7), expected, lane };
+        let hello = Hello { facts: facts(7), expected, lane, founds: expected.is_none() };
         let bytes = hello.encode();
         assert_eq!(read_hello(&bytes), Ok(hello));
         check_shake(&bytes, read_hello);
@@ -321,12 +321,13 @@ fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
     }
     let refusal = Refusal { code: RefusalCode::Store, text: "another one".into() };
     for verdict in [Ok(()), Err(refusal)] {
-        let answer = Answer { store: id(7), verdict };
+        let answer = Answer { store: id(7), standing: Standing::Member, verdict };
         let bytes = answer.encode();
         assert_eq!(read_answer(&bytes), Ok(answer));
         check_shake(&bytes, read_answer);
     }
     let long = Refusal { code: RefusalCode::Version, text: "ü".repeat(5000) };
-    let read = read_answer(&Answer { store: id(7), verdict: Err(long) }.encode());
+    let (standing, verdict) = (Standing::Empty, Err(long));
+    let read = read_answer(&Answer { store: id(7), standing, verdict }.encode());
     assert!(read.expect("it was cut").verdict.expect_err("a refusal").text.len() > 1000);
 }

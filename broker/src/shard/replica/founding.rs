@@ -1,0 +1,210 @@
+//! Founding a group, which happens once in its life: when all members that are configured are there, and none of them
+//! belongs to a group.
+//!
+//! One of them does it, the first in the order of the labels. It asks all others first; each promises that nobody else
+//! founds a group with it. The others have nothing to do: the first one's log comes to them. Whoever belongs to a group says
+//! so, for ever, so that a node whose disk was wiped founds nothing.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use raft::net::{Limits, Peers, Standing, ask_to_found};
+use raft::{Group, Member, MemberId};
+use runtime::Instant;
+
+use super::super::Shard;
+use crate::config::{self, GroupLayout};
+
+/// Pause between two rounds of questions.
+const AGAIN: Duration = Duration::from_millis(300);
+/// An empty store that no leader has found for so long is told of.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a member answered: its store and whether that belongs to a group, or why there is no answer.
+type Heard = Result<(MemberId, Standing), String>;
+
+/// What the answers come to.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// The group can be founded, of these.
+    Found(BTreeMap<MemberId, Member>),
+    /// Something is in the way.
+    Wait(String),
+}
+
+/// Founds the group if that is for this member to do, as soon as it can be. Ends when the member belongs to a group.
+pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
+    let replica = shard.replica.as_ref().expect("it is a member of a group");
+    let layout = &replica.layout;
+    let (name, began) = (&shard.identity.name, runtime::now());
+    if group.standing() != Standing::Empty {
+        return;
+    }
+    if layout.own == 0 {
+        found(name, layout, &group, &peers, &limits).await;
+    } else {
+        tracing::info!(
+            shard = %name, group = %layout.name,
+            "the store is empty: {} founds the group once all its members are there", layout.members[0].label
+        );
+    }
+    await_group(name, layout, &group, began).await;
+}
+
+async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, limits: &Limits) {
+    let own = peers.facts().store;
+    let mut told = String::new();
+    while group.standing() == Standing::Empty {
+        let asked = layout.others().map(|member| ask(member, peers, limits));
+        let others = join_all(asked).await;
+        // Whoever has asked this one first founds the group, if anybody does.
+        let own_heard = peers.promise(own).map_err(|refusal| refusal.text);
+        let mut heard: Vec<Heard> = vec![own_heard.map(|()| (own, Standing::Empty))];
+        heard.extend(others);
+        match step(layout, &heard) {
+            Step::Found(members) => {
+                let labels: Vec<&str> =
+                    layout.members.iter().map(|member| member.label.as_str()).collect();
+                match group.found(members).await {
+                    Ok(()) => tracing::info!(
+                        shard, group = %layout.name, members = %labels.join(";"), "the group is founded"
+                    ),
+                    Err(error) => tracing::error!(shard, %error, "the group cannot be founded"),
+                }
+                return;
+            }
+            Step::Wait(why) => {
+                if why != told {
+                    tracing::info!(shard, group = %layout.name, "the group is not founded yet: {why}");
+                    told = why;
+                }
+                runtime::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn ask(member: &config::Member, peers: &Peers, limits: &Limits) -> Heard {
+    let answer = ask_to_found(member.addr, peers.facts(), limits).await;
+    answer.map_err(|error| error.to_string())
+}
+
+/// What the answers come to; they are in the order of the members, this one's the first.
+fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
+    assert_eq!(heard.len(), layout.members.len(), "all were asked");
+    let mut members = BTreeMap::new();
+    for (member, heard) in layout.members.iter().zip(heard) {
+        let label = &member.label;
+        let (id, standing) = match heard {
+            Ok(heard) => heard,
+            Err(why) => return Step::Wait(format!("{label} is needed, and {why}")),
+        };
+        let why = match standing {
+            Standing::Empty => None,
+            Standing::Unknown => Some(format!("{label} still reads its log")),
+            Standing::Alone => Some(format!(
+                "{label} at {} has the store of a broker without replicas: give it an empty storePathRootDir",
+                member.addr
+            )),
+            Standing::Member => Some(format!(
+                "{label} at {} belongs to a group already, and this node's store is empty. If its disk was replaced or \
+                 wiped it cannot come back as the member that it was, and this build cannot add it as a new one: the others go \
+                 on without it",
+                member.addr
+            )),
+        };
+        if let Some(why) = why {
+            return Step::Wait(why);
+        }
+        let known = Member { label: label.clone(), addr: member.addr };
+        if members.insert(*id, known).is_some() {
+            return Step::Wait(format!(
+                "{label} at {} has the store {id}, which another member has too: one is a copy of the other. Give each an \
+                 empty storePathRootDir",
+                member.addr
+            ));
+        }
+    }
+    Step::Found(members)
+}
+
+/// Waits until the member belongs to a group, and says when that takes long.
+async fn await_group(shard: &str, layout: &GroupLayout, group: &Group, began: Instant) {
+    let mut told = false;
+    while group.standing() == Standing::Empty {
+        runtime::sleep(AGAIN).await;
+        if !told && began.elapsed() > PATIENCE {
+            told = true;
+            tracing::warn!(
+                shard, group = %layout.name,
+                "the store is empty, and no leader has found this node for {PATIENCE:?}: a group is founded when all members \
+                 in dLegerPeers run and reach each other. If the group is older than this node's disk, the node is no member \
+                 of it any more, and this build cannot add it as a new one"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::StoreId;
+
+    use super::*;
+    use crate::config::of_text;
+
+    fn layout() -> GroupLayout {
+        let text = "enableDLegerCommitLog=true\ndLegerSelfId=n0\nbrokerName=b\n\
+                    dLegerPeers=n0-10.0.0.1:40911;n1-10.0.0.2:40911;n2-10.0.0.3:40911\n";
+        let config = of_text(text).expect("the configuration fits");
+        let ips = [1, 2, 3].map(|last| [10, 0, 0, last].into());
+        let group = config.raft_group.as_ref().expect("there is a group");
+        group.layouts(&config, &ips).expect("it has a layout").remove(0)
+    }
+
+    fn id(number: u128) -> MemberId {
+        MemberId(StoreId(number))
+    }
+
+    fn all() -> [Heard; 3] {
+        [1, 2, 3].map(|number| Ok((id(number), Standing::Empty)))
+    }
+
+    fn waits_for(heard: [Heard; 3]) -> String {
+        match step(&layout(), &heard) {
+            Step::Wait(why) => why,
+            Step::Found(_) => panic!("it would be founded with {heard:?}"),
+        }
+    }
+
+    #[test]
+    fn a_group_is_founded_when_all_are_there_and_empty() {
+        let Step::Found(members) = step(&layout(), &all()) else { panic!("all are there") };
+        let found: Vec<_> =
+            members.iter().map(|(id, member)| (id.0.0, member.label.as_str())).collect();
+        assert_eq!(found, [(1, "n0"), (2, "n1"), (3, "n2")]);
+        assert_eq!(members[&id(3)].addr.to_string(), "10.0.0.3:40911");
+    }
+
+    #[test]
+    fn one_that_is_missing_or_belongs_to_a_group_is_in_the_way() {
+        for at in 0..3 {
+            let mut heard = all();
+            heard[at] = Err("it sleeps".to_owned());
+            assert_eq!(waits_for(heard), format!("n{at} is needed, and it sleeps"));
+        }
+        for standing in [Standing::Unknown, Standing::Member, Standing::Alone] {
+            let mut heard = all();
+            heard[2] = Ok((id(3), standing));
+            assert!(waits_for(heard).starts_with("n2 "), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn a_copied_store_is_no_second_member() {
+        let mut heard = all();
+        heard[1] = Ok((id(3), Standing::Empty));
+        assert!(waits_for(heard).contains("one is a copy of the other"));
+    }
+}

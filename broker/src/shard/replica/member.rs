@@ -1,0 +1,123 @@
+//! A member of a group, put together: the log, the network between the members, and what runs beside them.
+
+use std::rc::Rc;
+
+use raft::net::{Constants, Dialler, Facts, Limits, Peers, Server, Standing};
+use raft::{Group, MemberId, Node, Times};
+use runtime::channel::Flag;
+use runtime::{Task, TcpListener};
+use storage::{Applier, EntryLog};
+
+use super::super::Shard;
+use super::super::start::StartError;
+use super::{Replica, founding, handover, office, reads, roles};
+
+/// A member that runs.
+pub struct Member {
+    node: Node,
+    group: Group,
+    peers: Peers,
+    stop: Flag,
+    serving: Task<()>,
+    tasks: Vec<Task<()>>,
+}
+
+impl Member {
+    /// Starts the member whose log was read. It follows, or waits for the group to be founded.
+    ///
+    /// # Errors
+    /// The store is not a member's, the port cannot be had, or openraft refuses.
+    pub async fn start(
+        shard: &Rc<Shard>,
+        log: EntryLog,
+        applier: Applier,
+    ) -> Result<Self, StartError> {
+        let replica = shard.replica.as_ref().expect("it is a member of a group");
+        let limits = Limits::new(log.largest_payload());
+        let peers = Peers::new(facts(shard, replica), limits.clone());
+        let listener = TcpListener::bind(replica.layout.listen).await;
+        let listener = listener
+            .map_err(|source| StartError::Peers { group: replica.layout.name.clone(), source })?;
+        let dialler = Dialler::<Vec<u8>>::new(peers.clone());
+        let node = Node::start(shard.store.clone(), log, applier, dialler, times(shard)).await?;
+        let group = node.group();
+        if group.standing() == Standing::Alone {
+            return Err(StartError::Alone { dir: shard.identity.dir.clone() });
+        }
+        peers.stand(group.standing());
+        node.introduce(peers.clone());
+        assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
+        warn_of_other_members(shard, replica, &group);
+        let stop = Flag::new();
+        let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
+        let serving = runtime::spawn(async move { server.serve(listener).await });
+        let tasks = vec![
+            runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
+            runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
+            runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),
+        ];
+        Ok(Self { node, group, peers, stop, serving, tasks })
+    }
+
+    /// Waits until the member is to be started again, because a snapshot takes the place of its log. Cancel safe.
+    pub async fn restart_wanted(&self) {
+        self.group.restart_wanted().await;
+    }
+
+    /// Hands leadership over, and leaves office.
+    pub async fn retire(&self, shard: &Rc<Shard>) {
+        handover::before_a_stop(shard, &self.group, &self.peers).await;
+        office::retire(shard);
+    }
+
+    /// Ends the member in order. The store is to be stopped after that.
+    pub async fn stop(self, shard: &Rc<Shard>) {
+        let Self { node, group, peers, stop, serving, tasks } = self;
+        stop.raise();
+        serving.await;
+        drop((tasks, group));
+        peers.stop();
+        if let Err(error) = node.stop().await {
+            tracing::warn!(shard = %shard.identity.name, %error, "the log was not closed in order");
+        }
+    }
+}
+
+fn facts(shard: &Shard, replica: &Replica) -> Facts {
+    let constants = Constants {
+        segment_size: shard.config.segment_size,
+        log_version: storage::ENTRY_VERSION.into(),
+    };
+    Facts {
+        store: MemberId(shard.store.id()),
+        cluster: shard.identity.cluster.clone(),
+        group: replica.layout.name.clone(),
+        shard: replica.layout.shard,
+        constants,
+    }
+}
+
+fn times(shard: &Shard) -> Times {
+    let group = shard.config.raft_group.as_ref().expect("it has groups");
+    let timing = &group.timing;
+    Times { heartbeat: timing.heartbeat, election: (timing.election_min, timing.election_max) }
+}
+
+/// Once a group is founded its log says who is in it; what the configuration says differently has no effect.
+fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
+    let listed = |label: &str, addr: &dyn std::fmt::Display| format!("{label}-{addr}");
+    let mut in_log: Vec<String> =
+        group.members().values().map(|member| listed(&member.label, &member.addr)).collect();
+    let mut configured: Vec<String> =
+        replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
+    in_log.sort_unstable();
+    configured.sort_unstable();
+    if !in_log.is_empty() && in_log != configured {
+        tracing::warn!(
+            shard = %shard.identity.name, group = %replica.layout.name,
+            in_log = %in_log.join(";"), configured = %configured.join(";"),
+            "dLegerPeers is not the group that was founded, and the group's own log holds: this build cannot change its members"
+        );
+    }
+}

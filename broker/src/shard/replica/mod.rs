@@ -1,0 +1,86 @@
+//! A shard that is one of a Raft group: the group's leader takes what is appended, the others hold the same log.
+//!
+//! A shard is in *office* from when the group has elected it, and it has taken in all that was committed before, until it
+//! hears that it leads no more ([`office`]). Only in office it appends; whoever waits for something that was appended in an
+//! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
+//! comes through the same events ([`super::apply`]), and nobody here waits for it.
+
+pub mod founding;
+pub mod handover;
+pub mod member;
+pub mod office;
+pub mod reads;
+pub mod roles;
+
+use std::cell::{Cell, OnceCell};
+
+use model::Term;
+use raft::{Group, MemberId, Role};
+
+use super::Shard;
+use crate::config::GroupLayout;
+use reads::Reads;
+
+/// What a shard knows of its group.
+pub struct Replica {
+    /// As configured.
+    pub layout: GroupLayout,
+    /// The group; there once the log is read.
+    group: OnceCell<Group>,
+    /// The term in which the shard is in office.
+    office: Cell<Option<Term>>,
+    /// The newest of those terms.
+    last_office: Cell<Term>,
+    /// The term of the newest entry that the shard has taken in.
+    taken_in: Cell<Term>,
+    /// The shard goes into office no more: it is being stopped.
+    retired: Cell<bool>,
+    /// Questions that only the leader may answer.
+    reads: Reads,
+}
+
+impl Replica {
+    /// Of a shard whose log is not read yet.
+    #[must_use]
+    pub fn new(layout: GroupLayout) -> Self {
+        Self {
+            layout,
+            group: OnceCell::new(),
+            office: Cell::default(),
+            last_office: Cell::new(Term(0)),
+            taken_in: Cell::new(Term(0)),
+            retired: Cell::default(),
+            reads: Reads::default(),
+        }
+    }
+
+    /// The group, once the log is read.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        self.group.get()
+    }
+
+    /// Who leads, as far as is known.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.group().map_or(Role::Following(None), Group::role)
+    }
+
+    /// Whether the shard leads, and has not heard of a majority for so long that the others may have elected somebody else.
+    #[must_use]
+    pub fn is_cut_off(&self, shard: &Shard) -> bool {
+        let timing = shard.config.raft_group.as_ref().map(|group| group.timing);
+        let limit = 2 * timing.expect("it has groups").election_max;
+        self.group().is_some_and(|group| group.is_cut_off(limit))
+    }
+
+    /// What operators call a member, and where it is.
+    #[must_use]
+    pub fn name_of(&self, id: MemberId) -> String {
+        let members = self.group().map(Group::members).unwrap_or_default();
+        match members.get(&id) {
+            Some(member) => format!("{} ({})", member.label, member.addr),
+            None => format!("the store {id}"),
+        }
+    }
+}

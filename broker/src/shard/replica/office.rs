@@ -1,0 +1,176 @@
+//! Going into office and leaving it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::Term;
+use raft::Role;
+use remoting::ResponseCode;
+use storage::Applied;
+
+use super::super::apply::{Source, give_up};
+use super::super::locks::Locks;
+use super::super::register::{self, Office};
+use super::super::reply::Refusal;
+use super::super::{Phase, Shard, start};
+use super::Replica;
+
+/// Pause before the system topics are tried again.
+const SEED_AGAIN: Duration = Duration::from_millis(100);
+
+impl Shard {
+    /// Whether the log takes what is appended here: the shard has no group, or leads it. To be asked before each append, with
+    /// nothing awaited in between.
+    ///
+    /// # Errors
+    /// Code 14, which sends a producer to another broker, or to the leader once the client has asked a NameServer again.
+    pub fn check_office(&self) -> Result<(), Refusal> {
+        let Some(replica) = &self.replica else { return Ok(()) };
+        let office = replica.office.get();
+        let leads = office.is_some_and(|term| replica.role() == Role::Leading(term));
+        if leads && !replica.is_cut_off(self) {
+            return Ok(());
+        }
+        let (name, group) = (&self.identity.name, &replica.layout.name);
+        let who = match replica.role() {
+            Role::Leading(_) if leads => "a majority of the members does not answer it".to_owned(),
+            Role::Leading(_) => "this node was elected just now".to_owned(),
+            Role::Following(Some(leader)) => format!("{} leads", replica.name_of(leader)),
+            Role::Following(None) => "no leader is known at the moment".to_owned(),
+        };
+        let remark = format!(
+            "service not available now. This node of broker {name} does not lead the group {group}: {who}. Send to the \
+             leader, which registers as broker id 0"
+        );
+        Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
+    }
+
+    /// Where something that is committed comes from. What was appended here counts as such only in the office in which it
+    /// was: nobody waits for it later.
+    pub(in crate::shard) fn source_of(&self, applied: &Applied) -> Source {
+        let in_office = |replica: &Replica| replica.office.get() == Some(applied.term);
+        match &self.replica {
+            _ if applied.replayed => Source::Replayed,
+            Some(replica) if !applied.here || !in_office(replica) => Source::Elsewhere,
+            Some(_) | None => Source::Here,
+        }
+    }
+
+    /// As which replica the shard registers.
+    #[must_use]
+    pub fn register_as(&self) -> Office {
+        let Some(replica) = &self.replica else { return Office { broker_id: 0, term: 0 } };
+        match replica.office.get() {
+            Some(Term(term)) => {
+                Office { broker_id: 0, term: i64::try_from(term).unwrap_or(i64::MAX) }
+            }
+            None => Office { broker_id: replica.layout.own().follower_id.into(), term: 0 },
+        }
+    }
+}
+
+/// The shard has taken in an entry of this term.
+pub fn took_in(shard: &Rc<Shard>, term: Term) {
+    let Some(replica) = &shard.replica else { return };
+    let before = replica.taken_in.replace(term);
+    assert!(before <= term, "terms never fall along the log");
+    if before < term {
+        settle(shard);
+    }
+}
+
+/// Goes into office or leaves it, as the role and what was taken in have it.
+pub fn settle(shard: &Rc<Shard>) {
+    let Some(replica) = &shard.replica else { return };
+    let role = if replica.retired.get() { Role::Following(None) } else { replica.role() };
+    let (now, due) = (replica.office.get(), office(role, replica.taken_in.get()));
+    if now == due {
+        return;
+    }
+    if let Some(term) = now {
+        leave(shard, replica, term);
+    }
+    if let Some(term) = due {
+        enter(shard, replica, term);
+    }
+}
+
+/// Leaves office, for good: the shard is being stopped.
+pub fn retire(shard: &Rc<Shard>) {
+    if let Some(replica) = &shard.replica {
+        replica.retired.set(true);
+        settle(shard);
+    }
+}
+
+/// The office of one in this role who has taken in entries up to that term. A leader's first entry comes behind all that was
+/// committed before, so whoever has taken that in knows all there is.
+fn office(role: Role, taken_in: Term) -> Option<Term> {
+    match role {
+        Role::Leading(term) if term == taken_in => Some(term),
+        Role::Leading(_) | Role::Following(_) => None,
+    }
+}
+
+fn enter(shard: &Rc<Shard>, replica: &Replica, term: Term) {
+    assert!(term > replica.last_office.get(), "nobody leads twice in a term");
+    assert!(shard.completions.borrow().is_empty(), "nobody waits before an office begins");
+    replica.last_office.set(term);
+    replica.office.set(Some(term));
+    register::permission_changed(shard);
+    tracing::debug!(shard = %shard.identity.name, %term, "in office: messages are taken");
+    runtime::spawn(seed(Rc::clone(shard), term)).detach();
+}
+
+/// Whoever waits is told; what was appended and is committed all the same comes back as somebody else's.
+fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
+    replica.office.set(None);
+    let unanswered = shard.completions.borrow().len();
+    let refusal = lost(shard, replica);
+    let why = "This node leads its group no more; whether the change was stored is unknown. Look, and make it again";
+    let questions = give_up(shard, &refusal, why);
+    questions.iter().for_each(|question| question.refuse(&refusal));
+    replica.reads.refuse_all(&refusal);
+    shard.topics.borrow_mut().forget_appended();
+    shard.groups.borrow_mut().forget_appended();
+    shard.offsets.borrow_mut().forget_pending();
+    shard.locks.replace(Locks::default());
+    register::permission_changed(shard);
+    tracing::debug!(shard = %shard.identity.name, %term, unanswered, "out of office");
+}
+
+/// What a sender gets whose message was under way when the office ended.
+fn lost(shard: &Shard, replica: &Replica) -> Refusal {
+    let (name, group) = (&shard.identity.name, &replica.layout.name);
+    let remark = format!(
+        "service not available now. This node of broker {name} leads the group {group} no more; whether the message was \
+         stored is unknown. Send it again, to the leader or to another broker"
+    );
+    Refusal::new(ResponseCode::ServiceNotAvailable, remark)
+}
+
+/// Creates the system topics that are missing, while this office lasts.
+async fn seed(shard: Rc<Shard>, term: Term) {
+    let in_office = || {
+        let office = shard.replica.as_ref().and_then(|replica| replica.office.get());
+        office == Some(term) && shard.phase.get() == Phase::Serving
+    };
+    while in_office() {
+        let Err(refusal) = start::put_system_topics(&shard) else { return };
+        tracing::debug!(shard = %shard.identity.name, reason = %refusal.remark, "system topics not created yet");
+        runtime::sleep(SEED_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_office_begins_when_all_that_was_before_is_taken_in() {
+        assert_eq!(office(Role::Leading(Term(3)), Term(2)), None);
+        assert_eq!(office(Role::Leading(Term(3)), Term(3)), Some(Term(3)));
+        assert_eq!(office(Role::Leading(Term(3)), Term(4)), None, "somebody else leads by now");
+        assert_eq!(office(Role::Following(None), Term(3)), None);
+    }
+}

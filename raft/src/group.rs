@@ -1,0 +1,169 @@
+//! A group as one of its members sees it, and what it can be asked to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{LogIndex, Term};
+use openraft::async_runtime::{Instant, WatchReceiver};
+use openraft::errors::{Fatal, InitializeError, LinearizableReadError, RaftError};
+use openraft::{RaftMetrics, ReadPolicy};
+use runtime::channel::Flag;
+use thiserror::Error;
+
+use crate::leading::{Role, Watched};
+use crate::net::Standing;
+use crate::node::{Raft, initialize};
+use crate::types::{Member, MemberId, Types};
+
+/// A member's view of its group. Clones are the same. Once the member is stopped it follows nobody, and all it is asked
+/// for fails.
+#[derive(Clone)]
+pub struct Group {
+    raft: Raft,
+    role: Watched,
+    staged: Flag,
+}
+
+/// One that the leader sends its log to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// Who.
+    pub id: MemberId,
+    /// Entries before this index are in its log, and durable there.
+    pub next: LogIndex,
+    /// Entries of the leader's log that it does not have.
+    pub behind: u64,
+}
+
+/// It is not certain that this member leads.
+#[derive(Clone, Debug, Error)]
+#[error("it is not certain that this node leads: {0}")]
+pub struct NotConfirmed(String);
+
+impl Group {
+    pub(crate) fn new(raft: Raft, role: Watched, staged: Flag) -> Self {
+        Self { raft, role, staged }
+    }
+
+    /// Who leads, as far as this member knows.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.role()
+    }
+
+    /// Waits until the role is another one than `last`. Cancel safe.
+    pub async fn role_changed(&self, last: Role) -> Role {
+        self.role.changed(last).await
+    }
+
+    /// The newest term that this member knows.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        Term(self.seen(|metrics| metrics.current_term))
+    }
+
+    /// Whether this member's store belongs to a group.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.seen(standing)
+    }
+
+    /// The members, this one among them, as the log names them. Empty before the group is founded.
+    #[must_use]
+    pub fn members(&self) -> BTreeMap<MemberId, Member> {
+        self.seen(|metrics| {
+            let nodes = metrics.membership_config.nodes();
+            nodes.map(|(id, member)| (*id, member.clone())).collect()
+        })
+    }
+
+    /// Those who vote and to whom this member sends its log; none unless it leads.
+    #[must_use]
+    pub fn followers(&self) -> Vec<Follower> {
+        self.seen(|metrics| {
+            let end = metrics.last_log_index.map_or(0, |last| last + 1);
+            let voters: Vec<MemberId> = metrics.membership_config.voter_ids().collect();
+            let sent = metrics.replication.iter().flatten();
+            let voting = sent.filter(|(id, _)| **id != metrics.id && voters.contains(id));
+            let of = |(id, matched): (&MemberId, &Option<_>)| {
+                let next = matched.as_ref().map_or(0, |last: &LogId| last.index + 1);
+                Follower { id: *id, next: LogIndex(next), behind: end.saturating_sub(next) }
+            };
+            voting.map(of).collect()
+        })
+    }
+
+    /// How long ago a majority was last known to follow this member; `None` unless it leads, or if none ever did.
+    #[must_use]
+    pub fn majority_heard(&self) -> Option<Duration> {
+        self.seen(|metrics| metrics.last_quorum_acked.map(|heard| heard.elapsed()))
+    }
+
+    /// Whether this member leads, and has not heard of a majority for longer than `limit`: the others may have elected
+    /// somebody else.
+    #[must_use]
+    pub fn is_cut_off(&self, limit: Duration) -> bool {
+        self.seen(|metrics| {
+            let is_alone = metrics.membership_config.voter_ids().nth(1).is_none();
+            let heard = metrics.last_quorum_acked.filter(|_| !is_alone);
+            metrics.state.is_leader() && heard.is_some_and(|heard| heard.elapsed() > limit)
+        })
+    }
+
+    /// Founds the group of these members, this one among them. Nothing happens where there is a group already.
+    ///
+    /// # Errors
+    /// The core has ended, or the members are none of a group.
+    pub async fn found(
+        &self,
+        members: BTreeMap<MemberId, Member>,
+    ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
+        initialize(&self.raft, members).await
+    }
+
+    /// Asks a follower to lead. Whether it does shows in the role: this member proposes nothing meanwhile, and if the
+    /// follower is gone the others elect somebody once they have heard nothing for long enough.
+    ///
+    /// # Errors
+    /// The core has ended.
+    pub async fn hand_over(&self, to: MemberId) -> Result<(), Fatal<Types>> {
+        self.raft.trigger().transfer_leader(to).await
+    }
+
+    /// Makes sure that this member leads, by asking the others: one round on the network. All that was committed before
+    /// is applied to the store when it returns.
+    ///
+    /// # Errors
+    /// [`NotConfirmed`]: it does not lead, or a majority cannot be reached.
+    pub async fn confirm(&self) -> Result<(), NotConfirmed> {
+        let confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
+        let told = |error: RaftError<Types, LinearizableReadError<Types>>| error.to_string();
+        confirmed.map(drop).map_err(|error| NotConfirmed(told(error)))
+    }
+
+    /// Waits until a snapshot has come that takes the place of this member's log: see
+    /// [`Node::wants_restart`](crate::Node::wants_restart). Cancel safe.
+    pub async fn restart_wanted(&self) {
+        self.staged.raised().await;
+    }
+
+    fn seen<T>(&self, read: impl FnOnce(&RaftMetrics<Types>) -> T) -> T {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        read(&seen)
+    }
+}
+
+type LogId = openraft::type_config::alias::LogIdOf<Types>;
+
+/// Whether the store of this member belongs to a group. One that has voted does, though it may not have the group's first
+/// entry yet.
+pub(crate) fn standing(metrics: &RaftMetrics<Types>) -> Standing {
+    let has_group = metrics.membership_config.nodes().next().is_some();
+    match metrics.last_log_index {
+        _ if has_group => Standing::Member,
+        Some(_) => Standing::Alone,
+        None if metrics.current_term > 0 => Standing::Member,
+        None => Standing::Empty,
+    }
+}
