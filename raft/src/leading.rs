@@ -22,8 +22,8 @@ use crate::types::{Drafted, MemberId, Proposal, Types};
 
 /// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is drafted waits.
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
-/// Time between two looks at what nobody tells of.
-const LOOK: Duration = Duration::from_millis(1);
+/// Time until a leader proposes again that was not sure for a moment whether it leads.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// Who leads the group, as far as this member knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,24 +93,31 @@ impl Leading {
         }
     }
 
-    /// Whether this member is the leader of this term.
-    fn leads(&self, term: Term) -> bool {
-        read(&self.raft.metrics().borrow_watched()).0 == Some(term)
-    }
-
     /// Leads as long as the term goes on.
     async fn lead(&self, term: Term) {
-        while !self.helm.lead(term).await {
-            if !self.leads(term) {
-                return;
-            }
-            runtime::sleep(LOOK).await;
+        if !self.take_helm(term).await {
+            return;
         }
         self.role.set(Role::Leading(term));
         let (proposing, over) = (Box::pin(self.propose_all(term)), Box::pin(self.over(term)));
         select(proposing, over).await;
         self.helm.follow();
         self.store.refuse_appends();
+    }
+
+    /// Waits until this member may lead in `term`, for which all that is in its log has to be applied; false if the term is
+    /// over before.
+    async fn take_helm(&self, term: Term) -> bool {
+        loop {
+            let moves = self.store.moves();
+            if self.helm.lead(term).await {
+                return true;
+            }
+            let (moved, over) = (Box::pin(self.store.moved(moves)), Box::pin(self.over(term)));
+            if let Either::Right(_) = select(moved, over).await {
+                return false;
+            }
+        }
     }
 
     /// Waits until the term is over.
@@ -129,9 +136,18 @@ impl Leading {
             let draft = self.store.next_draft().await;
             self.propose(draft, term).await?;
             self.helm.drained().await?;
-            while self.store.written().since(self.store.stats().max) > UNCOMMITTED_MAX {
-                runtime::sleep(LOOK).await;
+            self.room().await;
+        }
+    }
+
+    /// Waits until more may be proposed.
+    async fn room(&self) {
+        loop {
+            let moves = self.store.moves();
+            if self.store.written().since(self.store.stats().max) <= UNCOMMITTED_MAX {
+                return;
             }
+            self.store.moved(moves).await;
         }
     }
 
@@ -147,7 +163,7 @@ impl Leading {
                 Either::Left(_) => return Ok(()),
                 Either::Right((Some(Ok(Ok(_))), _)) => return Ok(()),
                 Either::Right((Some(Ok(Err(error))), _)) if passes(&error) => {
-                    runtime::sleep(LOOK).await;
+                    runtime::sleep(AGAIN).await;
                 }
                 Either::Right(_) => return Err(Refused),
             }

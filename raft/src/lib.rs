@@ -5,6 +5,7 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod entry;
 mod leading;
 mod log;
 mod machine;
@@ -14,9 +15,10 @@ mod purging;
 mod runtime;
 mod types;
 
+pub use crate::entry::{Entry, Laid};
 pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::machine::{Machine, Snapshots};
-pub use crate::node::{Node, Raft, StartError, Times};
+pub use crate::node::{FoundError, Node, Raft, StartError, Times};
 pub use crate::runtime::{Instant, Runtime};
 pub use crate::types::{Content, Drafted, Member, MemberId, Proposal, Types};

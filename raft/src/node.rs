@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{Fatal, InitializeError, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
-use openraft::{Config, SnapshotPolicy};
+use openraft::{ChangeMembers, Config, ServerState, SnapshotPolicy};
 use runtime::Task;
 use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
 use crate::leading::{Leading, Role, Watched};
-use crate::log::{LogError, RaftLog};
+use crate::log::{Helm, LogError, RaftLog, membership};
 use crate::machine::Machine;
 use crate::net::Peers;
 use crate::purging;
@@ -50,9 +50,28 @@ pub enum StartError {
     Core(#[from] Fatal<Types>),
 }
 
+/// Why a group was not founded.
+#[derive(Debug, Error)]
+pub enum FoundError {
+    /// A member cannot be called so.
+    #[error(transparent)]
+    Label(#[from] LogError),
+    /// The members are none of a group, or the core has ended.
+    #[error("the group cannot be founded: {0}")]
+    Core(#[from] RaftError<Types, InitializeError<Types>>),
+    /// The store was a group of its own, and its address could not be written.
+    #[error("the address of this member cannot be written: {0}")]
+    Naming(#[from] RaftError<Types, ClientWriteError<Types>>),
+    /// The core has ended meanwhile.
+    #[error("the member has ended before it was named: its log, or the store, says why")]
+    Ended,
+}
+
 /// A member of a group. It belongs to the executor that started it.
 pub struct Node {
+    id: MemberId,
     raft: Raft,
+    helm: Helm,
     store: Store,
     role: Watched,
     staged: Flag,
@@ -86,7 +105,7 @@ impl Node {
         let raft = Raft::new(id, config, network, log, machine).await?;
         let role = Watched::new();
         let leading =
-            Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
+            Leading { raft: raft.clone(), store: store.clone(), helm: helm.clone(), role: role.clone() };
         let leading = runtime::spawn(leading.run());
         let failing = {
             let (raft, store) = (raft.clone(), store.clone());
@@ -96,30 +115,82 @@ impl Node {
             })
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
-        Ok(Self { raft, store, role, staged, leading, tasks: [purging, failing], writer })
+        let tasks = [purging, failing];
+        Ok(Self { id, raft, helm, store, role, staged, leading, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
     /// happens where there is a group already.
     ///
+    /// A store that was a group of its own is one already, and has messages that no other member has: it is given its label
+    /// and its address, once it leads, and nobody else of `members`. The others join one by one.
+    ///
     /// # Errors
-    /// The core has ended, or the members are none of a group.
-    pub async fn found(
-        &self,
-        members: BTreeMap<MemberId, Member>,
-    ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
+    /// [`FoundError`]; nothing is founded then.
+    pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+        let too_long = members.values().find(|member| member.label.len() > Member::LABEL_MAX);
+        if let Some(Member { label, .. }) = too_long {
+            return Err(LogError::Label { label: label.clone(), max: Member::LABEL_MAX }.into());
+        }
+        let own = members.get(&self.id).cloned();
         match self.raft.initialize(members).await {
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-            done => done,
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
+            done => return Ok(done?),
+        }
+        match own {
+            Some(own) => self.name_oneself(own).await,
+            None => Ok(()),
         }
     }
 
-    /// Lets `peers` know the members of the group, as its log names them, from now on.
+    /// Says what this store is called, and where it is reached, if it was a group of its own up to now.
+    async fn name_oneself(&self, own: Member) -> Result<(), FoundError> {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let (is_alone, leads) = {
+                let metrics = metrics.borrow_watched();
+                let alone = membership::alone(metrics.membership_config.membership());
+                (alone == Some(self.id), metrics.state == ServerState::Leader)
+            };
+            if !is_alone {
+                return Ok(());
+            }
+            // It leads soon: nobody else can.
+            if leads && self.name(own.clone()).await? {
+                return Ok(());
+            }
+            if metrics.changed().await.is_err() {
+                return Err(FoundError::Ended);
+            }
+        }
+    }
+
+    /// Proposes what this store is called, and where it is reached; false if it does not lead.
+    async fn name(&self, own: Member) -> Result<bool, FoundError> {
+        let named = ChangeMembers::SetNodes(BTreeMap::from([(self.id, own)]));
+        match self.raft.change_membership(named, true).await {
+            Ok(_) => Ok(true),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more.
     pub fn introduce(&self, peers: Peers) {
+        self.helm.name_group(&peers.facts().group);
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
-                peers.know(metrics.borrow_watched().membership_config.nodes());
+                let members: BTreeMap<_, _> = {
+                    let metrics = metrics.borrow_watched();
+                    let nodes = metrics.membership_config.nodes();
+                    nodes.map(|(id, member)| (*id, member.clone())).collect()
+                };
+                peers.know(&members);
+                // Before there is a group everybody is a stranger.
+                if !members.is_empty() {
+                    peers.retain(|id| members.contains_key(&id));
+                }
                 if metrics.changed().await.is_err() {
                     return;
                 }

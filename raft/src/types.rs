@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use ::runtime::Slice;
@@ -10,10 +10,10 @@ use ::runtime::channel::Notify;
 use model::{Term, UnixMillis};
 use openraft::RaftTypeConfig;
 use openraft::impls::leader_id_std::LeaderId;
-use openraft::impls::{BoxedErrorSource, Entry, EntryPayload, InlineBatch, OneshotResponder, Vote};
-use openraft::vote::RaftLeaderId;
+use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, OneshotResponder, Vote};
 use storage::{BatchDraft, EntryKind, StoreId};
 
+use crate::entry::Entry;
 use crate::runtime::Runtime;
 
 /// The types of a shard's group.
@@ -34,7 +34,7 @@ impl RaftTypeConfig for Types {
     type LeaderId = LeaderId<u64, MemberId>;
     type Vote = Vote<Self::LeaderId>;
     type Payload = EntryPayload<Proposal, MemberId, Member>;
-    type Entry = Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Entry = Entry;
     type AsyncRuntime = Runtime;
     type Responder<T>
         = OneshotResponder<Self, T>
@@ -162,4 +162,15 @@ pub struct Member {
 impl Member {
     /// Bytes of the longest label.
     pub const LABEL_MAX: usize = 255;
+
+    /// A store that is a group of its own, as its log has it: without a label, and nowhere to be reached.
+    pub(crate) fn unnamed() -> Self {
+        Self { label: String::new(), addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) }
+    }
+
+    /// Whether nobody has said yet what it is called, and where it is reached: it was a group of its own.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        *self == Self::unnamed()
+    }
 }

@@ -67,13 +67,16 @@ pub use cache::CacheStats;
 pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
-pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, Promise};
+pub use entry_log::{
+    EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, OtherLog, Promise,
+};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, StoreId, shards_of};
 pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
 pub use member::{AppliedState, Applier, NotApplied, Opening, StoreSnapshot};
+pub use membership::{founder_of, founding_entry};
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
@@ -81,6 +84,6 @@ pub use placer::{Draft as BatchDraft, Placed, Placer};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
-pub use versions::VersionError;
+pub use versions::{LOG as LOG_VERSION, VersionError};
 pub use vote::Purged;
 pub use warning::Warning;

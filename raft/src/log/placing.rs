@@ -89,5 +89,5 @@ fn place_draft(placer: &mut Placer, drafted: &Drafted) -> Vec<Placed> {
 fn without_draft(entry: EntryOf<Types>) -> EntryOf<Types> {
     let EntryPayload::Normal(Proposal::Draft(drafted)) = &entry.payload else { return entry };
     drop(drafted.take());
-    EntryOf::<Types> { log_id: entry.log_id, payload: EntryPayload::Blank }
+    EntryOf::<Types> { log_id: entry.log_id, payload: EntryPayload::Blank, laid: None }
 }

@@ -7,6 +7,12 @@ use crate::placer::Draft;
 use crate::store::{Inner, Phase, Store};
 
 impl Inner {
+    /// More of the log is written, or applied.
+    pub(crate) fn note_move(&self) {
+        self.moves.set(self.moves.get() + 1);
+        self.moved.notify_all();
+    }
+
     /// From here on appends are taken, behind a log that ends at `end`, all of which is applied.
     pub(crate) fn take_appends(&self, end: PhysicalOffset) {
         assert_eq!(end, self.committed.get(), "drafts continue what is applied");
@@ -47,6 +53,20 @@ impl Store {
     /// What waits for space on a full disk is given up: the member is about to be stopped.
     pub fn lose_patience(&self) {
         self.inner.patient.set(false);
+        self.inner.progress.notify_all();
+    }
+
+    /// A number that is another one whenever more of the log was written or applied.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.inner.moves.get()
+    }
+
+    /// Waits until that number is not `last` any more. Cancel safe.
+    pub async fn moved(&self, last: u64) {
+        while self.inner.moves.get() == last {
+            self.inner.moved.notified().await;
+        }
     }
 
     /// End of the log, committed or not.

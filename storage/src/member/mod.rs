@@ -13,6 +13,8 @@ mod drafting;
 pub(crate) mod held;
 pub(crate) mod install;
 mod recover;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::time::Duration;
