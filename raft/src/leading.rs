@@ -1,6 +1,6 @@
-//! Leading a group: what the store drafts is proposed, one draft after the other.
+//! Leading a group: what is appended to the store is proposed, as many entries at a time as wait.
 //!
-//! The next draft is taken once this member has written the one before: what is drafted meanwhile is one entry then, and
+//! More is taken once this member has written what it took before: what is appended meanwhile is one entry then, and
 //! one write. It is not waited for that the group commits it; how much may be under way is limited.
 
 use std::cell::Cell;
@@ -14,13 +14,13 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason};
 use openraft::{RaftMetrics, ServerState};
 use runtime::channel::Notify;
-use storage::{BatchDraft, Store};
+use storage::{Store, Unplaced};
 
 use crate::log::{Helm, LogError};
 use crate::node::Raft;
-use crate::types::{Drafted, MemberId, Proposal, Types};
+use crate::types::{MemberId, Proposal, Share, Types};
 
-/// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is drafted waits.
+/// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is appended waits.
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -130,11 +130,11 @@ impl Leading {
         }
     }
 
-    /// Proposes what is drafted, until that does not go any more.
+    /// Proposes what is appended, until that does not go any more.
     async fn propose_all(&self, term: Term) -> Result<(), Refused> {
         loop {
-            let draft = self.store.next_draft().await;
-            self.propose(draft, term).await?;
+            let unplaced = self.store.next_unplaced().await;
+            self.propose(unplaced, term).await?;
             self.helm.drained().await?;
             self.room().await;
         }
@@ -151,14 +151,14 @@ impl Leading {
         }
     }
 
-    /// Proposes a draft; when this returns the log has accepted it.
-    async fn propose(&self, draft: BatchDraft, term: Term) -> Result<(), Refused> {
-        let (drafted, count) = Drafted::all(draft, term);
+    /// Proposes these entries; when this returns the log has accepted it.
+    async fn propose(&self, unplaced: Unplaced, term: Term) -> Result<(), Refused> {
+        let (share, count) = Share::of_all(unplaced, term);
         loop {
-            let proposals = vec![Proposal::Draft(drafted.clone()); count];
+            let proposals = vec![Proposal::Share(share.clone()); count];
             let answers = self.raft.client_write_many(proposals).await;
             let mut answers = answers.map_err(|_| Refused)?;
-            let accepted = Box::pin(drafted.accepted());
+            let accepted = Box::pin(share.accepted());
             match select(accepted, answers.next()).await {
                 Either::Left(_) => return Ok(()),
                 Either::Right((Some(Ok(Ok(_))), _)) => return Ok(()),

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod entry;
+mod founding;
 mod leading;
 mod log;
 mod machine;
@@ -16,9 +17,10 @@ mod runtime;
 mod types;
 
 pub use crate::entry::{Entry, Laid};
+pub use crate::founding::FoundError;
 pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::machine::{Machine, Snapshots};
-pub use crate::node::{FoundError, Node, Raft, StartError, Times};
+pub use crate::node::{Node, Raft, StartError, Times};
 pub use crate::runtime::{Instant, Runtime};
-pub use crate::types::{Content, Drafted, Member, MemberId, Proposal, Types};
+pub use crate::types::{Content, Member, MemberId, Proposal, Share, Types};

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
+use openraft::errors::Fatal;
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
-use openraft::{ChangeMembers, Config, ServerState, SnapshotPolicy};
+use openraft::{Config, SnapshotPolicy};
 use runtime::Task;
 use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
+use crate::founding::{self, FoundError};
 use crate::leading::{Leading, Role, Watched};
-use crate::log::{Helm, LogError, RaftLog, membership};
+use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
 use crate::purging;
@@ -50,26 +51,8 @@ pub enum StartError {
     Core(#[from] Fatal<Types>),
 }
 
-/// Why a group was not founded.
-#[derive(Debug, Error)]
-pub enum FoundError {
-    /// A member cannot be called so.
-    #[error(transparent)]
-    Label(#[from] LogError),
-    /// The members are none of a group, or the core has ended.
-    #[error("the group cannot be founded: {0}")]
-    Core(#[from] RaftError<Types, InitializeError<Types>>),
-    /// The store was a group of its own, and its address could not be written.
-    #[error("the address of this member cannot be written: {0}")]
-    Naming(#[from] RaftError<Types, ClientWriteError<Types>>),
-    /// The core has ended meanwhile.
-    #[error("the member has ended before it was named: its log, or the store, says why")]
-    Ended,
-}
-
 /// A member of a group. It belongs to the executor that started it.
 pub struct Node {
-    id: MemberId,
     raft: Raft,
     helm: Helm,
     store: Store,
@@ -104,8 +87,12 @@ impl Node {
         let machine = Machine::new(store.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
         let role = Watched::new();
-        let leading =
-            Leading { raft: raft.clone(), store: store.clone(), helm: helm.clone(), role: role.clone() };
+        let leading = Leading {
+            raft: raft.clone(),
+            store: store.clone(),
+            helm: helm.clone(),
+            role: role.clone(),
+        };
         let leading = runtime::spawn(leading.run());
         let failing = {
             let (raft, store) = (raft.clone(), store.clone());
@@ -116,7 +103,7 @@ impl Node {
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
         let tasks = [purging, failing];
-        Ok(Self { id, raft, helm, store, role, staged, leading, tasks, writer })
+        Ok(Self { raft, helm, store, role, staged, leading, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -128,51 +115,7 @@ impl Node {
     /// # Errors
     /// [`FoundError`]; nothing is founded then.
     pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
-        let too_long = members.values().find(|member| member.label.len() > Member::LABEL_MAX);
-        if let Some(Member { label, .. }) = too_long {
-            return Err(LogError::Label { label: label.clone(), max: Member::LABEL_MAX }.into());
-        }
-        let own = members.get(&self.id).cloned();
-        match self.raft.initialize(members).await {
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-            done => return Ok(done?),
-        }
-        match own {
-            Some(own) => self.name_oneself(own).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Says what this store is called, and where it is reached, if it was a group of its own up to now.
-    async fn name_oneself(&self, own: Member) -> Result<(), FoundError> {
-        let mut metrics = self.raft.metrics();
-        loop {
-            let (is_alone, leads) = {
-                let metrics = metrics.borrow_watched();
-                let alone = membership::alone(metrics.membership_config.membership());
-                (alone == Some(self.id), metrics.state == ServerState::Leader)
-            };
-            if !is_alone {
-                return Ok(());
-            }
-            // It leads soon: nobody else can.
-            if leads && self.name(own.clone()).await? {
-                return Ok(());
-            }
-            if metrics.changed().await.is_err() {
-                return Err(FoundError::Ended);
-            }
-        }
-    }
-
-    /// Proposes what this store is called, and where it is reached; false if it does not lead.
-    async fn name(&self, own: Member) -> Result<bool, FoundError> {
-        let named = ChangeMembers::SetNodes(BTreeMap::from([(self.id, own)]));
-        match self.raft.change_membership(named, true).await {
-            Ok(_) => Ok(true),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        founding::found(&self.raft, members).await
     }
 
     /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more.

@@ -11,7 +11,7 @@ use model::{Term, UnixMillis};
 use openraft::RaftTypeConfig;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, OneshotResponder, Vote};
-use storage::{BatchDraft, EntryKind, StoreId};
+use storage::{EntryKind, StoreId, Unplaced};
 
 use crate::entry::Entry;
 use crate::runtime::Runtime;
@@ -62,45 +62,45 @@ impl fmt::Display for MemberId {
 pub enum Proposal {
     /// It is known how it looks in the log, but for its place.
     Entry(Content),
-    /// It was drafted, and is placed when the log accepts it. Nowhere but on its way into the log.
-    Draft(Drafted),
+    /// It comes from this member's store, and is placed when the log accepts it. Nowhere but on its way into the log.
+    Share(Share),
 }
 
 impl Proposal {
-    /// How it looks in the log; `None` for a draft, of which that is not known yet.
+    /// How it looks in the log; `None` for one that is not placed, of which that is not known yet.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         match self {
             Self::Entry(content) => Some(content),
-            Self::Draft(_) => None,
+            Self::Share(_) => None,
         }
     }
 }
 
-/// An entry of those that were drafted together: each of them is one such proposal, and they come in their order,
+/// An entry of those that were taken from the store together: each of them is one such proposal, and they come in their order,
 /// with nothing in between. The first that is accepted has all of them placed.
 #[derive(Debug, Clone)]
-pub struct Drafted {
+pub struct Share {
     term: Term,
     shared: Rc<Shared>,
 }
 
 struct Shared {
-    draft: RefCell<Option<BatchDraft>>,
+    unplaced: RefCell<Option<Unplaced>>,
     accepted: Notify,
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.draft.borrow().is_some() { "drafted" } else { "accepted" })
+        f.write_str(if self.unplaced.borrow().is_some() { "unplaced" } else { "accepted" })
     }
 }
 
-impl Drafted {
-    /// The entries of a draft for the leader of this term, to be proposed together.
-    pub(crate) fn all(draft: BatchDraft, term: Term) -> (Self, usize) {
-        let count = draft.entries();
-        let shared = Shared { draft: RefCell::new(Some(draft)), accepted: Notify::new() };
+impl Share {
+    /// These entries for the leader of this term, to be proposed together; one of them, and how many they are.
+    pub(crate) fn of_all(unplaced: Unplaced, term: Term) -> (Self, usize) {
+        let count = unplaced.entries();
+        let shared = Shared { unplaced: RefCell::new(Some(unplaced)), accepted: Notify::new() };
         (Self { term, shared: Rc::new(shared) }, count)
     }
 
@@ -108,21 +108,21 @@ impl Drafted {
     pub(crate) async fn accepted(&self) {
         loop {
             let accepted = self.shared.accepted.notified();
-            if self.shared.draft.borrow().is_none() {
+            if self.shared.unplaced.borrow().is_none() {
                 return;
             }
             accepted.await;
         }
     }
 
-    /// The draft, once: the log accepts it.
-    pub(crate) fn take(&self) -> Option<BatchDraft> {
-        let draft = self.shared.draft.borrow_mut().take();
+    /// All of them, once: the log accepts them.
+    pub(crate) fn take(&self) -> Option<Unplaced> {
+        let unplaced = self.shared.unplaced.borrow_mut().take();
         self.shared.accepted.notify_all();
-        draft
+        unplaced
     }
 
-    /// The term for whose leader they were drafted.
+    /// The term for whose leader they were taken.
     pub(crate) fn term(&self) -> Term {
         self.term
     }
@@ -145,7 +145,7 @@ impl fmt::Display for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry(content) => write!(f, "{} bytes", content.body.len()),
-            Self::Draft(_) => f.write_str("a draft"),
+            Self::Share(_) => f.write_str("not placed"),
         }
     }
 }

@@ -191,7 +191,11 @@ fn a_stream_that_a_purge_overtakes_says_so() {
             let failed = failed.as_ref().expect_err("it is told").to_string();
             assert!(failed.contains(&format!("before {} were purged", last + 1)), "{failed}");
             let after: Vec<_> = log.reader().entries_stream(..40).await.collect().await;
-            assert_eq!(after.len() as u64, 39 - last, "one that begins anywhere lacks the beginning");
+            assert_eq!(
+                after.len() as u64,
+                39 - last,
+                "one that begins anywhere lacks the beginning"
+            );
             drop(log);
             writer.await.expect("closed");
         }

@@ -80,10 +80,10 @@ pub use membership::{founder_of, founding_entry};
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
-pub use placer::{Draft as BatchDraft, Placed, Placer};
+pub use placer::{Placed, Placer, Unplaced};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;
-pub use versions::{LOG as LOG_VERSION, VersionError};
+pub use versions::{ENTRY as ENTRY_VERSION, VersionError};
 pub use vote::Purged;
 pub use warning::Warning;

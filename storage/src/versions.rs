@@ -15,9 +15,7 @@ pub(crate) const VOTE: u8 = 1;
 /// The header of a segment.
 pub(crate) const SEGMENT: u8 = 1;
 /// The header of an entry.
-pub(crate) const ENTRY: u8 = 1;
-/// What the members of a group have the same, because their logs are the same bytes: the entries.
-pub const LOG: u32 = ENTRY as u32;
+pub const ENTRY: u8 = 1;
 /// A checkpoint.
 pub(crate) const CHECKPOINT: u8 = 1;
 /// What is archived in entries and checkpoints.

@@ -224,7 +224,10 @@ fn an_entry_of_another_log_is_refused_and_nothing_changes() {
         }
         let (ours, theirs) = (read(&log).await, read(&other).await);
         assert_eq!(ours[0].head, theirs[0].head, "the chain is the same up to there");
-        assert_ne!((ours[1].head.chain, ours[2].head.chain), (theirs[1].head.chain, theirs[2].head.chain));
+        assert_ne!(
+            (ours[1].head.chain, ours[2].head.chain),
+            (theirs[1].head.chain, theirs[2].head.chain)
+        );
         log.truncate(LogIndex(2)).await.expect("cut");
         log.append(&[(ours[2].head, &ours[2].payload)]).await.expect("it was here before");
         log.truncate(LogIndex(2)).await.expect("cut");
@@ -232,9 +235,15 @@ fn an_entry_of_another_log_is_refused_and_nothing_changes() {
         let refused = log.append(&[(theirs[2].head, &theirs[2].payload)]).await;
         let Err(EntryLogError::OtherLog(found)) = refused else { panic!("{refused:?}") };
         assert_eq!(found.index, 2);
-        assert_eq!((Some(found.ours), Some(found.theirs)), (ours[2].head.chain, theirs[2].head.chain));
+        assert_eq!(
+            (Some(found.ours), Some(found.theirs)),
+            (ours[2].head.chain, theirs[2].head.chain)
+        );
         let text = found.to_string();
-        assert!(text.contains("entry 2") && text.contains(&format!("{:#010x}", found.ours)), "{text}");
+        assert!(
+            text.contains("entry 2") && text.contains(&format!("{:#010x}", found.ours)),
+            "{text}"
+        );
         assert_eq!((log.state().next, log.state().end), (before.next, before.end));
         let refused = log.append(&[(ours[2].head, &ours[2].payload)]).await;
         assert!(matches!(refused, Err(EntryLogError::Failed)), "it takes nothing any more");

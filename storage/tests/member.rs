@@ -12,8 +12,8 @@ use model::{LogIndex, PhysicalOffset, QueueId, Term, UnixMillis};
 use runtime::Task;
 use runtime::sim::Simulation;
 use storage::{
-    Applier, EntryHead, EntryKind, EntryLog, Event, Events, Options, Purged, Recovery,
-    Scale, Store, StoreError, founder_of, founding_entry,
+    Applier, EntryHead, EntryKind, EntryLog, Event, Events, Options, Purged, Recovery, Scale,
+    Store, StoreError, founder_of, founding_entry,
 };
 use support::{STATE, all_units, everywhere, open, options};
 

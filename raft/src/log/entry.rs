@@ -28,7 +28,7 @@ pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
     size_of::<EntryOf<Types>>()
         + match &entry.payload {
             EntryPayload::Normal(Proposal::Entry(content)) => content.body.len(),
-            EntryPayload::Normal(Proposal::Draft(_))
+            EntryPayload::Normal(Proposal::Share(_))
             | EntryPayload::Blank
             | EntryPayload::Membership(_) => 0,
         }
@@ -94,7 +94,7 @@ pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Bo
         EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records, body })) => {
             (*kind, *timestamp, *records, Body::Slice(body.clone()))
         }
-        EntryPayload::Normal(Proposal::Draft(_)) => unreachable!("what is accepted is placed"),
+        EntryPayload::Normal(Proposal::Share(_)) => unreachable!("what is accepted is placed"),
     };
     assert!(timestamp >= last, "it was stamped");
     let (index, term) = (LogIndex(entry.log_id.index), Term(entry.log_id.leader_id.term));

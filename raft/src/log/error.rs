@@ -43,9 +43,9 @@ pub enum LogError {
         /// The index that came.
         found: u64,
     },
-    /// A leader has proposed an entry that nobody drafted.
+    /// A leader has proposed an entry that did not come from its store.
     #[error(
-        "entry {index} was proposed without a draft. This is a bug; the log on the disk is intact, and a restart goes on with \
+        "entry {index} was proposed, and did not come from the store. This is a bug; the log on the disk is intact, and a restart goes on with \
          it"
     )]
     Unplaced {

@@ -24,7 +24,7 @@ impl Helm {
         orders.send(Order::Lead(term, tell)).await.is_ok() && told.await.unwrap_or(false)
     }
 
-    /// This member leads no more: drafts become blank entries.
+    /// This member leads no more: what it took from its store becomes blank entries.
     pub(crate) fn follow(&self) {
         self.shared.placing.borrow_mut().follow();
     }

@@ -179,7 +179,7 @@ impl Writer {
         if !self.shared.is_drained() {
             return false;
         }
-        let Some(placer) = self.log.take_drafts(term) else { return false };
+        let Some(placer) = self.log.take_placer(term) else { return false };
         self.shared.placing.borrow_mut().lead(placer);
         true
     }

@@ -33,7 +33,7 @@ impl Constants {
     /// Those of this release, for a log with segments of so many bytes.
     #[must_use]
     pub fn new(segment_size: u64) -> Self {
-        Self { segment_size, log_version: storage::LOG_VERSION }
+        Self { segment_size, log_version: storage::ENTRY_VERSION.into() }
     }
 }
 

@@ -210,7 +210,10 @@ fn a_member_whose_log_is_another_one_is_found_at_once_and_stops() {
         let chain = |entry: &storage::LogEntry| entry.head.chain;
         sleep(Duration::from_secs(1)).await; // all of it has let go of the files
         let after = entries(theirs).await;
-        assert_eq!(after.iter().map(chain).collect::<Vec<_>>(), before.iter().map(chain).collect::<Vec<_>>());
+        assert_eq!(
+            after.iter().map(chain).collect::<Vec<_>>(),
+            before.iter().map(chain).collect::<Vec<_>>()
+        );
         first.stop().await.unwrap();
     });
 }

@@ -1,4 +1,4 @@
-//! The log of a member of a group: its store applies what is committed, and drafts what is appended.
+//! The log of a member of a group: its store applies what is committed, and takes appends while the group says so.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -94,15 +94,15 @@ impl EntryLog {
         Self { tip, vote, end, generation, max_batch, unmarked, shared, failed, owner }
     }
 
-    /// Lets the store of this member take appends in `term`: what is drafted is placed by what this returns, behind the log as
+    /// Lets the store of this member take appends in `term`: they are placed by what this returns, behind the log as
     /// it is. `None` while there is an entry that is not applied, or none of that term.
     ///
     /// # Panics
     /// When the log is no member's, or its store takes appends already.
     #[must_use]
-    pub fn take_drafts(&self, term: Term) -> Option<Placer> {
+    pub fn take_placer(&self, term: Term) -> Option<Placer> {
         let Owner::Member { ahead, .. } = &self.owner else {
-            panic!("only the log of a member takes drafts")
+            panic!("only the log of a member places what its store takes")
         };
         if ahead.inner.phase.get() != Phase::Elsewhere {
             return None;

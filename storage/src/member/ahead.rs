@@ -12,7 +12,7 @@ use futures::future::select;
 use model::{LogIndex, PhysicalOffset};
 use runtime::channel::{Flag, Notify};
 
-use crate::batch::RecordDraft;
+use crate::batch::BatchRecord;
 use crate::entry::Replicated;
 use crate::entry_log::EntryReader;
 use crate::error::StoreError;
@@ -25,7 +25,8 @@ use crate::tail::Part;
 pub(crate) const MOST_AHEAD: usize = 8192;
 /// Entries that are looked up in the log at a time.
 const LOOKED_UP: usize = 1024;
-const _: () = assert!(LOOKED_UP <= MOST_AHEAD && MOST_AHEAD * size_of::<Written>() <= 2 * 1024 * 1024);
+const _: () =
+    assert!(LOOKED_UP <= MOST_AHEAD && MOST_AHEAD * size_of::<Written>() <= 2 * 1024 * 1024);
 
 /// An entry that is in the log, but for its payload.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Written {
     /// The log's end behind it.
     pub end: Position,
     /// What is known of its messages, if it was placed here.
-    pub records: Option<Vec<RecordDraft>>,
+    pub records: Option<Vec<BatchRecord>>,
 }
 
 /// What the one who writes the log and the one who applies it share.
@@ -93,8 +94,7 @@ impl Ahead {
 
     fn remember(&self, entry: Written) {
         let mut all = self.entries.borrow_mut();
-        let in_order =
-            all.back().is_none_or(|last| last.header.index.next() == entry.header.index);
+        let in_order = all.back().is_none_or(|last| last.header.index.next() == entry.header.index);
         assert!(in_order, "entries follow each other");
         all.push_back(entry);
     }

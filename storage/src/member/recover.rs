@@ -98,7 +98,8 @@ async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), St
     if oldest.header.index <= before.purged.before {
         return Ok(());
     }
-    let checkpoint = read_checkpoint(inner, inner.index.borrow().trimmed_to()).await?;
+    let trimmed_to = inner.index.borrow().trimmed_to();
+    let checkpoint = read_checkpoint(inner, trimmed_to).await?;
     let Position { index, term, .. } = checkpoint.position;
     assert!(index >= oldest.header.index, "what is not trimmed is there");
     let purged = Purged { before: index, term };

@@ -137,12 +137,12 @@ fn what_is_not_applied_is_remembered_up_to_a_limit_and_found_in_the_log_behind_i
             member.log.truncate(LogIndex(cut)).await.expect("cut");
             member.append(most, 20).await;
             assert!(remembered(&member) <= MOST_AHEAD);
-            assert!(member.log.take_drafts(TERM).is_none(), "not all is applied");
+            assert!(member.log.take_placer(TERM).is_none(), "not all is applied");
         }
         let end = member.log.state().next;
         member.apply_before(end).await;
         assert_eq!((remembered(&member), member.applier.state().next), (0, end));
-        assert!(member.log.take_drafts(TERM).is_some(), "all is applied");
+        assert!(member.log.take_placer(TERM).is_some(), "all is applied");
         member.store.refuse_appends();
         // What comes from now on is remembered again.
         member.append(10, 10).await;

@@ -76,7 +76,7 @@ fn request() -> AppendEntriesRequest<Types> {
         log_id: log_id(5 + at as u64 / 3, 1 + at as u64),
         payload,
         laid: (at > 0).then_some(Laid {
-            chain: u32::MAX / 7 * at as u32,
+            chain: u32::MAX - u32::try_from(at).expect("a few"),
             timestamp: UnixMillis(1_700_000_000_000),
         }),
     };

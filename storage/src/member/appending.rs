@@ -1,9 +1,9 @@
-//! Drafting in the member in which the group takes appends; the group's log places what is drafted.
+//! Appends in the member in which the group takes them: the store lays entries down, the group's log places them.
 
 use model::PhysicalOffset;
 
 use crate::builder::{Builder, Limits};
-use crate::placer::Draft;
+use crate::placer::Unplaced;
 use crate::store::{Inner, Phase, Store};
 
 impl Inner {
@@ -15,7 +15,7 @@ impl Inner {
 
     /// From here on appends are taken, behind a log that ends at `end`, all of which is applied.
     pub(crate) fn take_appends(&self, end: PhysicalOffset) {
-        assert_eq!(end, self.committed.get(), "drafts continue what is applied");
+        assert_eq!(end, self.committed.get(), "appends continue what is applied");
         assert_eq!(self.phase.get(), Phase::Elsewhere, "it is begun once");
         let topics = self.index.borrow().topics().clone();
         let limits = Limits::from(&self.options);
@@ -25,19 +25,19 @@ impl Inner {
 }
 
 impl Store {
-    /// The entries that were drafted first and not taken yet, once there are some. Cancel safe.
-    pub async fn next_draft(&self) -> Draft {
+    /// The entries that were appended first and not taken yet, once there are some. Cancel safe.
+    pub async fn next_unplaced(&self) -> Unplaced {
         loop {
             let news = self.inner.drafted.notified();
             let (written, ready) = (self.inner.written.get(), self.inner.spares.ready());
             if let Some(batch) = self.inner.builder.borrow_mut().take_behind(written, ready) {
-                return Draft(batch);
+                return Unplaced(batch);
             }
             news.await;
         }
     }
 
-    /// Takes no appends any more, and forgets what was drafted and not taken.
+    /// Takes no appends any more, and forgets what was appended and not taken.
     pub fn refuse_appends(&self) {
         if self.inner.phase.get() == Phase::Open {
             self.inner.phase.set(Phase::Elsewhere);
