@@ -54,7 +54,7 @@ impl Raw {
     /// Code and text of a reply to the handshake.
     async fn reply(&mut self) -> (u8, String) {
         let prefix = self.take(16).await;
-        assert_eq!((&prefix[..8], prefix[8], prefix[9]), (&b"TPPEER\0\0"[..], 1, 2));
+        assert_eq!((&prefix[..8], prefix[8], prefix[9]), (&b"TPPEER\0\0"[..], VERSION, 2));
         let body = self.take(usize::from(u16::from_le_bytes([prefix[10], prefix[11]]))).await;
         let crc = crc32c::crc32c_append(crc32c::crc32c(&prefix[8..12]), &body);
         assert_eq!(prefix[12..], crc.to_le_bytes());
