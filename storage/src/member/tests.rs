@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::{LogIndex, Term, UnixMillis};
 use runtime::Task;
@@ -94,7 +94,9 @@ impl Member {
 
     /// Applies all that is in the log before `to`.
     async fn apply_before(&mut self, to: LogIndex) {
-        apply_before(&mut self.applier, &self.log.reader(), to, &AtomicU64::new(0)).await;
+        let reader = self.log.reader();
+        let applied = apply_before(&mut self.applier, &reader, to, &AtomicU64::new(0)).await;
+        applied.expect("it is applied");
     }
 
     async fn stop(self) -> u64 {
@@ -110,15 +112,16 @@ async fn apply_before(
     reader: &crate::EntryReader,
     to: LogIndex,
     applied: &AtomicU64,
-) {
+) -> Result<(), NotApplied> {
     while applier.state().next < to {
         let next = applier.state().next;
         for entry in reader.read(next..to, 1024 * 1024).await.expect("readable") {
             let index = entry.head.index;
-            applier.apply(index, entry.head.term, entry.payload).await.expect("it is applied");
+            applier.apply(index, entry.head.term, entry.payload).await?;
             applied.fetch_add(1, Ordering::Relaxed);
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -154,14 +157,15 @@ fn what_is_not_applied_is_remembered_up_to_a_limit_and_found_in_the_log_behind_i
     simulation.join(life, LIMIT).expect("it ends");
 }
 
-#[test]
-fn applying_waits_for_room_on_a_full_disk_and_the_store_does_not_fail() {
+/// Applies on a full disk until that waits; then the member is stopped, or the disk gets room. How applying ended, and how much
+/// there was to be applied.
+fn on_a_full_disk(stops: bool) -> (Result<(), NotApplied>, u64) {
     const INTERVAL: u64 = 16 * 1024;
     let simulation = Simulation::new(1);
     let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
-    let applied = Arc::new(AtomicU64::new(0));
-    let total = Arc::new(AtomicU64::new(0));
-    let (counted, last) = (Arc::clone(&applied), Arc::clone(&total));
+    let (applied, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (counted, last, stopped) = (Arc::clone(&applied), Arc::clone(&total), Arc::clone(&stop));
     let life = node.start("member", move || async move {
         let mut member = open(options(INTERVAL)).await;
         // Further than as many parts of the index as may be in memory, and into the next segment.
@@ -173,8 +177,20 @@ fn applying_waits_for_room_on_a_full_disk_and_the_store_does_not_fail() {
         let end = member.log.state().next;
         last.store(end.0, Ordering::Relaxed);
         runtime::sleep(Duration::from_secs(10)).await; // the disk becomes full
-        apply_before(&mut member.applier, &member.log.reader(), end, &counted).await;
-        member.stop().await
+        let store = member.store.clone();
+        let stopping = runtime::spawn(async move {
+            while !stopped.load(Ordering::Relaxed) {
+                runtime::sleep(Duration::from_millis(10)).await;
+            }
+            store.lose_patience();
+        });
+        let reader = member.log.reader();
+        let ended = apply_before(&mut member.applier, &reader, end, &counted).await;
+        drop(stopping);
+        if ended.is_ok() {
+            assert_eq!(member.stop().await, end.0 - 1, "each command was told of once");
+        }
+        ended
     });
     simulation.run_for(Duration::from_secs(5));
     let total = total.load(Ordering::Relaxed);
@@ -186,44 +202,22 @@ fn applying_waits_for_room_on_a_full_disk_and_the_store_does_not_fail() {
     assert!(before > 0 && before < total, "{before} of {total}: it waits for room");
     simulation.run_for(Duration::from_secs(60));
     assert_eq!(applied.load(Ordering::Relaxed), before, "and goes no further meanwhile");
-    disk.resize(disk.used() * 2);
-    assert_eq!(simulation.join(life, LIMIT).expect("it ends"), total - 1);
+    match stops {
+        true => stop.store(true, Ordering::Relaxed),
+        false => disk.resize(disk.used() * 2),
+    }
+    (simulation.join(life, LIMIT).expect("it ends"), total)
+}
+
+#[test]
+fn applying_waits_for_room_on_a_full_disk_and_the_store_does_not_fail() {
+    let (ended, total) = on_a_full_disk(false);
+    assert!(ended.is_ok() && total > 0, "{ended:?}");
 }
 
 #[test]
 fn a_member_that_waits_for_room_on_a_full_disk_can_be_stopped() {
-    const INTERVAL: u64 = 16 * 1024;
-    let simulation = Simulation::new(1);
-    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
-    let life = node.start("member", move || async move {
-        let mut member = open(options(INTERVAL)).await;
-        let size = options(INTERVAL).segment_size;
-        while member.log.state().end.0 < size + 4 * INTERVAL {
-            member.append(500, 300).await;
-        }
-        let end = member.log.state().next;
-        runtime::sleep(Duration::from_secs(10)).await; // the disk becomes full
-        let reader = member.log.reader();
-        let store = member.store.clone();
-        let stopping = runtime::spawn(async move {
-            runtime::sleep(Duration::from_secs(60)).await;
-            store.lose_patience();
-        });
-        let entries = reader.read(LogIndex(0)..end, usize::MAX).await.expect("readable");
-        let mut failed = None;
-        for entry in entries {
-            let applied = member.applier.apply(entry.head.index, TERM, entry.payload).await;
-            failed = applied.err().map(|failed| failed.to_string());
-            if failed.is_some() {
-                break;
-            }
-        }
-        stopping.await;
-        failed.expect("the disk is full")
-    });
-    simulation.run_for(Duration::from_secs(5));
-    let disk = node.disk();
-    disk.resize(disk.used());
-    let why = simulation.join(life, LIMIT).expect("it ends");
+    let (ended, _) = on_a_full_disk(true);
+    let why = ended.expect_err("it gives up").to_string();
     assert!(why.contains("applied by the next start"), "{why}");
 }
