@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use model::{LogIndex, Term};
 use openraft::async_runtime::{Instant, WatchReceiver};
-use openraft::errors::{Fatal, InitializeError, LinearizableReadError, RaftError};
+use openraft::errors::{Fatal, LinearizableReadError, RaftError};
 use openraft::{RaftMetrics, ReadPolicy};
 use runtime::channel::Flag;
 use thiserror::Error;
 
+use crate::founding::{self, FoundError};
 use crate::leading::{Role, Watched};
+use crate::log::membership;
 use crate::net::Standing;
-use crate::node::{Raft, initialize};
+use crate::node::Raft;
 use crate::types::{Member, MemberId, Types};
 
 /// A member's view of its group. Clones are the same. Once the member is stopped it follows nobody, and all it is asked
@@ -110,15 +112,12 @@ impl Group {
         })
     }
 
-    /// Founds the group of these members, this one among them. Nothing happens where there is a group already.
+    /// As [`Node::found`](crate::Node::found).
     ///
     /// # Errors
-    /// The core has ended, or the members are none of a group.
-    pub async fn found(
-        &self,
-        members: BTreeMap<MemberId, Member>,
-    ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
-        initialize(&self.raft, members).await
+    /// [`FoundError`]; nothing is founded then.
+    pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+        founding::found(&self.raft, members).await
     }
 
     /// Asks a follower to lead. Whether it does shows in the role: this member proposes nothing meanwhile, and if the
@@ -160,7 +159,9 @@ type LogId = openraft::type_config::alias::LogIdOf<Types>;
 /// entry yet.
 pub(crate) fn standing(metrics: &RaftMetrics<Types>) -> Standing {
     let has_group = metrics.membership_config.nodes().next().is_some();
+    let is_alone = membership::alone(metrics.membership_config.membership()).is_some();
     match metrics.last_log_index {
+        _ if is_alone => Standing::Alone,
         _ if has_group => Standing::Member,
         Some(_) => Standing::Alone,
         None if metrics.current_term > 0 => Standing::Member,

@@ -1,6 +1,6 @@
-//! Leading a group: what the store drafts is proposed, one draft after the other.
+//! Leading a group: what is appended to the store is proposed, as many entries at a time as wait.
 //!
-//! The next draft is taken once this member has written the one before: what is drafted meanwhile is one entry then, and
+//! More is taken once this member has written what it took before: what is appended meanwhile is one entry then, and
 //! one write. It is not waited for that the group commits it; how much may be under way is limited.
 
 use std::cell::Cell;
@@ -14,16 +14,16 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason};
 use openraft::{RaftMetrics, ServerState};
 use runtime::channel::Notify;
-use storage::{BatchDraft, Store};
+use storage::{Store, Unplaced};
 
 use crate::log::{Helm, LogError};
 use crate::node::Raft;
-use crate::types::{Drafted, MemberId, Proposal, Types};
+use crate::types::{MemberId, Proposal, Share, Types};
 
-/// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is drafted waits.
+/// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is appended waits.
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
-/// Time between two looks at what nobody tells of.
-const LOOK: Duration = Duration::from_millis(1);
+/// Time until a leader proposes again that was not sure for a moment whether it leads.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// Who leads the group, as far as this member knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,24 +93,31 @@ impl Leading {
         }
     }
 
-    /// Whether this member is the leader of this term.
-    fn leads(&self, term: Term) -> bool {
-        read(&self.raft.metrics().borrow_watched()).0 == Some(term)
-    }
-
     /// Leads as long as the term goes on.
     async fn lead(&self, term: Term) {
-        while !self.helm.lead(term).await {
-            if !self.leads(term) {
-                return;
-            }
-            runtime::sleep(LOOK).await;
+        if !self.take_helm(term).await {
+            return;
         }
         self.role.set(Role::Leading(term));
         let (proposing, over) = (Box::pin(self.propose_all(term)), Box::pin(self.over(term)));
         select(proposing, over).await;
         self.helm.follow();
         self.store.refuse_appends();
+    }
+
+    /// Waits until this member may lead in `term`, for which all that is in its log has to be applied; false if the term is
+    /// over before.
+    async fn take_helm(&self, term: Term) -> bool {
+        loop {
+            let moves = self.store.moves();
+            if self.helm.lead(term).await {
+                return true;
+            }
+            let (moved, over) = (Box::pin(self.store.moved(moves)), Box::pin(self.over(term)));
+            if let Either::Right(_) = select(moved, over).await {
+                return false;
+            }
+        }
     }
 
     /// Waits until the term is over.
@@ -123,31 +130,40 @@ impl Leading {
         }
     }
 
-    /// Proposes what is drafted, until that does not go any more.
+    /// Proposes what is appended, until that does not go any more.
     async fn propose_all(&self, term: Term) -> Result<(), Refused> {
         loop {
-            let draft = self.store.next_draft().await;
-            self.propose(draft, term).await?;
+            let unplaced = self.store.next_unplaced().await;
+            self.propose(unplaced, term).await?;
             self.helm.drained().await?;
-            while self.store.written().since(self.store.stats().max) > UNCOMMITTED_MAX {
-                runtime::sleep(LOOK).await;
-            }
+            self.room().await;
         }
     }
 
-    /// Proposes a draft; when this returns the log has accepted it.
-    async fn propose(&self, draft: BatchDraft, term: Term) -> Result<(), Refused> {
-        let (drafted, count) = Drafted::all(draft, term);
+    /// Waits until more may be proposed.
+    async fn room(&self) {
         loop {
-            let proposals = vec![Proposal::Draft(drafted.clone()); count];
+            let moves = self.store.moves();
+            if self.store.written().since(self.store.stats().max) <= UNCOMMITTED_MAX {
+                return;
+            }
+            self.store.moved(moves).await;
+        }
+    }
+
+    /// Proposes these entries; when this returns the log has accepted it.
+    async fn propose(&self, unplaced: Unplaced, term: Term) -> Result<(), Refused> {
+        let (share, count) = Share::of_all(unplaced, term);
+        loop {
+            let proposals = vec![Proposal::Share(share.clone()); count];
             let answers = self.raft.client_write_many(proposals).await;
             let mut answers = answers.map_err(|_| Refused)?;
-            let accepted = Box::pin(drafted.accepted());
+            let accepted = Box::pin(share.accepted());
             match select(accepted, answers.next()).await {
                 Either::Left(_) => return Ok(()),
                 Either::Right((Some(Ok(Ok(_))), _)) => return Ok(()),
                 Either::Right((Some(Ok(Err(error))), _)) if passes(&error) => {
-                    runtime::sleep(LOOK).await;
+                    runtime::sleep(AGAIN).await;
                 }
                 Either::Right(_) => return Err(Refused),
             }

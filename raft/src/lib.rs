@@ -5,6 +5,8 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod entry;
+mod founding;
 mod group;
 mod leading;
 mod log;
@@ -15,10 +17,12 @@ mod purging;
 mod runtime;
 mod types;
 
+pub use crate::entry::{Entry, Laid};
+pub use crate::founding::FoundError;
 pub use crate::group::{Follower, Group, NotConfirmed};
 pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::machine::{Machine, Snapshots};
 pub use crate::node::{Node, Raft, StartError, Times};
 pub use crate::runtime::{Instant, Runtime};
-pub use crate::types::{Content, Drafted, Member, MemberId, Proposal, Types};
+pub use crate::types::{Content, Member, MemberId, Proposal, Share, Types};

@@ -57,7 +57,7 @@ impl Snapshots {
     async fn current(&self) -> Result<Option<SnapshotOf<Types, Vec<u8>>>, io::Error> {
         let taken = self.store.snapshot().await.map_err(io::Error::other)?;
         let Some(StoreSnapshot { next, term, group, bytes }) = taken else { return Ok(None) };
-        let last_membership = stored(group)?;
+        let last_membership = stored(Some(group))?;
         let meta = SnapshotMetaOf::<Types> { last_log_id: id_before(next, term), last_membership };
         Ok(Some(Snapshot { meta, snapshot: bytes }))
     }

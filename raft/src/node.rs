@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{Fatal, InitializeError, RaftError};
+use openraft::errors::Fatal;
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
 use openraft::{Config, SnapshotPolicy};
 use runtime::Task;
@@ -14,9 +14,10 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
+use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
 use crate::leading::{Leading, Role, Watched};
-use crate::log::{LogError, RaftLog};
+use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
 use crate::purging;
@@ -54,6 +55,7 @@ pub enum StartError {
 /// A member of a group. It belongs to the executor that started it.
 pub struct Node {
     raft: Raft,
+    helm: Helm,
     store: Store,
     role: Watched,
     staged: Flag,
@@ -87,8 +89,12 @@ impl Node {
         let raft = Raft::new(id, config, network, log, machine).await?;
         raft.is_initialized().await?; // what its metrics say comes from the log from here on
         let role = Watched::new();
-        let leading =
-            Leading { raft: raft.clone(), store: store.clone(), helm, role: role.clone() };
+        let leading = Leading {
+            raft: raft.clone(),
+            store: store.clone(),
+            helm: helm.clone(),
+            role: role.clone(),
+        };
         let leading = runtime::spawn(leading.run());
         let failing = {
             let (raft, store) = (raft.clone(), store.clone());
@@ -98,30 +104,38 @@ impl Node {
             })
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
-        Ok(Self { raft, store, role, staged, leading, tasks: [purging, failing], writer })
+        let tasks = [purging, failing];
+        Ok(Self { raft, helm, store, role, staged, leading, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
     /// happens where there is a group already.
     ///
+    /// A store that was a group of its own is one already, and has messages that no other member has: it is given its label
+    /// and its address, once it leads, and nobody else of `members`. The others join one by one.
+    ///
     /// # Errors
-    /// The core has ended, or the members are none of a group.
-    pub async fn found(
-        &self,
-        members: BTreeMap<MemberId, Member>,
-    ) -> Result<(), RaftError<Types, InitializeError<Types>>> {
-        initialize(&self.raft, members).await
+    /// [`FoundError`]; nothing is founded then.
+    pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+        founding::found(&self.raft, members).await
     }
 
-    /// Lets `peers` know the members of the group, as its log names them, from now on.
+    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more.
     pub fn introduce(&self, peers: Peers) {
+        self.helm.name_group(&peers.facts().group);
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
-                {
+                let members: BTreeMap<_, _> = {
                     let known = metrics.borrow_watched();
-                    peers.know(known.membership_config.nodes());
                     peers.stand(group::standing(&known));
+                    let nodes = known.membership_config.nodes();
+                    nodes.map(|(id, member)| (*id, member.clone())).collect()
+                };
+                peers.know(&members);
+                // Before there is a group everybody is a stranger.
+                if !members.is_empty() {
+                    peers.retain(|id| members.contains_key(&id));
                 }
                 if metrics.changed().await.is_err() {
                     return;
@@ -172,16 +186,6 @@ impl Node {
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);
         Ok(self.writer.await?)
-    }
-}
-
-pub(crate) async fn initialize(
-    raft: &Raft,
-    members: BTreeMap<MemberId, Member>,
-) -> Result<(), RaftError<Types, InitializeError<Types>>> {
-    match raft.initialize(members).await {
-        Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-        done => done,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use ::runtime::Slice;
@@ -10,10 +10,10 @@ use ::runtime::channel::Notify;
 use model::{Term, UnixMillis};
 use openraft::RaftTypeConfig;
 use openraft::impls::leader_id_std::LeaderId;
-use openraft::impls::{BoxedErrorSource, Entry, EntryPayload, InlineBatch, OneshotResponder, Vote};
-use openraft::vote::RaftLeaderId;
-use storage::{BatchDraft, EntryKind, StoreId};
+use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, OneshotResponder, Vote};
+use storage::{EntryKind, StoreId, Unplaced};
 
+use crate::entry::Entry;
 use crate::runtime::Runtime;
 
 /// The types of a shard's group.
@@ -34,7 +34,7 @@ impl RaftTypeConfig for Types {
     type LeaderId = LeaderId<u64, MemberId>;
     type Vote = Vote<Self::LeaderId>;
     type Payload = EntryPayload<Proposal, MemberId, Member>;
-    type Entry = Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Entry = Entry;
     type AsyncRuntime = Runtime;
     type Responder<T>
         = OneshotResponder<Self, T>
@@ -62,45 +62,45 @@ impl fmt::Display for MemberId {
 pub enum Proposal {
     /// It is known how it looks in the log, but for its place.
     Entry(Content),
-    /// It was drafted, and is placed when the log accepts it. Nowhere but on its way into the log.
-    Draft(Drafted),
+    /// It comes from this member's store, and is placed when the log accepts it. Nowhere but on its way into the log.
+    Share(Share),
 }
 
 impl Proposal {
-    /// How it looks in the log; `None` for a draft, of which that is not known yet.
+    /// How it looks in the log; `None` for one that is not placed, of which that is not known yet.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         match self {
             Self::Entry(content) => Some(content),
-            Self::Draft(_) => None,
+            Self::Share(_) => None,
         }
     }
 }
 
-/// An entry of those that were drafted together: each of them is one such proposal, and they come in their order,
+/// An entry of those that were taken from the store together: each of them is one such proposal, and they come in their order,
 /// with nothing in between. The first that is accepted has all of them placed.
 #[derive(Debug, Clone)]
-pub struct Drafted {
+pub struct Share {
     term: Term,
     shared: Rc<Shared>,
 }
 
 struct Shared {
-    draft: RefCell<Option<BatchDraft>>,
+    unplaced: RefCell<Option<Unplaced>>,
     accepted: Notify,
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.draft.borrow().is_some() { "drafted" } else { "accepted" })
+        f.write_str(if self.unplaced.borrow().is_some() { "unplaced" } else { "accepted" })
     }
 }
 
-impl Drafted {
-    /// The entries of a draft for the leader of this term, to be proposed together.
-    pub(crate) fn all(draft: BatchDraft, term: Term) -> (Self, usize) {
-        let count = draft.entries();
-        let shared = Shared { draft: RefCell::new(Some(draft)), accepted: Notify::new() };
+impl Share {
+    /// These entries for the leader of this term, to be proposed together; one of them, and how many they are.
+    pub(crate) fn of_all(unplaced: Unplaced, term: Term) -> (Self, usize) {
+        let count = unplaced.entries();
+        let shared = Shared { unplaced: RefCell::new(Some(unplaced)), accepted: Notify::new() };
         (Self { term, shared: Rc::new(shared) }, count)
     }
 
@@ -108,21 +108,21 @@ impl Drafted {
     pub(crate) async fn accepted(&self) {
         loop {
             let accepted = self.shared.accepted.notified();
-            if self.shared.draft.borrow().is_none() {
+            if self.shared.unplaced.borrow().is_none() {
                 return;
             }
             accepted.await;
         }
     }
 
-    /// The draft, once: the log accepts it.
-    pub(crate) fn take(&self) -> Option<BatchDraft> {
-        let draft = self.shared.draft.borrow_mut().take();
+    /// All of them, once: the log accepts them.
+    pub(crate) fn take(&self) -> Option<Unplaced> {
+        let unplaced = self.shared.unplaced.borrow_mut().take();
         self.shared.accepted.notify_all();
-        draft
+        unplaced
     }
 
-    /// The term for whose leader they were drafted.
+    /// The term for whose leader they were taken.
     pub(crate) fn term(&self) -> Term {
         self.term
     }
@@ -145,7 +145,7 @@ impl fmt::Display for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry(content) => write!(f, "{} bytes", content.body.len()),
-            Self::Draft(_) => f.write_str("a draft"),
+            Self::Share(_) => f.write_str("not placed"),
         }
     }
 }
@@ -162,4 +162,15 @@ pub struct Member {
 impl Member {
     /// Bytes of the longest label.
     pub const LABEL_MAX: usize = 255;
+
+    /// A store that is a group of its own, as its log has it: without a label, and nowhere to be reached.
+    pub(crate) fn unnamed() -> Self {
+        Self { label: String::new(), addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) }
+    }
+
+    /// Whether nobody has said yet what it is called, and where it is reached: it was a group of its own.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        *self == Self::unnamed()
+    }
 }

@@ -75,7 +75,8 @@ fn entry(index: u64, len: usize) -> EntryOf<Types> {
     let (kind, timestamp) = (EntryKind::Messages, UnixMillis(0));
     let payload =
         EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records: 1, body }));
-    EntryOf::<Types> { log_id: LogIdOf::<Types>::new_term_index(1, index), payload }
+    let log_id = LogIdOf::<Types>::new_term_index(1, index);
+    EntryOf::<Types> { log_id, payload, laid: None }
 }
 
 fn len(entry: &EntryOf<Types>) -> usize {
@@ -190,10 +191,38 @@ fn a_stream_that_a_purge_overtakes_says_so() {
             let failed = failed.as_ref().expect_err("it is told").to_string();
             assert!(failed.contains(&format!("before {} were purged", last + 1)), "{failed}");
             let after: Vec<_> = log.reader().entries_stream(..40).await.collect().await;
-            assert_eq!(after.len() as u64, 39 - last, "one that begins later lacks the beginning");
+            assert_eq!(
+                after.len() as u64,
+                39 - last,
+                "one that begins anywhere lacks the beginning"
+            );
             drop(log);
             writer.await.expect("closed");
         }
+    });
+}
+
+#[test]
+fn a_stream_whose_first_entry_is_not_there_says_so() {
+    everywhere("raft-no-beginning", |dir| async move {
+        let (mut log, writer) = with_forty(&dir).await;
+        log.purge(id(9)).await.expect("purged");
+        let mut reader = log.reader();
+        let mut first = async |range: std::ops::Range<u64>| {
+            let all: Vec<_> = reader.entries_stream(range).await.collect().await;
+            all.into_iter().next()
+        };
+        for (range, why) in [(9..12, "before 10 were purged"), (40..50, "ends before 40")] {
+            let failed = first(range.clone()).await.map(|read| read.map(|entry| entry.log_id));
+            let failed = failed.unwrap_or_else(|| panic!("{range:?}: it ends as if all were well"));
+            let failed = failed.expect_err("it is not there").to_string();
+            assert!(failed.contains(why), "{range:?}: {failed}");
+        }
+        let found = first(10..12).await.expect("it is there").expect("readable");
+        assert_eq!(found.log_id.index, 10);
+        assert!(first(10..10).await.is_none(), "nothing was asked for");
+        drop(log);
+        writer.await.expect("closed");
     });
 }
 

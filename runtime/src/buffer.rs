@@ -167,6 +167,19 @@ impl Slice {
             end: self.start + range.end,
         }
     }
+
+    /// Bytes of memory that it keeps alive: those of the whole buffer, however few of them it shows.
+    pub fn memory(&self) -> usize {
+        self.memory.as_ref().map_or(0, |buffer| buffer.capacity())
+    }
+
+    /// Whether both keep the same buffer alive. Those without bytes keep none.
+    pub fn shares_memory_with(&self, other: &Slice) -> bool {
+        match (&self.memory, &other.memory) {
+            (Some(one), Some(two)) => Rc::ptr_eq(one, two),
+            (Some(_) | None, _) => false,
+        }
+    }
 }
 
 impl Deref for Slice {

@@ -7,7 +7,7 @@ use model::record::RecordError;
 use model::{PhysicalOffset, Record};
 use runtime::Slice;
 
-use crate::batch::RecordDraft;
+use crate::batch::BatchRecord;
 use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Replicated};
 use crate::error::StoreError;
@@ -23,7 +23,7 @@ pub(crate) enum Origin<'a> {
     /// It was read at start.
     Log,
     /// It was just written, and this is what was known of its messages.
-    Written(&'a [RecordDraft]),
+    Written(&'a [BatchRecord]),
     /// Another member placed it, and the group has committed it.
     Group,
 }
@@ -35,17 +35,17 @@ pub(crate) async fn apply(
     payload: Slice,
     origin: Origin<'_>,
 ) -> Result<Applied, StoreError> {
-    let (replayed, drafts) = match origin {
+    let (replayed, known) = match origin {
         Origin::Log => (true, None),
-        Origin::Written(drafts) => (false, Some(drafts)),
+        Origin::Written(known) => (false, Some(known)),
         Origin::Group => (false, None),
     };
-    let here = drafts.is_some();
+    let here = known.is_some();
     if header.kind == Kind::Trim {
         let Trim { to } = Trim::from_bytes(&payload).map_err(|why| foreign(inner, header, why))?;
         trim::applied(inner, PhysicalOffset(to), replayed).await?;
     }
-    let what = understand(&mut inner.index.borrow_mut(), header, payload, drafts);
+    let what = understand(&mut inner.index.borrow_mut(), header, payload, known);
     let what = what.map_err(|why| foreign(inner, header, why))?;
     let &Replicated { index, term, timestamp, .. } = header;
     Ok(Applied { replayed, here, index, term, timestamp, what })
@@ -60,7 +60,7 @@ fn understand(
     index: &mut Index,
     header: &Replicated,
     payload: Slice,
-    drafts: Option<&[RecordDraft]>,
+    known: Option<&[BatchRecord]>,
 ) -> Result<What, String> {
     Ok(match header.kind {
         Kind::Membership => {
@@ -68,7 +68,7 @@ fn understand(
             What::Membership
         }
         Kind::Blank => What::Membership,
-        Kind::Messages => What::Messages(messages(index, header, &payload, drafts)?),
+        Kind::Messages => What::Messages(messages(index, header, &payload, known)?),
         Kind::Topic => match TopicCommand::from_bytes(&payload)? {
             TopicCommand::Put { name, queues, payload } => {
                 index.put_topic(&name, queues, header.index);
@@ -96,21 +96,25 @@ fn messages(
     index: &mut Index,
     header: &Replicated,
     payload: &[u8],
-    drafts: Option<&[RecordDraft]>,
+    known: Option<&[BatchRecord]>,
 ) -> Result<Vec<AppliedRecord>, String> {
     let mut applied = Vec::with_capacity(header.records as usize);
-    let mut drafts = drafts.map(|drafts| drafts.iter());
+    let mut known = known.map(|known| known.iter());
     let mut at = header.offset.plus(ENTRY_HEADER_LEN as u64);
     let mut left = payload;
     while !left.is_empty() {
-        let message = match &mut drafts {
-            Some(drafts) => {
-                let draft = drafts.next().expect("what was written was drafted");
-                Message::written(draft, header, &left[..draft.len])
+        let message = match &mut known {
+            Some(known) => {
+                let record = known.next().expect("all that was written is known");
+                Message::written(record, header, &left[..record.len])
             }
             None => Message::read(&Record::parse(left).map_err(|error| error.to_string())?),
         };
-        debug_assert_eq!(Ok(message), reread(left, message.slot), "a record is what was drafted");
+        debug_assert_eq!(
+            Ok(message),
+            reread(left, message.slot),
+            "a record is what it was known to be"
+        );
         if message.physical != at {
             return Err(format!("the record at offset {at} says it is at {}", message.physical));
         }

@@ -16,7 +16,7 @@ const _: () = assert!(ENTRY_ALIGN.is_power_of_two() && BLOCK.is_multiple_of(ENTR
 
 /// A record in a batch; its offsets are stamped when the batch is placed.
 #[derive(Debug)]
-pub(crate) struct RecordDraft {
+pub(crate) struct BatchRecord {
     /// Position in the buffer.
     pub at: usize,
     pub len: usize,
@@ -41,17 +41,17 @@ pub(crate) struct Stamped {
 
 /// An entry in a batch, its header still blank.
 #[derive(Debug)]
-pub(crate) struct EntryDraft {
+pub(crate) struct BatchEntry {
     pub kind: Kind,
     /// Position of the header in the buffer.
     pub at: usize,
     pub payload_len: usize,
-    pub records: Vec<RecordDraft>,
+    pub records: Vec<BatchRecord>,
     /// The command of a topic entry, for those who count its queues.
     pub topic: Option<TopicCommand>,
 }
 
-impl EntryDraft {
+impl BatchEntry {
     pub(crate) fn end(&self) -> usize {
         self.at + entry_len(self.payload_len)
     }
@@ -76,7 +76,7 @@ pub(crate) struct Batch {
     pub start: PhysicalOffset,
     /// Position in the buffer where the last entry ends, padding included.
     pub end: usize,
-    pub entries: Vec<EntryDraft>,
+    pub entries: Vec<BatchEntry>,
     /// Position beyond which the batch cannot grow: the end of its segment.
     segment_end: usize,
 }
@@ -130,17 +130,17 @@ impl Batch {
     }
 
     /// Lays down a blank header and makes room for `payload_len` bytes behind it.
-    pub(crate) fn begin(&mut self, kind: Kind, payload_len: usize) -> &mut EntryDraft {
+    pub(crate) fn begin(&mut self, kind: Kind, payload_len: usize) -> &mut BatchEntry {
         let at = self.end;
         self.grow_to(at + entry_len(payload_len));
         self.end = at + entry_len(payload_len);
         self.buf[at + ENTRY_HEADER_LEN + payload_len..self.end].fill(0);
-        self.entries.push(EntryDraft { kind, at, payload_len, records: Vec::new(), topic: None });
+        self.entries.push(BatchEntry { kind, at, payload_len, records: Vec::new(), topic: None });
         self.entries.last_mut().expect("just pushed")
     }
 
     /// The open message entry, if the last entry is one.
-    fn message_entry(&mut self) -> Option<&mut EntryDraft> {
+    fn message_entry(&mut self) -> Option<&mut BatchEntry> {
         self.entries.last_mut().filter(|entry| entry.kind == Kind::Messages)
     }
 
@@ -161,8 +161,8 @@ impl Batch {
         let at = entry.at + ENTRY_HEADER_LEN + entry.payload_len;
         entry.payload_len += len;
         let (properties, queue) = (draft.properties_len(), draft.queue_id);
-        let draft_of = RecordDraft { at, len, properties, topic, name, queue, stamped: None };
-        entry.records.push(draft_of);
+        let record = BatchRecord { at, len, properties, topic, name, queue, stamped: None };
+        entry.records.push(record);
         let end = entry.end();
         self.reserve(end);
         self.buf.shrink_to(at); // behind it is what filled up the payload before
@@ -191,9 +191,9 @@ impl Batch {
     }
 
     /// One of its entries as a batch of its own, behind a log that ends at `next`.
-    pub(crate) fn alone(&self, entry: EntryDraft, next: PhysicalOffset, segment_size: u64) -> Self {
+    pub(crate) fn alone(&self, entry: BatchEntry, next: PhysicalOffset, segment_size: u64) -> Self {
         let mut alone = Self::open(next, entry_len(entry.payload_len), segment_size, 0);
-        let EntryDraft { at: before, kind, payload_len, records, topic } = entry;
+        let BatchEntry { at: before, kind, payload_len, records, topic } = entry;
         let begun = alone.begin(kind, payload_len);
         let at = begun.at;
         begun.topic = topic;

@@ -9,6 +9,7 @@ use runtime::fs::LockError;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
+use crate::entry_log::OtherLog;
 use crate::versions::VersionError;
 
 /// Why a store is not opened. Nothing in the directory was changed.
@@ -193,6 +194,14 @@ pub enum StoreError {
     OfGroup {
         /// The log's directory.
         dir: PathBuf,
+    },
+    /// The group's log is another one than this member's.
+    #[error("{}: {other}", .dir.display())]
+    OtherLog {
+        /// The store.
+        dir: PathBuf,
+        /// Where they differ, and how.
+        other: OtherLog,
     },
     /// An entry of the log means nothing to this version.
     #[error(

@@ -58,8 +58,51 @@ pub(crate) struct Due {
 pub(crate) fn is_due(inner: &Inner, end: PhysicalOffset) -> bool {
     let index = inner.index.borrow();
     let long_enough = index.grown(end) >= inner.options.scale.interval || index.is_full();
-    let most = if inner.cramped.get() { MOST_UNWRITTEN } else { MOST_IN_WRITING };
-    long_enough && index.being_written() < most
+    long_enough && index.being_written() < most_in_memory(inner)
+}
+
+/// Parts that may be in memory and not on the disk.
+fn most_in_memory(inner: &Inner) -> usize {
+    if inner.cramped.get() { MOST_UNWRITTEN } else { MOST_IN_WRITING }
+}
+
+/// In a member of a group: waits until the index has room for another entry. What the group commits meanwhile stays in the
+/// log, so waiting costs nothing but time.
+///
+/// # Errors
+/// The store has failed; or it is being stopped while the disk is full.
+pub(crate) async fn wait_for_index(inner: &Inner) -> Result<(), StoreError> {
+    loop {
+        inner.check()?;
+        let crowded = {
+            let index = inner.index.borrow();
+            index.is_full() && index.being_written() >= most_in_memory(inner)
+        };
+        if !crowded {
+            return Ok(());
+        }
+        wait_for_keeper(inner).await?;
+    }
+}
+
+/// In a member of a group: waits until the keeper has written something, or has found the disk full.
+async fn wait_for_keeper(inner: &Inner) -> Result<(), StoreError> {
+    give_up_if_full(inner)?;
+    inner.progress.notified().await;
+    Ok(())
+}
+
+/// In a member of a group: whoever waits for space does so until the member is being stopped.
+///
+/// # Errors
+/// [`StoreError::Full`] then.
+pub(crate) fn give_up_if_full(inner: &Inner) -> Result<(), StoreError> {
+    let stops = !inner.patient.get() || inner.phase.get() == Phase::Stopping;
+    if stops && inner.cramped.get() {
+        let why = "and what the group has committed beyond that is applied by the next start";
+        return Err(StoreError::Full { dir: inner.options.dir.clone(), why });
+    }
+    Ok(())
 }
 
 /// Ends the growing part at `at` and has a checkpoint made there. Everything before `at` must have been
@@ -69,7 +112,7 @@ pub(crate) fn is_due(inner: &Inner, end: PhysicalOffset) -> bool {
 /// beginnings of segments are made later, as nothing else can stand in for them.
 ///
 /// # Errors
-/// [`StoreError::Full`] beyond [`MOST_UNWRITTEN`].
+/// [`StoreError::Full`] beyond [`MOST_UNWRITTEN`]: at once, or in a member of a group when it is being stopped.
 pub(crate) async fn cut(
     inner: &Inner,
     at: Position,
@@ -82,6 +125,10 @@ pub(crate) async fn cut(
     let in_memory = || inner.index.borrow().being_written();
     while in_memory() >= MOST_IN_WRITING && !inner.cramped.get() {
         inner.progress.notified().await;
+        inner.check()?;
+    }
+    while inner.held.is_some() && in_memory() >= most_in_memory(inner) {
+        wait_for_keeper(inner).await?;
         inner.check()?;
     }
     let crowded = in_memory() >= MOST_IN_WRITING;

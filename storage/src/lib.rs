@@ -67,17 +67,20 @@ pub use cache::CacheStats;
 pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
-pub use entry_log::{EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, Promise};
+pub use entry_log::{
+    EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, OtherLog, Promise,
+};
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, StoreId, shards_of};
 pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
 pub use member::{AppliedState, Applier, NotApplied, Opening, StoreSnapshot};
+pub use membership::{founder_of, founding_entry};
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
-pub use placer::{Draft as BatchDraft, Placed, Placer};
+pub use placer::{Placed, Placer, Unplaced};
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;

@@ -16,6 +16,35 @@ const KEPT: u8 = 3;
 const KEPT_HEAD: usize = 1 + 8 + 8;
 const _: () = assert!(ARCHIVE < GROUP && GROUP < KEPT);
 
+/// The term of a store that is a group of its own.
+pub(crate) const ALONE: Term = Term(1);
+
+/// The payload of the entry with which a store begins that is a group of its own.
+#[must_use]
+pub fn founding_entry(founder: StoreId) -> Vec<u8> {
+    Membership::founding(founder)
+}
+
+/// The store that began with such an entry.
+///
+/// # Errors
+/// It is another entry; the text says what is wrong.
+pub fn founder_of(payload: &[u8]) -> Result<StoreId, String> {
+    let founder = alone(payload)?;
+    // There is one form of it: who sends it on makes it anew.
+    match payload == founding_entry(founder) {
+        true => Ok(founder),
+        false => Err("it has another form than this version gives it".to_owned()),
+    }
+}
+
+fn alone(payload: &[u8]) -> Result<StoreId, String> {
+    match Alone::from_bytes(payload)?.voters[..] {
+        [one] => Ok(StoreId(one)),
+        _ => Err("a store that is a group of its own has one member".to_owned()),
+    }
+}
+
 /// Who belongs to the group, as the log says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Membership {
@@ -31,21 +60,14 @@ impl Membership {
         if payload.first() == Some(&GROUP) {
             return Ok(Self::Group { index, term, payload: payload.to_vec() });
         }
-        Self::alone(payload)
+        alone(payload).map(Self::Alone)
     }
 
-    fn alone(payload: &[u8]) -> Result<Self, String> {
-        match Alone::from_bytes(payload)?.voters[..] {
-            [one] => Ok(Self::Alone(StoreId(one))),
-            _ => Err("a store that is a group of its own has one member".to_owned()),
-        }
-    }
-
-    /// What the members wrote, with index and term of that entry; `None` for a store that is a group of its own.
-    pub(crate) fn into_group(self) -> Option<(LogIndex, Term, Vec<u8>)> {
+    /// The entry that says so: its index, its term and its payload.
+    pub(crate) fn into_entry(self) -> (LogIndex, Term, Vec<u8>) {
         match self {
-            Self::Alone(_) => None,
-            Self::Group { index, term, payload } => Some((index, term, payload)),
+            Self::Alone(founder) => (LogIndex(0), ALONE, Self::founding(founder)),
+            Self::Group { index, term, payload } => (index, term, payload),
         }
     }
 
@@ -81,7 +103,7 @@ impl Membership {
     /// Reads that back.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         if bytes.first() != Some(&KEPT) {
-            return Self::alone(bytes);
+            return alone(bytes).map(Self::Alone);
         }
         let (head, payload) = bytes.split_at_checked(KEPT_HEAD).ok_or("a membership is cut off")?;
         if payload.first() != Some(&GROUP) {
@@ -127,6 +149,21 @@ mod tests {
         }
         let said = Membership::of_entry(LogIndex(0), Term(1), &alone);
         assert_eq!(said, Ok(Membership::Alone(StoreId(7))));
+    }
+
+    #[test]
+    fn the_entry_of_a_store_alone_has_one_form() {
+        let entry = founding_entry(StoreId(7));
+        assert_eq!(founder_of(&entry), Ok(StoreId(7)));
+        let said = Membership::of_entry(LogIndex(0), ALONE, &entry).expect("valid");
+        assert_eq!(said.into_entry(), (LogIndex(0), ALONE, entry.clone()));
+        for at in 0..entry.len() {
+            let mut other = entry.clone();
+            other[at] ^= 1;
+            if let Ok(founder) = founder_of(&other) {
+                assert_eq!(founding_entry(founder), other, "byte {at}: two forms of one");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::OpenError;
 use crate::identity::{self, Identity, StoreId};
 use crate::log::Log;
 use crate::member::install;
+use crate::membership::ALONE;
 use crate::options::{LARGEST_REQUEST, Options};
 use crate::provision;
 use crate::segment::{self, BadSegment, Segment, SegmentHeader};
@@ -270,7 +271,7 @@ async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, Op
     let idle_mark = segment.first_entry();
     segment.file.close().await?;
     let (term, voted_for) = match first_vote {
-        FirstVote::Itself => (Term(1), identity.id),
+        FirstVote::Itself => (ALONE, identity.id),
         FirstVote::Nobody => (Term(0), StoreId(0)),
     };
     let elected = first_vote == FirstVote::Itself;

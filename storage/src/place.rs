@@ -5,7 +5,7 @@
 
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis, record};
 
-use crate::batch::{Batch, EntryDraft, RecordDraft, Stamped};
+use crate::batch::{Batch, BatchEntry, BatchRecord, Stamped};
 use crate::command::TopicCommand;
 use crate::crc;
 use crate::entry::{ENTRY_HEADER_LEN, Kind, Local, Replicated};
@@ -30,7 +30,7 @@ pub(crate) struct PlacedEntry {
     /// Position of its header in the batch's buffer.
     pub at: usize,
     /// Its messages.
-    pub records: Vec<RecordDraft>,
+    pub records: Vec<BatchRecord>,
 }
 
 impl LogEnd {
@@ -75,22 +75,23 @@ impl LogEnd {
     }
 
     /// Stamps the messages of an entry, which are all of its payload, and tells the CRC-32C of that.
-    fn stamp(&mut self, entry: &mut EntryDraft, batch: &mut Batch) -> u32 {
+    fn stamp(&mut self, entry: &mut BatchEntry, batch: &mut Batch) -> u32 {
         let (mut crc, mut end) = (0, entry.payload().start);
-        for draft in &mut entry.records {
-            let physical = batch.base.plus(draft.at as u64);
-            let (name, _) = self.topics.at(draft.topic).expect("a drafted message has its topic");
-            assert!(*name == draft.name, "topics stand in the same places for all");
-            let counted = self.topics.count(draft.topic, draft.queue, physical);
-            let (_, queue_offset) = counted.expect("a drafted message has its queue");
-            assert_eq!(draft.at, end, "messages follow each other without a gap");
-            end += draft.len;
-            let bytes = &mut batch.buf[draft.at..end];
+        for record in &mut entry.records {
+            let physical = batch.base.plus(record.at as u64);
+            let (name, _) =
+                self.topics.at(record.topic).expect("a message in a batch has its topic");
+            assert!(*name == record.name, "topics stand in the same places for all");
+            let counted = self.topics.count(record.topic, record.queue, physical);
+            let (_, queue_offset) = counted.expect("a message in a batch has its queue");
+            assert_eq!(record.at, end, "messages follow each other without a gap");
+            end += record.len;
+            let bytes = &mut batch.buf[record.at..end];
             record::stamp(bytes, queue_offset, physical, self.timestamp);
             let of_record = crc32c::crc32c(bytes);
-            crc = crc::joined(crc, of_record, draft.len);
+            crc = crc::joined(crc, of_record, record.len);
             let before =
-                draft.stamped.replace(Stamped { offset: queue_offset, physical, crc: of_record });
+                record.stamped.replace(Stamped { offset: queue_offset, physical, crc: of_record });
             assert!(before.is_none(), "a batch is placed once");
         }
         assert_eq!(end, entry.payload().end, "the payload is the messages and nothing else");

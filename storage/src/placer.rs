@@ -17,11 +17,11 @@ use crate::place::{LogEnd, PlacedEntry, entry_start};
 use crate::position::Position;
 use crate::tip::{continue_block, keep_block};
 
-/// Entries that were drafted together, and of which nothing is settled. What appends them is [`Placer::place`].
+/// Entries that were taken from the store together and have no place in the log. They get one by [`Placer::place`].
 #[derive(Debug)]
-pub struct Draft(pub(crate) Batch);
+pub struct Unplaced(pub(crate) Batch);
 
-impl Draft {
+impl Unplaced {
     /// Bytes of its entries.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "it never is")]
@@ -94,11 +94,11 @@ impl Placer {
         self.end.index
     }
 
-    /// Places what was drafted; `now` is the wall clock. It comes in several pieces only where something was placed
-    /// that the one who drafted it did not expect.
-    pub fn place(&mut self, draft: Draft, now: UnixMillis) -> Vec<Placed> {
-        let Draft(mut batch) = draft;
-        let first = batch.entries.first().expect("a draft has an entry");
+    /// Places these entries; `now` is the wall clock. It comes in several pieces only where something was placed
+    /// that the one who laid them down did not expect.
+    pub fn place(&mut self, unplaced: Unplaced, now: UnixMillis) -> Vec<Placed> {
+        let Unplaced(mut batch) = unplaced;
+        let first = batch.entries.first().expect("there is an entry");
         let expected =
             entry_start(self.end.offset, entry_len(first.payload_len) as u64, self.segment_size);
         if batch.start == expected {
@@ -114,7 +114,7 @@ impl Placer {
 
     /// Places an entry of the group's own, which has the time of the one before it.
     pub fn place_own(&mut self, kind: Kind, payload: &[u8]) -> Placed {
-        assert!(matches!(kind, Kind::Blank | Kind::Membership), "all else is drafted");
+        assert!(matches!(kind, Kind::Blank | Kind::Membership), "all else comes from the store");
         let len = entry_len(payload.len());
         let mut batch = Batch::open(self.end.offset, len, self.segment_size, 0);
         let at = batch.begin(kind, payload.len()).at + ENTRY_HEADER_LEN;

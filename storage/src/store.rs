@@ -79,6 +79,9 @@ pub(crate) struct Inner {
     pub alarm: Notify,
     /// End of the log, committed or not; only in a member of a group.
     pub written: Cell<PhysicalOffset>,
+    /// In a member of a group: how often more was written, or applied.
+    pub moves: Cell<u64>,
+    pub moved: Notify,
     /// What comes from the group waits for space on a full disk; not any more once the member is being stopped.
     pub patient: Rc<Cell<bool>>,
     /// Something has failed for good.
@@ -140,6 +143,8 @@ impl Inner {
             drafted: Notify::new(),
             alarm: Notify::new(),
             written: Cell::new(zero),
+            moves: Cell::new(0),
+            moved: Notify::new(),
             patient: Rc::new(Cell::new(true)),
             failed: Flag::new(),
             held: (first == FirstVote::Nobody).then(Held::default),
@@ -232,6 +237,17 @@ pub(crate) struct Counters {
     pub records: Cell<u64>,
     pub write_time: Cell<Duration>,
     pub slowest_write: Cell<Duration>,
+}
+
+impl Counters {
+    /// One batch more: its bytes, its messages, and how long it took.
+    pub(crate) fn count(&self, bytes: u64, records: u64, took: Duration) {
+        self.batches.set(self.batches.get() + 1);
+        self.bytes.set(self.bytes.get() + bytes);
+        self.records.set(self.records.get() + records);
+        self.write_time.set(self.write_time.get() + took);
+        self.slowest_write.set(self.slowest_write.get().max(took));
+    }
 }
 
 /// What a store has done since it was opened, and how much waits.
@@ -513,10 +529,14 @@ impl Store {
         self.inner.troubles.all()
     }
 
-    /// Whether a message for this topic can be appended now: appended topics count, committed or not.
+    /// Whether the topic is there: appended topics count, committed or not. Where appends are taken elsewhere those that
+    /// are committed.
     #[must_use]
     pub fn has_topic(&self, name: &str) -> bool {
-        self.inner.builder.borrow().topics().find(name).is_some()
+        match self.inner.phase.get() {
+            Phase::Elsewhere => self.inner.index.borrow().topics().find(name).is_some(),
+            _ => self.inner.builder.borrow().topics().find(name).is_some(),
+        }
     }
 
     /// The committed messages of a queue; `None` when there is no such queue.

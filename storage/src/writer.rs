@@ -195,13 +195,8 @@ async fn enter_segment(
 }
 
 fn count(inner: &Inner, committed: &Committed, took: Duration) {
-    let counters = &inner.counters;
-    let records: u64 = committed.entries.iter().map(|entry| u64::from(entry.header.records)).sum();
-    counters.batches.set(counters.batches.get() + 1);
-    counters.bytes.set(counters.bytes.get() + committed.end.since(committed.start));
-    counters.records.set(counters.records.get() + records);
-    counters.write_time.set(counters.write_time.get() + took);
-    counters.slowest_write.set(counters.slowest_write.get().max(took));
+    let records = committed.entries.iter().map(|entry| u64::from(entry.header.records)).sum();
+    inner.counters.count(committed.end.since(committed.start), records, took);
 }
 
 /// Makes a committed batch visible: to readers at the tail, in the index, and to the owner.

@@ -32,6 +32,7 @@ async fn append(log: &mut EntryLog, term: u64, payload: &[u8]) {
         kind: EntryKind::Command,
         timestamp: UnixMillis(7),
         records: 0,
+        chain: None,
     };
     log.append(&[(head, payload)]).await.expect("appended");
 }
@@ -147,6 +148,7 @@ fn a_segment_made_anew_of_the_one_that_was_cut_is_empty() {
             kind: EntryKind::Command,
             timestamp: UnixMillis(7),
             records: 0,
+            chain: None,
         };
         let failed = log.append(&[(head, &vec![1; 700_000])]).await;
         assert!(matches!(failed, Err(EntryLogError::Store(StoreError::Io(_)))), "{failed:?}");
@@ -209,6 +211,49 @@ fn promises_are_kept_and_a_log_begins_anew_where_it_is_told_to() {
 }
 
 #[test]
+fn an_entry_of_another_log_is_refused_and_nothing_changes() {
+    everywhere("other-log", |dir| async move {
+        // Two logs that began the same, and differ since in an entry of the same index and term.
+        let others = dir.with_extension("other");
+        let mut log = opened(&dir).await;
+        let mut other = opened(&others).await;
+        other.begin_as(log.id()).await.expect("it is empty");
+        for (ours, theirs) in [(10, 10), (11, 12), (13, 13)] {
+            append(&mut log, 1, &[ours; 100]).await;
+            append(&mut other, 1, &[theirs; 100]).await;
+        }
+        let (ours, theirs) = (read(&log).await, read(&other).await);
+        assert_eq!(ours[0].head, theirs[0].head, "the chain is the same up to there");
+        assert_ne!(
+            (ours[1].head.chain, ours[2].head.chain),
+            (theirs[1].head.chain, theirs[2].head.chain)
+        );
+        log.truncate(LogIndex(2)).await.expect("cut");
+        log.append(&[(ours[2].head, &ours[2].payload)]).await.expect("it was here before");
+        log.truncate(LogIndex(2)).await.expect("cut");
+        let before = log.state();
+        let refused = log.append(&[(theirs[2].head, &theirs[2].payload)]).await;
+        let Err(EntryLogError::OtherLog(found)) = refused else { panic!("{refused:?}") };
+        assert_eq!(found.index, 2);
+        assert_eq!(
+            (Some(found.ours), Some(found.theirs)),
+            (ours[2].head.chain, theirs[2].head.chain)
+        );
+        let text = found.to_string();
+        assert!(
+            text.contains("entry 2") && text.contains(&format!("{:#010x}", found.ours)),
+            "{text}"
+        );
+        assert_eq!((log.state().next, log.state().end), (before.next, before.end));
+        let refused = log.append(&[(ours[2].head, &ours[2].payload)]).await;
+        assert!(matches!(refused, Err(EntryLogError::Failed)), "it takes nothing any more");
+        drop(log);
+        let log = opened(&dir).await;
+        assert_eq!(seen(&log).await, [(1, 10), (1, 11)], "what was there stays");
+    });
+}
+
+#[test]
 fn an_entry_that_is_too_large_is_refused() {
     everywhere("too-large", |dir| async move {
         let mut log = opened(&dir).await;
@@ -219,6 +264,7 @@ fn an_entry_that_is_too_large_is_refused() {
             kind: EntryKind::Command,
             timestamp: UnixMillis(1),
             records: 0,
+            chain: None,
         };
         let refused = log.append(&[(head, &payload)]).await;
         assert!(matches!(refused, Err(EntryLogError::TooLarge { .. })), "{refused:?}");

@@ -10,6 +10,7 @@ use storage::{EntryHead, EntryKind, LogEntry};
 
 use super::error::LogError;
 use super::membership;
+use crate::entry::Laid;
 use crate::types::{Content, Proposal, Types};
 
 /// The entry before `index`, of this term.
@@ -27,7 +28,7 @@ pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
     size_of::<EntryOf<Types>>()
         + match &entry.payload {
             EntryPayload::Normal(Proposal::Entry(content)) => content.body.len(),
-            EntryPayload::Normal(Proposal::Draft(_))
+            EntryPayload::Normal(Proposal::Share(_))
             | EntryPayload::Blank
             | EntryPayload::Membership(_) => 0,
         }
@@ -81,21 +82,24 @@ pub(crate) fn body_of(entry: &EntryOf<Types>) -> Slice {
     to_log(entry, UnixMillis(0)).1.into()
 }
 
-/// What is written of a stamped entry; `last` is the time of the entry before.
+/// What is written of a stamped entry; `last` is the time of the entry before. What openraft makes has that time, but for the first
+/// entry of a store that was a group of its own.
 pub(super) fn to_log(entry: &EntryOf<Types>, last: UnixMillis) -> (EntryHead, Body) {
+    let own = entry.laid.map_or(last, |laid| laid.timestamp.max(last));
     let (kind, timestamp, records, body) = match &entry.payload {
-        EntryPayload::Blank => (EntryKind::Blank, last, 0, Body::Bytes(Vec::new())),
+        EntryPayload::Blank => (EntryKind::Blank, own, 0, Body::Bytes(Vec::new())),
         EntryPayload::Membership(group) => {
-            (EntryKind::Membership, last, 0, Body::Bytes(membership::encode(group)))
+            (EntryKind::Membership, own, 0, Body::Bytes(membership::encode(group)))
         }
         EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records, body })) => {
             (*kind, *timestamp, *records, Body::Slice(body.clone()))
         }
-        EntryPayload::Normal(Proposal::Draft(_)) => unreachable!("what is accepted is placed"),
+        EntryPayload::Normal(Proposal::Share(_)) => unreachable!("what is accepted is placed"),
     };
     assert!(timestamp >= last, "it was stamped");
     let (index, term) = (LogIndex(entry.log_id.index), Term(entry.log_id.leader_id.term));
-    (EntryHead { index, term, kind, timestamp, records }, body)
+    let chain = entry.laid.map(|laid| laid.chain);
+    (EntryHead { index, term, kind, timestamp, records, chain }, body)
 }
 
 /// What was written, as openraft has it.
@@ -105,7 +109,7 @@ pub(super) fn from_log(entry: LogEntry) -> Result<EntryOf<Types>, LogError> {
 
 /// An entry with this payload, as openraft has it.
 pub(super) fn from_parts(head: EntryHead, body: Slice) -> Result<EntryOf<Types>, LogError> {
-    let EntryHead { index, term, kind, timestamp, records } = head;
+    let EntryHead { index, term, kind, timestamp, records, chain } = head;
     let payload = match kind {
         EntryKind::Blank => EntryPayload::Blank,
         EntryKind::Membership => EntryPayload::Membership(
@@ -117,5 +121,7 @@ pub(super) fn from_parts(head: EntryHead, body: Slice) -> Result<EntryOf<Types>,
             EntryPayload::Normal(Proposal::Entry(content))
         }
     };
-    Ok(EntryOf::<Types> { log_id: LogIdOf::<Types>::new_term_index(term.0, index.0), payload })
+    let log_id = LogIdOf::<Types>::new_term_index(term.0, index.0);
+    let laid = chain.map(|chain| Laid { chain, timestamp });
+    Ok(EntryOf::<Types> { log_id, payload, laid })
 }

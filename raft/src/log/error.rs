@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use storage::EntryLogError;
+use storage::{EntryLogError, OtherLog};
 use thiserror::Error;
 
 /// Why the log did not do what openraft asked for. openraft takes any of them for the end of this member, so each says
@@ -13,6 +13,14 @@ pub enum LogError {
     /// The disk failed, the log is damaged, or it failed before. Many calls may wait for the one write that failed.
     #[error(transparent)]
     Log(#[from] Arc<EntryLogError>),
+    /// The leader's log is another one than this member's, which must never be. This member takes part no more.
+    #[error("{}{other}", of_group(group.as_ref()))]
+    OtherLog {
+        /// The group, once it is known.
+        group: Option<Arc<str>>,
+        /// Where the two differ, and how.
+        other: OtherLog,
+    },
     /// An entry that says who belongs to the group cannot be read.
     #[error(
         "entry {index} should say who belongs to the group, and does not: {why}. Was the directory a broker's without a \
@@ -35,9 +43,9 @@ pub enum LogError {
         /// The index that came.
         found: u64,
     },
-    /// A leader has proposed an entry that nobody drafted.
+    /// A leader has proposed an entry that did not come from its store.
     #[error(
-        "entry {index} was proposed without a draft. This is a bug; the log on the disk is intact, and a restart goes on with \
+        "entry {index} was proposed, and did not come from the store. This is a bug; the log on the disk is intact, and a restart goes on with \
          it"
     )]
     Unplaced {
@@ -54,6 +62,17 @@ pub enum LogError {
         expected: u64,
         /// Index of the first that is there.
         found: u64,
+    },
+    /// Entries were to be read that the log does not have.
+    #[error(
+        "entries from {expected} on were to be read, and the log ends before {end}. This is a bug; the log on the disk is \
+         intact, and a restart goes on with it"
+    )]
+    Beyond {
+        /// The first that was to be read.
+        expected: u64,
+        /// The index that the next entry gets.
+        end: u64,
     },
     /// A member of a group is to be called something that is too long to be written.
     #[error(
@@ -81,6 +100,10 @@ pub enum LogError {
     /// The task that writes is gone.
     #[error("the log has been closed. Restart the broker")]
     Closed,
+}
+
+fn of_group(group: Option<&Arc<str>>) -> String {
+    group.map_or_else(String::new, |group| format!("group {group}: "))
 }
 
 impl From<EntryLogError> for LogError {

@@ -9,7 +9,8 @@ use super::error::LogError;
 use super::shared::Shared;
 use super::writer::Order;
 
-/// For the one who knows when this member leads.
+/// For the one who knows when this member leads. Clones are the same.
+#[derive(Clone)]
 pub(crate) struct Helm {
     pub(super) shared: Rc<Shared>,
     pub(super) orders: WeakSender<Order>,
@@ -23,9 +24,15 @@ impl Helm {
         orders.send(Order::Lead(term, tell)).await.is_ok() && told.await.unwrap_or(false)
     }
 
-    /// This member leads no more: drafts become blank entries.
+    /// This member leads no more: what it took from its store becomes blank entries.
     pub(crate) fn follow(&self) {
         self.shared.placing.borrow_mut().follow();
+    }
+
+    /// What the group is called; for errors. It may be said again.
+    pub(crate) fn name_group(&self, name: &str) {
+        let named = self.shared.group.get_or_init(|| name.into());
+        assert_eq!(&**named, name, "a log belongs to one group");
     }
 
     /// Waits until all that the log has accepted is written.

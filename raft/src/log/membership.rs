@@ -11,7 +11,7 @@ use storage::StoreId;
 
 use crate::types::{Member, MemberId};
 
-/// First byte of the payload. 0 and 1 are a store's that is a group of its own (`docs/format/commands.md`).
+/// First byte of the payload. A lower one is that of a store which is a group of its own (`docs/format/commands.md`).
 const VERSION: u8 = 2;
 
 /// What a payload begins with. Only its layout is used.
@@ -56,6 +56,9 @@ pub(super) fn too_long(membership: &Membership<MemberId, Member>) -> Option<&str
 
 /// The payload of an entry that makes this the group, whose labels are not [`too_long`].
 pub(crate) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
+    if let Some(founder) = alone(membership) {
+        return storage::founding_entry(founder.0);
+    }
     let sets = membership.get_joint_config();
     let members = membership.nodes().count();
     let mut out = vec![VERSION, u8::try_from(sets.len()).expect("a change has two sets at most")];
@@ -67,6 +70,22 @@ pub(crate) fn encode(membership: &Membership<MemberId, Member>) -> Vec<u8> {
     }
     membership.nodes().for_each(|(id, member)| put_member(&mut out, *id, member));
     out
+}
+
+/// The store that is a group of its own, as far as its log says.
+pub(crate) fn alone(membership: &Membership<MemberId, Member>) -> Option<MemberId> {
+    let mut nodes = membership.nodes();
+    let (id, member) = nodes.next().filter(|_| nodes.next().is_none())?;
+    let is_only_voter = *membership.get_joint_config() == [BTreeSet::from([*id])];
+    (member.is_unnamed() && is_only_voter).then_some(*id)
+}
+
+fn of_alone(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
+    let founder = storage::founder_of(payload)
+        .map_err(|_| "it is no store's that is a group of its own, and has another version")?;
+    let founder = MemberId(founder);
+    let nodes = BTreeMap::from([(founder, Member::unnamed())]);
+    Ok(Membership::new(vec![[founder].into()], nodes).expect("the one voter is a member"))
 }
 
 fn put_member(out: &mut Vec<u8>, id: MemberId, member: &Member) {
@@ -90,6 +109,9 @@ fn put_member(out: &mut Vec<u8>, id: MemberId, member: &Member) {
 
 /// Reads such a payload; the error says what is wrong with it. What comes back is encoded to the same bytes.
 pub(crate) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'static str> {
+    if payload.first().is_some_and(|version| *version < VERSION) {
+        return of_alone(payload);
+    }
     let mut rest = payload;
     let head: [u8; HEAD_LEN] = take(&mut rest)?;
     if head[offset_of!(Head, version)] != VERSION {
@@ -114,8 +136,12 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Membership<MemberId, Member>, &'s
     if !rest.is_empty() {
         return Err("something follows its last member");
     }
-    Membership::new(sets, nodes)
-        .map_err(|_| "a voter is not among its members, or a set of voters is empty")
+    let membership = Membership::new(sets, nodes)
+        .map_err(|_| "a voter is not among its members, or a set of voters is empty")?;
+    match alone(&membership) {
+        Some(_) => Err("it is one store without an address, which is written in another way"),
+        None => Ok(membership),
+    }
 }
 
 fn take_set(rest: &mut &[u8]) -> Result<BTreeSet<MemberId>, &'static str> {
@@ -191,6 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn a_store_alone_is_a_group_of_one_and_stays_the_same_bytes() {
+        let entry = storage::founding_entry(StoreId(9));
+        let group = decode(&entry).expect("it is a group");
+        assert_eq!(group.voter_ids().collect::<Vec<_>>(), [id(9)]);
+        assert_eq!((alone(&group), encode(&group)), (Some(id(9)), entry));
+        // Once it has an address it is written as any other group.
+        let named = Member { label: "n0".into(), ..Member::unnamed() };
+        let nodes = BTreeMap::from([(id(9), named)]);
+        let group = Membership::new(vec![[id(9)].into()], nodes).expect("valid");
+        let bytes = encode(&group);
+        assert_eq!((bytes[0], decode(&bytes)), (VERSION, Ok(group)));
+        let mut nameless = bytes;
+        nameless.truncate(nameless.len() - "n0".len());
+        let label_len = nameless.len() - ROW_LEN + offset_of!(Row, label_len);
+        nameless[label_len] = 0;
+        assert!(decode(&nameless).is_err(), "there would be two forms of it");
+    }
+
+    #[test]
     fn other_bytes_are_refused_or_mean_another_group() {
         let bytes = encode(&sample());
         for at in 0..bytes.len() {
@@ -207,7 +252,8 @@ mod tests {
             }
         }
         assert_eq!(decode(&[]), Err("it ends too early"));
-        assert_eq!(decode(&[1, 0, 0, 0, 0, 0, 0, 0]), Err("it has another version"));
+        assert_eq!(decode(&[3, 0, 0, 0, 0, 0, 0, 0]), Err("it has another version"));
+        assert!(decode(&[1, 0, 0, 0, 0, 0, 0, 0]).is_err(), "no store's that is alone");
         assert!(decode(&[bytes.as_slice(), &[0]].concat()).is_err(), "something follows");
     }
 }

@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod helm;
 pub(crate) mod membership;
+mod newest;
 mod placing;
 mod reader;
 mod shared;

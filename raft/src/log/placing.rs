@@ -11,7 +11,7 @@ use storage::{EntryHead, EntryKind, Placed, Placer};
 use super::entry::from_parts;
 use super::error::LogError;
 use super::membership;
-use crate::types::{Drafted, Proposal, Types};
+use crate::types::{Proposal, Share, Types};
 
 /// The place of this member, if it leads.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) enum Accepted {
 }
 
 impl Placing {
-    /// From now on drafts are placed.
+    /// From now on what comes from the store is placed.
     pub(super) fn lead(&mut self, placer: Placer) {
         self.placer = Some(placer);
     }
@@ -40,25 +40,25 @@ impl Placing {
         self.placer = None;
     }
 
-    /// Places the next entry, if it is one of the leader that this member is. A draft for the leader of another term is
-    /// nobody's any more: its entries become blank ones, and whoever drafted them has been told that the term is over.
+    /// Places the next entry, if it is one of the leader that this member is. What was taken for the leader of
+    /// another term is nobody's any more: it becomes blank entries, and whoever appended it has been told that the term is over.
     pub(super) fn place(&mut self, entry: EntryOf<Types>) -> Result<Accepted, LogError> {
         let term = Term(entry.log_id.leader_id.term);
         if self.placer.as_ref().is_some_and(|placer| placer.term() != term) {
             self.placer = None;
         }
         let Some(placer) = &mut self.placer else {
-            return Ok(Accepted::Copied(without_draft(entry)));
+            return Ok(Accepted::Copied(or_blank(entry)));
         };
         let placed = match &entry.payload {
             EntryPayload::Blank => vec![placer.place_own(EntryKind::Blank, &[])],
             EntryPayload::Membership(group) => {
                 vec![placer.place_own(EntryKind::Membership, &membership::encode(group))]
             }
-            EntryPayload::Normal(Proposal::Draft(drafted)) if drafted.term() == term => {
-                place_draft(placer, drafted)
+            EntryPayload::Normal(Proposal::Share(share)) if share.term() == term => {
+                place_all(placer, share)
             }
-            EntryPayload::Normal(Proposal::Draft(_)) => {
+            EntryPayload::Normal(Proposal::Share(_)) => {
                 vec![placer.place_own(EntryKind::Blank, &[])]
             }
             EntryPayload::Normal(Proposal::Entry(_)) => {
@@ -68,26 +68,27 @@ impl Placing {
         for placed in &placed {
             self.ready.extend(placed.entries());
         }
-        let (head, body) = self.ready.pop_front().expect("all entries of a draft come together");
+        let (head, body) =
+            self.ready.pop_front().expect("all that were taken together come together");
         assert_eq!(head.index.0, entry.log_id.index, "it is placed where it was accepted");
         Ok(Accepted::Placed(placed, from_parts(head, body)?))
     }
 
     /// All entries that came together are placed.
     pub(super) fn settled(&self) {
-        assert!(self.ready.is_empty(), "the entries of a draft come together");
+        assert!(self.ready.is_empty(), "what was taken together comes together");
     }
 }
 
-/// The pieces in which it is to be written; none for the entries of a draft behind its first.
-fn place_draft(placer: &mut Placer, drafted: &Drafted) -> Vec<Placed> {
+/// The pieces in which it is to be written; none for the entries behind the first.
+fn place_all(placer: &mut Placer, share: &Share) -> Vec<Placed> {
     let now = UnixMillis(runtime::unix_millis());
-    drafted.take().map_or_else(Vec::new, |draft| placer.place(draft, now))
+    share.take().map_or_else(Vec::new, |unplaced| placer.place(unplaced, now))
 }
 
-/// The entry, or a blank one in the place of a draft.
-fn without_draft(entry: EntryOf<Types>) -> EntryOf<Types> {
-    let EntryPayload::Normal(Proposal::Draft(drafted)) = &entry.payload else { return entry };
-    drop(drafted.take());
-    EntryOf::<Types> { log_id: entry.log_id, payload: EntryPayload::Blank }
+/// The entry, or a blank one in the place of one that is not placed.
+fn or_blank(entry: EntryOf<Types>) -> EntryOf<Types> {
+    let EntryPayload::Normal(Proposal::Share(share)) = &entry.payload else { return entry };
+    drop(share.take());
+    EntryOf::<Types> { log_id: entry.log_id, payload: EntryPayload::Blank, laid: None }
 }

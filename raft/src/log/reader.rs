@@ -74,20 +74,38 @@ impl LogReader {
         }
     }
 
-    /// Goes on with a stream that has come to `range`: what is read next. It must be there all the same when the stream
-    /// had `begun` before: whoever applies entries must miss none in the middle, and none at the end.
+    /// Goes on with a stream that has come to `range`: what is read next. Whoever applies entries must miss none at the
+    /// beginning and none in the middle.
     async fn read_on(
         &self,
         range: &Range<u64>,
-        begun: bool,
+        due: Due,
     ) -> Result<VecDeque<EntryOf<Types>>, LogError> {
         let read = self.read(range.clone(), READ_MAX).await?;
         let next = read.first().map_or(self.shared.begin(), |first| first.log_id.index);
-        if begun && !range.is_empty() && next > range.start {
-            return Err(LogError::Hole { expected: range.start, found: next });
+        let (expected, end) = (range.start, self.shared.end());
+        match due {
+            Due::Whatever => {}
+            _ if range.is_empty() => {}
+            Due::Beginning | Due::Rest if next > expected => {
+                return Err(LogError::Hole { expected, found: next });
+            }
+            Due::Beginning if read.is_empty() => return Err(LogError::Beyond { expected, end }),
+            Due::Beginning | Due::Rest => {}
         }
         Ok(read.into())
     }
+}
+
+/// What must be there of what a stream reads next.
+#[derive(Clone, Copy)]
+enum Due {
+    /// Nothing: it was not said where it begins.
+    Whatever,
+    /// Its first entry: somebody wants the entries from there on.
+    Beginning,
+    /// What the log has, right behind what was read.
+    Rest,
 }
 
 /// Adds what fits.
@@ -133,20 +151,25 @@ impl RaftLogReader<Types> for LogReader {
         Ok(self.read(start..end, READ_MAX).await?)
     }
 
-    /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory. Entries that are
-    /// purged before the stream comes to them end it with an error, if it had begun before them.
+    /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory. It ends with an error
+    /// where the range's first entry is not there, or an entry is purged before the stream comes to it; only of a range that
+    /// does not say where it begins may the beginning be purged.
     async fn entries_stream<R: RangeBounds<u64> + Clone + Debug>(
         &mut self,
         range: R,
     ) -> impl Stream<Item = Result<EntryOf<Types>, io::Error>> + OptionalSend {
-        let state = (self.clone(), half_open(&range), false, VecDeque::new());
-        Box::pin(stream::try_unfold(state, async |(reader, mut range, begun, mut entries)| {
+        let due = match range.start_bound() {
+            Bound::Unbounded => Due::Whatever,
+            Bound::Included(_) | Bound::Excluded(_) => Due::Beginning,
+        };
+        let state = (self.clone(), half_open(&range), due, VecDeque::new());
+        Box::pin(stream::try_unfold(state, async |(reader, mut range, due, mut entries)| {
             if entries.is_empty() {
-                entries = reader.read_on(&range, begun).await?;
+                entries = reader.read_on(&range, due).await?;
             }
             let Some(entry) = entries.pop_front() else { return Ok(None) };
             range.start = entry.log_id.index + 1;
-            Ok(Some((entry, (reader, range, true, entries))))
+            Ok(Some((entry, (reader, range, Due::Rest, entries))))
         }))
     }
 

@@ -1,8 +1,9 @@
 //! What the log's owner, its readers and its writer share, all on one executor.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::{LogIndex, UnixMillis};
 use openraft::EntryPayload;
@@ -13,12 +14,13 @@ use storage::{EntryReader, LogState, Placed};
 use super::entry::{behind, id_before, stamp, weight};
 use super::error::LogError;
 use super::membership::too_long;
+use super::newest::Newest;
 use super::placing::{Accepted, Placing};
 use crate::types::{Member, Types};
 
-/// Bytes of entries that wait to be written. Whoever appends more waits.
+/// Bytes of memory that entries have which wait to be written. Whoever appends more waits.
 pub(super) const WAITING_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of entries that are written and kept in memory all the same.
+/// Bytes of memory that entries have which are written and kept all the same.
 const KEPT_MAX: usize = 8 * 1024 * 1024;
 
 /// What is written next.
@@ -35,11 +37,7 @@ pub(super) struct Shared {
     pub reader: EntryReader,
     /// The newest entries: what is accepted and not written, and before it some of what is, for those who replicate it
     /// and apply it.
-    newest: RefCell<VecDeque<EntryOf<Types>>>,
-    newest_bytes: Cell<usize>,
-    /// How many of those are not written.
-    waiting: Cell<usize>,
-    waiting_bytes: Cell<usize>,
+    newest: RefCell<Newest>,
     /// How those that wait are written.
     units: RefCell<VecDeque<Unit>>,
     pub placing: RefCell<Placing>,
@@ -54,6 +52,8 @@ pub(super) struct Shared {
     /// Changes before entries go, and again when they are gone.
     cuts: Cell<u64>,
     failure: RefCell<Option<LogError>>,
+    /// What the group is called, once somebody has said it.
+    pub group: OnceCell<Arc<str>>,
 }
 
 impl Shared {
@@ -62,9 +62,6 @@ impl Shared {
         Self {
             reader,
             newest: RefCell::default(),
-            newest_bytes: Cell::new(0),
-            waiting: Cell::new(0),
-            waiting_bytes: Cell::new(0),
             units: RefCell::default(),
             placing: RefCell::default(),
             room: Notify::new(),
@@ -75,6 +72,7 @@ impl Shared {
             vote: Cell::new(vote),
             cuts: Cell::new(0),
             failure: RefCell::default(),
+            group: OnceCell::new(),
         }
     }
 
@@ -110,7 +108,6 @@ impl Shared {
     pub(super) fn cut(&self) {
         assert!(self.is_drained(), "what is under way comes first");
         self.newest.borrow_mut().clear();
-        self.newest_bytes.set(0);
         self.cuts.set(self.cuts.get() + 1);
     }
 
@@ -138,7 +135,7 @@ impl Shared {
         loop {
             let notified = self.room.notified();
             self.check()?;
-            if self.waiting_bytes.get() < WAITING_MAX {
+            if self.newest.borrow().waiting_memory() < WAITING_MAX {
                 return Ok(());
             }
             notified.await;
@@ -179,26 +176,18 @@ impl Shared {
             }
         }
         placing.settled();
-        let (count, bytes) = (accepted.len(), accepted.iter().map(weight).sum::<usize>());
+        let count = accepted.len();
         self.units.borrow_mut().extend(units);
-        self.newest.borrow_mut().extend(accepted);
-        self.newest_bytes.set(self.newest_bytes.get() + bytes);
-        self.waiting.set(self.waiting.get() + count);
-        self.waiting_bytes.set(self.waiting_bytes.get() + bytes);
+        let mut newest = self.newest.borrow_mut();
+        accepted.into_iter().for_each(|entry| newest.push(entry));
         self.last.set(last);
         self.last_timestamp.set(timestamp);
         Ok(count)
     }
 
-    /// How many of the newest entries are written.
-    fn kept(&self) -> usize {
-        self.newest.borrow().len() - self.waiting.get()
-    }
-
     /// Bytes of those that wait, but for the oldest ones.
     pub(super) fn weight_behind(&self, skipped: usize, count: usize) -> usize {
-        let skipped = self.kept() + skipped;
-        self.newest.borrow().iter().skip(skipped).take(count).map(weight).sum()
+        self.newest.borrow().weight_behind(skipped, count)
     }
 
     /// The oldest of those that wait, `count` at most, which are written in the same way: entries to be laid down, or
@@ -210,7 +199,7 @@ impl Shared {
         if copied > 0 {
             units.drain(..copied);
             let newest = self.newest.borrow();
-            return (newest.iter().skip(self.kept()).take(copied).cloned().collect(), None);
+            return (newest.waiting().take(copied).cloned().collect(), None);
         }
         match units.pop_front() {
             Some(Unit::Placed(placed)) => (Vec::new(), Some(placed)),
@@ -220,7 +209,7 @@ impl Shared {
 
     /// Whether nothing waits.
     pub(super) fn is_drained(&self) -> bool {
-        self.waiting.get() == 0
+        self.newest.borrow().count_waiting() == 0
     }
 
     /// Waits until all that was accepted is written, or nothing is written any more. Cancel safe.
@@ -237,19 +226,8 @@ impl Shared {
 
     /// The oldest of those that waited are written.
     pub(super) fn written(&self, count: usize) {
-        let bytes = self.weight_behind(0, count);
-        self.waiting.set(self.waiting.get() - count);
-        self.waiting_bytes.set(self.waiting_bytes.get() - bytes);
-        self.forget_oldest();
+        self.newest.borrow_mut().written(count, KEPT_MAX);
         self.room.notify_all();
-    }
-
-    /// Keeps no more of what is written than it may.
-    fn forget_oldest(&self) {
-        while self.newest_bytes.get() - self.waiting_bytes.get() > KEPT_MAX {
-            let oldest = self.newest.borrow_mut().pop_front().expect("what has bytes is there");
-            self.newest_bytes.set(self.newest_bytes.get() - weight(&oldest));
-        }
     }
 
     /// The part of `range` that is there, as of now: the indexes that are only on the disk, and entries behind them,
@@ -260,7 +238,7 @@ impl Shared {
         max_bytes: usize,
     ) -> (Range<LogIndex>, Vec<EntryOf<Types>>) {
         let newest = self.newest.borrow();
-        let written = newest.front().map_or(self.end(), |entry| entry.log_id.index);
+        let written = newest.first().unwrap_or(self.end());
         let from = range.start.max(self.begin());
         let mut bytes = 0;
         let skipped = usize::try_from(from.saturating_sub(written)).unwrap_or(usize::MAX);
@@ -269,7 +247,7 @@ impl Shared {
             bytes += weight(entry);
             entry.log_id.index < range.end && (is_first || bytes <= max_bytes)
         };
-        let behind = newest.iter().skip(skipped).take_while(fits).cloned().collect();
+        let behind = newest.behind(skipped).take_while(fits).cloned().collect();
         (LogIndex(from)..LogIndex(range.end.min(written)), behind)
     }
 }

@@ -7,7 +7,7 @@ use openraft::EntryPayload;
 use openraft::storage::IOFlushed;
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::{OneshotSender, Receiver};
-use storage::{EntryLog, Promise, Purged, StoreId};
+use storage::{EntryLog, EntryLogError, Promise, Purged, StoreId};
 
 use super::entry::{Body, behind, to_log};
 use super::error::LogError;
@@ -161,8 +161,17 @@ impl Writer {
             parts.push(part);
         }
         let given: Vec<_> = parts.iter().map(|(head, body)| (*head, body.bytes())).collect();
-        self.log.append(&given).await?;
+        let appended = self.log.append(&given).await;
+        appended.map_err(|error| self.name(error))?;
         Ok(entries.len())
+    }
+
+    /// An operator is told which group it is whose logs differ.
+    fn name(&self, error: EntryLogError) -> LogError {
+        let EntryLogError::OtherLog(other) = error else { return error.into() };
+        let error = LogError::OtherLog { group: self.shared.group.get().cloned(), other };
+        tracing::error!("{error}");
+        error
     }
 
     /// Lets this member lead in `term`, if all that was accepted is applied; whether it does.
@@ -170,7 +179,7 @@ impl Writer {
         if !self.shared.is_drained() {
             return false;
         }
-        let Some(placer) = self.log.take_drafts(term) else { return false };
+        let Some(placer) = self.log.take_placer(term) else { return false };
         self.shared.placing.borrow_mut().lead(placer);
         true
     }

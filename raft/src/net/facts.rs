@@ -29,6 +29,14 @@ pub struct Constants {
     pub log_version: u32,
 }
 
+impl Constants {
+    /// Those of this release, for a log with segments of so many bytes.
+    #[must_use]
+    pub fn new(segment_size: u64) -> Self {
+        Self { segment_size, log_version: storage::ENTRY_VERSION.into() }
+    }
+}
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -171,7 +179,7 @@ pub(in crate::net) mod tests {
             cluster: "DefaultCluster".into(),
             group: "RaftNode00-s0".into(),
             shard: 0,
-            constants: Constants { segment_size: 1 << 30, log_version: 1 },
+            constants: Constants::new(1 << 30),
         }
     }
 

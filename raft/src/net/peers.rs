@@ -136,7 +136,9 @@ impl Peers {
     /// Knows these from now on, as the group's log names them. A member that does not lead learns of the others in no other
     /// way, and must know the leader to notice when it is gone.
     pub fn know<'a>(&self, members: impl IntoIterator<Item = (&'a MemberId, &'a Member)>) {
-        for (id, member) in members.into_iter().filter(|(id, _)| **id != self.net.facts.store) {
+        let own = self.net.facts.store;
+        let others = members.into_iter().filter(|(id, member)| **id != own && !member.is_unnamed());
+        for (id, member) in others {
             self.peer(*id, member);
         }
     }

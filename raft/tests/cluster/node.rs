@@ -52,7 +52,7 @@ fn facts(store: MemberId) -> Facts {
         cluster: "DefaultCluster".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
-        constants: Constants { segment_size: options().segment_size, log_version: 1 },
+        constants: Constants::new(options().segment_size),
     }
 }
 

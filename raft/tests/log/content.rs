@@ -55,7 +55,7 @@ pub fn entry(known: Known, index: u64, time: u64) -> EntryOf<Types> {
             body: body(known),
         })),
     };
-    EntryOf::<Types> { log_id: id(index, known.term), payload }
+    EntryOf::<Types> { log_id: id(index, known.term), payload, laid: None }
 }
 
 /// What `found` is, if it is what `entry` makes of it. `None`: it is not.

@@ -103,7 +103,7 @@ fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
     let (kind, timestamp) = (EntryKind::Command, UnixMillis(0));
     let payload =
         EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records: 0, body }));
-    let entries = vec![EntryOf::<Types> { log_id: log_id(index), payload }];
+    let entries = vec![EntryOf::<Types> { log_id: log_id(index), payload, laid: None }];
     let prev_log_id = index.checked_sub(1).map(log_id);
     AppendEntriesRequest { vote: leader(), prev_log_id, entries, leader_commit: None }
 }

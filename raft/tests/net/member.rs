@@ -92,7 +92,7 @@ pub fn facts(id: MemberId) -> Facts {
         cluster: "DefaultCluster".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
-        constants: Constants { segment_size: 1 << 30, log_version: 1 },
+        constants: Constants::new(1 << 30),
     }
 }
 

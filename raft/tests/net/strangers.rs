@@ -33,7 +33,7 @@ impl Raw {
     /// One that was let in, for this lane.
     async fn accepted(addr: SocketAddr, lane: u8) -> Raw {
         let mut raw = Raw::connect(addr).await;
-        raw.write(&hello(1, lane, 0)).await;
+        raw.write(&hello(VERSION, lane, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!((code, text.as_str()), (0, ""));
         raw
@@ -54,7 +54,7 @@ impl Raw {
     /// Code and text of a reply to the handshake.
     async fn reply(&mut self) -> (u8, String) {
         let prefix = self.take(16).await;
-        assert_eq!((&prefix[..8], prefix[8], prefix[9]), (&b"TPPEER\0\0"[..], 1, 2));
+        assert_eq!((&prefix[..8], prefix[8], prefix[9]), (&b"TPPEER\0\0"[..], VERSION, 2));
         let body = self.take(usize::from(u16::from_le_bytes([prefix[10], prefix[11]]))).await;
         let crc = crc32c::crc32c_append(crc32c::crc32c(&prefix[8..12]), &body);
         assert_eq!(prefix[12..], crc.to_le_bytes());
@@ -76,6 +76,9 @@ impl Raw {
         self.buffer
     }
 }
+
+/// The version of the protocol.
+const VERSION: u8 = 2;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
@@ -201,13 +204,13 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         let limits = Limits::new(LARGEST_BODY);
         let served = serve(limits.clone()).await;
         let mut raw = Raw::connect(served.addr).await;
-        raw.write(&hello(2, BULK, 0)).await;
+        raw.write(&hello(VERSION + 1, BULK, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!(code, 1);
-        assert!(text.contains("version 2") && text.contains("version"), "{text}");
+        assert!(text.contains("version 3") && text.contains("speaks 2"), "{text}");
         drop(raw);
         let mut raw = Raw::connect(served.addr).await;
-        raw.write(&hello(1, 3, 0)).await;
+        raw.write(&hello(VERSION, 3, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!((code, text.contains("lane 3")), (8, true), "{text}");
         drop(raw);
@@ -288,7 +291,7 @@ fn those_who_come_too_many_or_say_nothing_do_not_stay() {
             open.push(Raw::accepted(served.addr, BULK).await);
         }
         let mut late = Raw::connect(served.addr).await;
-        late.write(&hello(1, BULK, 0)).await;
+        late.write(&hello(VERSION, BULK, 0)).await;
         let (code, text) = late.reply().await;
         assert_eq!((code, text.contains("as many connections")), (7, true), "{text}");
         drop(late);

@@ -13,7 +13,7 @@ use runtime::BLOCK;
 
 use reserve::Purpose;
 
-use crate::batch::{Batch, EntryDraft};
+use crate::batch::{Batch, BatchEntry};
 use crate::command::{CommandKind, TopicCommand, Trim};
 use crate::entry::{ENTRY_HEADER_LEN, Kind, entry_len};
 use crate::error::AppendError;
@@ -279,7 +279,7 @@ impl Builder {
     pub(crate) fn take_behind(&mut self, written: PhysicalOffset, ready: usize) -> Option<Batch> {
         let batch = self.take()?;
         let size = self.limits.segment_size;
-        let behind = |end, entry: &EntryDraft| {
+        let behind = |end, entry: &BatchEntry| {
             let len = entry_len(entry.payload_len) as u64;
             entry_start(end, len, size).plus(len)
         };

@@ -4,6 +4,22 @@ use thiserror::Error;
 
 use crate::error::{OpenError, StoreError};
 
+/// The log is another one than that from which an entry comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "entry {index} would have the chain {ours:#010x} in this log, and has {theirs:#010x} in the one that it comes from: it \
+     is another one there, or one before it is, which must never be. It was not written, and what is there was left as it is. \
+     Find out which of the members differs from the others, and start a new member in an empty directory in its place"
+)]
+pub struct OtherLog {
+    /// Index of the entry.
+    pub index: u64,
+    /// The chain that it would have come to here.
+    pub ours: u32,
+    /// The chain that it has where it comes from.
+    pub theirs: u32,
+}
+
 /// Why a call to a log did not do what was asked.
 #[derive(Debug, Error)]
 pub enum EntryLogError {
@@ -19,6 +35,9 @@ pub enum EntryLogError {
          what is there"
     )]
     Failed,
+    /// What was to be appended belongs to another log.
+    #[error(transparent)]
+    OtherLog(#[from] OtherLog),
     /// The log of a member has failed, and so has its store, which tells its owner the same.
     #[error("{0}")]
     Member(String),

@@ -1,16 +1,17 @@
-//! The log of a member of a group: its store applies what is committed, and drafts what is appended.
+//! The log of a member of a group: its store applies what is committed, and takes appends while the group says so.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use model::{LogIndex, Term};
 use runtime::IoError;
 use runtime::channel::Flag;
 
-use super::EntryLog;
 use super::error::EntryLogError;
 use super::marks::Marks;
 use super::reader::Shared;
+use super::{EntryLog, EntryReader};
 use crate::identity::StoreId;
 use crate::member::ahead::{Ahead, Written};
 use crate::open::{self, Locks};
@@ -35,6 +36,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         if let Self::Member { ahead, closed } = self {
             closed.raise();
+            ahead.close();
             ahead.inner.alarm.notify_one();
         }
     }
@@ -84,21 +86,23 @@ impl EntryLog {
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
         };
-        let max_batch = ahead.inner.options.max_batch;
-        let owner = Owner::Member { ahead, closed };
+        let (max_batch, unmarked) =
+            (ahead.inner.options.max_batch, ahead.inner.options.scale.furthest);
         let (shared, failed) = (Rc::new(shared), false);
-        Self { tip, vote, end, generation, max_batch, shared, failed, owner }
+        ahead.opened(EntryReader { shared: Rc::clone(&shared) });
+        let owner = Owner::Member { ahead, closed };
+        Self { tip, vote, end, generation, max_batch, unmarked, shared, failed, owner }
     }
 
-    /// Lets the store of this member take appends in `term`: what is drafted is placed by what this returns, behind the log as
+    /// Lets the store of this member take appends in `term`: they are placed by what this returns, behind the log as
     /// it is. `None` while there is an entry that is not applied, or none of that term.
     ///
     /// # Panics
     /// When the log is no member's, or its store takes appends already.
     #[must_use]
-    pub fn take_drafts(&self, term: Term) -> Option<Placer> {
+    pub fn take_placer(&self, term: Term) -> Option<Placer> {
         let Owner::Member { ahead, .. } = &self.owner else {
-            panic!("only the log of a member takes drafts")
+            panic!("only the log of a member places what its store takes")
         };
         if ahead.inner.phase.get() != Phase::Elsewhere {
             return None;
@@ -164,6 +168,8 @@ impl EntryLog {
         assert_eq!((first.index, placed.start), (self.end.index, first.offset), "it is next");
         let place = self.place(first.payload_len as usize);
         assert_eq!(place, placed.start, "it was placed behind the log");
+        let began = runtime::now();
+        self.mark_before(placed.end).await?;
         let Position { offset, index, chain, .. } = self.end;
         let segment = self.tip.segment_for(placed.start, Before { offset, index, chain }).await?;
         let residue = usize::try_from(placed.start.since(placed.base)).expect("less than a block");
@@ -182,12 +188,12 @@ impl EntryLog {
             end,
             records: Some(entry.records),
         });
-        self.entered(written.collect(), part);
+        self.entered(written.collect(), part, began.elapsed());
         Ok(())
     }
 
-    /// Entries are written behind the log.
-    pub(super) fn entered(&mut self, written: Vec<Written>, part: Part) {
+    /// Entries are written behind the log, which took so long.
+    pub(super) fn entered(&mut self, written: Vec<Written>, part: Part, took: Duration) {
         let end = written.last().expect("something was written").end;
         assert_eq!(end.offset, part.end, "the log ends where the buffer does");
         let mut marks = self.shared.marks.borrow_mut();
@@ -195,6 +201,8 @@ impl EntryLog {
         self.end = end;
         self.shared.next.set(end.index);
         if let Owner::Member { ahead, .. } = &self.owner {
+            let records = written.iter().map(|entry| u64::from(entry.header.records)).sum();
+            ahead.inner.counters.count(part.end.since(part.start), records, took);
             ahead.written(written, part);
         }
     }

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 use runtime::{BLOCK, Buffer, IoError, Slice};
 
-pub use error::EntryLogError;
+pub use error::{EntryLogError, OtherLog};
 pub use reader::EntryReader;
 
 use crate::checkpoint::Checkpoints;
@@ -59,12 +59,15 @@ pub struct EntryHead {
     pub timestamp: UnixMillis,
     /// Messages in it.
     pub records: u32,
+    /// The checksum that chains it to all entries before it; always there in what is read. What is appended need not say
+    /// it: if it does, it must come to the same here.
+    pub chain: Option<u32>,
 }
 
 impl EntryHead {
     pub(crate) fn of(header: &Replicated) -> Self {
-        let &Replicated { index, term, kind, timestamp, records, .. } = header;
-        Self { index, term, kind, timestamp, records }
+        let &Replicated { index, term, kind, timestamp, records, chain, .. } = header;
+        Self { index, term, kind, timestamp, records, chain: Some(chain) }
     }
 }
 
@@ -118,6 +121,8 @@ pub struct EntryLog {
     end: Position,
     generation: u64,
     max_batch: usize,
+    /// Bytes by which the log may be ahead of the mark beside the vote, but for one write right behind it.
+    unmarked: u64,
     shared: Rc<Shared>,
     failed: bool,
     owner: Owner,
@@ -178,6 +183,7 @@ impl EntryLog {
             end,
             generation,
             max_batch: options.max_batch,
+            unmarked: options.scale.furthest,
             shared: Rc::new(shared),
             failed: false,
             owner: Owner::Nobody { _locks: opened.locks },
@@ -268,7 +274,8 @@ impl EntryLog {
     /// with [`crate::Flush::Sync`]; with `Async` once [`EntryLog::flush`] has returned.
     ///
     /// # Errors
-    /// [`EntryLogError`]; with [`EntryLogError::TooLarge`] nothing was appended.
+    /// [`EntryLogError`]; with [`EntryLogError::TooLarge`] nothing was appended, and with [`EntryLogError::OtherLog`] nothing of
+    /// the entry that it names, and nothing behind it: the log takes nothing any more then.
     ///
     /// # Panics
     /// When the entries do not continue the log: indexes without a gap, terms and times that do not fall.
@@ -284,8 +291,11 @@ impl EntryLog {
         let mut rest = entries;
         while !rest.is_empty() {
             let (batch, behind) = rest.split_at(self.first_batch(rest));
-            let written = self.write(batch).await;
-            self.note(written)?;
+            match self.write(batch).await {
+                Err(Refused::Other(other)) => return Err(self.refuse(other)),
+                Err(Refused::Io(error)) => self.note::<(), _>(Err(error))?,
+                Ok(()) => {}
+            }
             rest = behind;
         }
         Ok(())
@@ -304,13 +314,14 @@ impl EntryLog {
         entries.iter().take_while(fits).count()
     }
 
-    async fn write(&mut self, entries: &[(EntryHead, &[u8])]) -> Result<(), IoError> {
-        let start = self.place(entries[0].1.len());
+    async fn write(&mut self, entries: &[(EntryHead, &[u8])]) -> Result<(), Refused> {
+        let (began, start) = (runtime::now(), self.place(entries[0].1.len()));
+        let len: usize = entries.iter().map(|(_, payload)| entry_len(payload.len())).sum();
+        self.mark_before(start.plus(len as u64)).await?;
         let Position { offset, index, chain, .. } = self.end;
         let segment = self.tip.segment_for(start, Before { offset, index, chain }).await?;
         let base = PhysicalOffset(start.0 / BLOCK as u64 * BLOCK as u64);
         let residue = usize::try_from(start.since(base)).expect("less than a block");
-        let len: usize = entries.iter().map(|(_, payload)| entry_len(payload.len())).sum();
         let mut buf = segment.file.buffer((residue + len).next_multiple_of(BLOCK));
         buf[residue + len..].fill(0);
         let local = Local {
@@ -322,6 +333,7 @@ impl EntryLog {
         let (mut at, mut end) = (residue, self.end);
         for (head, payload) in entries {
             let header = lay_down(&mut buf, at, base, end, local, (*head, payload));
+            check_chain(head, &header)?;
             end = Position::behind(&header, self.generation);
             written.push(Written { header, end, records: None });
             at += entry_len(payload.len());
@@ -332,8 +344,22 @@ impl EntryLog {
         drop(writing);
         note_segment(&mut self.vote, start, self.tip.log.segment_size).await?;
         let (memory, end) = (buf.len(), end.offset);
-        self.entered(written, Part { buf, memory, base, start, end });
+        self.entered(written, Part { buf, memory, base, start, end }, began.elapsed());
         Ok(())
+    }
+
+    /// Before the log grows up to `end`: moves the mark beside the vote if that is far behind. A start looks no further
+    /// behind the mark for entries that prove what was durable: of a larger write, right behind the mark, none does.
+    async fn mark_before(&mut self, end: PhysicalOffset) -> Result<(), IoError> {
+        let last = self.vote.vote();
+        let mark = self.end.offset;
+        assert!(last.idle_mark <= mark, "the mark is where the log was once");
+        if end.since(last.idle_mark) <= self.unmarked || last.idle_mark == mark {
+            return Ok(());
+        }
+        self.tip.log.flush().await?;
+        self.tip.durable.set(mark);
+        self.vote.store(Vote { idle_mark: mark, ..last }).await
     }
 
     /// Makes durable what was appended.
@@ -440,6 +466,16 @@ impl EntryLog {
         if self.failed || self.owner.has_failed() { Err(EntryLogError::Failed) } else { Ok(()) }
     }
 
+    /// Takes nothing any more: this log is another one than that from which its entries come.
+    fn refuse(&mut self, other: OtherLog) -> EntryLogError {
+        self.failed = true;
+        if let Owner::Member { ahead, .. } = &self.owner {
+            let dir = ahead.inner.options.dir.clone();
+            ahead.inner.fail(StoreError::OtherLog { dir, other });
+        }
+        EntryLogError::OtherLog(other)
+    }
+
     /// Takes note of a failure: nothing is retried.
     fn note<T, E: Into<StoreError>>(&mut self, done: Result<T, E>) -> Result<T, EntryLogError> {
         let error = match done {
@@ -451,6 +487,28 @@ impl EntryLog {
         let why = error.to_string();
         ahead.inner.fail(error);
         Err(EntryLogError::Member(why))
+    }
+}
+
+/// Why a batch was not written.
+enum Refused {
+    Io(IoError),
+    Other(OtherLog),
+}
+
+impl From<IoError> for Refused {
+    fn from(error: IoError) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Makes sure that the entry that was laid down with this header is the very one that `head` tells of, and so is all before it.
+fn check_chain(head: &EntryHead, header: &Replicated) -> Result<(), Refused> {
+    match head.chain {
+        Some(theirs) if theirs != header.chain => {
+            Err(Refused::Other(OtherLog { index: head.index.0, ours: header.chain, theirs }))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -471,7 +529,7 @@ fn lay_down(
     assert_eq!(head.index, end.index, "entries follow each other");
     assert!(head.term >= end.term, "terms never fall along a log");
     assert!(head.timestamp >= end.timestamp, "times never fall along a log");
-    let EntryHead { index, term, kind, timestamp, records } = head;
+    let EntryHead { index, term, kind, timestamp, records, chain: _ } = head;
     let offset = base.plus(at as u64);
     let payload_len = u32::try_from(payload.len()).expect("an entry fits into a segment");
     let mut header =

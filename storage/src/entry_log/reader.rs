@@ -12,6 +12,7 @@ use super::{EntryHead, LogEntry, first_of};
 use crate::entry::entry_len;
 use crate::error::StoreError;
 use crate::log::Log;
+use crate::member::ahead::Written;
 use crate::position::Position;
 use crate::replay::{Entry, Replay};
 use crate::segment::SegmentHeader;
@@ -102,6 +103,41 @@ impl EntryReader {
                 return Ok(read?);
             }
         }
+    }
+
+    /// What is written of the entries from `from` on, but for their payloads; `most` of them at most. As
+    /// [`EntryReader::read`].
+    pub(crate) async fn written(
+        &self,
+        from: LogIndex,
+        most: usize,
+    ) -> Result<Vec<Written>, StoreError> {
+        loop {
+            let cuts = self.shared.cuts.get();
+            let found = self.written_once(from, most).await;
+            if self.shared.cuts.get() == cuts {
+                return found;
+            }
+        }
+    }
+
+    async fn written_once(&self, from: LogIndex, most: usize) -> Result<Vec<Written>, StoreError> {
+        let to = self.next().0.min(from.0.saturating_add(most as u64));
+        let mut written = Vec::new();
+        if from.0 >= to {
+            return Ok(written);
+        }
+        let mut replay = self.shared.walk_to(from).await?;
+        while replay.position.index.0 < to {
+            let Entry { header, .. } = next(&mut replay).await?;
+            written.push(Written { header, end: replay.position, records: None });
+        }
+        Ok(written)
+    }
+
+    /// Index that the next entry gets.
+    pub(crate) fn next(&self) -> LogIndex {
+        self.shared.next.get()
     }
 
     async fn read_once(

@@ -3,7 +3,7 @@
 use model::record::Head;
 use model::{PhysicalOffset, QueueId, QueueOffset, Record, UnixMillis};
 
-use crate::batch::RecordDraft;
+use crate::batch::BatchRecord;
 use crate::entry::Replicated;
 use crate::topics::Slot;
 
@@ -43,7 +43,7 @@ impl<'a> Message<'a> {
 
     /// As it was just written in the entry of this header: `record` are its bytes. What was found when it was drafted
     /// and placed is not looked for in them again.
-    pub(crate) fn written(draft: &'a RecordDraft, header: &Replicated, record: &'a [u8]) -> Self {
+    pub(crate) fn written(draft: &'a BatchRecord, header: &Replicated, record: &'a [u8]) -> Self {
         let stamped = draft.stamped.expect("what was written was placed");
         assert!(record.len() == draft.len && draft.properties <= draft.len);
         let head = Head::parse(record).expect("a record was written");

@@ -14,13 +14,13 @@ use crate::command::Trim;
 use crate::entry::{Kind, Replicated};
 use crate::error::StoreError;
 use crate::keeper::{self, Due};
-use crate::membership::Membership;
+use crate::membership::{ALONE, Membership, founder_of};
 use crate::position::Position;
 use crate::store::{Event, Inner};
 
 /// Applies committed entries, one after the other. It belongs to the group, which knows what is committed.
 pub struct Applier {
-    ahead: Rc<Ahead>,
+    pub(super) ahead: Rc<Ahead>,
     events: Sender<Event>,
     due: Sender<Due>,
     /// Behind the last entry that was applied.
@@ -44,11 +44,8 @@ pub struct AppliedState {
     pub next: LogIndex,
     /// Term of the last entry; 0 if there is none.
     pub term: Term,
-    /// What the members wrote of the group, with index and term of that entry. `None` where the log says nothing of it, and
-    /// also where it says that the store is a group of its own, see [`AppliedState::alone`].
+    /// The entry that says who belongs to the group: its index, its term, and its payload. `None` before there is one.
     pub group: Option<(LogIndex, Term, Vec<u8>)>,
-    /// The store is a group of its own, and has been from its first entry on.
-    pub alone: bool,
 }
 
 impl Applier {
@@ -74,14 +71,21 @@ impl Applier {
     pub fn state(&self) -> AppliedState {
         let index = self.inner().index.borrow();
         let Position { index: next, term, .. } = self.position;
-        let (group, alone) = match index.membership() {
-            Some(Membership::Group { index, term, payload }) => {
-                (Some((*index, *term, payload.clone())), false)
-            }
-            Some(Membership::Alone(_)) => (None, true),
-            None => (None, false),
+        let group = index.membership().cloned().map(Membership::into_entry);
+        AppliedState { next, term, group }
+    }
+
+    /// Whether the store was a group of its own when it wrote this entry, which is not applied: what its disk had was committed,
+    /// and no group has decided otherwise since, as each later leader had it.
+    pub(super) fn was_alone(&self, header: &Replicated, payload: &[u8]) -> bool {
+        let inner = self.inner();
+        let founder = match inner.index.borrow().membership() {
+            Some(Membership::Alone(founder)) => Ok(*founder),
+            Some(Membership::Group { .. }) => return false,
+            None if header.index == LogIndex(0) => founder_of(payload),
+            None => return false,
         };
-        AppliedState { next, term, group, alone }
+        header.term == ALONE && founder == Ok(inner.id)
     }
 
     /// Applies the next entry, which must be the one of `index` and `term`; `payload` is what it holds. Waits until this node has
@@ -99,7 +103,11 @@ impl Applier {
         term: Term,
         payload: Slice,
     ) -> Result<(), NotApplied> {
-        let written = self.ahead.next(index).await;
+        let next = self.ahead.next(index).await.map_err(|error| self.fail(index, error))?;
+        let Some(written) = next else {
+            let why = "the log was closed before it was written, or has failed".to_owned();
+            return Err(NotApplied { index, why });
+        };
         let Replicated { term: in_log, payload_len, .. } = written.header;
         assert_eq!(
             (in_log, payload_len as usize),
@@ -107,11 +115,13 @@ impl Applier {
             "what is committed is what this member has written"
         );
         let entered = self.enter(written, payload, false).await;
-        entered.map_err(|error| {
-            let why = error.to_string();
-            self.inner().fail(error);
-            NotApplied { index, why }
-        })
+        entered.map_err(|error| self.fail(index, error))
+    }
+
+    fn fail(&self, index: LogIndex, error: StoreError) -> NotApplied {
+        let why = error.to_string();
+        self.inner().fail(error);
+        NotApplied { index, why }
     }
 
     /// Lays down a snapshot that is to take the place of the log, and of all that was applied: [`super::Store::snapshot`] of
@@ -133,6 +143,7 @@ impl Applier {
         let inner = Rc::clone(self.inner());
         let Written { header, end, records } = written;
         assert_eq!(header.index, self.position.index, "entries are applied in their order");
+        keeper::wait_for_index(&inner).await?;
         self.cut_before(header.offset).await?;
         if header.kind == Kind::Trim && !replayed {
             self.wait_for_checkpoint(&payload).await?;
@@ -147,6 +158,7 @@ impl Applier {
         let applied = apply(&inner, &header, payload, origin).await?;
         drop(self.events.send(Event::Committed(applied)).await);
         self.position = end;
+        inner.note_move();
         Ok(())
     }
 
@@ -176,6 +188,7 @@ impl Applier {
             if inner.newest_checkpoint() >= to || to <= inner.index.borrow().trimmed_to() {
                 return Ok(());
             }
+            keeper::give_up_if_full(inner)?;
             progress.await;
         }
     }

@@ -64,8 +64,8 @@ pub struct StoreSnapshot {
     pub next: LogIndex,
     /// Term of the entry before that.
     pub term: model::Term,
-    /// What the members wrote of the group, with index and term of that entry; `None` if the store was alone.
-    pub group: Option<(LogIndex, model::Term, Vec<u8>)>,
+    /// The entry that says who belongs to the group: its index, its term, and its payload.
+    pub group: (LogIndex, model::Term, Vec<u8>),
     /// A checkpoint, as this store has it.
     pub bytes: Vec<u8>,
 }
@@ -104,7 +104,7 @@ impl Store {
         let checkpoint: Checkpoint = trim::read_checkpoint(&self.inner, trimmed).await?;
         let bytes = self.inner.checkpoints.encode(&checkpoint).await;
         let position = checkpoint.position;
-        let group = checkpoint.membership.into_group();
+        let group = checkpoint.membership.into_entry();
         Ok(Some(StoreSnapshot { next: position.index, term: position.term, group, bytes }))
     }
 }

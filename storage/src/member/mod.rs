@@ -4,15 +4,17 @@
 //! the log. Both belong to whoever binds the group together, and share [`ahead::Ahead`]. All else is the same as in a store that is
 //! a group of its own: the index, checkpoints, the files for segments to come, reads, and what the owner is told.
 //!
-//! Where the group takes appends, messages are drafted as ever ([`Store::append_message`]); what is drafted is taken by
-//! [`Store::next_draft`], and placed when the group's log accepts it.
+//! Where the group takes appends, messages are appended as ever ([`Store::append_message`]); what waits is taken by
+//! [`Store::next_unplaced`], and placed when the group's log accepts it.
 
 pub(crate) mod ahead;
+mod appending;
 mod applier;
-mod drafting;
 pub(crate) mod held;
 pub(crate) mod install;
 mod recover;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -53,7 +55,7 @@ impl Store {
     /// a group of its own is a member as it is. The log is read after this returns: what is known to be committed
     /// comes through [`Events`], then [`Event::Recovered`].
     ///
-    /// The store takes no appends before [`EntryLog::take_drafts`].
+    /// The store takes no appends before [`EntryLog::take_placer`].
     ///
     /// # Errors
     /// [`OpenError`] says what stands in the way and what to do; the directory is left as it is.

@@ -17,8 +17,9 @@ use crate::recover::{From, Settled, check_beginning, load, settle};
 use crate::replay::Replay;
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
+use crate::trim::read_checkpoint;
 use crate::truncate::truncate;
-use crate::vote::VoteFile;
+use crate::vote::{Purged, Vote, VoteFile};
 
 /// Reads what is there, hands out what is known to be committed, and cuts a torn tail. The flag is raised when the log is
 /// closed.
@@ -29,10 +30,10 @@ pub(super) async fn recover(
     due: Sender<Due>,
 ) -> Result<(EntryLog, Applier, Flag), StoreError> {
     let (began, before) = (runtime::now(), vote.vote());
-    let From { position, .. } = load(inner, events).await?;
-    // What is not committed may reach further than the log of a store that is a group of its own.
-    let no_limit = PhysicalOffset(u64::MAX);
-    let mut replay = Replay::new(Rc::clone(&inner.log), before, position, no_limit);
+    let From { position, limit } = load(inner, events).await?;
+    // The last life may have been that of a store that is a group of its own, which is not bound to the mark.
+    let limit = limit.max(before.idle_mark.plus(inner.options.scale.furthest));
+    let mut replay = Replay::new(Rc::clone(&inner.log), before, position, limit);
     if position.is_some() {
         replay.check_start().await?;
     }
@@ -43,11 +44,12 @@ pub(super) async fn recover(
     let mut marks = Marks::of(&inner.log, start);
     let read = read(&mut replay, &mut applier, &mut marks, before.purged.before).await?;
     check_beginning(inner)?;
+    purge_what_is_gone(inner, &mut vote).await?;
     let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
     let (torn, end) = (replay.torn, read.end);
     let begun = replay.position != end;
     if begun {
-        let mut at_end = Replay::new(Rc::clone(&inner.log), vote.vote(), Some(end), no_limit);
+        let mut at_end = Replay::new(Rc::clone(&inner.log), vote.vote(), Some(end), limit);
         last_block = at_end.last_block().await?;
     }
     let new = end.index == LogIndex(0);
@@ -88,6 +90,22 @@ pub(super) async fn recover(
     Ok((EntryLog::of_member(read), applier, closed))
 }
 
+/// A store that was a group of its own has purged nothing, and may have trimmed its log. The group that it is the first member
+/// of never had what is gone.
+async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), StoreError> {
+    let oldest = inner.log.all().into_iter().next().expect("a log has a segment");
+    let before = vote.vote();
+    if oldest.header.index <= before.purged.before {
+        return Ok(());
+    }
+    let trimmed_to = inner.index.borrow().trimmed_to();
+    let checkpoint = read_checkpoint(inner, trimmed_to).await?;
+    let Position { index, term, .. } = checkpoint.position;
+    assert!(index >= oldest.header.index, "what is not trimmed is there");
+    let purged = Purged { before: index, term };
+    Ok(vote.store(Vote { purged, ..before }).await?)
+}
+
 struct Read {
     entries: u64,
     records: u64,
@@ -99,7 +117,8 @@ struct Read {
     end: Position,
 }
 
-/// Reads the log to its end, and applies what is known to be committed: before `known`, or as a later entry says.
+/// Reads the log to its end, and applies what is known to be committed: before `known`, as a later entry says, or because
+/// the store was a group of its own.
 async fn read(
     replay: &mut Replay,
     applier: &mut Applier,
@@ -115,6 +134,9 @@ async fn read(
         marks.note(end);
         behind = end;
         committed = committed.max(entry.local.committed);
+        if applier.was_alone(&entry.header, &entry.payload) {
+            committed = committed.max(end.index);
+        }
         waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
         while waiting.front().is_some_and(|(next, _)| next.header.index < committed) {
             let (next, payload) = waiting.pop_front().expect("it was just seen");

@@ -37,8 +37,8 @@ fn placer(end: u64) -> Placer {
     }
 }
 
-/// Drafts a message, a command and a message again, for a log that ends at `end`.
-fn draft(end: u64, len: usize) -> Draft {
+/// A message, a command and a message again, for a log that ends at `end`.
+fn unplaced(end: u64, len: usize) -> Unplaced {
     let limits = Limits {
         segment_size: SEGMENT,
         max_queued: 60_000,
@@ -66,7 +66,7 @@ fn draft(end: u64, len: usize) -> Draft {
     builder.push_messages(&[message]).expect("room");
     let batch = builder.take().expect("a batch");
     assert!(builder.take().is_none(), "they are one batch");
-    Draft(batch)
+    Unplaced(batch)
 }
 
 /// Reads what was placed behind a log that ends at `end`, as one who has nothing but the bytes; where it ends, and the offsets
@@ -101,7 +101,7 @@ fn check(placed: &[Placed], end: u64, chain: u32) -> (u64, Vec<QueueOffset>) {
 fn what_was_expected_is_placed_in_one_piece_and_continues_the_block() {
     let end = SEGMENT_HEADER_LEN + 808;
     let mut placer = placer(end);
-    let placed = placer.place(draft(end, 100), NOW);
+    let placed = placer.place(unplaced(end, 100), NOW);
     assert_eq!(placed.len(), 1);
     assert_eq!(placed[0].buf[..808], [1; 808], "the block that the log ends in");
     let (behind, queue) = check(&placed, end, 3);
@@ -115,14 +115,14 @@ fn what_was_expected_is_placed_in_one_piece_and_continues_the_block() {
 }
 
 #[test]
-fn what_was_drafted_for_another_place_is_placed_where_the_log_ends() {
+fn what_was_laid_down_for_another_place_is_placed_where_the_log_ends() {
     let first = SEGMENT_HEADER_LEN;
-    for (drafted_for, len) in [(first, 100), (first, 6_000), (first + 8, 100)] {
+    for (laid_down_for, len) in [(first, 100), (first, 6_000), (first + 8, 100)] {
         for end in
             [first + 16, first + 4096, SEGMENT - 500, SEGMENT - 6_500, SEGMENT, SEGMENT + first]
         {
             let mut placer = placer(end);
-            let placed = placer.place(draft(drafted_for, len), NOW);
+            let placed = placer.place(unplaced(laid_down_for, len), NOW);
             assert_eq!(placed.len(), 3, "one after the other");
             let (behind, queue) = check(&placed, end, 3);
             assert_eq!(queue, [QueueOffset(0), QueueOffset(1)]);

@@ -196,6 +196,7 @@ impl Life<'_> {
             kind: kind(entry.number),
             timestamp: UnixMillis(entry.timestamp),
             records: 0,
+            chain: None,
         });
         let place = self.log.place(payloads[0].len()).0 / self.segment_size;
         if place != self.log.state().end.0 / self.segment_size {

@@ -10,6 +10,7 @@ use storage::EntryKind;
 
 use super::cursor::Cursor;
 use super::error::WireError;
+use crate::entry::Laid;
 use crate::log::membership;
 use crate::types::{Content, Proposal, Types};
 
@@ -22,14 +23,17 @@ struct Layout {
     records: u32,
     payload_len: u32,
     kind: u8,
-    reserved: [u8; 7],
+    has_chain: u8,
+    reserved: [u8; 2],
+    chain: u32,
 }
 
 /// Bytes of an entry without its payload.
 pub(in crate::net) const HEAD_LEN: usize = size_of::<Layout>();
 const _: () = assert!(HEAD_LEN == 40 && offset_of!(Layout, timestamp) == 16);
 const _: () = assert!(offset_of!(Layout, records) == 24 && offset_of!(Layout, payload_len) == 28);
-const _: () = assert!(offset_of!(Layout, kind) == 32 && offset_of!(Layout, reserved) == 33);
+const _: () = assert!(offset_of!(Layout, kind) == 32 && offset_of!(Layout, has_chain) == 33);
+const _: () = assert!(offset_of!(Layout, reserved) == 34 && offset_of!(Layout, chain) == 36);
 
 /// Where the payload of an entry is while it is written.
 enum Payload<'a> {
@@ -37,13 +41,13 @@ enum Payload<'a> {
     Proposal(&'a [u8]),
 }
 
-/// What openraft makes has no time and no messages of its own: they are zero on the wire.
+/// What openraft makes has no messages, and a time only once it is in a log: what there is none of is zero on the wire.
 pub(super) fn put(out: &mut Vec<u8>, entry: &EntryOf<Types>) {
+    let laid = entry.laid.map_or(UnixMillis(0), |laid| laid.timestamp);
     let (kind, timestamp, records, payload) = match &entry.payload {
-        EntryPayload::Blank => (EntryKind::Blank, UnixMillis(0), 0, Payload::Own(Vec::new())),
+        EntryPayload::Blank => (EntryKind::Blank, laid, 0, Payload::Own(Vec::new())),
         EntryPayload::Membership(group) => {
-            let payload = Payload::Own(membership::encode(group));
-            (EntryKind::Membership, UnixMillis(0), 0, payload)
+            (EntryKind::Membership, laid, 0, Payload::Own(membership::encode(group)))
         }
         EntryPayload::Normal(proposal) => {
             let content = proposal.content().expect("what the log has accepted is placed");
@@ -61,8 +65,8 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &EntryOf<Types>) {
     out.extend(timestamp.0.to_le_bytes());
     out.extend(records.to_le_bytes());
     out.extend(u32::try_from(payload.len()).expect("an entry is far below 4 GiB").to_le_bytes());
-    out.push(kind as u8);
-    out.extend([0; 7]);
+    out.extend([kind as u8, u8::from(entry.laid.is_some()), 0, 0]);
+    out.extend(entry.laid.map_or(0, |laid| laid.chain).to_le_bytes());
     assert_eq!(out.len() - begin, HEAD_LEN);
     out.extend_from_slice(payload);
 }
@@ -73,11 +77,13 @@ pub(super) fn take(from: &mut Cursor<'_>, memory: &Slice) -> Result<EntryOf<Type
     let (timestamp, records) = (UnixMillis(from.u64()?), from.u32()?);
     let payload_len = from.len()?;
     let kind = kind(from.u8()?)?;
-    from.zeros::<7>()?;
+    let chain = chain(from)?;
     let range = from.range(payload_len)?;
     let log_id = LogIdOf::<Types>::new_term_index(term, index);
     let payload = match kind {
-        EntryKind::Blank | EntryKind::Membership if (timestamp.0, records) != (0, 0) => {
+        EntryKind::Blank | EntryKind::Membership
+            if records != 0 || (chain.is_none() && timestamp.0 != 0) =>
+        {
             return Err(WireError::NotZero);
         }
         EntryKind::Blank if payload_len > 0 => return Err(WireError::Long(payload_len)),
@@ -90,7 +96,19 @@ pub(super) fn take(from: &mut Cursor<'_>, memory: &Slice) -> Result<EntryOf<Type
             EntryPayload::Normal(Proposal::Entry(Content { kind, timestamp, records, body }))
         }
     };
-    Ok(EntryOf::<Types> { log_id, payload })
+    let laid = chain.map(|chain| Laid { chain, timestamp });
+    Ok(EntryOf::<Types> { log_id, payload, laid })
+}
+
+fn chain(from: &mut Cursor<'_>) -> Result<Option<u32>, WireError> {
+    let has_chain = from.u8()?;
+    from.zeros::<2>()?;
+    match (has_chain, from.u32()?) {
+        (0, 0) => Ok(None),
+        (0, _) => Err(WireError::NotZero),
+        (1, chain) => Ok(Some(chain)),
+        (found, _) => Err(WireError::Case { what: "whether a chain follows", found }),
+    }
 }
 
 fn kind(byte: u8) -> Result<EntryKind, WireError> {

@@ -21,6 +21,7 @@ use super::frame::{HEAD_LEN, Head, Part, encode};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{append, snapshot, transfer, vote};
+use crate::entry::Laid;
 use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::{Content, Member, MemberId, Proposal, Types};
 
@@ -143,7 +144,7 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
         cluster: "DefaultCluster".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
-        constants: Constants { segment_size: 1 << 30, log_version: 1 },
+        constants: Constants::new(1 << 30),
     };
     let hello = Hello { facts, expected: Some(id(2)), lane: Lane::Urgent, founds: true };
     let refusal = Refusal { code: RefusalCode::Store, text: "another one".into() };
@@ -186,7 +187,11 @@ fn entries() -> AppendEntriesRequest<Types> {
         Proposal::Entry(Content { kind, timestamp, records: 1, body: slice(b"a message") });
     let payloads =
         [EntryPayload::Blank, EntryPayload::Membership(group()), EntryPayload::Normal(proposal)];
-    let entry = |(index, payload)| EntryOf::<Types> { log_id: log_id(2, index), payload };
+    let entry = |(index, payload)| {
+        let laid = Laid { chain: 0x0C4A_1100, timestamp };
+        let laid = (index > 5).then_some(laid);
+        EntryOf::<Types> { log_id: log_id(2, index), payload, laid }
+    };
     AppendEntriesRequest {
         vote: vote_of(3, true),
         prev_log_id: Some(log_id(1, 4)),

@@ -21,6 +21,7 @@ use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{WireError, append, frame, snapshot, transfer, vote};
+use crate::entry::Laid;
 use crate::net::facts::tests::facts;
 use crate::net::facts::{Lane, Standing};
 use crate::types::{Content, Member, MemberId, Proposal, Types};
@@ -74,6 +75,10 @@ fn request() -> AppendEntriesRequest<Types> {
     let entry = |(at, payload): (usize, _)| EntryOf::<Types> {
         log_id: log_id(5 + at as u64 / 3, 1 + at as u64),
         payload,
+        laid: (at > 0).then_some(Laid {
+            chain: u32::MAX - u32::try_from(at).expect("a few"),
+            timestamp: UnixMillis(1_700_000_000_000),
+        }),
     };
     AppendEntriesRequest {
         vote: vote_of(7, 1, true),
