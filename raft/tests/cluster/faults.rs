@@ -16,7 +16,7 @@ impl History {
     /// Something, or nothing.
     pub fn something_happens(&mut self) {
         let at = self.draw_machine();
-        match self.dice.below(26) {
+        match self.dice.below(36) {
             0 => self.machines[at].die(false),
             1 => self.machines[at].die(true),
             2 | 3 => self.leader_dies(),
@@ -27,13 +27,13 @@ impl History {
             8 => self.leader_is_cut_off(),
             9 => self.cut_pair(),
             10 | 11 => self.roughen(),
-            12..=14 => self.mend(),
-            15 => self.machines[at].node.disk().slow(1 + self.dice.below(30) as u32),
-            16 => self.machines[at].node.disk().stall(Duration::from_millis(self.dice.below(400))),
-            17 | 18 => self.machines[at].stop(),
-            19 => self.disk_fails(at),
-            20 => self.disk_fills(at),
-            21 => self.hands_over(at),
+            12..=17 => self.mend(),
+            18 => self.machines[at].node.disk().slow(1 + self.dice.below(30) as u32),
+            19 => self.machines[at].node.disk().stall(Duration::from_millis(self.dice.below(400))),
+            20 | 21 => self.machines[at].stop(),
+            22 => self.disk_fails(at),
+            23 => self.disk_fills(at),
+            24 => self.hands_over(at),
             _ => {}
         }
     }

@@ -16,6 +16,8 @@ use crate::witness::Witness;
 
 /// Time to open the stores at first.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// Time in which members that were founded have a leader.
+const FOUND_LIMIT: Duration = Duration::from_secs(20);
 /// Messages that are sent at a time, times the load.
 const MOST_AT_ONCE: u64 = 30;
 /// The longest time between two things that happen, in milliseconds.
@@ -53,10 +55,10 @@ struct Plan {
 impl Plan {
     fn draw(dice: &mut Dice, count: u64) -> Self {
         let trims = dice.below(3) > 0;
-        let steps = dice.below(12) + if trims { 8 } else { 4 };
-        let load = if trims { 4 + dice.below(6) } else { 1 };
-        let sleeps = (trims && dice.below(4) > 0)
-            .then(|| (dice.below(count) as usize, steps - dice.below(3).min(steps)));
+        let steps = 8 + dice.below(24);
+        let load = if trims { 3 + dice.below(5) } else { 1 };
+        let sleeper = (dice.below(count) as usize, 6 + dice.below(steps));
+        let sleeps = (trims && dice.below(4) > 0).then_some(sleeper);
         Self { steps, load, trims, changes: dice.below(2) == 0, sleeps }
     }
 }
@@ -73,6 +75,11 @@ pub fn run(seed: u64) -> Outcome {
     let network = Network::default();
     let mut history = History { sim, dice, machines, witness, operator, network, next: 0, plan };
     history.found(founders as usize);
+    if history.dice.below(4) > 0 {
+        history.until("a first leader", FOUND_LIMIT, |machines| {
+            machines.iter().any(|machine| machine.leads().is_some())
+        });
+    }
     for step in 0..history.plan.steps {
         history.step(step);
     }

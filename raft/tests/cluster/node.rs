@@ -43,7 +43,7 @@ pub async fn live(home: Home, board: Board, witness: Witness) {
             Ok(true) => {}
             Ok(false) => return,
             Err(why) => {
-                board.notes().failed = Some(why);
+                board.notes().failed.get_or_insert(why);
                 return std::future::pending().await;
             }
         }
@@ -77,7 +77,7 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     let watching = runtime::spawn(watch(node.raft().clone(), me.clone()));
     let reading = runtime::spawn(reader::read_on(store.clone(), me.clone()));
     board.notes().id = Some(id);
-    let life = Life { me, store, node, pending };
+    let life = Life { me, store, node, pending, segment_size };
     life.found().await;
     while life.turn().await {
         sleep(TURN).await;
@@ -137,6 +137,7 @@ struct Life {
     store: Store,
     node: Node,
     pending: Pending,
+    segment_size: u64,
 }
 
 impl Life {
@@ -165,7 +166,7 @@ impl Life {
             None => self.give_up(),
         }
         let wanted = self.me.board.notes().report_wanted;
-        let report = if wanted { Some(report(&self.store).await) } else { None };
+        let report = if wanted { Some(report(&self.store, self.segment_size).await) } else { None };
         let running = self.node.raft().metrics().borrow_watched().running_state.clone();
         let mut notes = self.me.board.notes();
         notes.leads = leads.map(|term| term.0);

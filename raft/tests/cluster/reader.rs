@@ -7,6 +7,7 @@ use model::{QueueId, QueueOffset};
 use runtime::{random_below, sleep};
 use storage::{ReadError, Store};
 
+use crate::board::Disk;
 use crate::content::{QUEUES, TOPIC};
 use crate::report::read;
 use crate::witness::Me;
@@ -38,9 +39,10 @@ async fn read_some(store: &Store, queue: QueueId, me: &Me) {
     let from = QueueOffset(range.max.0 - 1 - random_below(back));
     match read(store, queue, from, COUNT).await {
         Ok(all) => all.into_iter().for_each(|taken| me.seen().reads.served(taken)),
-        // Trimmed meanwhile, or the disk is not well.
-        Err(ReadError::OutOfRange { .. } | ReadError::Io { .. }) => {}
-        Err(error) => panic!("{} serves damage: {error}", me.member),
+        Err(ReadError::OutOfRange { .. }) => {} // trimmed meanwhile
+        Err(error) => {
+            assert!(me.board.notes().disk != Disk::Well, "{} cannot read: {error}", me.member);
+        }
     }
 }
 

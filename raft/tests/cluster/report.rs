@@ -19,7 +19,7 @@ pub struct Taken {
 /// All messages of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Where the log begins.
+    /// Where the segment begins in which the log does.
     pub begin: u64,
     /// Where what is committed ends.
     pub end: u64,
@@ -50,9 +50,10 @@ pub async fn read(
 }
 
 /// Everything, while nothing is applied.
-pub async fn report(store: &Store) -> Report {
+pub async fn report(store: &Store, segment_size: u64) -> Report {
     let stats = store.stats();
-    let mut report = Report { begin: stats.min.0, end: stats.max.0, ..Report::default() };
+    let begin = stats.min.0 / segment_size * segment_size;
+    let mut report = Report { begin, end: stats.max.0, ..Report::default() };
     for queue in (0..QUEUES).map(QueueId) {
         let Some(range) = store.queue(TOPIC, queue) else { continue };
         report.ranges.insert(queue.0, (range.min.0, range.max.0));

@@ -22,7 +22,8 @@ impl Votes {
         let mut of_voter = self.given.range((voter, 0)..=(voter, u64::MAX));
         let Some(((_, term), candidate)) = of_voter.next_back() else { return };
         assert!(promise.term.0 >= *term, "{voter} has voted in term {term}, and knows {promise:?}");
-        if promise.term.0 == *term {
+        // Once somebody is known to be elected, that takes the place of a vote for another one.
+        if promise.term.0 == *term && !promise.elected {
             assert_eq!(MemberId(promise.voted_for), *candidate, "{voter} knows another vote");
         }
     }
