@@ -54,11 +54,11 @@ struct Plan {
 
 impl Plan {
     fn draw(dice: &mut Dice, count: u64) -> Self {
-        let trims = dice.below(3) > 0;
+        let trims = dice.below(5) > 0;
         let steps = 8 + dice.below(24);
         let load = if trims { 3 + dice.below(5) } else { 1 };
         let sleeper = (dice.below(count) as usize, 6 + dice.below(steps));
-        let sleeps = (trims && dice.below(4) > 0).then_some(sleeper);
+        let sleeps = (trims && dice.below(5) > 0).then_some(sleeper);
         Self { steps, load, trims, changes: dice.below(2) == 0, sleeps }
     }
 }

@@ -61,7 +61,10 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     let pending = Pending::default();
     let owner = own(events, store.clone(), Rc::clone(&pending), me.clone());
     let owner = runtime::spawn(owner);
-    let (log, applier) = opening.ready().await.ok_or("the log cannot be read")?;
+    let Some((log, applier)) = opening.ready().await else {
+        owner.await; // it is told why
+        return Err("the log cannot be read".to_owned());
+    };
     remembers(&log, &me).await;
     let limits = Limits::new(log.largest_payload());
     let peers = Peers::new(facts(id, segment_size), limits);

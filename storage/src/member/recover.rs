@@ -9,12 +9,14 @@ use runtime::channel::{Flag, Sender};
 
 use super::ahead::{Ahead, Written};
 use super::applier::Applier;
+use crate::command::Trim;
+use crate::entry::Kind;
 use crate::entry_log::{EntryLog, Marks, OfMember};
 use crate::error::StoreError;
 use crate::keeper::Due;
 use crate::position::Position;
 use crate::recover::{From, Settled, check_beginning, load, settle};
-use crate::replay::Replay;
+use crate::replay::{Entry, Replay};
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
 use crate::truncate::truncate;
@@ -41,7 +43,8 @@ pub(super) async fn recover(
     inner.committed.set(start.offset.min(position.map_or(PhysicalOffset(0), |from| from.offset)));
     let mut applier = Applier::new(Rc::clone(&ahead), events.clone(), due, start);
     let mut marks = Marks::of(&inner.log, start);
-    let read = read(&mut replay, &mut applier, &mut marks, before.purged.before).await?;
+    let known = before.purged.before;
+    let read = read(inner, &mut replay, &mut applier, &mut marks, known).await?;
     check_beginning(inner)?;
     let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
     let (torn, end) = (replay.torn, read.end);
@@ -99,8 +102,19 @@ struct Read {
     end: Position,
 }
 
+/// Whether this is a trim that was carried out, and so committed, whatever the entries behind it say: the log lacks what it
+/// has given up. The last thing that is committed may be the trim.
+fn is_carried_out(inner: &Inner, entry: &Entry) -> bool {
+    let trimmed_to = inner.index.borrow().trimmed_to();
+    if entry.header.kind != Kind::Trim || inner.log.oldest_base() <= trimmed_to {
+        return false;
+    }
+    Trim::from_bytes(&entry.payload).is_ok_and(|trim| trim.to > trimmed_to.0)
+}
+
 /// Reads the log to its end, and applies what is known to be committed: before `known`, or as a later entry says.
 async fn read(
+    inner: &Inner,
     replay: &mut Replay,
     applier: &mut Applier,
     marks: &mut Marks,
@@ -115,6 +129,9 @@ async fn read(
         marks.note(end);
         behind = end;
         committed = committed.max(entry.local.committed);
+        if is_carried_out(inner, &entry) {
+            committed = committed.max(entry.header.index.next());
+        }
         waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
         while waiting.front().is_some_and(|(next, _)| next.header.index < committed) {
             let (next, payload) = waiting.pop_front().expect("it was just seen");
