@@ -103,13 +103,15 @@ struct Read {
 }
 
 /// Whether this is a trim that was carried out, and so committed, whatever the entries behind it say: the log lacks what it
-/// has given up. The last thing that is committed may be the trim.
-fn is_carried_out(inner: &Inner, entry: &Entry) -> bool {
-    let trimmed_to = inner.index.borrow().trimmed_to();
-    if entry.header.kind != Kind::Trim || inner.log.oldest_base() <= trimmed_to {
+/// has given up, or the group has purged that. The last thing that is committed may be the trim.
+fn is_carried_out(inner: &Inner, entry: &Entry, purged: LogIndex) -> bool {
+    let Ok(Trim { to }) = Trim::from_bytes(&entry.payload) else { return false };
+    let (to, trimmed_to) = (PhysicalOffset(to), inner.index.borrow().trimmed_to());
+    if to <= trimmed_to {
         return false;
     }
-    Trim::from_bytes(&entry.payload).is_ok_and(|trim| trim.to > trimmed_to.0)
+    let is_purged = inner.log.at(to).is_some_and(|segment| segment.header.index <= purged);
+    is_purged || inner.log.oldest_base() > trimmed_to
 }
 
 /// Reads the log to its end, and applies what is known to be committed: before `known`, or as a later entry says.
@@ -129,7 +131,7 @@ async fn read(
         marks.note(end);
         behind = end;
         committed = committed.max(entry.local.committed);
-        if is_carried_out(inner, &entry) {
+        if entry.header.kind == Kind::Trim && is_carried_out(inner, &entry, known) {
             committed = committed.max(entry.header.index.next());
         }
         waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
