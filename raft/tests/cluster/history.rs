@@ -1,249 +1,200 @@
 //! One history: a group under load while things happen to its members; then all is well again, and it must go on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft::{Member, MemberId};
-use runtime::sim::{Node, Simulation};
+use runtime::sim::Simulation;
 
-use crate::board::{Board, Taken};
+use crate::board::Disk;
 use crate::dice::Dice;
-use crate::{invariants, node};
+use crate::machine::Machine;
+use crate::network::{Network, On};
+use crate::operator::Operator;
+use crate::outcome::Outcome;
+use crate::witness::Witness;
 
-const PORT: u16 = 40911;
-const LIMIT: Duration = Duration::from_secs(120);
-/// Messages that are sent at a time.
+/// Time to open the stores at first.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// Time in which members that were founded have a leader.
+const FOUND_LIMIT: Duration = Duration::from_secs(20);
+/// Messages that are sent at a time, times the load.
 const MOST_AT_ONCE: u64 = 30;
-
-struct Machine {
-    node: Node,
-    board: Board,
-    alive: bool,
-}
+/// The longest time between two things that happen, in milliseconds.
+const STEP_MAX: u64 = 600;
+/// Members look at what the driver wants this often, and the driver at them.
+pub const LOOK: Duration = Duration::from_millis(2);
 
 /// A group, and what the driver knows of it.
-struct History {
-    sim: Simulation,
-    dice: Dice,
-    machines: Vec<Machine>,
-    next: u32,
-    /// How many times as many messages as usual are sent: some fill several segments, which are trimmed.
-    load: u64,
-    /// Terms, and who led in them.
-    led: BTreeSet<(u64, usize)>,
-    cut_off: BTreeSet<usize>,
+pub struct History {
+    pub sim: Simulation,
+    pub dice: Dice,
+    pub machines: Vec<Machine>,
+    pub witness: Witness,
+    pub operator: Operator,
+    network: Network,
+    /// The number of the next message.
+    pub next: u32,
+    plan: Plan,
 }
 
-/// Plays the history of this seed, and checks it: its trace.
-pub fn run(seed: u64) -> u64 {
+/// What kind of a history it is.
+struct Plan {
+    /// Things that happen.
+    steps: u64,
+    /// How many times as many messages as usual are sent: some fill several segments, which are trimmed.
+    load: u64,
+    /// The log is trimmed often.
+    trims: bool,
+    /// The group is changed.
+    changes: bool,
+    /// One of the members sleeps until this step: it will be far behind.
+    sleeps: Option<(usize, u64)>,
+}
+
+impl Plan {
+    fn draw(dice: &mut Dice, count: u64) -> Self {
+        let trims = dice.below(5) > 0;
+        let steps = 8 + dice.below(24);
+        let load = if trims { 3 + dice.below(5) } else { 1 };
+        let sleeper = (dice.below(count) as usize, 6 + dice.below(steps));
+        let sleeps = (trims && dice.below(5) > 0).then_some(sleeper);
+        Self { steps, load, trims, changes: dice.below(2) == 0, sleeps }
+    }
+}
+
+/// Plays the history of this seed, and checks it.
+pub fn run(seed: u64) -> Outcome {
     let sim = Simulation::new(seed);
     let mut dice = Dice::new(seed);
-    let count = if dice.below(4) == 0 { 5 } else { 3 };
-    let machine = |at: u8| Machine {
-        node: sim.node(&format!("n{at}"), Ipv4Addr::new(10, 0, 0, at + 1)),
-        board: Board::default(),
-        alive: false,
-    };
-    let machines = (0..count).map(machine).collect();
-    let (led, cut_off) = (BTreeSet::new(), BTreeSet::new());
-    let load = if dice.below(3) == 0 { 10 } else { 1 };
-    let mut history = History { sim, dice, machines, next: 0, load, led, cut_off };
-    history.found();
-    for _ in 0..history.dice.below(12) + 4 {
-        history.something_happens();
+    let founders = if dice.below(4) == 0 { 5 } else { 3 };
+    let plan = Plan::draw(&mut dice, founders);
+    // One more, to take the place of another.
+    let machines = (0..=founders).map(|at| Machine::new(&sim, at as u8)).collect();
+    let (witness, operator) = (Witness::default(), Operator::default());
+    let network = Network::default();
+    let mut history = History { sim, dice, machines, witness, operator, network, next: 0, plan };
+    history.found(founders as usize);
+    if history.dice.below(4) > 0 {
+        history.until("a first leader", FOUND_LIMIT, |machines| {
+            machines.iter().any(|machine| machine.leads().is_some())
+        });
+    }
+    for step in 0..history.plan.steps {
+        history.step(step);
     }
     history.all_is_well();
-    history.check();
-    history.sim.trace_hash()
+    history.goes_on();
+    history.check()
 }
 
 impl History {
-    fn addr(&self, at: usize) -> SocketAddr {
-        SocketAddr::from((self.machines[at].node.ip(), PORT))
-    }
-
-    fn start(&mut self, at: usize) {
-        let (listen, machine) = (self.addr(at), &mut self.machines[at]);
-        assert!(!machine.alive, "it runs already");
-        let board = machine.board.clone();
-        drop(machine.node.start("member", move || node::live(listen, board)));
-        machine.alive = true;
-    }
-
     /// Runs until that holds.
-    fn until(&mut self, what: &str, holds: impl Fn(&[Machine]) -> bool) {
-        let end = self.sim.now() + LIMIT;
+    pub fn until(&mut self, what: &str, limit: Duration, holds: impl Fn(&[Machine]) -> bool) {
+        let end = self.sim.now() + limit;
         while !holds(&self.machines) {
-            assert!(self.sim.now() < end, "not within {LIMIT:?}: {what}");
-            self.run_for(Duration::from_millis(2));
+            assert!(self.sim.now() < end, "not within {limit:?}: {what}");
+            self.run_for(LOOK);
         }
     }
 
-    /// Lets time pass, and looks who leads.
-    fn run_for(&mut self, time: Duration) {
+    pub fn run_for(&mut self, time: Duration) {
         self.sim.run_for(time);
-        for (at, machine) in self.machines.iter().enumerate() {
-            self.led.extend(machine.board.notes().leads.map(|term| (term, at)));
-        }
-        invariants::one_leader_a_term(&self.led);
+        self.machines.iter_mut().for_each(Machine::look);
     }
 
-    fn found(&mut self) {
-        for at in 0..self.machines.len() {
-            self.start(at);
+    fn found(&mut self, founders: usize) {
+        for machine in &mut self.machines[..founders] {
+            machine.start(&self.witness);
         }
-        let opened =
-            |machines: &[Machine]| machines.iter().all(|one| one.board.notes().id.is_some());
-        self.until("all are open", opened);
-        let members: BTreeMap<MemberId, Member> = (0..self.machines.len())
-            .map(|at| {
-                let id = self.machines[at].board.notes().id.unwrap();
-                (id, Member { label: format!("n{at}"), addr: self.addr(at) })
-            })
-            .collect();
-        self.machines[0].board.notes().found = Some(members);
-    }
-
-    /// Sends some messages to whoever thinks that it leads, and lets something happen, or nothing.
-    fn something_happens(&mut self) {
-        self.send();
-        let at = self.dice.below(self.machines.len() as u64) as usize;
-        let what = self.dice.below(11);
-        match what {
-            0 => self.die(at, false),
-            1 => self.die(at, true),
-            2 => self.cut(at),
-            3 => self.mend(),
-            4 => self.machines[at].node.disk().slow(1 + self.dice.below(30) as u32),
-            5 => self.machines[at].node.disk().stall(Duration::from_millis(self.dice.below(400))),
-            6 => self.leader_dies(),
-            7 => (0..self.machines.len()).for_each(|at| self.die(at, true)),
-            8 => self.machines.iter().for_each(|machine| machine.board.notes().trim = true),
-            _ => {}
+        self.until("all are open", OPEN_LIMIT, |machines| {
+            machines[..founders].iter().all(|machine| machine.id().is_some())
+        });
+        let founding = &mut self.machines[..founders];
+        let members: BTreeMap<MemberId, Member> =
+            founding.iter().map(|machine| (machine.id().unwrap(), machine.member())).collect();
+        self.witness.seen().groups.founded(members.keys().copied().collect());
+        // Each of them founds the group at its next start, and at all later ones; some do at once.
+        for machine in founding {
+            machine.board.notes().found = Some(members.clone());
         }
-        let time = 1 + self.dice.below(600);
-        self.run_for(Duration::from_millis(time));
-        for at in 0..self.machines.len() {
-            if !self.machines[at].alive && self.dice.below(3) > 0 {
-                self.start(at);
+        let first = self.dice.below(founders as u64) as usize;
+        for at in 0..founders {
+            if at == first || self.dice.below(2) == 0 {
+                self.machines[at].die(self.dice.below(2) == 0);
+                self.machines[at].start(&self.witness);
             }
         }
     }
 
+    fn step(&mut self, step: u64) {
+        self.send();
+        if self.plan.trims && self.dice.below(2) == 0 {
+            self.machines.iter().for_each(|machine| machine.board.notes().trim = true);
+        }
+        if self.plan.changes && self.dice.below(2) == 0 {
+            self.operator.act(&mut self.machines, &mut self.dice, &self.witness);
+        }
+        self.something_happens();
+        let time = 1 + self.dice.below(STEP_MAX);
+        self.run_for(Duration::from_millis(time));
+        self.revive(step);
+    }
+
+    /// Whoever is dead may live again, and whoever has failed is dead sooner or later.
+    fn revive(&mut self, step: u64) {
+        for at in 0..self.machines.len() {
+            let machine = &mut self.machines[at];
+            if machine.board.notes().failed.is_some() && self.dice.below(2) == 0 {
+                machine.die(self.dice.below(2) == 0);
+            }
+            let sleeps = self.plan.sleeps.is_some_and(|(who, until)| who == at && step < until);
+            if sleeps && step > 0 {
+                machine.die(false);
+            }
+            if !sleeps && !machine.lives() && self.dice.below(3) > 0 {
+                if machine.board.notes().disk != Disk::Well && self.dice.below(2) == 0 {
+                    machine.node.disk().heal();
+                    machine.board.notes().disk = Disk::Well;
+                }
+                machine.start(&self.witness);
+            }
+        }
+    }
+
+    /// Sends some messages to whoever thinks that it leads.
     fn send(&mut self) {
-        let count = (self.dice.below(MOST_AT_ONCE) * self.load) as u32;
-        let leads = |machine: &&Machine| machine.alive && machine.board.notes().leads.is_some();
-        let leaders: Vec<_> = self.machines.iter().filter(leads).collect();
+        let count = self.dice.below(MOST_AT_ONCE * self.plan.load) as u32;
+        let leaders: Vec<_> =
+            self.machines.iter().filter(|machine| machine.leads().is_some()).collect();
         if leaders.is_empty() {
             return;
         }
         let to = leaders[self.dice.below(leaders.len() as u64) as usize];
-        to.board.notes().to_send.extend(self.next..self.next + count);
+        for number in self.next..self.next + count {
+            self.witness.seen().acknowledged.sent(number, self.sim.now());
+            to.board.notes().to_send.push_back(number);
+        }
         self.next += count;
     }
 
-    fn die(&mut self, at: usize, with_power: bool) {
-        let machine = &mut self.machines[at];
-        if !machine.alive {
-            return;
-        }
-        match with_power {
-            true => machine.node.power_cut(),
-            false => machine.node.crash(),
-        }
-        machine.board.forget_life();
-        machine.alive = false;
+    fn on_network(&mut self) -> (&mut Network, On<'_>) {
+        let on = On { sim: &self.sim, machines: &self.machines, witness: &self.witness };
+        (&mut self.network, on)
     }
 
-    fn leader_dies(&mut self) {
-        let leads = |machine: &Machine| machine.alive && machine.board.notes().leads.is_some();
-        if let Some(at) = self.machines.iter().position(leads) {
-            let with_power = self.dice.below(2) == 0;
-            self.die(at, with_power);
-        }
+    pub fn cut_way(&mut self, from: usize, to: usize) {
+        let (network, on) = self.on_network();
+        network.cut(&on, from, to);
     }
 
-    fn cut(&mut self, at: usize) {
-        self.cut_off.insert(at);
-        for other in (0..self.machines.len()).filter(|other| *other != at) {
-            self.sim.cut(&self.machines[at].node, &self.machines[other].node);
-        }
+    pub fn roughen_between(&mut self, one: usize, other: usize, longer: Duration, lost_in: u64) {
+        let (network, on) = self.on_network();
+        network.roughen(&on, (one, other), longer, lost_in);
     }
 
-    fn mend(&mut self) {
-        for at in std::mem::take(&mut self.cut_off) {
-            for other in (0..self.machines.len()).filter(|other| *other != at) {
-                self.sim.mend(&self.machines[at].node, &self.machines[other].node);
-            }
-        }
-    }
-
-    /// Nothing happens any more, and all members are there: the group must go on.
-    fn all_is_well(&mut self) {
-        self.mend();
-        for at in 0..self.machines.len() {
-            self.machines[at].node.disk().heal();
-            if !self.machines[at].alive {
-                self.start(at);
-            }
-        }
-        self.goes_on();
-        self.until("all have the same", |machines| {
-            let mut applied = machines.iter().map(|machine| machine.board.notes().applied);
-            let first = applied.next().unwrap();
-            first > 0 && applied.all(|applied| applied == first)
-        });
-    }
-
-    /// A message is acknowledged; another one is sent when nobody knows what became of the one before.
-    fn goes_on(&mut self) {
-        let first = self.next;
-        let mut sent_to = None;
-        let end = self.sim.now() + LIMIT;
-        let acknowledged = |machine: &Machine| {
-            machine.board.notes().acknowledged.iter().any(|taken| taken.number >= first)
-        };
-        while !self.machines.iter().any(acknowledged) {
-            assert!(self.sim.now() < end, "the group goes on");
-            let newest = self.next.saturating_sub(1);
-            let given_up = sent_to
-                .is_none_or(|at: usize| self.machines[at].board.notes().unknown.contains(&newest));
-            let leads = |machine: &Machine| machine.board.notes().leads.is_some();
-            if given_up && let Some(at) = self.machines.iter().position(leads) {
-                self.machines[at].board.notes().to_send.push_back(self.next);
-                (self.next, sent_to) = (self.next + 1, Some(at));
-            }
-            self.run_for(Duration::from_millis(2));
-        }
-    }
-
-    fn check(&mut self) {
-        for machine in &self.machines {
-            machine.board.notes().report_wanted = true;
-        }
-        let told = |machine: &Machine| machine.board.notes().report.is_some();
-        self.until("all report", |machines| machines.iter().all(told));
-        let mut reports: Vec<Vec<Taken>> =
-            self.machines.iter().map(|one| one.board.notes().report.take().unwrap()).collect();
-        invariants::forget_what_some_have_trimmed(&mut reports);
-        invariants::all_are_the_same(&reports);
-        for machine in &self.machines {
-            let acknowledged = machine.board.notes().acknowledged.clone();
-            invariants::nothing_acknowledged_is_lost(&acknowledged, &reports[0]);
-            invariants::order_is_kept(&acknowledged);
-        }
-        invariants::nothing_is_there_twice(&reports[0]);
-        eprintln!(
-            "DBG restarts {} first {:?} len {} load {}",
-            self.machines.iter().map(|m| m.board.notes().restarts).sum::<u32>(),
-            reports[0].first().map(|t| t.queue_offset),
-            reports[0].len(),
-            self.load
-        );
-        for machine in &self.machines {
-            machine.board.notes().stop = true;
-        }
-        self.sim.run_for(Duration::from_secs(2));
+    pub fn mend(&mut self) {
+        let (network, on) = self.on_network();
+        network.mend(&on);
     }
 }

@@ -19,7 +19,8 @@
 //!
 //! Faults: a process dies ([`Node::crash`]), the power goes ([`Node::power_cut`]), and a [`Disk`] fails, lies, is slow,
 //! full or rotten; and the
-//! network between two nodes is cut ([`Simulation::cut`]). All that they decide comes from the seed.
+//! network between two nodes is cut ([`Simulation::cut`], [`Simulation::cut_way`]) or rough ([`Simulation::roughen`]). All
+//! that they decide comes from the seed.
 
 mod disk;
 mod faults;
@@ -49,6 +50,7 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::context;
 use crate::executor::{Executor, JoinError};
+use link::Rough;
 use world::{NodeState, World};
 
 pub(crate) use disk::SimLock;
@@ -94,16 +96,39 @@ impl Simulation {
         self.change_way(one, other, true);
     }
 
+    /// Cuts the way from one node to another, and not the way back: what is sent on connections that there are arrives in
+    /// one direction only, and new ones are not made. [`Simulation::mend`] ends it.
+    pub fn cut_way(&self, from: &Node, to: &Node) {
+        let (from, to) = two(from, to);
+        self.world.cut(from, to, true);
+    }
+
     /// The network between two nodes is there again, and what waited arrives.
     pub fn mend(&self, one: &Node, other: &Node) {
         self.change_way(one, other, false);
     }
 
     fn change_way(&self, one: &Node, other: &Node, is_cut: bool) {
-        let (one, other) = (IpAddr::V4(one.ip()), IpAddr::V4(other.ip()));
-        assert_ne!(one, other, "a node reaches itself");
+        let (one, other) = two(one, other);
         self.world.cut(one, other, is_cut);
         self.world.cut(other, one, is_cut);
+    }
+
+    /// Makes the network between two nodes rough, in both directions, until [`Simulation::smooth`]: everything takes
+    /// `longer` than usual, and one segment in `one_lost_in` (0: none) is lost and sent again after a time, with all behind
+    /// it waiting.
+    pub fn roughen(&self, one: &Node, other: &Node, longer: Duration, one_lost_in: u64) {
+        assert_ne!(one_lost_in, 1, "something arrives");
+        let ((one, other), rough) = (two(one, other), Some(Rough { longer, one_lost_in }));
+        self.world.roughen(one, other, rough);
+        self.world.roughen(other, one, rough);
+    }
+
+    /// The network between two nodes is as usual for all that is sent from now on.
+    pub fn smooth(&self, one: &Node, other: &Node) {
+        let (one, other) = two(one, other);
+        self.world.roughen(one, other, None);
+        self.world.roughen(other, one, None);
     }
 
     /// Runs until `done` holds, looking after every step; false if nothing is left to happen or `limit` of virtual time
@@ -155,6 +180,13 @@ impl Simulation {
     pub fn trace_hash(&self) -> u64 {
         self.world.trace_hash()
     }
+}
+
+/// The addresses of two nodes.
+fn two(one: &Node, other: &Node) -> (IpAddr, IpAddr) {
+    let (one, other) = (IpAddr::V4(one.ip()), IpAddr::V4(other.ip()));
+    assert_ne!(one, other, "a node reaches itself");
+    (one, other)
 }
 
 impl Drop for Simulation {

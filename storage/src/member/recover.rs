@@ -9,12 +9,14 @@ use runtime::channel::{Flag, Sender};
 
 use super::ahead::{Ahead, Written};
 use super::applier::Applier;
+use crate::command::Trim;
+use crate::entry::Kind;
 use crate::entry_log::{EntryLog, Marks, OfMember};
 use crate::error::StoreError;
 use crate::keeper::Due;
 use crate::position::Position;
 use crate::recover::{From, Settled, check_beginning, load, settle};
-use crate::replay::Replay;
+use crate::replay::{Entry, Replay};
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
 use crate::trim::read_checkpoint;
@@ -42,7 +44,8 @@ pub(super) async fn recover(
     inner.committed.set(start.offset.min(position.map_or(PhysicalOffset(0), |from| from.offset)));
     let mut applier = Applier::new(Rc::clone(&ahead), events.clone(), due, start);
     let mut marks = Marks::of(&inner.log, start);
-    let read = read(&mut replay, &mut applier, &mut marks, before.purged.before).await?;
+    let known = before.purged.before;
+    let read = read(inner, &mut replay, &mut applier, &mut marks, known).await?;
     check_beginning(inner)?;
     purge_what_is_gone(inner, &mut vote).await?;
     let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
@@ -117,9 +120,22 @@ struct Read {
     end: Position,
 }
 
+/// Whether this is a trim that was carried out, and so committed, whatever the entries behind it say: the log lacks what it
+/// has given up, or the group has purged that. The last thing that is committed may be the trim.
+fn is_carried_out(inner: &Inner, entry: &Entry, purged: LogIndex) -> bool {
+    let Ok(Trim { to }) = Trim::from_bytes(&entry.payload) else { return false };
+    let (to, trimmed_to) = (PhysicalOffset(to), inner.index.borrow().trimmed_to());
+    if to <= trimmed_to {
+        return false;
+    }
+    let is_purged = inner.log.at(to).is_some_and(|segment| segment.header.index <= purged);
+    is_purged || inner.log.oldest_base() > trimmed_to
+}
+
 /// Reads the log to its end, and applies what is known to be committed: before `known`, as a later entry says, or because
 /// the store was a group of its own.
 async fn read(
+    inner: &Inner,
     replay: &mut Replay,
     applier: &mut Applier,
     marks: &mut Marks,
@@ -136,6 +152,9 @@ async fn read(
         committed = committed.max(entry.local.committed);
         if applier.was_alone(&entry.header, &entry.payload) {
             committed = committed.max(end.index);
+        }
+        if entry.header.kind == Kind::Trim && is_carried_out(inner, &entry, known) {
+            committed = committed.max(entry.header.index.next());
         }
         waiting.push_back((Written { header: entry.header, end, records: None }, entry.payload));
         while waiting.front().is_some_and(|(next, _)| next.header.index < committed) {

@@ -1,8 +1,9 @@
 //! Puts known bugs back, one at a time, in a copy of the tree, and sees how many seeds it takes to find each.
 //!
-//! `storage/tests/mutations/*.txt` are the bugs: a line that says what it is, then what a source file says and what
-//! it says with the bug. Told by text and not by place, so that they outlive code that moves; spaces at the
-//! beginnings of lines do not count. A second line may name the suite that is to find it, `suite: truncation`.
+//! `storage/tests/mutations/*.txt` and `raft/tests/mutations/*.txt` are the bugs: a line that says what it is, then what a
+//! source file says and what it says with the bug. Told by text and not by place, so that they outlive code that moves;
+//! spaces at the beginnings of lines do not count. A second line may name the suite that is to find it,
+//! `suite: truncation`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,28 @@ use std::process::{Command, ExitCode};
 
 use super::{SUITES, Suite, Wanted, build, command};
 
-const FOLDER: &str = "storage/tests/mutations";
-const SOURCES: &str = "storage/src";
+/// Bugs of one kind.
+#[derive(Clone, Copy)]
+struct Bugs {
+    folder: &'static str,
+    /// Where the code is that may have them.
+    sources: &'static [&'static str],
+    /// Package and target of the suite that is to find those that name none.
+    suite: (&'static str, &'static str),
+}
+
+const ALL: [Bugs; 2] = [
+    Bugs {
+        folder: "storage/tests/mutations",
+        sources: &["storage/src"],
+        suite: ("storage", "histories"),
+    },
+    Bugs {
+        folder: "raft/tests/mutations",
+        sources: &["raft/src", "storage/src"],
+        suite: ("raft", "cluster"),
+    },
+];
 const SUITE: &str = "suite: ";
 const OLD: &str = "--- says\n";
 const NEW: &str = "+++ with the bug\n";
@@ -20,7 +41,7 @@ const NEW: &str = "+++ with the bug\n";
 #[derive(Debug, PartialEq, Eq)]
 struct Mutation {
     what: String,
-    /// The suite that is to find it, by its target; the first one, if none is named.
+    /// The suite that is to find it, by its target.
     suite: Option<String>,
     /// What is said, and what is said instead.
     changes: Vec<(String, String)>,
@@ -39,16 +60,14 @@ pub fn run(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> ExitCode {
 }
 
 fn try_all(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> Result<bool, String> {
-    let mut files: Vec<PathBuf> = sources(&root.join(FOLDER), "txt")?;
-    files.sort();
     let mut lines = Vec::new();
     let mut all_found = true;
-    for file in files {
+    for (bugs, file) in files(root)? {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if only.is_some_and(|only| only != name) {
             continue;
         }
-        let what = match try_one(root, &file, from, seeds) {
+        let what = match try_one(root, bugs, &file, from, seeds) {
             Ok((what, Some(count))) => format!("found after {count} seeds ({what})"),
             Ok((what, None)) => {
                 all_found = false;
@@ -64,34 +83,46 @@ fn try_all(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> Result<boo
     }
     println!("\nmutations, seeds from {from}:\n  {}", lines.join("\n  "));
     match only {
-        Some(only) if lines.is_empty() => Err(format!("{FOLDER} has no {only}.txt")),
+        Some(only) if lines.is_empty() => Err(format!("no folder of known bugs has {only}.txt")),
         _ => Ok(all_found && !lines.is_empty()),
     }
+}
+
+/// The files of all mutations.
+fn files(root: &Path) -> Result<Vec<(Bugs, PathBuf)>, String> {
+    let mut all = Vec::new();
+    for bugs in ALL {
+        let mut files = sources(&root.join(bugs.folder), "txt")?;
+        files.sort();
+        all.extend(files.into_iter().map(|file| (bugs, file)));
+    }
+    Ok(all)
 }
 
 /// Tries the mutation of a file: what it is, and how many seeds it takes to find it.
 fn try_one(
     root: &Path,
+    bugs: Bugs,
     file: &Path,
     from: u64,
     seeds: u64,
 ) -> Result<(String, Option<u64>), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mutation = parse(&text).ok_or("it is not understood")?;
-    let suite = suite_of(&mutation).ok_or("there is no such suite")?;
+    let suite = suite_of(bugs, &mutation).ok_or("there is no such suite")?;
     let copy = copy_tree(root)?;
     for (old, new) in &mutation.changes {
-        change(&copy.join(SOURCES), old, new)?;
+        change(&copy, bugs, old, new)?;
     }
     let found = seeds_to_find(root, &copy, suite, from, seeds)?;
     Ok((mutation.what, found))
 }
 
-/// The suite that is to find the bug, one of the storage engine's.
-fn suite_of(mutation: &Mutation) -> Option<Suite> {
-    let ours = SUITES.into_iter().filter(|suite| suite.package == "storage");
-    let wanted = |suite: &Suite| mutation.suite.as_ref().is_none_or(|name| name == suite.target);
-    ours.into_iter().find(wanted)
+/// The suite that is to find the bug.
+fn suite_of(bugs: Bugs, mutation: &Mutation) -> Option<Suite> {
+    let (package, usual) = bugs.suite;
+    let target = mutation.suite.as_deref().unwrap_or(usual);
+    SUITES.into_iter().find(|suite| (suite.package, suite.target) == (package, target))
 }
 
 /// How many seeds it takes until one fails.
@@ -145,26 +176,28 @@ fn sources(folder: &Path, kind: &str) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// Replaces `old`, which must be there once in all files below `folder`.
-fn change(folder: &Path, old: &str, new: &str) -> Result<(), String> {
-    let (path, changed) = find_place(folder, old, new)?;
+/// Replaces `old`, which must be there once in all sources of the tree at `root`.
+fn change(root: &Path, bugs: Bugs, old: &str, new: &str) -> Result<(), String> {
+    let (path, changed) = find_place(root, bugs, old, new)?;
     fs::write(path, changed).map_err(|error| error.to_string())
 }
 
-/// The one file below `folder` that says `old`, and what it says with `new` instead.
-fn find_place(folder: &Path, old: &str, new: &str) -> Result<(PathBuf, String), String> {
-    let mut places = Vec::new();
-    for path in sources(folder, "rs")? {
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        let (changed, times) = replace(&text, old, new);
-        if times > 0 {
-            places.push((path, changed, times));
+/// The one source file that says `old`, and what it says with `new` instead.
+fn find_place(root: &Path, bugs: Bugs, old: &str, new: &str) -> Result<(PathBuf, String), String> {
+    let (mut places, folders) = (Vec::new(), bugs.sources.join(" and "));
+    for folder in bugs.sources {
+        for path in sources(&root.join(folder), "rs")? {
+            let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let (changed, times) = replace(&text, old, new);
+            if times > 0 {
+                places.push((path, changed, times));
+            }
         }
     }
     match places.as_slice() {
         [(path, changed, 1)] => Ok((path.clone(), changed.clone())),
-        [] => Err(format!("{SOURCES} does not say this any more: write it anew\n{old}")),
-        _ => Err(format!("{SOURCES} says this more than once: write it longer\n{old}")),
+        [] => Err(format!("{folders} does not say this any more: write it anew\n{old}")),
+        _ => Err(format!("{folders} says this more than once: write it longer\n{old}")),
     }
 }
 
@@ -216,21 +249,22 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{
-        FOLDER, Mutation, NEW, OLD, SOURCES, find_place, parse, replace, sources, suite_of,
-    };
+    use super::{ALL, Mutation, NEW, OLD, files, find_place, parse, replace, suite_of};
 
     #[test]
     fn every_mutation_still_has_its_place_in_the_tree() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the tree");
-        let files = sources(&root.join(FOLDER), "txt").expect("there are some");
-        assert!(files.len() >= 5, "{files:?}");
-        for file in files {
+        let files = files(root).expect("there are some");
+        for bugs in ALL {
+            let count = files.iter().filter(|(of, _)| of.folder == bugs.folder).count();
+            assert!(count >= 5, "{}: {count}", bugs.folder);
+        }
+        for (bugs, file) in files {
             let text = fs::read_to_string(&file).expect("it is a text");
             let mutation = parse(&text).unwrap_or_else(|| panic!("{}: not read", file.display()));
-            assert!(suite_of(&mutation).is_some(), "{}: no such suite", file.display());
+            assert!(suite_of(bugs, &mutation).is_some(), "{}: no such suite", file.display());
             for (old, new) in &mutation.changes {
-                let place = find_place(&root.join(SOURCES), old, new);
+                let place = find_place(root, bugs, old, new);
                 place.unwrap_or_else(|why| panic!("{}: {why}", file.display()));
             }
         }
@@ -242,11 +276,14 @@ mod tests {
             "forgets b\n--- says\na\n  b\n+++ with the bug\na\n--- says\nc\n+++ with the bug\n";
         let mutation = parse(text).expect("it is one");
         assert_eq!(mutation.what, "forgets b");
-        assert_eq!(suite_of(&mutation).map(|suite| suite.target), Some("histories"));
+        let [of_storage, of_raft] =
+            ALL.map(|bugs| suite_of(bugs, &mutation).expect("the usual one"));
+        assert_eq!((of_storage.target, of_raft.target), ("histories", "cluster"));
         let named = parse(&format!("what\nsuite: truncation\n{OLD}a\n{NEW}b\n")).expect("read");
-        assert_eq!(suite_of(&named).map(|suite| suite.target), Some("truncation"));
+        assert_eq!(suite_of(ALL[0], &named).map(|suite| suite.target), Some("truncation"));
+        assert!(suite_of(ALL[1], &named).is_none(), "it is another package's");
         let unknown = Mutation { suite: Some("none".to_owned()), ..named };
-        assert!(suite_of(&unknown).is_none());
+        assert!(suite_of(ALL[0], &unknown).is_none());
         let expected = [("a\n  b\n", "a\n"), ("c\n", "")];
         assert_eq!(mutation.changes, expected.map(|(old, new)| (old.to_owned(), new.to_owned())));
         let (old, new) = &mutation.changes[0];
