@@ -120,7 +120,9 @@ pub(crate) struct Spares {
     /// The file that is becoming a segment, and still has the name of this number.
     taken: Cell<Option<usize>>,
     /// The number that a file is to get which is being zeroed.
-    making: Cell<Option<usize>>,
+    zeroing: Cell<Option<usize>>,
+    /// The number that one is being given which was a segment.
+    renaming: Cell<Option<usize>>,
     /// Bytes of files that were made ready, or taken, before they were written.
     unwritten: Cell<u64>,
     given_up: GivenUp,
@@ -145,7 +147,8 @@ impl Spares {
             most: most(options.segment_size, options.scale.spare_bytes.min(share)),
             ready: RefCell::new(found.ready.into()),
             taken: Cell::new(None),
-            making: Cell::new(None),
+            zeroing: Cell::new(None),
+            renaming: Cell::new(None),
             unwritten: Cell::new(0),
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
@@ -256,7 +259,7 @@ impl Spares {
     /// A number that no file has, nor is to get.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
-        let reserved = [self.taken.get(), self.making.get()];
+        let reserved = [self.taken.get(), self.zeroing.get(), self.renaming.get()];
         (0..self.most).find(|number| !ready.contains(number) && !reserved.contains(&Some(*number)))
     }
 
@@ -388,20 +391,20 @@ async fn has_room(spares: &Spares) -> bool {
 
 /// `number`: what the file is to be called when it is ready.
 async fn start(inner: &Inner, spares: &Spares, number: usize) -> Result<Zeroing, IoError> {
-    assert!(spares.making.replace(Some(number)).is_none(), "one file is made at a time");
+    assert!(spares.zeroing.replace(Some(number)).is_none(), "one file is made at a time");
     let (full, shards) = (inner.full_of_segment(), inner.options.shards.max(1));
     let started = Zeroing::start(&spares.dir, spares.size, full, shards).await;
     if started.is_err() {
-        spares.making.set(None);
+        spares.zeroing.set(None);
     }
     started
 }
 
 async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), IoError> {
-    let number = spares.making.get().expect("it was reserved when the file was begun");
+    let number = spares.zeroing.get().expect("it was reserved when the file was begun");
     let left = zeroing.left();
     let made = zeroing.finish(&spares.dir.join(name(number))).await;
-    spares.making.set(None);
+    spares.zeroing.set(None);
     made?;
     spares.count_unwritten(left);
     spares.add(inner, number);
@@ -412,7 +415,7 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
 async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
     work.zeroing = None;
     work.zero_from = runtime::now() + REST;
-    spares.making.set(None);
+    spares.zeroing.set(None);
     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
     inner.progress.notify_all(); // who waits for space may have it now
 }
@@ -432,7 +435,7 @@ async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     };
     if let Some(error) = got.err().and_then(|error| inner.survived(error)) {
         let full = error.is_storage_full();
-        spares.making.set(None);
+        spares.zeroing.set(None);
         drop(fs::remove_file(spares.dir.join(UNREADY)).await); // what was allocated of it is needed
         if full && inner.parts.remove_old().await {
             return; // that may be all that it takes: it is tried again at once

@@ -205,9 +205,9 @@ async fn use_again(
     let Some(number) = spares.free_number().filter(|_| keeps) else {
         return deletions.begin(path).await;
     };
-    spares.making.set(Some(number));
+    spares.renaming.set(Some(number));
     let named = give_number(spares, path, number, deletions).await;
-    spares.making.set(None);
+    spares.renaming.set(None);
     named?;
     spares.add(inner, number);
     Ok(())
