@@ -88,7 +88,7 @@ mod tests {
     const CROWDED: Sight = Sight { ready: 2, free: false, given_up: Some(Next::Segment), ..BUSY };
 
     #[test]
-    fn what_is_due_comes_before_what_is_for_idle_times() {
+    fn what_is_due_comes_before_what_is_made_ahead() {
         assert_eq!(decide(QUIET), Step::Zero);
         assert_eq!(decide(Sight { ready: WANTED, ..QUIET }), Step::Rest);
         assert_eq!(decide(Sight { keeps: false, ..QUIET }), Step::Rest);
@@ -141,8 +141,8 @@ mod tests {
         assert_eq!(decide(Sight { due: true, ..deleting }), Step::Allocate);
         // On a full disk it is what makes room.
         assert_eq!(decide(Sight { due: true, refused: true, ..deleting }), Step::Delete);
-        let idle = Sight { resting: false, ..deleting };
-        assert_eq!(decide(idle), Step::Delete);
-        assert_eq!(decide(Sight { pausing: true, ..idle }), Step::Zero);
+        let hurried = Sight { resting: false, ..deleting };
+        assert_eq!(decide(hurried), Step::Delete);
+        assert_eq!(decide(Sight { pausing: true, ..hurried }), Step::Zero);
     }
 }
