@@ -73,6 +73,7 @@ pub use keeper::StateWanted;
 #[doc(hidden)]
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
+pub use provision::Keep;
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;

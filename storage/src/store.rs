@@ -21,7 +21,7 @@ use crate::lookup::Places;
 use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
 use crate::part::PartDir;
-use crate::provision::Spares;
+use crate::provision::{Keep, Spares};
 use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
@@ -158,8 +158,8 @@ pub struct Stats {
     pub unflushed: u64,
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
-    /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
-    /// come back. What is kept to become a segment again does not count.
+    /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
+    /// come that are not kept ([`Store::keep`]): their space is still to come back.
     pub freeing: u64,
     /// Bytes of files that were made ready for the log in this life before their blocks had been written: a durable
     /// write into them costs about twice as much.
@@ -480,7 +480,7 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(),
+            freeing: inner.spares.freeing(inner.builder.borrow().rooms()),
             unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
@@ -495,13 +495,9 @@ impl Store {
         }
     }
 
-    /// Says whether the space of segments that are given up is needed soon. It is not at first.
-    ///
-    /// Where the device is told of freed blocks as they are freed (`discard`), every flush of the log waits behind
-    /// that. So, while messages come, files that are not used again are deleted in small steps with long rests, which
-    /// can take hours; and with `true`, as in idle times and while the disk is full, as fast as the file system can.
-    pub fn free_quickly(&self, quickly: bool) {
-        self.inner.spares.free_quickly(quickly);
+    /// Says how many files are kept for segments to come: [`Keep::Many`] at first.
+    pub fn keep(&self, keep: Keep) {
+        self.inner.spares.keep(keep);
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as
