@@ -162,8 +162,9 @@ impl File {
     }
 
     /// Reads `count` pieces (at most [`PIECES_MAX`], and [`BUFFER_MAX`] bytes in all) of `len` bytes each, one behind the other from
-    /// `pos` on, with one operation; each into memory of its own. `pos` and `len` are multiples of [`BLOCK`] (asserted). There are fewer pieces, or the last one is
-    /// shorter, at the end of the file; and wherever else the kernel ends a read early. Cancel-safe.
+    /// `pos` on, with one operation; each into memory of its own. `pos` and `len` are multiples of [`BLOCK`] (asserted). There are
+    /// fewer pieces, or the last one is shorter, at the end of the file; and wherever else the kernel ends a read early.
+    /// Cancel-safe.
     pub async fn read_pieces(
         &self,
         pos: u64,

@@ -81,6 +81,7 @@ pub use membership::{founder_of, founding_entry};
 pub use options::Scale;
 pub use options::{Flush, FlushMethod, LARGEST_BATCH, LARGEST_REQUEST, MAX_COMMAND, Options};
 pub use placer::{Placed, Placer, Unplaced};
+pub use provision::Keep;
 pub use store::{Applied, AppliedRecord, Event, Events, Recovery, Stats, Store, What};
 pub use trim::SegmentTimes;
 pub use trouble::Trouble;

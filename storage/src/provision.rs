@@ -11,22 +11,24 @@
 mod decide;
 mod deleting;
 mod given_up;
+mod keep;
 mod zeroing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::channel::{Flag, Notify};
-use runtime::{File, Instant, IoError, OpenMode, fs};
+use runtime::{File, Instant, IoError, IoOp, OpenMode, fs};
 
 use decide::{Sight, Step, decide};
 use deleting::{Deletions, Pace};
-use given_up::GivenUp;
 pub(crate) use given_up::is_trimmed;
+use given_up::{GivenUp, Use};
+pub use keep::Keep;
 use model::PhysicalOffset;
 pub(crate) use zeroing::UNREADY;
 use zeroing::{Haste, Zeroing};
@@ -61,7 +63,7 @@ fn name(number: usize) -> String {
 
 /// Whether a file of this name in the log's directory is one that no segment has become of yet.
 pub(crate) fn is_spare(name: &str) -> bool {
-    [UNREADY, LAST_MOMENT].contains(&name) || number_of(name).is_some()
+    [UNREADY, LAST_MOMENT, given_up::SHED].contains(&name) || number_of(name).is_some()
 }
 
 /// The name of a file that was made in the last moment.
@@ -130,8 +132,8 @@ pub(crate) struct Spares {
     left: RefCell<Vec<PathBuf>>,
     /// The disk has no room for another segment.
     full: Cell<bool>,
-    /// The owner needs the space of what was given up.
-    hurry: Cell<bool>,
+    /// What the owner wants kept.
+    keep: Cell<Keep>,
     wake: Notify,
 }
 
@@ -153,7 +155,7 @@ impl Spares {
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
             full: Cell::new(false),
-            hurry: Cell::new(false),
+            keep: Cell::new(Keep::default()),
             wake: Notify::new(),
         }
     }
@@ -177,16 +179,21 @@ impl Spares {
         self.unwritten.set(self.unwritten.get() + bytes);
     }
 
-    /// Bytes of segments that were given up and are neither used again nor deleted yet.
-    pub(crate) fn freeing(&self) -> u64 {
-        self.given_up.bytes()
+    /// Bytes of segments that were given up and are neither used again nor deleted yet, and of files that are not kept;
+    /// `rooms`: files that are ready and that nothing was drafted for.
+    pub(crate) fn freeing(&self, rooms: usize) -> u64 {
+        self.given_up.bytes() + self.surplus(rooms) as u64 * self.size
     }
 
-    /// Whether what is not used again is to be deleted quickly, whatever else the disk has to do.
-    pub(crate) fn free_quickly(&self, quickly: bool) {
-        if self.hurry.replace(quickly) != quickly {
+    pub(crate) fn keep(&self, keep: Keep) {
+        if self.keep.replace(keep) != keep {
             self.wake();
         }
+    }
+
+    /// Files that are ready or being made, and are not kept.
+    fn surplus(&self, rooms: usize) -> usize {
+        self.keep.get().surplus(rooms + usize::from(self.zeroing.get().is_some()))
     }
 
     /// Somebody waits for a file, or the shard is idle.
@@ -256,6 +263,11 @@ impl Spares {
         fs::sync_dir(&self.dir).await
     }
 
+    /// The number of a file that is ready and that nothing was drafted for: it is a spare no more.
+    fn shed(&self, inner: &Inner) -> Option<usize> {
+        if inner.take_room() { self.ready.borrow_mut().pop_back() } else { None }
+    }
+
     /// A number that no file has, nor is to get.
     fn free_number(&self) -> Option<usize> {
         let ready = self.ready.borrow();
@@ -267,6 +279,7 @@ impl Spares {
         self.ready.borrow_mut().push_back(number);
         self.full.set(false);
         inner.troubles.end(Trouble::SegmentFile);
+        inner.troubles.end(Trouble::Ahead);
         inner.builder.borrow_mut().add_room();
     }
 }
@@ -290,13 +303,16 @@ impl Work {
     }
 
     fn look(&self, inner: &Inner, spares: &Spares, pace: Pace, haste: Haste) -> Sight {
-        let now = runtime::now();
+        let (now, keep, rooms) = (runtime::now(), spares.keep.get(), inner.rooms());
         Sight {
             ready: spares.ready(),
             free: spares.free_number().is_some(),
             zeroing: self.zeroing.is_some(),
             given_up: spares.given_up.next(),
-            keeps: !inner.cramped.get(),
+            cramped: inner.cramped.get(),
+            recycles: keep.recycles(rooms + usize::from(self.zeroing.is_some())),
+            ahead: keep != Keep::Due,
+            surplus: spares.surplus(rooms) > 0,
             deleting: self.deletions.has_more(),
             pausing: !self.deletions.rest(pace).is_zero(),
             due: inner.wants_room(),
@@ -319,7 +335,7 @@ fn haste(inner: &Inner) -> Haste {
 }
 
 fn pace(inner: &Inner, spares: &Spares) -> Pace {
-    let urgent = spares.full() || inner.cramped.get() || spares.hurry.get();
+    let urgent = spares.full() || inner.cramped.get() || spares.keep.get() != Keep::Many;
     Pace::of(inner.idle.get(), urgent)
 }
 
@@ -331,15 +347,19 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
         let (pace, haste) = (pace(&inner, &spares), haste(&inner));
         match decide(work.look(&inner, &spares, pace, haste)) {
             Step::Recycle => {
-                given_up::recycle(&inner, &spares, &mut work.deletions).await;
+                given_up::recycle(&inner, &spares, &mut work.deletions, Use::Again).await;
             }
+            Step::Shed => given_up::shed(&inner, &spares, &mut work.deletions).await,
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
                 if let Err(error) = zero(&inner, &spares, &mut work, haste).await {
                     // The log can do without: the file is given up, so that a full disk gets the space
                     // back, and tried again later.
-                    drop(inner.survived(error));
+                    let told = inner.survived(error).filter(|error| !error.is_storage_full());
+                    if let Some(error) = told {
+                        inner.troubles.begin(Trouble::Ahead, error);
+                    }
                     abandon(&inner, &spares, &mut work).await;
                 }
             }
@@ -366,7 +386,7 @@ async fn zero(
 ) -> Result<(), IoError> {
     let mut under_way = match work.zeroing.take() {
         Some(under_way) => under_way,
-        None if !has_room(spares).await => {
+        None if !has_room(spares).await? => {
             work.zero_from = runtime::now() + REST;
             return Ok(());
         }
@@ -384,9 +404,8 @@ async fn zero(
 }
 
 /// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before.
-async fn has_room(spares: &Spares) -> bool {
-    let space = fs::space(&spares.dir).await;
-    space.is_ok_and(|space| space.available >= 2 * spares.size)
+async fn has_room(spares: &Spares) -> Result<bool, IoError> {
+    Ok(fs::space(&spares.dir).await?.available >= 2 * spares.size)
 }
 
 /// `number`: what the file is to be called when it is ready.
@@ -420,13 +439,24 @@ async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
     inner.progress.notify_all(); // who waits for space may have it now
 }
 
+/// Makes the file that is due, where the disk has room for all of it: what else is written beside the log must not find
+/// its last blocks taken for nothing.
+async fn start_due(inner: &Inner, spares: &Spares, number: usize) -> Result<Zeroing, IoError> {
+    let space = fs::space(&spares.dir).await;
+    if space.is_ok_and(|space| space.free < spares.size) {
+        let (path, full) = (spares.dir.join(UNREADY), io::Error::from(ErrorKind::StorageFull));
+        return Err(IoError::path(IoOp::Allocate, path, full));
+    }
+    start(inner, spares, number).await
+}
+
 /// Gets a file now: the one that is half zeroed as it is, or an allocated one.
 async fn allocate(inner: &Inner, spares: &Spares, work: &mut Work) {
     let started = match work.zeroing.take() {
         Some(under_way) => Ok(under_way),
         None => {
             let number = spares.free_number().expect("it was seen to be free just now");
-            start(inner, spares, number).await
+            start_due(inner, spares, number).await
         }
     };
     let got = match started {

@@ -11,6 +11,7 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::{BLOCK, Buffer, File, IoError, OpenMode};
 use thiserror::Error;
 
+use crate::entry::ENTRY_HEADER_LEN;
 use crate::identity::StoreId;
 use crate::options::FlushMethod;
 use crate::versions;
@@ -238,8 +239,12 @@ impl Segment {
         position
     }
 
-    /// Writes the block again that the log ends in, with zeros behind `end`; `last_block` is what it holds
-    /// before. Not flushed when it returns.
+    /// Writes the block again that the log ends in, with zeros behind `end` as far as the header of an entry that begins
+    /// there would reach; `last_block` is what the block holds before. Not flushed when it returns.
+    ///
+    /// The header may reach into the next block, and that one may hold the rest of a header that stood at the very same
+    /// place: were it left, the first block of a write could make an entry of both, of the older generation, and what
+    /// was cut would follow it.
     pub(crate) async fn blank_behind(
         &self,
         end: PhysicalOffset,
@@ -250,10 +255,12 @@ impl Segment {
         if begin == self.end() {
             return Ok(());
         }
-        let mut block = self.file.buffer(BLOCK);
-        block.fill(0);
-        block[..last_block.len()].copy_from_slice(last_block);
-        self.write(&Rc::new(block), begin).await
+        let blank = (last_block.len() + ENTRY_HEADER_LEN).next_multiple_of(BLOCK);
+        let left = usize::try_from(self.end().since(begin)).expect("segments are below 4 GiB");
+        let mut blocks = self.file.buffer(blank.min(left));
+        blocks.fill(0);
+        blocks[..last_block.len()].copy_from_slice(last_block);
+        self.write(&Rc::new(blocks), begin).await
     }
 }
 

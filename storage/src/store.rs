@@ -22,7 +22,7 @@ use crate::member::held::Held;
 use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
 use crate::part::PartDir;
-use crate::provision::Spares;
+use crate::provision::{Keep, Spares};
 use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
@@ -203,6 +203,23 @@ impl Inner {
         self.spares.ready() == 0 && (into > self.options.segment_size / 4 * 3 || into == 0)
     }
 
+    /// Files that are ready for segments to come and that nothing was drafted for.
+    pub(crate) fn rooms(&self) -> usize {
+        match self.phase.get() {
+            Phase::Elsewhere => self.spares.ready(),
+            _ => self.builder.borrow().rooms().min(self.spares.ready()),
+        }
+    }
+
+    /// One of these files is to go. False if there is none.
+    pub(crate) fn take_room(&self) -> bool {
+        let has_one = self.rooms() > 0;
+        if has_one && self.phase.get() != Phase::Elsewhere {
+            assert!(self.builder.borrow_mut().take_room(), "it was counted");
+        }
+        has_one
+    }
+
     /// Bytes of its segment before where the log will end.
     pub(crate) fn full_of_segment(&self) -> u64 {
         match self.phase.get() {
@@ -261,8 +278,8 @@ pub struct Stats {
     pub unflushed: u64,
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
-    /// Bytes of segments' files that were given up and are neither used again nor deleted yet: their space is still to
-    /// come back. What is kept to become a segment again does not count.
+    /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
+    /// come that are not kept ([`Store::keep`]): their space is still to come back.
     pub freeing: u64,
     /// Bytes of files that were made ready for the log in this life before their blocks had been written: a durable
     /// write into them costs about twice as much.
@@ -560,7 +577,7 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing()
+            freeing: inner.spares.freeing(inner.rooms())
                 + inner.held.as_ref().map_or(0, |held| held.bytes(inner)),
             unwritten: inner.spares.unwritten(),
             max,
@@ -576,13 +593,9 @@ impl Store {
         }
     }
 
-    /// Says whether the space of segments that are given up is needed soon. It is not at first.
-    ///
-    /// Where the device is told of freed blocks as they are freed (`discard`), every flush of the log waits behind
-    /// that. So, while messages come, files that are not used again are deleted in small steps with long rests, which
-    /// can take hours; and with `true`, as in idle times and while the disk is full, as fast as the file system can.
-    pub fn free_quickly(&self, quickly: bool) {
-        self.inner.spares.free_quickly(quickly);
+    /// Says how many files are kept for segments to come: [`Keep::Many`] at first.
+    pub fn keep(&self, keep: Keep) {
+        self.inner.spares.keep(keep);
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as

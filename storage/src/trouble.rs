@@ -19,6 +19,8 @@ pub enum Trouble {
     /// The file of the log's next segment cannot be made, and not because the disk is full. Messages are refused once
     /// it is due.
     SegmentFile,
+    /// The file of a segment to come cannot be made ready ahead of the log, and not because the disk is full.
+    Ahead,
     /// The file of a segment that was given up can be neither used again nor deleted: its space does not come back.
     GivenUp,
     /// A file cannot be opened, because the process or the machine has as many open as it may. What needs the file waits.
@@ -31,6 +33,10 @@ impl fmt::Display for Trouble {
             Self::SegmentFile => {
                 "the file of the log's next segment cannot be made; without it messages are refused with code 14, and \
                  consumers go on"
+            }
+            Self::Ahead => {
+                "no file can be made ready for the log's next segment: it would go on in blocks that were never written, \
+                 which takes each flush about twice as long"
             }
             Self::GivenUp => {
                 "the file of a segment that was deleted from the log can be neither used again nor removed: its space \

@@ -8,7 +8,7 @@
 //! 2. The vote gets a new generation, and its mark falls to the cut. From here on no entry of before proves
 //!    that anything behind the cut was durable, and none of them can follow one that is written after it.
 //! 3. Segments behind the cut lose their names, the newest first: the log has no gap at any time.
-//! 4. The block of the cut is written again, with zeros behind the cut.
+//! 4. The block of the cut is written again, with zeros behind the cut as far as an entry's header would reach.
 //!
 //! Entries further behind stay where they are, in the segment and in the files that became spares. The next
 //! generation keeps them out, and where a segment begins the zeros that it is adopted with.

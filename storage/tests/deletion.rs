@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::{PhysicalOffset, QueueId};
 use runtime::sim::Simulation;
-use storage::{Options, Scale};
+use storage::{Keep, Options, Scale};
 use support::{Opened, open, options};
 
 const STORE: &str = "/store";
@@ -136,7 +136,7 @@ fn a_deletion_comes_to_its_end_when_nobody_sends() {
 #[test]
 fn a_deletion_comes_to_its_end_when_the_space_is_needed() {
     run(|mut opened| async move {
-        opened.store.free_quickly(true);
+        opened.store.keep(Keep::Due);
         under_load(&mut opened, size()).await;
         nothing_is_left(opened).await;
     });

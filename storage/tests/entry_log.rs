@@ -6,18 +6,22 @@ mod support;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::{LogIndex, Term, UnixMillis};
 use runtime::sim::{DiskOp, Simulation, When};
+use runtime::{BLOCK, File, OpenMode};
 use storage::{
     EntryHead, EntryKind, EntryLog, EntryLogError, LogEntry, LogState, Options, Promise, Purged,
     Scale, StoreError, StoreId,
 };
 use support::{everywhere, first_segment, options, over_a_crash};
 
+/// Bytes of an entry before its payload.
+const HEADER: u64 = 88;
 const ALL: std::ops::Range<LogIndex> = LogIndex(0)..LogIndex(u64::MAX);
 
 async fn opened(dir: &Path) -> EntryLog {
@@ -120,6 +124,41 @@ fn a_cut_may_cross_segments_and_their_files_are_used_again() {
             assert!(seen(&log).await.is_empty());
             let LogState { next, committed, .. } = log.state();
             assert_eq!((next, committed), (LogIndex(0), LogIndex(0)));
+        },
+    );
+}
+
+/// The cut lies so close to a block's end that the header of the entry behind it reaches into the next block. The entry is
+/// appended again, and of that write only the first block comes to the disk.
+#[test]
+fn what_is_cut_does_not_follow_a_header_made_of_an_old_and_a_new_half() {
+    const BEFORE_THE_END: u64 = 48;
+    let block = BLOCK as u64;
+    over_a_crash(
+        "cut-in-a-header",
+        move |dir| async move {
+            let mut log = opened(&dir).await;
+            append(&mut log, 1, b"kept").await;
+            let place = log.place(0).0;
+            let filler = block - BEFORE_THE_END - place % block - HEADER;
+            append(&mut log, 1, &vec![b'k'; filler as usize]).await;
+            let cut = log.state();
+            assert_eq!(cut.end.0 % block, block - BEFORE_THE_END);
+            append(&mut log, 1, b"again").await;
+            append(&mut log, 1, b"never again").await;
+            log.truncate(cut.next).await.expect("cut");
+            let next = cut.end.0.next_multiple_of(block);
+            let file = File::open(first_segment(&dir), OpenMode::ReadWrite).await.expect("there");
+            let bytes = file.read_at(next, BLOCK).await.expect("readable");
+            append(&mut log, 1, b"again").await;
+            let mut lost = file.buffer(BLOCK);
+            lost.copy_from_slice(&bytes);
+            file.write_at(&Rc::new(lost), next).await.expect("writable");
+            file.sync().await.expect("flushed");
+        },
+        |dir: PathBuf, ()| async move {
+            let log = opened(&dir).await;
+            assert_eq!(seen(&log).await, [(1, b'k'), (1, b'k')]);
         },
     );
 }

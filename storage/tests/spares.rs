@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::{PhysicalOffset, QueueId};
 use runtime::channel::mailbox;
 use runtime::sim::Simulation;
-use storage::{AppendError, Options, Scale, Trouble};
+use storage::{AppendError, Keep, Options, Scale, Trouble};
 use support::{Opened, draft, everywhere, open, options};
 
 const IDLE: Duration = Duration::from_millis(1_500);
@@ -161,6 +161,40 @@ fn only_a_full_disk_counts_as_full() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_ready_ahead_of_the_log_is_told_until_one_can() {
+    let simulation = Simulation::new(8);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let (refuse, mut asked) = mailbox(1);
+    let (heal, mut healed) = mailbox(1);
+    let run = node.start("store", move || async move {
+        let dir = Path::new("/store");
+        let mut opened = open(options(dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        runtime::sleep(IDLE).await; // one is ready
+        refuse.try_send(()).expect("asked once");
+        fill(&mut opened, options(dir).segment_size * 5 / 4).await;
+        while opened.store.troubles().is_empty() {
+            runtime::sleep(IDLE).await;
+        }
+        let (trouble, why) = opened.store.troubles().remove(0);
+        assert_eq!(trouble, Trouble::Ahead);
+        assert!(why.to_string().contains("(os error 5)"), "{why}");
+        heal.try_send(()).expect("asked once");
+        while !opened.store.troubles().is_empty() {
+            runtime::sleep(IDLE).await;
+        }
+        assert!(exists(dir, "spare.0").await);
+        opened.stop().await;
+    });
+    let long = Duration::from_secs(600);
+    assert!(simulation.run_until(long, || asked.try_recv().is_some()));
+    node.disk().refuse_new_files("/store/log", EIO);
+    assert!(simulation.run_until(long, || healed.try_recv().is_some()));
+    node.disk().heal();
+    simulation.join(run, long).expect("the run ends");
+}
+
+#[test]
 fn a_file_that_was_given_up_and_finds_no_name_is_told_and_then_deleted() {
     everywhere("stuck-file", |dir| async move {
         let scale = Scale { spare_bytes: 0, ..Scale::default() }; // two files
@@ -195,6 +229,99 @@ fn a_file_that_was_given_up_and_finds_no_name_is_told_and_then_deleted() {
         }
         opened.stop().await;
     });
+}
+
+/// Files for segments to come, whatever state they are in, and what is left of segments that were given up.
+async fn spares(dir: &Path) -> Vec<String> {
+    let found = runtime::fs::list(dir.join("log")).await.expect("readable");
+    let names = found.into_iter().map(|entry| entry.name);
+    names.filter(|name| name.starts_with("spare.") || name.ends_with(".trimmed")).collect()
+}
+
+async fn trim_first(opened: &mut Opened, segments: usize) {
+    let to = opened.store.segment_times()[segments - 1].to;
+    opened.store.append_trim(to).await.expect("they are over");
+    while opened.store.stats().min.0 < to.0 {
+        opened.answer().await;
+    }
+}
+
+#[test]
+fn where_space_is_short_only_the_next_segment_has_a_file_ready() {
+    everywhere("short-of-space", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        fill(&mut opened, 6 * size + size / 4).await;
+        trim_first(&mut opened, 3).await;
+        runtime::sleep(IDLE).await;
+        assert_eq!(spares(&dir).await.len(), 4, "one that was made, and three that were given up");
+        assert_eq!(opened.store.stats().freeing, 0, "they are kept");
+        opened.store.keep(Keep::Next);
+        assert_eq!(opened.store.stats().freeing, 3 * size, "so much comes back");
+        runtime::sleep(IDLE).await;
+        assert_eq!((spares(&dir).await.len(), opened.store.stats().freeing), (1, 0));
+        trim_first(&mut opened, 1).await;
+        runtime::sleep(IDLE).await;
+        assert_eq!(spares(&dir).await.len(), 1, "there is one already");
+        fill(&mut opened, 7 * size + size / 4).await;
+        runtime::sleep(IDLE).await;
+        assert_eq!(spares(&dir).await.len(), 1, "the one that was used has a successor");
+        opened.stop().await;
+        assert!(open(options(&dir)).await.recovery.clean);
+    });
+}
+
+#[test]
+fn where_space_is_needed_a_segment_has_no_file_before_it_is_due() {
+    everywhere("space-is-needed", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        fill(&mut opened, 3 * size + size / 4).await;
+        opened.store.keep(Keep::Due);
+        fill(&mut opened, 4 * size + size / 4).await;
+        trim_first(&mut opened, 2).await;
+        runtime::sleep(IDLE).await;
+        assert!(spares(&dir).await.is_empty(), "what is given up is deleted, and nothing made");
+        fill(&mut opened, 4 * size + size * 7 / 8).await;
+        runtime::sleep(IDLE).await;
+        assert_eq!(spares(&dir).await.len(), 1, "it is due");
+        fill(&mut opened, 6 * size).await;
+        opened.stop().await;
+        assert!(open(options(&dir)).await.recovery.clean);
+    });
+}
+
+#[test]
+fn a_file_that_goes_for_want_of_space_is_no_file_for_a_segment_at_the_next_start() {
+    let simulation = Simulation::new(12);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let begun = node.start("first", || async {
+        let scale = Scale { delete_step: 64 * 1024, ..Scale::default() };
+        let options = Options { scale, ..options(Path::new("/store")) };
+        let size = options.segment_size;
+        let mut opened = open(options).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        fill(&mut opened, 3 * size + size / 4).await;
+        trim_first(&mut opened, 2).await;
+        runtime::sleep(IDLE).await;
+        opened.store.keep(Keep::Due);
+        while !exists(Path::new("/store"), "spare.gone").await {
+            runtime::sleep(Duration::from_micros(10)).await;
+        }
+        assert!(opened.store.stats().freeing > 0, "it is being deleted");
+    });
+    simulation.join(begun, Duration::from_secs(60)).expect("a deletion begins");
+    node.crash();
+    let again = node.start("second", || async {
+        let dir = Path::new("/store");
+        let mut opened = open(options(dir)).await;
+        assert!(!exists(dir, "spare.gone").await);
+        fill(&mut opened, 6 * options(dir).segment_size).await;
+        opened.stop().await;
+    });
+    simulation.join(again, Duration::from_secs(60)).expect("and all goes on");
 }
 
 #[test]

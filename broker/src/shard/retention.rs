@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model::UnixMillis;
+use runtime::IoError;
 use runtime::channel::oneshot;
 use runtime::fs::Space;
-use storage::{SegmentTimes, TrimError, Trouble};
+use storage::{Keep, SegmentTimes, TrimError, Trouble};
 
 use super::completions::{Afterwards, Completion};
 use super::identity::Identity;
@@ -105,7 +106,7 @@ impl Disk {
 }
 
 /// Looks every [`CLEAN_EVERY`], and at once when the log runs out of room or has it again, until the shard stops or
-/// fails.
+/// fails. While messages are refused it is looked for room in between, so that they do not wait for the next time.
 pub async fn run(shard: Rc<Shard>) {
     while shard.phase.get() == Phase::Serving {
         round(&shard).await;
@@ -116,20 +117,21 @@ pub async fn run(shard: Rc<Shard>) {
             if shard.disk.note_log(&shard) {
                 break;
             }
+            if shard.disk.too_full.get().is_some() {
+                drop(look(&shard).await); // the next round tells what is wrong
+            }
         }
     }
 }
 
 async fn round(shard: &Rc<Shard>) {
-    let space = match runtime::fs::space(&shard.identity.log_dir).await {
+    let space = match look(shard).await {
         Ok(space) => space,
         Err(error) => {
             let shard = &shard.identity.name;
             return tracing::warn!(%shard, %error, "nothing is deleted: the size of the disk is not known");
         }
     };
-    shard.disk.note(shard, space.used_percent());
-    shard.store.free_quickly(is_urgent(shard, space));
     let segments = shard.store.segment_times();
     let sharers = sharers(shard, space).await;
     // In a group the leader decides, and the others follow its log.
@@ -140,11 +142,23 @@ async fn round(shard: &Rc<Shard>) {
     }
 }
 
-/// Whether the space of what was given up is needed, though sends wait for it to be freed.
-fn is_urgent(shard: &Shard, space: Space) -> bool {
-    let rules = &shard.config.retention;
-    let first = rules.early_percent.min(rules.forced_percent).min(rules.full_percent);
-    space.used_percent() > first || shard.disk.log_full.get()
+/// Looks how full the disk is; what follows of that for sends, and for what the store keeps.
+async fn look(shard: &Shard) -> Result<Space, IoError> {
+    let space = runtime::fs::space(&shard.identity.log_dir).await?;
+    shard.disk.note(shard, space.used_percent());
+    shard.store.keep(kept(shard, space));
+    Ok(space)
+}
+
+/// Of the segments that are given up, what is kept for others to come.
+fn kept(shard: &Shard, space: Space) -> Keep {
+    let (rules, used) = (&shard.config.retention, space.used_percent());
+    let needed = rules.forced_percent.min(rules.full_percent);
+    match () {
+        () if shard.disk.log_full.get() || used > needed => Keep::Due,
+        () if used > rules.early_percent.min(needed) => Keep::Next,
+        () => Keep::Many,
+    }
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that

@@ -85,6 +85,18 @@ impl Builder {
         self.refused = false;
     }
 
+    /// Files that are ready for segments behind the one that is drafted into.
+    pub(crate) fn rooms(&self) -> usize {
+        self.rooms
+    }
+
+    /// One of these files is to go. False if there is none.
+    pub(crate) fn take_room(&mut self) -> bool {
+        let fewer = self.rooms.checked_sub(1);
+        self.rooms = fewer.unwrap_or_default();
+        fewer.is_some()
+    }
+
     /// Whether the next segment's file must be there soon, and is not.
     pub(crate) fn wants_room(&self) -> bool {
         let into = self.full_of_segment();

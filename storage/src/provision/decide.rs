@@ -15,6 +15,8 @@ pub(super) enum Step {
     Zero,
     /// Give up the file that is being zeroed, and its space.
     Abandon,
+    /// Begin to delete a file that is ready.
+    Shed,
     /// Nothing.
     Rest,
 }
@@ -36,9 +38,14 @@ pub(super) struct Sight {
     pub zeroing: bool,
     /// The first of the files that were given up.
     pub given_up: Option<Next>,
-    /// Files are kept for segments to come. Not while the disk is too full for what has to be written beside the log,
-    /// which they would not help.
-    pub keeps: bool,
+    /// The disk is too full for what has to be written beside the log, which files for segments to come would not help.
+    pub cramped: bool,
+    /// A segment that was given up is used again, where the disk is not cramped.
+    pub recycles: bool,
+    /// Files are zeroed ahead of the log.
+    pub ahead: bool,
+    /// More files are ready, or being made, than are kept.
+    pub surplus: bool,
     /// A file is being deleted.
     pub deleting: bool,
     /// It is too early for the next step of a deletion.
@@ -56,13 +63,16 @@ pub(super) fn decide(sight: Sight) -> Step {
     match sight.given_up {
         Some(Next::Part) => Step::Recycle,
         // What has to be written beside the log needs the space more than a segment that is not due.
-        _ if sight.zeroing && !sight.keeps && !due => Step::Abandon,
-        Some(Next::Segment) if sight.free && sight.keeps => Step::Recycle,
+        _ if sight.zeroing && !due && (sight.cramped || sight.surplus) => Step::Abandon,
+        _ if sight.surplus && !sight.deleting && !sight.pausing => Step::Shed,
+        Some(Next::Segment) if sight.free && !sight.cramped && (sight.recycles || due) => {
+            Step::Recycle
+        }
         _ if due && !sight.refused => Step::Allocate,
         given_up if (sight.deleting || given_up.is_some()) && !sight.pausing => Step::Delete,
         // A file that is due is not zeroed first.
-        _ if due || sight.resting || !sight.keeps => Step::Rest,
-        _ if sight.zeroing || (sight.ready < WANTED && sight.free) => Step::Zero,
+        _ if due || sight.resting || sight.cramped => Step::Rest,
+        _ if sight.zeroing || (sight.ahead && sight.ready < WANTED && sight.free) => Step::Zero,
         _ => Step::Rest,
     }
 }
@@ -76,7 +86,10 @@ mod tests {
         free: true,
         zeroing: false,
         given_up: None,
-        keeps: true,
+        cramped: false,
+        recycles: true,
+        ahead: true,
+        surplus: false,
         deleting: false,
         pausing: false,
         due: false,
@@ -88,10 +101,10 @@ mod tests {
     const CROWDED: Sight = Sight { ready: 2, free: false, given_up: Some(Next::Segment), ..BUSY };
 
     #[test]
-    fn what_is_due_comes_before_what_is_for_idle_times() {
+    fn what_is_due_comes_before_what_is_made_ahead() {
         assert_eq!(decide(QUIET), Step::Zero);
         assert_eq!(decide(Sight { ready: WANTED, ..QUIET }), Step::Rest);
-        assert_eq!(decide(Sight { keeps: false, ..QUIET }), Step::Rest);
+        assert_eq!(decide(Sight { cramped: true, ..QUIET }), Step::Rest);
         assert_eq!(decide(Sight { due: true, ..QUIET }), Step::Allocate);
         assert_eq!(decide(Sight { due: true, refused: true, ..QUIET }), Step::Rest);
         assert_eq!(decide(BUSY), Step::Rest);
@@ -108,7 +121,7 @@ mod tests {
         }
         assert_eq!(decide(Sight { given_up: Some(Next::Part), ..CROWDED }), Step::Recycle);
         assert_eq!(decide(CROWDED), Step::Delete);
-        assert_eq!(decide(Sight { ready: 0, free: true, keeps: false, ..CROWDED }), Step::Delete);
+        assert_eq!(decide(Sight { ready: 0, free: true, cramped: true, ..CROWDED }), Step::Delete);
     }
 
     #[test]
@@ -124,12 +137,33 @@ mod tests {
 
     #[test]
     fn on_a_cramped_disk_nothing_is_zeroed_and_what_was_begun_is_given_back() {
-        let cramped = Sight { keeps: false, zeroing: true, ..QUIET };
+        let cramped = Sight { cramped: true, zeroing: true, ..QUIET };
         assert_eq!(decide(cramped), Step::Abandon);
         assert_eq!(decide(Sight { resting: true, ..cramped }), Step::Abandon);
         assert_eq!(decide(Sight { given_up: Some(Next::Segment), ..cramped }), Step::Abandon);
         assert_eq!(decide(Sight { due: true, ..cramped }), Step::Allocate);
         assert_eq!(decide(Sight { zeroing: false, ..cramped }), Step::Rest);
+    }
+
+    #[test]
+    fn where_space_is_short_what_is_not_due_goes() {
+        let given_up = Sight { given_up: Some(Next::Segment), ..QUIET };
+        let short = Sight { recycles: false, ahead: false, ..given_up };
+        assert_eq!(decide(short), Step::Delete);
+        assert_eq!(decide(Sight { due: true, ..short }), Step::Recycle);
+        assert_eq!(decide(Sight { given_up: None, ..short }), Step::Rest);
+        // A file that was begun before is not begun a second time.
+        assert_eq!(decide(Sight { given_up: None, zeroing: true, ..short }), Step::Zero);
+    }
+
+    #[test]
+    fn what_is_ready_and_not_kept_goes_before_what_was_given_up() {
+        let surplus = Sight { ready: 2, surplus: true, recycles: false, ..QUIET };
+        assert_eq!(decide(surplus), Step::Shed);
+        let given_up = Sight { given_up: Some(Next::Segment), ..surplus };
+        assert_eq!(decide(given_up), Step::Shed);
+        assert_eq!(decide(Sight { deleting: true, ..given_up }), Step::Delete, "one at a time");
+        assert_eq!(decide(Sight { ready: 1, zeroing: true, ..given_up }), Step::Abandon);
     }
 
     #[test]
@@ -141,8 +175,8 @@ mod tests {
         assert_eq!(decide(Sight { due: true, ..deleting }), Step::Allocate);
         // On a full disk it is what makes room.
         assert_eq!(decide(Sight { due: true, refused: true, ..deleting }), Step::Delete);
-        let idle = Sight { resting: false, ..deleting };
-        assert_eq!(decide(idle), Step::Delete);
-        assert_eq!(decide(Sight { pausing: true, ..idle }), Step::Zero);
+        let hurried = Sight { resting: false, ..deleting };
+        assert_eq!(decide(hurried), Step::Delete);
+        assert_eq!(decide(Sight { pausing: true, ..hurried }), Step::Zero);
     }
 }

@@ -155,6 +155,11 @@ impl Deletions {
     /// The file at `path` is deleted after all others, and nothing for a while.
     pub(super) fn put_off(&mut self, path: PathBuf) {
         self.left.push_front(path);
+        self.put_off_all();
+    }
+
+    /// Nothing is deleted for a while.
+    pub(super) fn put_off_all(&mut self) {
         self.from = Some(runtime::now() + PUT_OFF);
     }
 

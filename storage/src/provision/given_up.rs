@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::trouble::Trouble;
 
 /// What follows the name of a segment in that of its file once it was trimmed.
 const TRIMMED: &str = ".trimmed";
+/// The name of a file that was ready to become a segment, and is being deleted.
+pub(super) const SHED: &str = "spare.gone";
 /// Time without another attempt after a file could not be renamed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -102,8 +105,22 @@ impl GivenUp {
     }
 }
 
-/// Makes the next file a spare, if it is a segment's and there is a name for it, or begins to delete it, or removes it.
-pub(super) async fn recycle(inner: &Inner, spares: &Spares, deletions: &mut Deletions) {
+/// What is to become of the file of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is a spare, if there is a number for it.
+    Again,
+    /// Its space is needed more.
+    Never,
+}
+
+/// Makes the next file a spare, if it is a segment's, or begins to delete it; removes it, if it is an index file.
+pub(super) async fn recycle(
+    inner: &Inner,
+    spares: &Spares,
+    deletions: &mut Deletions,
+    wanted: Use,
+) {
     let next = spares.given_up.waiting.borrow().front().cloned();
     let Some(Unneeded { once_durable, what }) = next else {
         return;
@@ -132,7 +149,7 @@ pub(super) async fn recycle(inner: &Inner, spares: &Spares, deletions: &mut Dele
             // Under its new name it is in nobody's way.
             spares.given_up.moving.set(size);
             spares.given_up.waiting.borrow_mut().pop_front();
-            let went = use_again(inner, spares, &trimmed, deletions).await;
+            let went = use_again(inner, spares, &trimmed, deletions, wanted).await;
             note(inner, spares, deletions, went);
         }
     }
@@ -145,8 +162,30 @@ pub(super) async fn delete(inner: &Inner, spares: &Spares, deletions: &mut Delet
         return note(inner, spares, deletions, went);
     }
     match deletions.go_on().await {
-        Ok(false) => recycle(inner, spares, deletions).await,
+        Ok(false) => recycle(inner, spares, deletions, Use::Never).await,
         begun => note(inner, spares, deletions, begun.map(drop)),
+    }
+}
+
+/// Begins to delete a file that is ready, where no deletion is under way.
+pub(super) async fn shed(inner: &Inner, spares: &Spares, deletions: &mut Deletions) {
+    let Some(number) = spares.shed(inner) else { return };
+    let gone = spares.dir.join(SHED);
+    spares.renaming.set(Some(number));
+    let renamed = fs::rename(spares.dir.join(name(number)), &gone).await;
+    spares.renaming.set(None);
+    match renamed {
+        Ok(()) => {
+            let went = deletions.begin(&gone).await;
+            note(inner, spares, deletions, went);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
+        // It is a spare as before.
+        Err(error) => {
+            spares.add(inner, number);
+            trouble(inner, error);
+            deletions.put_off_all();
+        }
     }
 }
 
@@ -190,8 +229,7 @@ async fn take_name(dir: &Path, path: &Path) -> Result<PathBuf, IoError> {
     Ok(trimmed)
 }
 
-/// Makes the file a spare. Its deletion is begun if there are enough, or if the disk is too full for what has to be
-/// written beside the log, which a spare would not help. Only one is deleted at a time.
+/// Makes the file a spare, if that is `wanted` and there are not enough; else begins its deletion, where none is under way.
 ///
 /// # Errors
 /// The disk. It is deleted later.
@@ -200,9 +238,9 @@ async fn use_again(
     spares: &Spares,
     path: &Path,
     deletions: &mut Deletions,
+    wanted: Use,
 ) -> Result<(), IoError> {
-    let keeps = deletions.under_way.is_some() || !inner.cramped.get();
-    let Some(number) = spares.free_number().filter(|_| keeps) else {
+    let Some(number) = spares.free_number().filter(|_| wanted == Use::Again) else {
         return deletions.begin(path).await;
     };
     spares.renaming.set(Some(number));

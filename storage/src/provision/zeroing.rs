@@ -1,7 +1,7 @@
 //! A file that is made ready to become a segment.
 //!
-//! While messages come it is zeroed in small steps, as fast as the log fills the segment before it, and a little even if
-//! that takes days: a step beside the log's writes costs them little, a segment without written blocks half their pace.
+//! While messages come it is zeroed in small steps: as fast as the log fills the segment before it, and a little even where
+//! the log takes days for one: a step beside the log's writes costs them little, a segment without written blocks half their pace.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{LogIndex, Term, UnixMillis};
+use runtime::BLOCK;
 use storage::{
     EntryHead, EntryKind, EntryLog, EntryLogError, EntryReader, Flush, LogEntry, Options, Promise,
     StoreId,
@@ -37,6 +38,8 @@ pub enum Ended {
 const KINDS: [EntryKind; 3] = [EntryKind::Blank, EntryKind::Messages, EntryKind::Command];
 /// Bytes read at a time when all is read.
 const AT_ONCE: usize = 300_000;
+/// Bytes of an entry before its payload.
+const HEADER: u64 = 88;
 
 fn one_in(chances: u64) -> bool {
     runtime::random_below(chances) == 0
@@ -56,11 +59,11 @@ pub async fn live(script: Script, shared: Shared) -> Ended {
 
 async fn work(script: Script, shared: &Shared) -> Result<(), EntryLogError> {
     let log = EntryLog::open(&script.options).await?;
-    let begins = check(&log, script.options.segment_size, shared).await?;
+    let corners = check(&log, script.options.segment_size, shared).await?;
     let sync = script.options.flush == Flush::Sync;
     let Script { large_one_in, options, .. } = script;
     let mut life =
-        Life { log, shared, sync, large_one_in, segment_size: options.segment_size, begins };
+        Life { log, shared, sync, large_one_in, segment_size: options.segment_size, corners };
     let mut turn = 0;
     while script.turns.is_none_or(|turns| turn < turns) {
         life.turn().await?;
@@ -74,7 +77,7 @@ async fn work(script: Script, shared: &Shared) -> Result<(), EntryLogError> {
     Ok(())
 }
 
-/// Reads everything, and compares it. Returns the indexes of entries with which segments begin.
+/// Reads everything, and compares it. Returns the indexes of entries before which a cut asks for more than others do.
 async fn check(
     log: &EntryLog,
     segment_size: u64,
@@ -82,7 +85,7 @@ async fn check(
 ) -> Result<Vec<usize>, EntryLogError> {
     let state = log.state();
     assert_eq!((state.first, state.durable), (LogIndex(0), state.end), "what is found is durable");
-    let (mut found, mut begins, mut before) = (Vec::new(), Vec::new(), None);
+    let (mut found, mut corners, mut before) = (Vec::new(), Vec::new(), None);
     let reader = log.reader();
     while (found.len() as u64) < state.next.0 {
         let from = LogIndex(found.len() as u64);
@@ -91,8 +94,8 @@ async fn check(
         known(&mut found, &entries);
         for entry in entries {
             let segment = entry.offset.0 / segment_size;
-            if before != Some(segment) {
-                begins.push(entry.head.index.0 as usize);
+            if before != Some(segment) || is_split(entry.offset.0) {
+                corners.push(entry.head.index.0 as usize);
             }
             before = Some(segment);
         }
@@ -103,7 +106,12 @@ async fn check(
         right.unwrap_or_else(|why| panic!("{why}"));
         assert!(state.committed.0 <= model.committed as u64, "nobody has committed that");
     });
-    Ok(begins)
+    Ok(corners)
+}
+
+/// Whether the header of an entry at `offset` reaches into the next block.
+fn is_split(offset: u64) -> bool {
+    offset % BLOCK as u64 + HEADER > BLOCK as u64
 }
 
 /// Adds to `found` what was read behind it.
@@ -129,8 +137,8 @@ struct Life<'a> {
     sync: bool,
     large_one_in: u64,
     segment_size: u64,
-    /// Indexes of entries with which segments begin, of most of them.
-    begins: Vec<usize>,
+    /// Indexes of entries with which a segment begins, or whose header reaches into the next block; of most of them.
+    corners: Vec<usize>,
 }
 
 impl Life<'_> {
@@ -187,6 +195,8 @@ impl Life<'_> {
     async fn append(&mut self, entries: Vec<Known>) -> Result<(), EntryLogError> {
         let index = with(self.shared, |model| {
             model.under_way = UnderWay::Append(entries.clone());
+            let again = model.made > entries.last().map_or(0, |last| last.number + 1);
+            model.is_split_again = again && is_split(self.log.state().end.0);
             model.log.len() as u64
         });
         let payloads: Vec<_> = entries.iter().map(Known::payload).collect();
@@ -198,9 +208,15 @@ impl Life<'_> {
             records: 0,
             chain: None,
         });
-        let place = self.log.place(payloads[0].len()).0 / self.segment_size;
-        if place != self.log.state().end.0 / self.segment_size {
-            self.begins.push(index as usize);
+        let mut place = self.log.place(payloads[0].len()).0;
+        if place / self.segment_size != self.log.state().end.0 / self.segment_size {
+            self.corners.push(index as usize);
+        }
+        for (entry, at) in entries.iter().zip(index as usize..) {
+            if is_split(place) {
+                self.corners.push(at);
+            }
+            place += (HEADER + entry.len as u64).next_multiple_of(8);
         }
         let given: Vec<_> = heads.zip(payloads.iter().map(Vec::as_slice)).collect();
         self.log.append(&given).await?;
@@ -216,12 +232,12 @@ impl Life<'_> {
     }
 
     async fn truncate(&mut self) -> Result<(), EntryLogError> {
-        let between = self.begins.last().copied().filter(|_| one_in(3));
+        let corner = self.corners.last().copied().filter(|_| one_in(3));
         let to = with(self.shared, |model| {
             let loose = model.log.len() - model.committed;
             let few = if one_in(3) { loose } else { loose.min(10) };
             let to = model.log.len() - below(few + 1);
-            between.filter(|at| (model.committed..model.log.len()).contains(at)).unwrap_or(to)
+            corner.filter(|at| (model.committed..model.log.len()).contains(at)).unwrap_or(to)
         });
         let before = with(self.shared, |model| {
             model.under_way = UnderWay::Truncate(to);
@@ -240,7 +256,7 @@ impl Life<'_> {
                 model.durable = to; // what stays was flushed
             }
         });
-        self.begins.retain(|index| *index < to);
+        self.corners.retain(|index| *index < to);
         assert_eq!(self.log.state().next, LogIndex(to as u64));
         reading.await
     }

@@ -31,6 +31,9 @@ const FIXED: std::ops::Range<u64> = 0..12;
 /// A bound on the virtual time of a life that ends by itself.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// How long a life goes on for what is rare.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 /// One log, over all its lives.
 struct History {
     simulation: Simulation,
@@ -102,6 +105,13 @@ impl History {
             _ => self.dice.micros(0, 400_000),
         };
         self.simulation.run_for(time);
+        if self.dice.one_in(3) {
+            // Half a header of this append may come to the disk, before the other half of an older one.
+            let shared = Arc::clone(&self.shared);
+            let is_split = || with(&shared, |model| model.is_split_again);
+            self.simulation.run_until(A_WHILE, || is_split() || executor.is_finished());
+            self.simulation.run_for(self.dice.micros(0, 300));
+        }
         // What a failed flush was to cover is gone for good, though it can be read until the power goes.
         let failed = self.disk.failures() > 0;
         if failed || self.dice.one_in(2) {

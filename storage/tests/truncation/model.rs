@@ -39,6 +39,8 @@ pub struct Model {
     pub committed: usize,
     pub promise: (u64, u128),
     pub under_way: UnderWay,
+    /// The last append began with an entry that was cut, at a place from which its header reaches into the next block.
+    pub is_split_again: bool,
     /// The power has gone since the log was found right.
     pub power_cut: bool,
     /// How often the log was found right.
@@ -82,6 +84,7 @@ impl Model {
         self.durable = found.len();
         self.promise = promise;
         self.under_way = UnderWay::Nothing;
+        self.is_split_again = false;
         self.power_cut = false;
         self.recovered += 1;
         Ok(())
