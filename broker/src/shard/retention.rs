@@ -28,6 +28,8 @@ pub struct Disk {
     too_full: Cell<Option<u8>>,
     /// The log has no room for what it needs next.
     log_full: Cell<bool>,
+    /// Whether it was said that messages are refused.
+    told: Cell<bool>,
     /// What did not work beside the log at the last look.
     troubles: RefCell<BTreeMap<Trouble, String>>,
 }
@@ -48,41 +50,43 @@ impl Disk {
 
     /// Notes how full the disk is, and says it once when that changes what is taken.
     fn note(&self, shard: &Shard, used: u8) {
-        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
         let most = shard.config.retention.full_percent;
-        let too_full = (used > most).then_some(used);
-        let before = self.too_full.replace(too_full);
-        match (before, too_full) {
-            (None, Some(used)) => tracing::warn!(
-                shard = %name, log = %log, used_percent = used,
-                "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows: messages are refused with code \
-                 14 until there is room again; consumers go on. Free some space, or let messages expire earlier \
-                 (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
-            ),
-            (Some(_), None) => tracing::info!(
-                shard = %name, log = %log, used_percent = used,
-                "the disk has room again: messages are taken"
-            ),
-            _ => {}
-        }
+        self.too_full.set((used > most).then_some(used));
+        self.tell(shard);
     }
 
-    /// Notes whether the log has room, and says it once when that changes. True if it changed.
+    /// Notes whether the log has room, and says it once when that changes what is taken. True if it changed.
     fn note_log(&self, shard: &Shard) -> bool {
         let full = shard.store.stats().full;
         let changed = self.log_full.replace(full) != full;
-        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
-        if changed && full {
-            tracing::warn!(
-                shard = %name, log = %log,
-                "the disk has no room for the log's next segment: messages are refused with code 14 until there is; \
-                 consumers go on. Free some space, or let messages expire earlier (fileReservedTime, \
-                 diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
-            );
-        } else if changed {
-            tracing::info!(shard = %name, log = %log, "the log has room again");
-        }
+        self.tell(shard);
         changed
+    }
+
+    /// Says once that messages are refused for want of room, and once that they are taken again. A disk that is full is so in
+    /// two ways, one soon after the other, and they end one after the other: that is one event, with a line for each end.
+    fn tell(&self, shard: &Shard) {
+        let (used_percent, log_full) = (self.too_full.get(), self.log_full.get());
+        let refuses = used_percent.is_some() || log_full;
+        if self.told.replace(refuses) == refuses {
+            return;
+        }
+        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
+        if !refuses {
+            return tracing::info!(shard = %name, log = %log, "the disk has room again: messages are taken");
+        }
+        let most = shard.config.retention.full_percent;
+        let why = match log_full {
+            true => "the disk has no room for the log's next segment".to_owned(),
+            false => format!(
+                "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows"
+            ),
+        };
+        tracing::warn!(
+            shard = %name, log = %log, used_percent,
+            "{why}: messages are refused with code 14 until there is room again; consumers go on. Free some space, or let \
+             messages expire earlier (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
+        );
     }
 
     /// Says once what does not work beside the log, again when the reason is another, and when it works again.
