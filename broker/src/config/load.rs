@@ -169,6 +169,7 @@ fn handles(settings: &Settings) -> Handles {
         shards_are_auto: settings.text("shards").eq_ignore_ascii_case(SHARDS_AUTO),
         listen_port: settings.handle("listenPort"),
         bind_address: settings.handle("bindAddress"),
+        advertised_host: settings.handle("brokerIP1"),
         store_dir: settings.handle("storePathRootDir"),
         log_dir: settings.handle("storePathCommitLog"),
     }
@@ -229,7 +230,11 @@ fn bind_address(settings: &Settings) -> Result<Ipv4Addr, LoadError> {
 /// The address for clients: as configured, or the one address that is listened on.
 fn advertised(settings: &Settings) -> Result<Option<String>, LoadError> {
     let host = settings.text("brokerIP1");
-    if host.contains([':', ';', ',', '/', ' ']) {
+    // Resolvers take 10.1 for 10.0.0.1, and nobody who writes it means that.
+    let is_half_an_address = !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && host.parse::<Ipv4Addr>().is_err();
+    if host.contains([':', ';', ',', '/', ' ']) || is_half_an_address {
         let allowed = "one IPv4 address or host name, without a port";
         return Err(settings.bad_value("brokerIP1", allowed).into());
     }

@@ -129,6 +129,8 @@ pub struct Handles {
     pub listen_port: String,
     /// Of the local address to listen on.
     pub bind_address: String,
+    /// Of the host or address that clients dial.
+    pub advertised_host: String,
     /// Of the store's directory.
     pub store_dir: String,
     /// Of the log's directory.
