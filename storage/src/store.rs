@@ -161,6 +161,9 @@ pub struct Stats {
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
     /// come that are not kept ([`Store::keep`]): their space is still to come back.
     pub freeing: u64,
+    /// Bytes of a file that the log needs for its next segment, once a quarter of the one before is full: until it is ready,
+    /// or being made. What is given up becomes one, and does not come back.
+    pub missing: u64,
     /// Bytes of files that were made ready for the log in this life before their blocks had been written: a durable
     /// write into them costs about twice as much.
     pub unwritten: u64,
@@ -476,15 +479,16 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (inner, counters) = (&self.inner, &self.inner.counters);
-        let max = inner.committed.get();
+        let (max, builder) = (inner.committed.get(), inner.builder.borrow());
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(inner.builder.borrow().rooms()),
+            freeing: inner.spares.freeing(builder.rooms(), inner.cramped.get()),
+            missing: inner.spares.missing(builder.rooms(), builder.full_of_segment()),
             unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
-            queued: inner.builder.borrow().queued(),
+            queued: builder.queued(),
             max_queued: inner.options.max_queued,
             batches: counters.batches.get(),
             bytes: counters.bytes.get(),
@@ -495,9 +499,10 @@ impl Store {
         }
     }
 
-    /// Says how many files are kept for segments to come: [`Keep::Many`] at first.
-    pub fn keep(&self, keep: Keep) {
-        self.inner.spares.keep(keep);
+    /// Says how many files are kept for segments to come, [`Keep::Many`] at first. None is made ahead of time that would not
+    /// `leave` so many bytes of the disk available, nor one that would not leave as much as it takes.
+    pub fn keep(&self, keep: Keep, leave: u64) {
+        self.inner.spares.keep(keep, leave);
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as

@@ -11,7 +11,7 @@ use model::UnixMillis;
 use runtime::IoError;
 use runtime::channel::oneshot;
 use runtime::fs::Space;
-use storage::{Keep, SegmentTimes, TrimError, Trouble};
+use storage::{Keep, SegmentTimes, Stats, TrimError, Trouble};
 
 use super::completions::{Afterwards, Completion};
 use super::identity::Identity;
@@ -136,9 +136,10 @@ async fn round(shard: &Rc<Shard>) {
             return tracing::warn!(%shard, %error, "nothing is deleted: the size of the disk is not known");
         }
     };
-    let segments = shard.store.segment_times();
+    // As they were when the space was looked at: what comes back from here on is not in it.
+    let (segments, stats) = (shard.store.segment_times(), shard.store.stats());
     let sharers = sharers(shard, space).await;
-    if let Some(wanted) = decided(shard, space, sharers, &segments) {
+    if let Some(wanted) = decided(shard, space, sharers, &segments, &stats) {
         trim(shard, wanted, &segments).await;
     }
 }
@@ -147,19 +148,21 @@ async fn round(shard: &Rc<Shard>) {
 async fn look(shard: &Shard) -> Result<Space, IoError> {
     let space = runtime::fs::space(&shard.identity.log_dir).await?;
     shard.disk.note(shard, space.used_percent());
-    shard.store.keep(kept(shard, space));
+    let (keep, leave) = kept(shard, space);
+    shard.store.keep(keep, leave);
     Ok(space)
 }
 
-/// Of the segments that are given up, what is kept for others to come.
-fn kept(shard: &Shard, space: Space) -> Keep {
+/// What is kept for segments to come, and how many bytes of the disk are not taken for that ahead of time.
+fn kept(shard: &Shard, space: Space) -> (Keep, u64) {
     let (rules, used) = (&shard.config.retention, space.used_percent());
     let needed = rules.forced_percent.min(rules.full_percent);
-    match () {
-        () if shard.disk.log_full.get() || used > needed => Keep::Due,
-        () if used > rules.early_percent.min(needed) => Keep::Next,
+    let keep = match () {
+        () if shard.disk.log_full.get() || used > needed => Keep::Next,
+        () if used > rules.early_percent.min(needed) => Keep::Recycled,
         () => Keep::Many,
-    }
+    };
+    (keep, space.entire() / 100 * u64::from(100_u8.saturating_sub(needed)))
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that
@@ -179,14 +182,21 @@ async fn sharers(shard: &Shard, space: Space) -> u32 {
     sharers
 }
 
-fn decided(shard: &Shard, space: Space, sharers: u32, segments: &[SegmentTimes]) -> Option<Trim> {
+fn decided(
+    shard: &Shard,
+    space: Space,
+    sharers: u32,
+    segments: &[SegmentTimes],
+    stats: &Stats,
+) -> Option<Trim> {
     let now = runtime::unix_millis();
     let sight = Sight {
         now: UnixMillis(now),
         hour: runtime::local_hour(now),
         space,
         full: shard.disk.log_full.get(),
-        freeing: shard.store.stats().freeing,
+        freeing: stats.freeing,
+        missing: stats.missing,
         sharers,
         segments,
     };
