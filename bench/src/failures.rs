@@ -1,5 +1,7 @@
 //! What went wrong, counted by kind.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use remoting::ResponseCode;
@@ -19,6 +21,19 @@ pub struct Failure {
     pub remark: String,
     /// How often.
     pub count: u64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} × ", self.count)?;
+        match (self.code, self.name) {
+            (Some(code), Some(name)) => write!(f, "code {code} {name}")?,
+            (Some(code), None) => write!(f, "code {code}")?,
+            // What happened to a connection stands for itself.
+            (None, _) => return write!(f, "{}", self.remark),
+        }
+        if self.remark.is_empty() { Ok(()) } else { write!(f, ": {}", self.remark) }
+    }
 }
 
 /// Failures by kind; more kinds than [`FAILURE_KINDS`] are counted together.
@@ -73,17 +88,36 @@ impl Failures {
     }
 }
 
-/// First line, shortened, with `#` for each run of digits.
+/// First line, with `#` for each run of digits, and shortened. The kind of a kind is itself.
 fn kind_of(remark: &str) -> String {
     let mut kind = String::new();
-    for letter in remark.lines().next().unwrap_or_default().chars().take(REMARK_CHARS) {
-        if !letter.is_ascii_digit() {
-            kind.push(letter);
-        } else if !kind.ends_with('#') {
-            kind.push('#');
+    let mut count = 0;
+    for letter in remark.lines().next().unwrap_or_default().chars() {
+        let letter = if letter.is_ascii_digit() { '#' } else { letter };
+        if letter == '#' && kind.ends_with('#') {
+            continue;
         }
+        if count == REMARK_CHARS {
+            return shortened(&kind);
+        }
+        kind.push(letter);
+        count += 1;
     }
     kind
+}
+
+/// The words of `text` that leave room for an ellipsis among [`REMARK_CHARS`]; a part of the first one if it alone is
+/// longer.
+fn shortened(text: &str) -> String {
+    let room = REMARK_CHARS - 1;
+    assert!(text.chars().count() > room, "what fits is not shortened");
+    let (end, next) = text.char_indices().nth(room).expect("it is longer");
+    let head = &text[..end];
+    let words = match head.rfind(char::is_whitespace) {
+        Some(blank) if !next.is_whitespace() => head[..blank].trim_end(),
+        _ => head.trim_end(),
+    };
+    format!("{}…", if words.is_empty() { head } else { words })
 }
 
 #[cfg(test)]
@@ -104,6 +138,38 @@ mod tests {
         let busy = (Some(2), Some("SYSTEM_BUSY"), 3);
         assert_eq!(told, [(None, None, 5), busy, (Some(14), Some("SERVICE_NOT_AVAILABLE"), 1)]);
         assert_eq!(kinds[1].remark, "[TIMEOUT_CLEAN_QUEUE]busy, in queue: #ms, size: #");
+    }
+
+    #[test]
+    fn a_long_remark_is_cut_between_words_and_stays_as_it_is_then() {
+        let long = "no room for more on the disk ".repeat(20);
+        let kind = kind_of(&long);
+        assert!(kind.chars().count() <= REMARK_CHARS && kind.len() > REMARK_CHARS - 10, "{kind}");
+        let words = kind.strip_suffix('…').expect("an ellipsis");
+        assert!(long.starts_with(words) && long[words.len()..].starts_with(' '), "{kind}");
+        assert_eq!(kind_of(&kind), kind);
+        let one_word = kind_of(&"α".repeat(1000));
+        assert_eq!(one_word, format!("{}…", "α".repeat(REMARK_CHARS - 1)));
+        assert_eq!(kind_of(&format!(" {}", "y".repeat(1000))).chars().count(), REMARK_CHARS);
+        for fits in ["x ".repeat(REMARK_CHARS / 2), "y".repeat(REMARK_CHARS)] {
+            assert_eq!(kind_of(&fits), fits);
+        }
+        // The limit is right behind a word, or right before one.
+        let word = "z".repeat(REMARK_CHARS - 1);
+        assert_eq!(kind_of(&format!("{word} and more")), format!("{word}…"));
+        let word = "z".repeat(REMARK_CHARS - 2);
+        assert_eq!(kind_of(&format!("{word} and more")), format!("{word}…"));
+    }
+
+    #[test]
+    fn a_failure_is_told_without_what_it_does_not_have() {
+        let told = |code, name, remark: &str| {
+            Failure { code, name, remark: remark.to_owned(), count: 3 }.to_string()
+        };
+        assert_eq!(told(Some(2), Some("SYSTEM_BUSY"), "busy"), "3 × code 2 SYSTEM_BUSY: busy");
+        assert_eq!(told(Some(2), Some("SYSTEM_BUSY"), ""), "3 × code 2 SYSTEM_BUSY");
+        assert_eq!(told(Some(999), None, "odd"), "3 × code 999: odd");
+        assert_eq!(told(None, None, "connection lost"), "3 × connection lost");
     }
 
     #[test]

@@ -126,6 +126,78 @@ fn an_audit_finds_what_is_wrong() {
     });
 }
 
+/// Ends a server after some time, from now on.
+fn ends_after(server: transport::Server, time: Duration) {
+    let end = async move {
+        runtime::sleep(time).await;
+        drop(server);
+    };
+    runtime::spawn(end).detach();
+}
+
+#[test]
+fn a_broker_that_is_away_for_the_audit_leaves_the_figures_and_fails_the_run() {
+    simulated(|addr| async move {
+        let (server, fake) = fake(addr, Fault::None).await;
+        ends_after(server, Duration::from_millis(700));
+        let sent = run(&fake, "produce --duration 1s --in-flight 2 --size 10 --audit").await;
+        assert!(sent.acked > 200 && sent.p50_us.is_some() && sent.rate > 100.0, "{sent}");
+        let verdict = sent.verdict().expect("it was not audited");
+        let want = format!("audit not done: broker fake at {}: ", fake.addr());
+        assert!(verdict.starts_with(&want) && verdict.len() > want.len(), "{verdict}");
+        assert_eq!(sent.to_string().matches("audit not done: ").count(), 1, "{sent}");
+        let json: serde_json::Value = serde_json::from_str(&sent.json()).expect("an object");
+        assert!(json["audit"].is_null() && json["acked"] == sent.acked);
+        let why = json["audit_not_done"].as_str().expect("a reason");
+        assert_eq!(format!("audit not done: {why}"), verdict);
+    });
+}
+
+#[test]
+fn a_study_whose_broker_goes_away_tells_what_it_has_and_fails() {
+    simulated(|addr| async move {
+        let (_a, first) = fake(addr, Fault::None).await;
+        let (b, second) = fake(addr, Fault::None).await;
+        // In the first window of B; there is a second one of A, and nothing after it, at no other depth either.
+        ends_after(b, Duration::from_millis(1500));
+        let (a, b) = (first.addr(), second.addr());
+        let done =
+            study(&format!("compare --a {a} --b {b} -t T --duration 1s -k 3 --depths 1,2 --audit"))
+                .await;
+        let windows: Vec<_> = done.sides.iter().map(|side| side.windows.len()).collect();
+        assert_eq!(windows, [2, 1], "{done}");
+        assert!(done.sides.iter().all(|side| side.medians.rate > Some(0.0)), "{done}");
+        let verdict = done.verdict().expect("it was not audited");
+        assert!(verdict.starts_with("B, 1 in flight #1: audit not done: "), "{verdict}");
+        let stopped = done.stopped.as_deref().expect("the second window of B had no broker");
+        assert!(stopped.contains(&b), "{stopped}");
+        let text = done.to_string();
+        for part in ["audit not done: ", "stopped before the last window: "] {
+            assert_eq!(text.matches(part).count(), 1, "{part} in:\n{text}");
+        }
+        // Without a figure there is nothing to show.
+        let line = format!("compare --a {b} --b {a} -t T --count 1 -k 1");
+        assert!(carry_out(&line).await.is_err());
+    });
+}
+
+#[test]
+fn each_study_of_sends_keeps_its_figures_when_the_broker_goes_away() {
+    simulated(|addr| async move {
+        for line in ["topics --topics 2 --few 1", "mixed --backlog 1k"] {
+            let (server, fake) = fake(addr, Fault::None).await;
+            ends_after(server, Duration::from_millis(2500));
+            let done = study(&format!(
+                "{line} -t T -n {} --duration 300ms --in-flight 2 -k 9 --audit",
+                fake.addr()
+            ))
+            .await;
+            assert!(done.sides[0].medians.rate > Some(0.0), "{done}");
+            assert!(done.stopped.is_some() && done.verdict().is_some(), "{done}");
+        }
+    });
+}
+
 #[test]
 fn compare_takes_turns_at_each_depth() {
     simulated(|addr| async move {

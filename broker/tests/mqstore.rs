@@ -295,3 +295,25 @@ fn what_is_in_use_or_no_store_is_not_looked_at() {
     assert!(!nothing.exists());
     assert_eq!(mqstore(&["check", "--online"], &dir).0, 2);
 }
+
+#[test]
+fn a_file_is_refused_with_the_directory_that_is_meant() {
+    let place = Place::new("file");
+    let (dir, _) = place.store(0, 2);
+    let segment = first_segment(&dir);
+    let below = segment.join("more");
+    let in_a_store = format!("the file lies in the store {}\n", dir.display());
+    for path in [&segment, &dir.join("store"), &below] {
+        let named = if *path == below { &segment } else { path };
+        for command in ["check", "dump", "repair"] {
+            let (code, text) = mqstore(&[command], path);
+            assert!(text.contains(&format!("{} is a file. Give", named.display())), "{text}");
+            assert!(code == 2 && text.ends_with(&in_a_store), "{text}");
+        }
+    }
+    let elsewhere = place.dir.join("file");
+    fs::write(&elsewhere, "x").expect("our directory");
+    let (code, text) = mqstore(&["check"], &elsewhere);
+    assert!(code == 2 && text.contains("Give the directory of the store"), "{text}");
+    assert!(!text.contains("lies in"), "{text}");
+}

@@ -296,6 +296,17 @@ fn an_address_that_clients_cannot_dial_is_told() {
 }
 
 #[test]
+fn an_address_for_clients_that_nobody_knows_is_named_with_its_line() {
+    let place = Place::new("unknown-address");
+    // A name that never has an address (RFC 6761).
+    let conf = place.conf("brokerIP1 = nowhere.invalid\n").display().to_string();
+    let (ok, _, error) = output(&["-c", &conf]);
+    assert!(!ok && error.contains("nowhere.invalid"), "{error}");
+    let line = format!("`brokerIP1` ({conf}:7) sets it: name an address that clients can dial");
+    assert!(error.contains(&line), "{error}");
+}
+
+#[test]
 fn each_shard_has_a_core_a_port_and_a_store() {
     let cores = runtime::allowed_cores();
     if cores.len() < 2 {

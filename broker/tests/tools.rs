@@ -13,6 +13,9 @@ use remoting::{RequestCode, ResponseCode};
 use support::member::{Member, queue};
 use support::{Client, Running, config, everywhere, in_simulation};
 
+/// What tells an operator of the keys.
+const STATUS_PAGE: &str = include_str!("../../docs/status.md");
+
 /// Every key of RocketMQ 5.5.0's runtime information, as far as its names do not depend on the broker.
 const RUNTIME_KEYS: [&str; 50] = [
     "EndTransactionQueueSize",
@@ -73,6 +76,15 @@ async fn runtime_info(member: &Member) -> BTreeMap<String, String> {
     KvTable::decode(&answer.body).expect("a table").table
 }
 
+/// A key as docs/status.md has it: the thread pools have one set of names, and the log's directory is any.
+fn as_documented(key: &str) -> String {
+    match key.split_once("ThreadPoolQueue") {
+        Some((_pool, what)) => format!("ThreadPoolQueue{what}"),
+        None if key.starts_with("commitLogDiskRatio_") => "commitLogDiskRatio_DIR".to_owned(),
+        None => key.to_owned(),
+    }
+}
+
 #[test]
 fn runtime_information_is_measured() {
     everywhere("runtime-info", |place| async move {
@@ -83,6 +95,11 @@ fn runtime_information_is_measured() {
         for key in RUNTIME_KEYS {
             assert!(before.contains_key(key), "{key} is missing");
         }
+        for key in before.keys().map(|key| as_documented(key)) {
+            assert!(STATUS_PAGE.contains(&format!("`{key}`")), "docs/status.md lacks {key}");
+        }
+        let unwritten = before["commitLogUnwrittenBytes"].parse::<u64>();
+        assert!(unwritten.is_ok(), "{unwritten:?}");
         assert_eq!(before["brokerVersionDesc"], "V5_5_0");
         assert_eq!(before["brokerActive"], "true");
         let earliest = |info: &BTreeMap<String, String>| {

@@ -33,6 +33,12 @@ pub struct Space {
 }
 
 impl Space {
+    /// What an unprivileged process may have, with what is in use.
+    #[must_use]
+    pub fn entire(self) -> u64 {
+        self.total.saturating_sub(self.free).saturating_add(self.available)
+    }
+
     /// Percent in use of what an unprivileged process may have, rounded up, as `df` counts it. A file system without a
     /// size has nothing in use.
     #[must_use]

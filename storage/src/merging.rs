@@ -39,8 +39,9 @@ pub(crate) async fn run(inner: Rc<Inner>, events: Sender<Event>) {
             }
             failed.insert(base);
             if !told.contains(&base) {
-                let why = error.to_string();
-                drop(events.send(Event::Warned(Warning::Unmerged { base, why })).await);
+                let (why, remedy) = (error.to_string(), error.remedy());
+                let warning = Warning::Unmerged { base, why, remedy };
+                drop(events.send(Event::Warned(warning)).await);
             }
         }
         told = failed;
@@ -64,6 +65,30 @@ enum MergeError {
     /// Which queues there were at the end of the segment is not known.
     #[error("the checkpoint {} is damaged: {why}", .file.display())]
     Queues { file: PathBuf, why: String },
+}
+
+impl MergeError {
+    /// What an operator can do about it.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Io(error)
+            | Self::Part(PartError::Io(error))
+            | Self::Checkpoint(CheckpointError::Io(error)) => remedy_of(error),
+            Self::Part(_) | Self::Checkpoint(_) | Self::Queues { .. } => {
+                "`mqstore check` tells what is damaged when the broker is stopped"
+            }
+        }
+    }
+}
+
+fn remedy_of(error: &IoError) -> &'static str {
+    if error.is_storage_full() {
+        "Nothing is damaged: free some space"
+    } else if error.is_unreadable() {
+        "Look at the disk; `mqstore check` tells what is damaged when the broker is stopped"
+    } else {
+        "Nothing is known to be damaged: look at the disk, and at the rights of the directory"
+    }
 }
 
 /// The error, unless no store survives it.

@@ -26,8 +26,8 @@ use runtime::{File, Instant, IoError, IoOp, OpenMode, fs};
 
 use decide::{Sight, Step, decide};
 use deleting::{Deletions, Pace};
-pub(crate) use given_up::is_trimmed;
 use given_up::{GivenUp, Use};
+pub(crate) use given_up::{SHED, is_trimmed};
 pub use keep::Keep;
 use model::PhysicalOffset;
 pub(crate) use zeroing::UNREADY;
@@ -63,7 +63,7 @@ fn name(number: usize) -> String {
 
 /// Whether a file of this name in the log's directory is one that no segment has become of yet.
 pub(crate) fn is_spare(name: &str) -> bool {
-    [UNREADY, LAST_MOMENT, given_up::SHED].contains(&name) || number_of(name).is_some()
+    [UNREADY, LAST_MOMENT, SHED].contains(&name) || number_of(name).is_some()
 }
 
 /// The name of a file that was made in the last moment.
@@ -134,6 +134,8 @@ pub(crate) struct Spares {
     full: Cell<bool>,
     /// What the owner wants kept.
     keep: Cell<Keep>,
+    /// Bytes of the disk that are not taken ahead of time.
+    leave: Cell<u64>,
     wake: Notify,
 }
 
@@ -156,6 +158,7 @@ impl Spares {
             left: RefCell::new(found.trimmed),
             full: Cell::new(false),
             keep: Cell::new(Keep::default()),
+            leave: Cell::new(0),
             wake: Notify::new(),
         }
     }
@@ -181,19 +184,29 @@ impl Spares {
 
     /// Bytes of segments that were given up and are neither used again nor deleted yet, and of files that are not kept;
     /// `rooms`: files that are ready and that nothing was drafted for.
-    pub(crate) fn freeing(&self, rooms: usize) -> u64 {
-        self.given_up.bytes() + self.surplus(rooms) as u64 * self.size
+    pub(crate) fn freeing(&self, rooms: usize, cramped: bool) -> u64 {
+        self.given_up.bytes() + self.surplus(rooms, cramped) as u64 * self.size
     }
 
-    pub(crate) fn keep(&self, keep: Keep) {
+    pub(crate) fn keep(&self, keep: Keep, leave: u64) {
+        self.leave.set(leave);
         if self.keep.replace(keep) != keep {
             self.wake();
         }
     }
 
-    /// Files that are ready or being made, and are not kept.
-    fn surplus(&self, rooms: usize) -> usize {
-        self.keep.get().surplus(rooms + usize::from(self.zeroing.get().is_some()))
+    /// Bytes of the file of a log's next segment, if there is none and it is not being made, where `full` bytes of the one
+    /// before are full. Early in a segment there is time.
+    pub(crate) fn missing(&self, rooms: usize, full: u64) -> u64 {
+        let is_missing = rooms == 0 && self.zeroing.get().is_none() && full >= self.size / 4;
+        if is_missing { self.size } else { 0 }
+    }
+
+    /// Files that are ready or being made, and are not kept: on a disk too full for what has to be written beside the log
+    /// none is.
+    fn surplus(&self, rooms: usize, cramped: bool) -> usize {
+        let held = rooms + usize::from(self.zeroing.get().is_some());
+        if cramped { held } else { self.keep.get().surplus(held) }
     }
 
     /// Somebody waits for a file, or the shard is idle.
@@ -276,10 +289,14 @@ impl Spares {
     }
 
     fn add(&self, inner: &Inner, number: usize) {
-        self.ready.borrow_mut().push_back(number);
         self.full.set(false);
         inner.troubles.end(Trouble::SegmentFile);
         inner.troubles.end(Trouble::Ahead);
+        self.put(inner, number);
+    }
+
+    fn put(&self, inner: &Inner, number: usize) {
+        self.ready.borrow_mut().push_back(number);
         inner.builder.borrow_mut().add_room();
     }
 }
@@ -311,8 +328,8 @@ impl Work {
             given_up: spares.given_up.next(),
             cramped: inner.cramped.get(),
             recycles: keep.recycles(rooms + usize::from(self.zeroing.is_some())),
-            ahead: keep != Keep::Due,
-            surplus: spares.surplus(rooms) > 0,
+            ahead: keep.zeroes(inner.full_of_segment(), spares.size),
+            surplus: spares.surplus(rooms, inner.cramped.get()) > 0,
             deleting: self.deletions.has_more(),
             pausing: !self.deletions.rest(pace).is_zero(),
             due: inner.wants_room(),
@@ -387,6 +404,7 @@ async fn zero(
     let mut under_way = match work.zeroing.take() {
         Some(under_way) => under_way,
         None if !has_room(spares).await? => {
+            inner.troubles.end(Trouble::Ahead); // it is not tried any more
             work.zero_from = runtime::now() + REST;
             return Ok(());
         }
@@ -403,9 +421,11 @@ async fn zero(
     finish(inner, spares, under_way).await
 }
 
-/// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before.
+/// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before; and for
+/// what the owner wants left.
 async fn has_room(spares: &Spares) -> Result<bool, IoError> {
-    Ok(fs::space(&spares.dir).await?.available >= 2 * spares.size)
+    let available = fs::space(&spares.dir).await?.available;
+    Ok(available.saturating_sub(spares.size) >= spares.leave.get().max(spares.size))
 }
 
 /// `number`: what the file is to be called when it is ready.
@@ -434,8 +454,8 @@ async fn finish(inner: &Inner, spares: &Spares, zeroing: Zeroing) -> Result<(), 
 async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
     work.zeroing = None;
     work.zero_from = runtime::now() + REST;
-    spares.zeroing.set(None);
     drop(fs::remove_file(spares.dir.join(UNREADY)).await); // if it is there at all
+    spares.zeroing.set(None); // until here it is on its way back
     inner.progress.notify_all(); // who waits for space may have it now
 }
 
@@ -443,7 +463,8 @@ async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
 /// its last blocks taken for nothing.
 async fn start_due(inner: &Inner, spares: &Spares, number: usize) -> Result<Zeroing, IoError> {
     let space = fs::space(&spares.dir).await;
-    if space.is_ok_and(|space| space.free < spares.size) {
+    // A file system may have no size to tell.
+    if space.is_ok_and(|space| space.total > 0 && space.free < spares.size) {
         let (path, full) = (spares.dir.join(UNREADY), io::Error::from(ErrorKind::StorageFull));
         return Err(IoError::path(IoOp::Allocate, path, full));
     }

@@ -281,6 +281,9 @@ pub struct Stats {
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
     /// come that are not kept ([`Store::keep`]): their space is still to come back.
     pub freeing: u64,
+    /// Bytes of a file that the log needs for its next segment, once a quarter of the one before is full: until it is ready,
+    /// or being made. What is given up becomes one, and does not come back.
+    pub missing: u64,
     /// Bytes of files that were made ready for the log in this life before their blocks had been written: a durable
     /// write into them costs about twice as much.
     pub unwritten: u64,
@@ -573,16 +576,17 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (inner, counters) = (&self.inner, &self.inner.counters);
-        let max = inner.committed.get();
+        let (max, builder) = (inner.committed.get(), inner.builder.borrow());
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(inner.rooms())
+            freeing: inner.spares.freeing(inner.rooms(), inner.cramped.get())
                 + inner.held.as_ref().map_or(0, |held| held.bytes(inner)),
+            missing: inner.spares.missing(inner.rooms(), inner.full_of_segment()),
             unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),
-            queued: inner.builder.borrow().queued(),
+            queued: builder.queued(),
             max_queued: inner.options.max_queued,
             batches: counters.batches.get(),
             bytes: counters.bytes.get(),
@@ -593,9 +597,10 @@ impl Store {
         }
     }
 
-    /// Says how many files are kept for segments to come: [`Keep::Many`] at first.
-    pub fn keep(&self, keep: Keep) {
-        self.inner.spares.keep(keep);
+    /// Says how many files are kept for segments to come, [`Keep::Many`] at first. None is made ahead of time that would not
+    /// `leave` so many bytes of the disk available, nor one that would not leave as much as it takes.
+    pub fn keep(&self, keep: Keep, leave: u64) {
+        self.inner.spares.keep(keep, leave);
     }
 
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as

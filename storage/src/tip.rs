@@ -155,9 +155,28 @@ pub(crate) async fn note_segment(
     segment_size: u64,
 ) -> Result<(), IoError> {
     let last = vote.vote();
-    if start.0 / segment_size != last.idle_mark.0 / segment_size {
+    if begins_segment(start, last.idle_mark, segment_size) {
         assert!(start > last.idle_mark, "the log grows at its end");
         vote.store(Vote { idle_mark: start, ..last }).await?;
     }
     Ok(())
+}
+
+/// Whether what is written at `start` is the first of its segment behind a log that reached to `mark`: where that is a
+/// segment's end, the next one has nothing yet.
+fn begins_segment(start: PhysicalOffset, mark: PhysicalOffset, segment_size: u64) -> bool {
+    start.0 / segment_size != mark.0.saturating_sub(1) / segment_size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_fills_its_segment_has_not_begun_the_next_one() {
+        let begins =
+            |start, mark| begins_segment(PhysicalOffset(start), PhysicalOffset(mark), 1000);
+        assert!(begins(1100, 990) && begins(1100, 1000) && begins(3100, 1200));
+        assert!(!begins(1200, 1100) && !begins(1999, 1001) && !begins(100, 100));
+    }
 }

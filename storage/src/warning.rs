@@ -30,12 +30,14 @@ pub enum Warning {
     /// The index of a segment stays in several files.
     #[error(
         "the index of the segment at offset {base} cannot be merged into one file: {why}. All messages are found, a little \
-         slower; it is tried again every minute. `mqstore check` tells what is damaged"
+         slower; it is tried again every minute. {remedy}"
     )]
     Unmerged {
         /// The segment's first byte.
         base: PhysicalOffset,
         /// Why it failed.
         why: String,
+        /// What to do.
+        remedy: &'static str,
     },
 }

@@ -136,7 +136,7 @@ fn a_deletion_comes_to_its_end_when_nobody_sends() {
 #[test]
 fn a_deletion_comes_to_its_end_when_the_space_is_needed() {
     run(|mut opened| async move {
-        opened.store.keep(Keep::Due);
+        opened.store.keep(Keep::Next, 0);
         under_load(&mut opened, size()).await;
         nothing_is_left(opened).await;
     });

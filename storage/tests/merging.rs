@@ -215,3 +215,34 @@ fn a_merge_that_failed_is_made_later_and_hides_nothing_meanwhile() {
     assert!(sim.run_until(LIMIT, is_merged), "it is tried again");
     assert_eq!(sim.join(life, LIMIT).expect("it ends"), [true; 6]);
 }
+
+#[test]
+fn a_merge_that_a_full_disk_refuses_is_told_with_its_remedy_and_made_later() {
+    const ENOSPC: i32 = 28;
+    let (sim, node) = node(6);
+    let disk = node.disk();
+    let life = node.start("life", || async {
+        let scale = Scale { interval: size() / 6, ..Scale::default() };
+        let mut opened = open(Options { scale, ..options(Path::new(STORE)) }).await;
+        opened.store.append_create_topic("T", 2, b"").expect("room");
+        fill(&mut opened, size() + 1).await;
+        settle(&mut opened).await;
+        runtime::sleep(Duration::from_secs(200)).await;
+        opened.answer().await;
+        let told: Vec<_> = opened.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 1, "once: {told:?}");
+        assert!(
+            told[0].contains("cannot be merged") && told[0].contains("free some space"),
+            "{told:?}"
+        );
+        assert!(!told[0].contains("mqstore check"), "nothing is damaged: {told:?}");
+        opened.stop().await;
+        merged().await
+    });
+    let end = PathBuf::from(format!("{STORE}/checkpoints/{:020}", size()));
+    assert!(sim.run_until(LIMIT, || disk.files().iter().any(|(path, _)| *path == end)));
+    disk.refuse_new_files(format!("{STORE}/index"), ENOSPC);
+    sim.run_for(Duration::from_secs(100));
+    disk.heal();
+    assert_eq!(sim.join(life, LIMIT).expect("it ends").first(), Some(&true));
+}

@@ -247,7 +247,7 @@ async fn trim_first(opened: &mut Opened, segments: usize) {
 }
 
 #[test]
-fn where_space_is_short_only_the_next_segment_has_a_file_ready() {
+fn where_space_is_needed_only_the_next_segment_has_a_file_ready() {
     everywhere("short-of-space", |dir| async move {
         let size = options(&dir).segment_size;
         let mut opened = open(options(&dir)).await;
@@ -256,72 +256,94 @@ fn where_space_is_short_only_the_next_segment_has_a_file_ready() {
         trim_first(&mut opened, 3).await;
         runtime::sleep(IDLE).await;
         assert_eq!(spares(&dir).await.len(), 4, "one that was made, and three that were given up");
-        assert_eq!(opened.store.stats().freeing, 0, "they are kept");
-        opened.store.keep(Keep::Next);
+        opened.store.keep(Keep::Recycled, 0);
+        runtime::sleep(IDLE).await;
+        assert_eq!(
+            (spares(&dir).await.len(), opened.store.stats().freeing),
+            (4, 0),
+            "they are kept"
+        );
+        opened.store.keep(Keep::Next, 0);
         assert_eq!(opened.store.stats().freeing, 3 * size, "so much comes back");
         runtime::sleep(IDLE).await;
         assert_eq!((spares(&dir).await.len(), opened.store.stats().freeing), (1, 0));
         trim_first(&mut opened, 1).await;
         runtime::sleep(IDLE).await;
         assert_eq!(spares(&dir).await.len(), 1, "there is one already");
-        fill(&mut opened, 7 * size + size / 4).await;
-        runtime::sleep(IDLE).await;
-        assert_eq!(spares(&dir).await.len(), 1, "the one that was used has a successor");
         opened.stop().await;
         assert!(open(options(&dir)).await.recovery.clean);
     });
 }
 
 #[test]
-fn where_space_is_needed_a_segment_has_no_file_before_it_is_due() {
-    everywhere("space-is-needed", |dir| async move {
+fn where_space_is_short_what_is_given_up_comes_before_what_is_made() {
+    everywhere("recycled", |dir| async move {
         let size = options(&dir).segment_size;
         let mut opened = open(options(&dir)).await;
         opened.store.append_create_topic("T", 1, b"").expect("room");
-        fill(&mut opened, 3 * size + size / 4).await;
-        opened.store.keep(Keep::Due);
-        fill(&mut opened, 4 * size + size / 4).await;
-        trim_first(&mut opened, 2).await;
-        runtime::sleep(IDLE).await;
-        assert!(spares(&dir).await.is_empty(), "what is given up is deleted, and nothing made");
-        fill(&mut opened, 4 * size + size * 7 / 8).await;
-        runtime::sleep(IDLE).await;
-        assert_eq!(spares(&dir).await.len(), 1, "it is due");
-        fill(&mut opened, 6 * size).await;
+        for keep in [Keep::Recycled, Keep::Next] {
+            let begin = opened.store.stats().max.0 / size * size;
+            opened.store.keep(Keep::Many, 0);
+            fill(&mut opened, begin + 2 * size).await;
+            opened.store.keep(keep, 0);
+            runtime::sleep(IDLE).await;
+            fill(&mut opened, begin + 3 * size + size / 8).await; // a file was ready and is used
+            runtime::sleep(IDLE).await;
+            assert!(spares(&dir).await.is_empty(), "it is early");
+            assert_eq!(opened.store.stats().missing, 0);
+            fill(&mut opened, begin + 3 * size + size * 3 / 8).await;
+            assert_eq!(opened.store.stats().missing, size);
+            trim_first(&mut opened, 1).await;
+            runtime::sleep(IDLE).await;
+            assert_eq!((spares(&dir).await.len(), opened.store.stats().missing), (1, 0));
+            fill(&mut opened, begin + 4 * size + size * 5 / 8).await;
+            runtime::sleep(IDLE).await;
+            assert_eq!(spares(&dir).await.len(), 1, "half a segment is full, and one is made");
+            opened.store.keep(Keep::Many, 0);
+        }
         opened.stop().await;
         assert!(open(options(&dir)).await.recovery.clean);
     });
 }
 
+/// Whether the deletion, or the name under which it goes on, comes to the disk before the power goes, is open.
 #[test]
 fn a_file_that_goes_for_want_of_space_is_no_file_for_a_segment_at_the_next_start() {
-    let simulation = Simulation::new(12);
-    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
-    let begun = node.start("first", || async {
-        let scale = Scale { delete_step: 64 * 1024, ..Scale::default() };
-        let options = Options { scale, ..options(Path::new("/store")) };
-        let size = options.segment_size;
-        let mut opened = open(options).await;
-        opened.store.append_create_topic("T", 1, b"").expect("room");
-        fill(&mut opened, 3 * size + size / 4).await;
-        trim_first(&mut opened, 2).await;
-        runtime::sleep(IDLE).await;
-        opened.store.keep(Keep::Due);
-        while !exists(Path::new("/store"), "spare.gone").await {
-            runtime::sleep(Duration::from_micros(10)).await;
-        }
-        assert!(opened.store.stats().freeing > 0, "it is being deleted");
-    });
-    simulation.join(begun, Duration::from_secs(60)).expect("a deletion begins");
-    node.crash();
-    let again = node.start("second", || async {
-        let dir = Path::new("/store");
-        let mut opened = open(options(dir)).await;
-        assert!(!exists(dir, "spare.gone").await);
-        fill(&mut opened, 6 * options(dir).segment_size).await;
-        opened.stop().await;
-    });
-    simulation.join(again, Duration::from_secs(60)).expect("and all goes on");
+    for seed in 0..12 {
+        let simulation = Simulation::new(seed);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let begun = node.start("first", move || async move {
+            let scale = Scale { delete_step: 64 * 1024, ..Scale::default() };
+            let options = Options { scale, ..options(Path::new("/store")) };
+            let size = options.segment_size;
+            let mut opened = open(options).await;
+            opened.store.append_create_topic("T", 1, b"").expect("room");
+            fill(&mut opened, 3 * size + size / 4).await;
+            trim_first(&mut opened, 2).await;
+            runtime::sleep(IDLE).await;
+            opened.store.keep(Keep::Next, 0);
+            let freeing = opened.store.stats().freeing;
+            while opened.store.stats().freeing > freeing - size / 16 * (seed % 4) {
+                runtime::sleep(Duration::from_micros(10)).await;
+            }
+        });
+        simulation.join(begun, Duration::from_secs(60)).expect("a deletion begins");
+        node.power_cut();
+        let again = node.start("second", || async {
+            let dir = Path::new("/store");
+            let size = options(dir).segment_size;
+            let mut opened = open(options(dir)).await;
+            for name in spares(dir).await {
+                let found = runtime::fs::list(dir.join("log")).await.expect("readable");
+                let len = found.into_iter().find(|entry| entry.name == name).map(|entry| entry.len);
+                assert!(name == "spare.tmp" || len == Some(size), "{name}: {len:?}");
+            }
+            fill(&mut opened, 6 * size).await;
+            opened.stop().await;
+            assert!(open(options(dir)).await.recovery.clean);
+        });
+        simulation.join(again, Duration::from_secs(60)).expect("and all goes on");
+    }
 }
 
 #[test]

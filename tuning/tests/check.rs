@@ -42,6 +42,21 @@ fn the_table_and_the_json_tell_the_same() {
 }
 
 #[test]
+fn a_file_is_no_place_for_a_store() {
+    let file = std::env::temp_dir().join(format!("mqtune-check-file-{}", std::process::id()));
+    std::fs::write(&file, "x").unwrap();
+    let below = file.join("store");
+    for path in [&file, &below] {
+        let output = mqtune(&["check", "--store", path.to_str().expect("UTF-8")]);
+        let text = stdout(&output);
+        assert!(text.contains(&format!("{} is a file", file.display())), "{text}");
+        assert!(text.contains("give the directory of the store"), "{text}");
+        assert_eq!(output.status.code(), Some(1), "{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn mistakes_in_the_command_line_have_their_own_exit_code() {
     assert_eq!(mqtune(&["check", "--stor", "/tmp"]).status.code(), Some(2));
     assert_eq!(mqtune(&[]).status.code(), Some(2));

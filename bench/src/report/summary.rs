@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use crate::args::{Mode, Produce};
 use crate::audit::Findings;
+use crate::error::BenchError;
 use crate::failures::Failure;
 use crate::limits::OWN_CPU_WARN;
 use crate::recorder::{Broken, Latencies, Tally};
 use crate::report::curve::{Curve, curve, float, micros, round};
 use crate::run::Outcome;
 use crate::seconds::Point;
-use crate::server::ServerUse;
+use crate::server::{self, ServerUse};
 
 /// Everything a run says. Serialised, it is the object that `--json` prints; names that end in `_us` are microseconds,
 /// rates are per second of the measured time.
@@ -75,6 +76,8 @@ pub struct Summary {
     pub broken: Broken,
     /// What reading back has shown (`--audit`).
     pub audit: Option<Findings>,
+    /// Why it was not read back although that was asked for; `audit` is `null` then, and the run counts as failed.
+    pub audit_not_done: Option<String>,
     /// Measured time in seconds.
     pub duration_s: f64,
     /// Seconds of it after which nothing came any more, if that was a good part of it (consume): the topic was empty. The
@@ -129,6 +132,7 @@ impl Summary {
         let Outcome { layout, executors, tally, measured, cpu, server, points, audit, .. } =
             outcome;
         let (interrupted, silent_end) = (outcome.interrupted, measured - outcome.until_last);
+        let (audit, audit_error) = audit.map_or((None, None), told);
         let Tally { latencies, failures, broken, lateness, longest_gap, .. } = tally;
         let seconds = measured.as_secs_f64();
         let counted = caught_up.unwrap_or(seconds);
@@ -170,16 +174,13 @@ impl Summary {
             errors_by_code: failures.into_kinds(),
             broken,
             audit,
+            audit_not_done: audit_error,
             duration_s: round(seconds),
             caught_up_s: caught_up.map(round),
             longest_silence_s: round(longest_gap.max(silent_end).as_secs_f64()),
             own_cpu_us_per_msg: per_message(cpu.as_secs_f64()),
             own_cpu_part: busy(cpu.as_secs_f64(), seconds, executors),
-            server: server.map(|server| ServerUse {
-                cpu_s: round(server.cpu.as_secs_f64()),
-                cpu_us_per_msg: per_message(server.cpu.as_secs_f64()),
-                resident_bytes: server.resident,
-            }),
+            server: server.map(|used| server_use(&used, per_message(used.cpu.as_secs_f64()))),
             interrupted,
             connections: layout.lanes.len(),
             brokers: layout.brokers,
@@ -197,6 +198,7 @@ impl Summary {
 
     /// Notes what makes the numbers worth less than they look.
     fn warn(&mut self, mode: &Mode) {
+        self.notes.extend(self.audit_failure());
         if self.own_cpu_part >= OWN_CPU_WARN {
             self.notes.push(format!(
                 "mqbench itself was busy {:.0} % of the time of its {} executor(s): this run measures mqbench; give it \
@@ -242,6 +244,11 @@ impl Summary {
         }
     }
 
+    /// That what was sent was not read back, and why.
+    fn audit_failure(&self) -> Option<String> {
+        self.audit_not_done.as_ref().map(|why| format!("audit not done: {why}"))
+    }
+
     /// The object as one line of JSON.
     ///
     /// # Panics
@@ -251,12 +258,15 @@ impl Summary {
         serde_json::to_string(self).expect("plain values")
     }
 
-    /// Why the run counts as failed, if it does: nothing came through, the broker broke a promise, or a consumer was
-    /// refused. Refused for want of room (code 2) it comes again and misses nothing.
+    /// Why the run counts as failed, if it does: nothing came through, the broker broke a promise, what was sent could
+    /// not be read back, or a consumer was refused. Refused for want of room (code 2) it comes again and misses nothing.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         if self.broken.total() > 0 {
             return Some(format!("the broker broke promises: {:?}", self.broken));
+        }
+        if let Some(failure) = self.audit_failure() {
+            return Some(failure);
         }
         if self.mode == "consume" {
             let busy = ResponseCode::SystemBusy.code();
@@ -270,6 +280,19 @@ impl Summary {
         let failed = nothing && (self.errors > 0 || self.mode == "produce");
         (failed && !self.interrupted).then(|| "not one message came through".to_owned())
     }
+}
+
+/// What an audit has shown, or why there was none.
+fn told(audit: Result<Findings, BenchError>) -> (Option<Findings>, Option<String>) {
+    match audit {
+        Ok(findings) => (Some(findings), None),
+        Err(error) => (None, Some(error.to_string())),
+    }
+}
+
+fn server_use(used: &server::Use, cpu_us_per_msg: Option<f64>) -> ServerUse {
+    let cpu_s = round(used.cpu.as_secs_f64());
+    ServerUse { cpu_s, cpu_us_per_msg, resident_bytes: used.resident }
 }
 
 /// Seconds of the measured time after which nothing came any more, if the rest is too long for a pause between two

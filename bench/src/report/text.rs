@@ -31,9 +31,7 @@ impl fmt::Display for Summary {
         writeln!(f, " ({})", self.latency)?;
         self.counts(f)?;
         for kind in &self.errors_by_code {
-            let code = kind.code.map(|code| format!("code {code} ")).unwrap_or_default();
-            let name = kind.name.unwrap_or_default();
-            writeln!(f, "  {} × {code}{name}: {}", kind.count, kind.remark)?;
+            writeln!(f, "  {kind}")?;
         }
         for note in &self.notes {
             writeln!(f, "  note: {note}")?;

@@ -45,8 +45,8 @@ pub struct Outcome {
     pub server: Option<server::Use>,
     /// Its course.
     pub points: Vec<Point>,
-    /// What reading back has shown, if it was asked for.
-    pub audit: Option<Findings>,
+    /// What reading back has shown, if it was asked for; or why it could not be done.
+    pub audit: Option<Result<Findings, BenchError>>,
     /// Whether somebody ended it early.
     pub interrupted: bool,
 }
@@ -83,7 +83,7 @@ pub async fn run(
     let clock = CpuClock::new(run.pid.clone());
     let mut course = crew.follow(schedule, clock, &mut events, on_second).await?;
     drop(forward);
-    let audit = audit(&mode, &layout, &mut course.tally).await?;
+    let audit = audit(&mode, &layout, &mut course.tally).await;
     let end =
         course.stopped.unwrap_or_else(|| course.tally.last.unwrap_or(schedule.measure_from()));
     let measured = schedule.measured(end);
@@ -116,22 +116,25 @@ fn forward(interrupts: Interrupts, events: MailboxSender<Event>) -> Task<()> {
     })
 }
 
-/// Reads back what was sent, if that was asked for, and counts what is wrong.
+/// Reads back what was sent, if that was asked for, and counts what is wrong. Whatever was measured stands also if this
+/// cannot be done, as when the broker is away by then.
 async fn audit(
     mode: &Mode,
     layout: &Layout,
     tally: &mut Tally,
-) -> Result<Option<Findings>, BenchError> {
-    let Mode::Produce(args) = mode else { return Ok(None) };
+) -> Option<Result<Findings, BenchError>> {
+    let Mode::Produce(args) = mode else { return None };
     if !args.audit {
-        return Ok(None);
+        return None;
     }
     let cluster = Cluster::new(&args.run.namesrv);
     let ledgers = std::mem::take(&mut tally.ledgers);
     let (topics, group) = (args.topic_names(), &args.run.group);
-    let findings = read_back(&cluster, &topics, group, &layout.origins, ledgers).await?;
-    findings.blame(&mut tally.broken);
-    Ok(Some(findings))
+    let read = read_back(&cluster, &topics, group, &layout.origins, ledgers).await;
+    if let Ok(findings) = &read {
+        findings.blame(&mut tally.broken);
+    }
+    Some(read)
 }
 
 /// Starts the executors, and deals the lanes out to them.

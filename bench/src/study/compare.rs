@@ -10,7 +10,7 @@ const PULLS: u32 = 1024;
 /// Runs windows of A and B in turn, at each depth.
 ///
 /// # Errors
-/// [`BenchError`] of the first run that cannot take place.
+/// [`BenchError`] if the first run cannot take place.
 pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchError> {
     let mut study = Study::new("compare", args);
     let depths = match args.depths.as_slice() {
@@ -21,19 +21,8 @@ pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchEr
         let what = if args.consume { "consume".to_owned() } else { format!("{depth} in flight") };
         let name = |label: &str| format!("{label}, {what}");
         let (mut a, mut b) = (Side::new(&name(&args.label_a)), Side::new(&name(&args.label_b)));
-        for turn in 0..args.turns.windows {
-            let run = &args.send.run;
-            for (side, namesrv, pid) in
-                [(&mut a, &run.namesrv, &run.pid), (&mut b, &args.b, &args.pid_b)]
-            {
-                if session.is_interrupted() {
-                    continue;
-                }
-                let label = format!("{} #{}", side.label, turn + 1);
-                let mode = mode(args, namesrv, pid.clone(), depth);
-                side.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
-            }
-        }
+        let runs = in_turn(session, args, depth, [&mut a, &mut b]).await;
+        study.stop(runs, &[&a, &b])?;
         for (metric, name) in [
             (Metric::Rate, "throughput"),
             (Metric::P50, "p50"),
@@ -50,9 +39,35 @@ pub async fn compare(session: &Session, args: &Compare) -> Result<Study, BenchEr
         }
         study.add(a);
         study.add(b);
+        if study.stopped.is_some() {
+            break;
+        }
     }
     study.interrupted = session.is_interrupted();
     Ok(study)
+}
+
+/// The windows of A and B at one depth.
+async fn in_turn(
+    session: &Session,
+    args: &Compare,
+    depth: u32,
+    [a, b]: [&mut Side; 2],
+) -> Result<(), BenchError> {
+    let run = &args.send.run;
+    for turn in 0..args.turns.windows {
+        for (side, namesrv, pid) in
+            [(&mut *a, &run.namesrv, &run.pid), (&mut *b, &args.b, &args.pid_b)]
+        {
+            if session.is_interrupted() {
+                return Ok(());
+            }
+            let label = format!("{} #{}", side.label, turn + 1);
+            let mode = mode(args, namesrv, pid.clone(), depth);
+            side.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
+        }
+    }
+    Ok(())
 }
 
 fn mode(args: &Compare, namesrv: &str, pid: Option<Pids>, depth: u32) -> Mode {

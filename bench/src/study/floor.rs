@@ -105,15 +105,20 @@ pub async fn floor(session: &Session, args: &Floor) -> Result<Study, BenchError>
     let blocking = run.busy_poll == 0;
     let mode = Mode::Produce(Produce { run, in_flight: 1, blocking, ..args.send.clone() });
     let mut sends = Side::new("sends, 1 in flight");
-    for turn in 0..args.turns.windows {
-        if !session.is_interrupted() {
-            let label = format!("{} #{}", sends.label, turn + 1);
-            sends.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
+    let runs = async {
+        for turn in 0..args.turns.windows {
+            if !session.is_interrupted() {
+                let label = format!("{} #{}", sends.label, turn + 1);
+                sends.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
+            }
+            if !session.is_interrupted() {
+                ground.window(session, extent).await?;
+            }
         }
-        if !session.is_interrupted() {
-            ground.window(session, extent).await?;
-        }
-    }
+        Ok(())
+    };
+    let runs = runs.await;
+    study.stop(runs, &[&sends])?;
     for (metric, name) in SUMS {
         let name = format!("{name}, sends / (write + echo)");
         study.spreads.extend(of_pairs(&name, sends.values(metric), ground.sums(metric)));

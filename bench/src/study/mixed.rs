@@ -16,7 +16,7 @@ const PULLS: u32 = 1024;
 /// has read all others.
 ///
 /// # Errors
-/// [`BenchError`] of the first run that cannot take place.
+/// [`BenchError`] if the first run cannot take place, or the backlog not be stored.
 pub async fn mixed(session: &Session, args: &Mixed) -> Result<Study, BenchError> {
     let mut study = Study::new("mixed", args);
     let fill = fill(args);
@@ -33,20 +33,26 @@ pub async fn mixed(session: &Session, args: &Mixed) -> Result<Study, BenchError>
     send.run.gives_way = false; // it is for the consumer
     let send = Mode::Produce(send);
     let drain = drain(args);
-    for turn in 1..=args.turns.windows {
-        if !session.is_interrupted() {
-            let label = format!("quiet #{turn}");
-            quiet.push(Window::Load(Box::new(session.load(&label, &send).await?)));
-        }
-        if !session.is_interrupted() {
-            let (sent, drained) = side_by_side(session, turn, &send, &drain).await?;
-            if drained.received == 0 {
-                study.notes.push(format!("window {turn}: there was no backlog to drain"));
+    let runs = async {
+        for turn in 1..=args.turns.windows {
+            if !session.is_interrupted() {
+                let label = format!("quiet #{turn}");
+                quiet.push(Window::Load(Box::new(session.load(&label, &send).await?)));
             }
-            busy.push(Window::Load(Box::new(sent)));
-            consumer.push(Window::Load(Box::new(drained)));
+            if !session.is_interrupted() {
+                let (sent, drained) = side_by_side(session, turn, &send, &drain).await;
+                busy.push(Window::Load(Box::new(sent?)));
+                let drained = drained?;
+                if drained.received == 0 {
+                    study.notes.push(format!("window {turn}: there was no backlog to drain"));
+                }
+                consumer.push(Window::Load(Box::new(drained)));
+            }
         }
-    }
+        Ok(())
+    };
+    let runs = runs.await;
+    study.stop(runs, &[&quiet, &busy, &consumer])?;
     for (metric, name) in [
         (Metric::P50, "p50"),
         (Metric::P99, "p99"),
@@ -68,7 +74,7 @@ async fn side_by_side(
     turn: u32,
     send: &Mode,
     drain: &Mode,
-) -> Result<(Summary, Summary), BenchError> {
+) -> (Result<Summary, BenchError>, Result<Summary, BenchError>) {
     let enough = Interrupts::default();
     let (send_label, drain_label) = (format!("draining #{turn}"), format!("consumer #{turn}"));
     let sending = async {
@@ -77,9 +83,8 @@ async fn side_by_side(
         sent
     };
     let (sent, drained) = join(sending, session.load_until(&drain_label, drain, &enough)).await;
-    let mut drained = drained?;
-    drained.interrupted = session.is_interrupted();
-    Ok((sent?, drained))
+    let interrupted = session.is_interrupted();
+    (sent, drained.map(|drained| Summary { interrupted, ..drained }))
 }
 
 fn backlog_topic(run: &Run) -> String {

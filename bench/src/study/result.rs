@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::spread::{Metric, Spread, of_pairs};
+use crate::error::BenchError;
 use crate::recorder::Latencies;
 use crate::report::Summary;
 use crate::report::curve::{Curve, curve, float, micros, round};
@@ -161,6 +162,8 @@ pub struct Study {
     pub notes: Vec<String>,
     /// Whether it was ended early by a signal.
     pub interrupted: bool,
+    /// Why a run could not take place, so that those after it were left out; it counts as failed then.
+    pub stopped: Option<String>,
     /// The flags.
     pub parameters: Value,
 }
@@ -176,6 +179,7 @@ impl Study {
             spreads: Vec::new(),
             notes: Vec::new(),
             interrupted: false,
+            stopped: None,
             parameters,
         }
     }
@@ -184,6 +188,28 @@ impl Study {
     pub fn ratio(&mut self, over: &Side, under: &Side, metric: Metric, name: &str) {
         let name = format!("{name}, {} / {}", over.label, under.label);
         self.spreads.extend(of_pairs(&name, over.values(metric), under.values(metric)));
+    }
+
+    /// Ends the study with what its runs came to, these being its sides. Figures that are there stand, although a later
+    /// run could not take place.
+    ///
+    /// # Errors
+    /// That of the run, if there is no figure.
+    pub fn stop(
+        &mut self,
+        runs: Result<(), BenchError>,
+        sides: &[&Side],
+    ) -> Result<(), BenchError> {
+        let Err(error) = runs else { return Ok(()) };
+        if self.sides.iter().chain(sides.iter().copied()).all(|side| side.windows.is_empty()) {
+            return Err(error);
+        }
+        // That somebody has ended it is told elsewhere, and is no failure.
+        if !matches!(error, BenchError::Interrupted) {
+            self.notes.push(format!("stopped before the last window: {error}"));
+            self.stopped = Some(error.to_string());
+        }
+        Ok(())
     }
 
     /// Adds a side, with the notes of its windows, each once.
@@ -209,7 +235,7 @@ impl Study {
         serde_json::to_string(self).expect("plain values")
     }
 
-    /// Why it counts as failed, if one of its runs does.
+    /// Why it counts as failed, if one of its runs does or could not take place.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         let windows = self.sides.iter().flat_map(|side| &side.windows);
@@ -220,5 +246,6 @@ impl Study {
             })
             .map(|(label, verdict)| format!("{label}: {verdict}"))
             .next()
+            .or_else(|| self.stopped.clone())
     }
 }

@@ -16,7 +16,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Creates the topics, and sends to the few and to the many in turn.
 ///
 /// # Errors
-/// [`BenchError`] of the first run that cannot take place.
+/// [`BenchError`] if the topics cannot be created, or the first run not take place.
 pub async fn topics(session: &Session, args: &Topics) -> Result<Study, BenchError> {
     let mut study = Study::new("topics", args);
     let few = Produce {
@@ -40,14 +40,19 @@ pub async fn topics(session: &Session, args: &Topics) -> Result<Study, BenchErro
     let few_label = format!("{} queues", args.few);
     let (mut side_few, mut side_many) =
         (Side::new(&few_label), Side::new(&format!("{many} queues")));
-    for turn in 1..=args.turns.windows {
-        for (side, mode) in [(&mut side_few, &few), (&mut side_many, &many_sends)] {
-            if !session.is_interrupted() {
-                let label = format!("{} #{turn}", side.label);
-                side.push(Window::Load(Box::new(session.load(&label, mode).await?)));
+    let runs = async {
+        for turn in 1..=args.turns.windows {
+            for (side, mode) in [(&mut side_few, &few), (&mut side_many, &many_sends)] {
+                if !session.is_interrupted() {
+                    let label = format!("{} #{turn}", side.label);
+                    side.push(Window::Load(Box::new(session.load(&label, mode).await?)));
+                }
             }
         }
-    }
+        Ok(())
+    };
+    let runs = runs.await;
+    study.stop(runs, &[&side_few, &side_many])?;
     for (metric, name) in [
         (Metric::Rate, "throughput"),
         (Metric::P50, "p50"),

@@ -20,11 +20,23 @@ const ANSWER: Duration = Duration::from_secs(3);
 #[derive(Debug, Error)]
 pub enum AddressError {
     /// brokerIP1 is a name that nobody knows.
-    #[error("brokerIP1: {0}; set it to an address that clients can dial")]
-    Unknown(#[from] IoError),
+    #[error("{source}; {handle} sets it: name an address that clients can dial")]
+    Unknown {
+        /// Why it is not known.
+        source: IoError,
+        /// What sets it.
+        handle: String,
+    },
     /// brokerIP1 is a name without an IPv4 address.
-    #[error("brokerIP1 = {0} has no IPv4 address; set it to an IPv4 address that clients can dial")]
-    NotIpv4(String),
+    #[error(
+        "{host} has no IPv4 address; {handle} sets it: name an IPv4 address that clients can dial"
+    )]
+    NotIpv4 {
+        /// The name.
+        host: String,
+        /// What sets it.
+        handle: String,
+    },
 }
 
 /// The address for clients: as configured, or the first local one that is not loopback.
@@ -35,12 +47,14 @@ pub(super) async fn advertised(config: &Config) -> Result<Ipv4Addr, AddressError
     if let Ok(addr) = host.parse() {
         return Ok(addr);
     }
-    let found = runtime::resolve(&format!("{host}:{}", config.listen_port)).await?;
+    let handle = || config.handles.advertised_host.clone();
+    let found = runtime::resolve(&format!("{host}:{}", config.listen_port)).await;
+    let found = found.map_err(|source| AddressError::Unknown { source, handle: handle() })?;
     let ipv4 = found.iter().find_map(|addr| match addr.ip() {
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,
     });
-    ipv4.ok_or_else(|| AddressError::NotIpv4(host.clone()))
+    ipv4.ok_or_else(|| AddressError::NotIpv4 { host: host.clone(), handle: handle() })
 }
 
 fn first_local() -> Ipv4Addr {

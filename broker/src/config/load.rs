@@ -174,6 +174,7 @@ fn handles(settings: &Settings) -> Handles {
         listen_port: settings.handle("listenPort"),
         bind_address: settings.handle("bindAddress"),
         raft_peers: settings.handle("dLegerPeers"),
+        advertised_host: settings.handle("brokerIP1"),
         store_dir: settings.handle("storePathRootDir"),
         log_dir: settings.handle("storePathCommitLog"),
     }
@@ -236,7 +237,11 @@ fn bind_address(settings: &Settings) -> Result<Ipv4Addr, LoadError> {
 /// The address for clients: as configured, or the one address that is listened on.
 fn advertised(settings: &Settings) -> Result<Option<String>, LoadError> {
     let host = settings.text("brokerIP1");
-    if host.contains([':', ';', ',', '/', ' ']) {
+    // Resolvers take 10.1 for 10.0.0.1, and nobody who writes it means that.
+    let is_half_an_address = !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && host.parse::<Ipv4Addr>().is_err();
+    if host.contains([':', ';', ',', '/', ' ']) || is_half_an_address {
         let allowed = "one IPv4 address or host name, without a port";
         return Err(settings.bad_value("brokerIP1", allowed).into());
     }

@@ -148,6 +148,8 @@ pub struct Handles {
     pub bind_address: String,
     /// Of the members of the Raft group.
     pub raft_peers: String,
+    /// Of the host or address that clients dial.
+    pub advertised_host: String,
     /// Of the store's directory.
     pub store_dir: String,
     /// Of the log's directory.

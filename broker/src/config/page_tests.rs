@@ -36,8 +36,9 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   here they are keys, in percent. The space of what goes comes back to the disk step by step, while messages come only a few MiB a
   second, so that sends are not held up; at full speed when no messages come, when the disk is fuller than the lowest of these
   ratios says, or when the log has no room. Each shard keeps two files for segments to come, however large they are, and up to
-  eight as long as they hold no more than 256 MiB, or its part of a 32nd of the disk; above `diskMaxUsedSpaceRatio` one, and above
-  `diskSpaceCleanForciblyRatio` none is made, or kept of what goes, before the log needs it. The disk is looked at every ten seconds; while
+  eight as long as they hold no more than 256 MiB, or its part of a 32nd of the disk. Above
+  `diskMaxUsedSpaceRatio` they are made of segments that go, where some go in time, and above `diskSpaceCleanForciblyRatio` one file is kept:
+  what is ready beyond that is deleted before any message goes. The disk is looked at every ten seconds; while
   sends are refused for its fullness twice a second, so that they are taken again as soon as there is room.
 - **I/O profile.** `ioProfile` names a few settings that fit a disk. They lie above the defaults and below everything else that is
   set; the broker logs which it took. [tuning.md](tuning.md) has the profiles and the tool that makes one.

@@ -257,6 +257,14 @@ fn wrong_values_name_file_line_key_and_what_is_allowed() {
             "broker.conf:1: `brokerIP1 = 1.2.3.4:5` is not possible; allowed: one IPv4 address or host name, without a port",
         ),
         (
+            "\n\nbrokerIP1=300.1.2.3",
+            "broker.conf:3: `brokerIP1 = 300.1.2.3` is not possible; allowed: one IPv4 address or host name, without a port",
+        ),
+        (
+            "brokerIP1=10.1",
+            "broker.conf:1: `brokerIP1 = 10.1` is not possible; allowed: one IPv4 address or host name, without a port",
+        ),
+        (
             "brokerName=a b",
             "broker.conf:1: `brokerName = a b` is not possible; allowed: 1 to 120 bytes without blanks and control characters",
         ),

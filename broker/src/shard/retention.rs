@@ -11,7 +11,7 @@ use model::UnixMillis;
 use runtime::IoError;
 use runtime::channel::oneshot;
 use runtime::fs::Space;
-use storage::{Keep, SegmentTimes, TrimError, Trouble};
+use storage::{Keep, SegmentTimes, Stats, TrimError, Trouble};
 
 use super::completions::{Afterwards, Completion};
 use super::identity::Identity;
@@ -28,6 +28,8 @@ pub struct Disk {
     too_full: Cell<Option<u8>>,
     /// The log has no room for what it needs next.
     log_full: Cell<bool>,
+    /// Whether it was said that messages are refused.
+    told: Cell<bool>,
     /// What did not work beside the log at the last look.
     troubles: RefCell<BTreeMap<Trouble, String>>,
 }
@@ -48,41 +50,43 @@ impl Disk {
 
     /// Notes how full the disk is, and says it once when that changes what is taken.
     fn note(&self, shard: &Shard, used: u8) {
-        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
         let most = shard.config.retention.full_percent;
-        let too_full = (used > most).then_some(used);
-        let before = self.too_full.replace(too_full);
-        match (before, too_full) {
-            (None, Some(used)) => tracing::warn!(
-                shard = %name, log = %log, used_percent = used,
-                "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows: messages are refused with code \
-                 14 until there is room again; consumers go on. Free some space, or let messages expire earlier \
-                 (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
-            ),
-            (Some(_), None) => tracing::info!(
-                shard = %name, log = %log, used_percent = used,
-                "the disk has room again: messages are taken"
-            ),
-            _ => {}
-        }
+        self.too_full.set((used > most).then_some(used));
+        self.tell(shard);
     }
 
-    /// Notes whether the log has room, and says it once when that changes. True if it changed.
+    /// Notes whether the log has room, and says it once when that changes what is taken. True if it changed.
     fn note_log(&self, shard: &Shard) -> bool {
         let full = shard.store.stats().full;
         let changed = self.log_full.replace(full) != full;
-        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
-        if changed && full {
-            tracing::warn!(
-                shard = %name, log = %log,
-                "the disk has no room for the log's next segment: messages are refused with code 14 until there is; \
-                 consumers go on. Free some space, or let messages expire earlier (fileReservedTime, \
-                 diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
-            );
-        } else if changed {
-            tracing::info!(shard = %name, log = %log, "the log has room again");
-        }
+        self.tell(shard);
         changed
+    }
+
+    /// Says once that messages are refused for want of room, and once that they are taken again. A disk that is full is so in
+    /// two ways, one soon after the other, and they end one after the other: that is one event, with a line for each end.
+    fn tell(&self, shard: &Shard) {
+        let (used_percent, log_full) = (self.too_full.get(), self.log_full.get());
+        let refuses = used_percent.is_some() || log_full;
+        if self.told.replace(refuses) == refuses {
+            return;
+        }
+        let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
+        if !refuses {
+            return tracing::info!(shard = %name, log = %log, "the disk has room again: messages are taken");
+        }
+        let most = shard.config.retention.full_percent;
+        let why = match log_full {
+            true => "the disk has no room for the log's next segment".to_owned(),
+            false => format!(
+                "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows"
+            ),
+        };
+        tracing::warn!(
+            shard = %name, log = %log, used_percent,
+            "{why}: messages are refused with code 14 until there is room again; consumers go on. Free some space, or let \
+             messages expire earlier (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
+        );
     }
 
     /// Says once what does not work beside the log, again when the reason is another, and when it works again.
@@ -132,11 +136,12 @@ async fn round(shard: &Rc<Shard>) {
             return tracing::warn!(%shard, %error, "nothing is deleted: the size of the disk is not known");
         }
     };
-    let segments = shard.store.segment_times();
+    // As they were when the space was looked at: what comes back from here on is not in it.
+    let (segments, stats) = (shard.store.segment_times(), shard.store.stats());
     let sharers = sharers(shard, space).await;
     // In a group the leader decides, and the others follow its log.
     if shard.check_office().is_ok()
-        && let Some(wanted) = decided(shard, space, sharers, &segments)
+        && let Some(wanted) = decided(shard, space, sharers, &segments, &stats)
     {
         trim(shard, wanted, &segments).await;
     }
@@ -146,19 +151,21 @@ async fn round(shard: &Rc<Shard>) {
 async fn look(shard: &Shard) -> Result<Space, IoError> {
     let space = runtime::fs::space(&shard.identity.log_dir).await?;
     shard.disk.note(shard, space.used_percent());
-    shard.store.keep(kept(shard, space));
+    let (keep, leave) = kept(shard, space);
+    shard.store.keep(keep, leave);
     Ok(space)
 }
 
-/// Of the segments that are given up, what is kept for others to come.
-fn kept(shard: &Shard, space: Space) -> Keep {
+/// What is kept for segments to come, and how many bytes of the disk are not taken for that ahead of time.
+fn kept(shard: &Shard, space: Space) -> (Keep, u64) {
     let (rules, used) = (&shard.config.retention, space.used_percent());
     let needed = rules.forced_percent.min(rules.full_percent);
-    match () {
-        () if shard.disk.log_full.get() || used > needed => Keep::Due,
-        () if used > rules.early_percent.min(needed) => Keep::Next,
+    let keep = match () {
+        () if shard.disk.log_full.get() || used > needed => Keep::Next,
+        () if used > rules.early_percent.min(needed) => Keep::Recycled,
         () => Keep::Many,
-    }
+    };
+    (keep, space.entire() / 100 * u64::from(100_u8.saturating_sub(needed)))
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that
@@ -178,14 +185,21 @@ async fn sharers(shard: &Shard, space: Space) -> u32 {
     sharers
 }
 
-fn decided(shard: &Shard, space: Space, sharers: u32, segments: &[SegmentTimes]) -> Option<Trim> {
+fn decided(
+    shard: &Shard,
+    space: Space,
+    sharers: u32,
+    segments: &[SegmentTimes],
+    stats: &Stats,
+) -> Option<Trim> {
     let now = runtime::unix_millis();
     let sight = Sight {
         now: UnixMillis(now),
         hour: runtime::local_hour(now),
         space,
         full: shard.disk.log_full.get(),
-        freeing: shard.store.stats().freeing,
+        freeing: stats.freeing,
+        missing: stats.missing,
         sharers,
         segments,
     };

@@ -30,6 +30,9 @@ pub struct Sight<'a> {
     /// Bytes of what was given up before and is neither used again nor deleted yet: the file system counts them as in
     /// use, and they are still to come back. This shard's own.
     pub freeing: u64,
+    /// Bytes of a file that the log will need next and that there is none for yet: so much of what is given up does not come
+    /// back. This shard's own.
+    pub missing: u64,
     /// Shards whose logs lie on that file system, this one included: each does its part.
     pub sharers: u32,
     /// The segments, oldest first.
@@ -147,7 +150,8 @@ fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
     let used = u128::from(total.saturating_sub(free));
     let allowed = (used + u128::from(available)) * u128::from(rules.forced_percent) / 100;
     assert!(sight.sharers > 0, "the shard itself lies there");
-    let share = used.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
+    let wanted = used + u128::from(sight.missing);
+    let share = wanted.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
     let mut over = share.saturating_sub(u128::from(sight.freeing));
     let going = sight.segments.iter().take_while(|segment| {
         let wanted = over > 0;
@@ -217,7 +221,7 @@ mod tests {
     /// One shard on its disk, with nothing special.
     fn sight(hour: u8, space: Space, segments: &[SegmentTimes]) -> Sight<'_> {
         let now = UnixMillis(NOW);
-        Sight { now, hour, space, full: false, freeing: 0, sharers: 1, segments }
+        Sight { now, hour, space, full: false, freeing: 0, missing: 0, sharers: 1, segments }
     }
 
     #[test]
@@ -303,6 +307,19 @@ mod tests {
         );
         assert_eq!((gone(10 * GIB, 1), gone(u64::MAX, 1)), (None, None));
         assert_eq!((gone(2 * GIB, 2), gone(5 * GIB, 2)), (Some(3), None));
+    }
+
+    #[test]
+    fn the_file_that_the_log_needs_next_is_made_of_what_goes() {
+        let segments = segments(&[1; 20]);
+        let gone = |used: u64, missing| {
+            let free = (100 - used) * GIB;
+            let space = Space { total: 100 * GIB, free, available: free };
+            let trim = decide(&rules(), &Sight { missing, ..sight(5, space, &segments) });
+            trim.map(|trim| trim.segments)
+        };
+        assert_eq!((gone(84, GIB), gone(85, GIB), gone(85, 0)), (None, Some(1), None));
+        assert_eq!((gone(87, 0), gone(87, GIB)), (Some(2), Some(3)));
     }
 
     #[test]

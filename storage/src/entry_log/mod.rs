@@ -427,7 +427,7 @@ impl EntryLog {
 
     /// Gives up all entries, committed or not, and begins anew with an entry of index `first`: what was
     /// before it is known from elsewhere. Durable when it returns; after a crash meanwhile the log is the old
-    /// one, or empty.
+    /// one, a beginning of it, or empty.
     ///
     /// # Errors
     /// [`EntryLogError`].

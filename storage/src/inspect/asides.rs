@@ -108,6 +108,7 @@ impl View {
             LOCK => Known::Named,
             _ if provision::is_trimmed(name) || self.is_cut_off(name) => Known::Trimmed,
             _ if segment::base_of(name).is_some() => Known::Named,
+            provision::SHED => Known::Shed,
             _ if provision::is_spare(name) && len == size && name != provision::UNREADY => {
                 Known::Spare
             }
@@ -155,6 +156,7 @@ enum Known {
     Spare,
     Unfinished,
     Trimmed,
+    Shed,
     CutAway,
     Not,
 }
@@ -180,6 +182,8 @@ async fn look(
                 .means("The next start removes it or makes it anew"),
             Known::Trimmed => Finding::info(&file, "the log was trimmed of it")
                 .means("The next start removes it or uses it again"),
+            Known::Shed => Finding::info(&file, "waited to become a segment, and is being deleted")
+                .means("The next start removes it"),
             Known::CutAway => Finding::info(&file, "was cut away from the log by a repair")
                 .means("The broker leaves it alone")
                 .remedy("Remove it when nothing in it is needed any more"),

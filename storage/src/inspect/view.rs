@@ -1,5 +1,6 @@
 //! A store that is open for reading only.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use model::PhysicalOffset;
@@ -47,6 +48,17 @@ pub enum InspectError {
         /// The directory.
         dir: PathBuf,
     },
+    /// A file was named, or something below one.
+    #[error(
+        "{} is a file. Give the directory of the store, the one that storePathRootDir names{}", .file.display(),
+        .store.as_ref().map(|dir| format!("; the file lies in the store {}", dir.display())).unwrap_or_default()
+    )]
+    NoDirectory {
+        /// The file.
+        file: PathBuf,
+        /// The store in which it lies, as far as that can be seen.
+        store: Option<PathBuf>,
+    },
     /// Neither the identity nor a segment tells whose store this is.
     #[error(
         "{}: {why}, and no segment is intact that would tell whose store this is. Restore the file from a copy",
@@ -72,9 +84,15 @@ pub enum InspectError {
 /// The stores in `dir`: the directory itself, or one directory for each shard below it.
 ///
 /// # Errors
-/// The disk.
-pub async fn stores_below(dir: &Path) -> Result<Vec<PathBuf>, IoError> {
-    if fs::exists(dir.join(identity::FILE)).await? || !fs::exists(dir).await? {
+/// [`InspectError::NoDirectory`], or the disk.
+pub async fn stores_below(dir: &Path) -> Result<Vec<PathBuf>, InspectError> {
+    let has_identity = match fs::exists(dir.join(identity::FILE)).await {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(no_directory(dir).await);
+        }
+        looked => looked?,
+    };
+    if has_identity || !fs::exists(dir).await? {
         return Ok(vec![dir.to_owned()]);
     }
     let number = |name: &str| name.strip_prefix("shard-")?.parse::<u32>().ok();
@@ -89,6 +107,30 @@ pub async fn stores_below(dir: &Path) -> Result<Vec<PathBuf>, IoError> {
         return Ok(vec![dir.to_owned()]);
     }
     Ok(shards.into_iter().map(|(_, dir)| dir).collect())
+}
+
+/// That `path` is a file, or leads through one.
+async fn no_directory(path: &Path) -> InspectError {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut above = path.ancestors();
+    let mut file = path.as_path();
+    for part in above.by_ref() {
+        file = part;
+        // Below a file nothing can be looked for.
+        if fs::exists(part).await.unwrap_or(false) {
+            break;
+        }
+    }
+    for dir in above {
+        let names = fs::list(dir).await.unwrap_or_default();
+        if names.iter().any(|entry| entry.name == identity::FILE && !entry.is_dir) {
+            return InspectError::NoDirectory {
+                file: file.to_owned(),
+                store: Some(dir.to_owned()),
+            };
+        }
+    }
+    InspectError::NoDirectory { file: file.to_owned(), store: None }
 }
 
 /// A segment's file as it was found.

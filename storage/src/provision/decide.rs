@@ -64,7 +64,7 @@ pub(super) fn decide(sight: Sight) -> Step {
         Some(Next::Part) => Step::Recycle,
         // What has to be written beside the log needs the space more than a segment that is not due.
         _ if sight.zeroing && !due && (sight.cramped || sight.surplus) => Step::Abandon,
-        _ if sight.surplus && !sight.deleting && !sight.pausing => Step::Shed,
+        _ if sight.surplus && !sight.zeroing && !sight.deleting && !sight.pausing => Step::Shed,
         Some(Next::Segment) if sight.free && !sight.cramped && (sight.recycles || due) => {
             Step::Recycle
         }

@@ -27,7 +27,7 @@ use crate::trouble::Trouble;
 /// What follows the name of a segment in that of its file once it was trimmed.
 const TRIMMED: &str = ".trimmed";
 /// The name of a file that was ready to become a segment, and is being deleted.
-pub(super) const SHED: &str = "spare.gone";
+pub(crate) const SHED: &str = "spare.gone";
 /// Time without another attempt after a file could not be renamed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -171,22 +171,20 @@ pub(super) async fn delete(inner: &Inner, spares: &Spares, deletions: &mut Delet
 pub(super) async fn shed(inner: &Inner, spares: &Spares, deletions: &mut Deletions) {
     let Some(number) = spares.shed(inner) else { return };
     let gone = spares.dir.join(SHED);
+    spares.given_up.moving.set(spares.size);
     spares.renaming.set(Some(number));
     let renamed = fs::rename(spares.dir.join(name(number)), &gone).await;
     spares.renaming.set(None);
-    match renamed {
-        Ok(()) => {
-            let went = deletions.begin(&gone).await;
-            note(inner, spares, deletions, went);
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {} // somebody has tidied up
-        // It is a spare as before.
+    let went = match renamed {
+        Ok(()) => deletions.begin(&gone).await,
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // somebody has tidied up
         Err(error) => {
-            spares.add(inner, number);
-            trouble(inner, error);
+            spares.put(inner, number); // it is a spare as before
             deletions.put_off_all();
+            Err(error)
         }
-    }
+    };
+    note(inner, spares, deletions, went);
 }
 
 /// Notes how it went with a file, and what is left of the one that is being deleted.

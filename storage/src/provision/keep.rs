@@ -8,29 +8,30 @@
 /// file system can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keep {
-    /// As many as there may be ([`crate::Scale::spare_bytes`]): segments that are given up are used again.
+    /// As many as there may be ([`crate::Scale::spare_bytes`]).
     #[default]
     Many,
-    /// One, for the next segment. What is ready beyond that is deleted.
+    /// As many, but of segments that are given up: in the first half of a segment nothing is zeroed for the next one. A log
+    /// whose beginning goes as its end grows takes no more space then, and has nothing to delete.
+    Recycled,
+    /// As [`Keep::Recycled`], but only one: what is ready beyond that is deleted, before anything that is given up is.
     Next,
-    /// As [`Keep::Next`], but where there is none the space is not taken before the log is due one: what is given up is
-    /// deleted, and nothing is zeroed ahead.
-    Due,
 }
 
 impl Keep {
     /// Whether a segment that was given up is used again, where `held` files are ready or being made.
     pub(super) fn recycles(self, held: usize) -> bool {
-        match self {
-            Self::Many => true,
-            Self::Next => held == 0,
-            Self::Due => false,
-        }
+        self != Self::Next || held == 0
     }
 
     /// Of `held` files that are ready or being made, so many are to go.
     pub(super) fn surplus(self, held: usize) -> usize {
-        if self == Self::Many { 0 } else { held.saturating_sub(1) }
+        if self == Self::Next { held.saturating_sub(1) } else { 0 }
+    }
+
+    /// Whether a file is zeroed for the next segment, where `full` bytes are of one of `size`.
+    pub(super) fn zeroes(self, full: u64, size: u64) -> bool {
+        self == Self::Many || full >= size / 2
     }
 }
 
@@ -40,9 +41,12 @@ mod tests {
 
     #[test]
     fn the_less_space_there_is_the_fewer_are_kept() {
-        assert!(Keep::Many.recycles(7) && Keep::Next.recycles(0));
-        assert!(!Keep::Next.recycles(1) && !Keep::Due.recycles(0));
-        let surplus = |held| [Keep::Many, Keep::Next, Keep::Due].map(|keep| keep.surplus(held));
-        assert_eq!((surplus(0), surplus(1), surplus(3)), ([0, 0, 0], [0, 0, 0], [0, 2, 2]));
+        for keep in [Keep::Many, Keep::Recycled] {
+            assert!(keep.recycles(7) && keep.surplus(7) == 0);
+        }
+        assert!(Keep::Next.recycles(0) && !Keep::Next.recycles(1));
+        assert_eq!([0, 1, 3].map(|held| Keep::Next.surplus(held)), [0, 0, 2]);
+        assert!(Keep::Many.zeroes(0, 8) && Keep::Recycled.zeroes(4, 8));
+        assert!(!Keep::Recycled.zeroes(3, 8) && !Keep::Next.zeroes(3, 8));
     }
 }

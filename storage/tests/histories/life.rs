@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{PhysicalOffset, QueueId, QueueOffset};
 use runtime::random_below;
 use storage::{
-    AppendError, Applied, CommandKind, Event, Events, Options, ReadError, Recovery, Store,
+    AppendError, Applied, CommandKind, Event, Events, Keep, Options, ReadError, Recovery, Store,
     TrimError, Unit, What,
 };
 
@@ -181,6 +181,8 @@ async fn trim(shared: &Shared, store: &Store) -> Result<(), AppendError> {
     // All of it more often than not: of several segments some are deleted, and not only used again.
     let at = if random_below(3) == 0 { random_below(newest as u64 + 1) as usize } else { newest };
     let (to, _) = segments[at];
+    let keeps = [Keep::Many, Keep::Recycled, Keep::Next];
+    store.keep(keeps[random_below(keeps.len() as u64) as usize], 0);
     match store.append_trim(to).await {
         Ok(()) => {
             with(shared, |model| model.pending.push_back(Op::Trim { to }));

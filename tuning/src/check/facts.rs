@@ -86,6 +86,8 @@ pub struct Store {
     pub dir: PathBuf,
     /// The nearest directory that exists: `dir` or one above it.
     pub looked_at: PathBuf,
+    /// What stands where there should be a directory, or may come to be one: at `dir`, or above it.
+    pub in_the_way: Option<PathBuf>,
     /// The file system.
     pub mount: Reading<Mount>,
     /// What came of a direct write to a file without a name.

@@ -3,7 +3,7 @@
 use super::grid::{FITTED, Grid, HELD_OUT};
 use super::model::{Model, fit};
 use super::run::Measurements;
-use super::stats::Stats;
+use super::stats::{LEAST_FOR_P50, LEAST_FOR_P99, Stats, too_few};
 use super::writer::Method;
 
 /// Sizes that show which method is faster: what a lone message and a small batch make of a write.
@@ -17,7 +17,7 @@ const NOT_SLOWER: f64 = 1.1;
 /// A second write in flight must bring at least this much more.
 const WORTH_A_SECOND: f64 = 1.25;
 /// A machine with a higher load average for each core is not idle.
-const IDLE_LOAD: f64 = 0.25;
+pub const IDLE_LOAD: f64 = 0.25;
 /// The part of the disk's bandwidth that the largest write should reach.
 const BANDWIDTH_SHARE: f64 = 0.8;
 /// How far a median may lie from what the model predicted, either way, for the model to be trusted.
@@ -26,10 +26,14 @@ const MISFIT: f64 = 1.5;
 const NOTICEABLE: f64 = 1.5;
 /// Bounds of the recommended batch: what the key takes, and what was measured.
 const BATCH: (usize, usize) = (64 << 10, 1 << 20);
+/// The remedy for too few writes.
+const LONGER: &str = "measure longer (--seconds-per-point)";
 
 /// A recommendation. What could not be decided is left at the broker's default.
 #[derive(Clone, Debug)]
 pub struct Advice {
+    /// Why nothing was decided, if that is so; the settings have no reasons of their own then.
+    pub withheld: Option<String>,
     /// `flushMethod`, and why.
     pub method: (Method, String),
     /// `maxBatchBytes`, and why.
@@ -60,6 +64,7 @@ pub fn advise(measured: &Measurements) -> Advice {
         return withheld(load, notes, median, p99);
     }
     Advice {
+        withheld: None,
         max_batch: max_batch(grid, method.0, median),
         in_flight: in_flight(grid, method.0),
         notes,
@@ -72,17 +77,28 @@ pub fn advise(measured: &Measurements) -> Advice {
 /// Numbers of a machine that does other things say how busy it was, not what the disk can do: the defaults stay.
 fn withheld(load: f64, notes: Vec<String>, median: Option<Model>, p99: Option<Model>) -> Advice {
     let why = format!(
-        "the machine was not idle (load average {load:.1} for each core before the start), so nothing follows from these \
-         numbers and the default stays: measure again when it is"
+        "the defaults: the machine was not idle (load average {load:.1} for each core before the start)"
     );
     Advice {
-        method: (Method::Fdatasync, why.clone()),
-        max_batch: (None, why.clone()),
-        in_flight: (1, why),
+        withheld: Some(why),
+        method: (Method::Fdatasync, String::new()),
+        max_batch: (None, String::new()),
+        in_flight: (1, String::new()),
         notes,
         median,
         p99,
     }
+}
+
+/// What is said of a figure that rests on too few writes: on medians of `p50`, and on 99th percentiles of `p99`.
+fn few(p50: impl Iterator<Item = Stats>, p99: impl Iterator<Item = Stats>) -> Option<String> {
+    let told = |writes, what, least| {
+        format!(
+            ", of as few as {writes} writes at a point, and a {what} takes {least} to be more than chance"
+        )
+    };
+    let p50 = too_few(p50, LEAST_FOR_P50).map(|writes| told(writes, "median", LEAST_FOR_P50));
+    p50.or_else(|| too_few(p99, LEAST_FOR_P99).map(|writes| told(writes, "p99", LEAST_FOR_P99)))
 }
 
 fn method(grid: &Grid) -> (Method, String) {
@@ -100,11 +116,20 @@ fn method(grid: &Grid) -> (Method, String) {
     let (Some(idle), Some(busy), Some(busy_p99)) = (idle, busy, busy_p99) else {
         return (Method::Fdatasync, "the two were not compared".to_owned());
     };
+    let points = |busy| {
+        let at = move |size| Method::BOTH.map(|method| grid.at(size, 1, busy, method));
+        SMALL.into_iter().flat_map(at).flatten()
+    };
+    let few = few(points(false).chain(points(true)), points(true));
     let told = format!(
         "writes of up to 64 KiB take {idle:.2} times as long with O_DSYNC on idle cores (median), and {busy:.2} times on busy \
-         ones (p99: {busy_p99:.2} times)"
+         ones (p99: {busy_p99:.2} times){}",
+        few.as_deref().unwrap_or_default()
     );
     if idle <= FASTER && busy <= NOT_SLOWER && busy_p99 <= NOT_SLOWER {
+        if few.is_some() {
+            return (Method::Fdatasync, format!("{told}: the default stays, {LONGER}"));
+        }
         (Method::Dsync, format!("{told}: faster, and no slower under load"))
     } else if idle <= FASTER {
         (Method::Fdatasync, format!("{told}: what is gained on idle cores is lost on busy ones"))
@@ -118,6 +143,15 @@ fn max_batch(grid: &Grid, method: Method, model: Option<Model>) -> (Option<usize
         let why = "latency does not grow with size in these measurements, so there is no knee: the default stays";
         return (None, why.to_owned());
     };
+    let points = FITTED.into_iter().chain(HELD_OUT);
+    let points = points.filter_map(|size| grid.at(size, 1, false, method));
+    if let Some(few) = too_few(points, LEAST_FOR_P50) {
+        let why = format!(
+            "some sizes had as few as {few} writes, and a median takes {LEAST_FOR_P50} to be more than chance: the default stays, \
+             {LONGER}"
+        );
+        return (None, why);
+    }
     for size in HELD_OUT {
         let Some(stats) = grid.at(size, 1, false, method) else { continue };
         let ratio = stats.p50 / model.predict(size);
@@ -157,30 +191,41 @@ fn in_flight(grid: &Grid, method: Method) -> (u32, String) {
     let (Some(rate), Some(p99)) = (ratio(|it| it.bytes_a_second), ratio(|it| it.p99)) else {
         return (1, "two writes in flight were not measured".to_owned());
     };
+    let points = || {
+        let at = |size| [1, 2].map(|depth| grid.at(size, depth, false, method));
+        LARGE.into_iter().flat_map(at).flatten()
+    };
+    let few = few(points(), points());
     let told = format!(
-        "a second write in flight brings {rate:.2} times the bandwidth and {p99:.2} times the p99"
+        "a second write in flight brings {rate:.2} times the bandwidth and {p99:.2} times the p99{}",
+        few.unwrap_or_default()
     );
-    let count = if rate >= WORTH_A_SECOND { 2 } else { 1 };
-    (count, told)
+    let enough = too_few(points(), LEAST_FOR_P50).is_none();
+    (if enough && rate >= WORTH_A_SECOND { 2 } else { 1 }, told)
 }
 
 fn notes(measured: &Measurements) -> Vec<String> {
     let mut notes = Vec::new();
     for it in &measured.extents {
+        let few = few([it.written, it.unwritten].into_iter(), std::iter::empty());
         notes.push(format!(
             "a write of {} into blocks that were only reserved takes {:.2} times as long as one over blocks that were written \
-             before (median)",
+             before (median){}",
             kib(it.size as f64),
-            it.unwritten.p50 / it.written.p50
+            it.unwritten.p50 / it.written.p50,
+            few.unwrap_or_default()
         ));
     }
     let upkeep = &measured.upkeep;
     let [zeroing, deleting] =
         [upkeep.zeroing, upkeep.deleting].map(|stats| stats.p99 / upkeep.quiet.p99);
-    let conclusion = if zeroing.max(deleting) >= NOTICEABLE {
-        "do neither under load"
-    } else {
-        "too little to tell from noise"
+    let few = too_few([upkeep.quiet, upkeep.zeroing, upkeep.deleting], LEAST_FOR_P99);
+    let conclusion = match few {
+        Some(few) => format!(
+            "of as few as {few} writes, and a p99 takes {LEAST_FOR_P99}, so nothing follows from it: {LONGER}"
+        ),
+        None if zeroing.max(deleting) >= NOTICEABLE => "do neither under load".to_owned(),
+        None => "too little to tell from noise".to_owned(),
     };
     notes.push(format!(
         "the p99 of writes is {zeroing:.1} times as long beside the zeroing of a file ({:.0} MB/s), and {deleting:.1} times \
@@ -262,7 +307,9 @@ mod tests {
         let advice = advise(&Measurements { load: Some(1.5), ..disk.measurements() });
         assert_eq!((advice.method.0, advice.max_batch.0), (Method::Fdatasync, None));
         assert_eq!(advice.in_flight.0, 1);
-        assert!(advice.method.1.contains("not idle (load average 1.5"), "{}", advice.method.1);
+        let why = advice.withheld.expect("a reason, and one only");
+        assert!(why.contains("not idle (load average 1.5"), "{why}");
+        assert_eq!([advice.method.1, advice.max_batch.1, advice.in_flight.1], [""; 3]);
         assert!(advice.median.is_some(), "it is still shown");
         // Where the load is not known the numbers count.
         let advice = advise(&Measurements { load: None, ..disk.measurements() });
@@ -278,6 +325,31 @@ mod tests {
         let (batch, why) = advise(&measured).max_batch;
         assert_eq!(batch, None);
         assert!(why.contains("writes of 512 KiB take 3.00 times"), "{why}");
+    }
+
+    #[test]
+    fn nothing_follows_from_a_few_writes_and_what_is_told_of_them_says_so() {
+        let disk = Disk { dsync_idle: 0.7, second: 1.6, ..Disk::default() };
+        let advice = advise(&disk.of_writes(20));
+        assert_eq!((advice.method.0, advice.max_batch.0), (Method::Fdatasync, None));
+        assert_eq!(advice.in_flight.0, 1);
+        for why in [&advice.method.1, &advice.max_batch.1, &advice.in_flight.1] {
+            assert!(why.contains("as few as 20 writes") && why.contains("takes 100"), "{why}");
+        }
+        for note in &advice.notes {
+            assert!(note.contains("of as few as 20 writes"), "{note}");
+        }
+        assert!(advice.max_batch.1.contains("--seconds-per-point"), "{}", advice.max_batch.1);
+        // Enough for medians, and not for a 99th percentile.
+        let advice = advise(&disk.of_writes(LEAST_FOR_P99 - 1));
+        assert_eq!((advice.method.0, advice.in_flight.0), (Method::Fdatasync, 2));
+        assert!(advice.max_batch.0.is_some(), "{}", advice.max_batch.1);
+        assert!(advice.method.1.contains("a p99 takes 1000"), "{}", advice.method.1);
+        assert!(!advice.notes[0].contains("as few as"), "{}", advice.notes[0]);
+        assert!(advice.notes[2].contains("of as few as 999 writes"), "{}", advice.notes[2]);
+        let advice = advise(&disk.of_writes(LEAST_FOR_P99));
+        assert_eq!(advice.method.0, Method::Dsync);
+        assert!(!advice.notes[2].contains("as few as"), "{}", advice.notes[2]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::advice::Advice;
 use super::plan::Plan;
-use super::report::{report, settings};
+use super::report::{Setting, report, settings};
 use super::run::Measurements;
 use crate::check::Facts;
 
@@ -67,10 +67,16 @@ pub fn profile(machine: &Machine, plan: &Plan, measured: &Measurements, advice: 
     for note in &advice.notes {
         comment(&mut out, note);
     }
-    for (setting, why) in settings(advice) {
+    if let Some(why) = &advice.withheld {
         out.push('\n');
         comment(&mut out, why);
-        if let Some((key, value)) = setting {
+    }
+    for Setting { line, why } in settings(advice) {
+        if let Some(why) = why {
+            out.push('\n');
+            comment(&mut out, why);
+        }
+        if let Some((key, value)) = line {
             writeln!(out, "{key} = {value}").expect(NEVER_FAILS);
         }
     }
@@ -124,16 +130,29 @@ mod tests {
         assert_eq!(date(4_107_542_400), "2100-03-01 00:00");
     }
 
-    #[test]
-    fn all_but_the_keys_is_comment() {
-        let measured = Disk::default().measurements();
+    fn text(measured: &Measurements) -> String {
         let machine = Machine {
             host: "a\nlistenPort = 1".to_owned(),
             disk: "ext4 on vda".to_owned(),
             time: 1_800_000_000,
         };
         let plan = Plan { dir: "/d".into(), point: Duration::from_secs(1), size: 256 << 20 };
-        let text = profile(&machine, &plan, &measured, &advise(&measured));
+        profile(&machine, &plan, measured, &advise(measured))
+    }
+
+    #[test]
+    fn a_busy_machine_and_few_writes_are_told_in_it() {
+        let measured = Measurements { load: Some(1.5), ..Disk::default().of_writes(20) };
+        let text = text(&measured);
+        assert_eq!(text.matches("not idle").count(), 1, "{text}");
+        assert!(text.contains("1.00?") && text.contains("of as few as 20 writes"), "{text}");
+        assert!(text.contains("\nflushMethod = FDATASYNC\nwritesInFlight = 1\n"), "{text}");
+    }
+
+    #[test]
+    fn all_but_the_keys_is_comment() {
+        let measured = Disk::default().measurements();
+        let text = text(&measured);
         let keys: Vec<&str> =
             text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
         assert_eq!(

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::advice::{Advice, kib};
-use super::grid::HELD_OUT;
+use super::grid::{FITTED, HELD_OUT};
 use super::run::Measurements;
-use super::stats::Stats;
+use super::stats::{LEAST_FOR_P50, LEAST_FOR_P99, Stats, too_few};
 use super::writer::Method;
 
 const NEVER_FAILS: &str = "writing to a string cannot fail";
@@ -74,17 +74,31 @@ fn model(out: &mut String, measured: &Measurements, advice: &Advice) {
         "size", "p50 pred.", "measured", "ratio", "p99 pred.", "measured", "ratio"
     )
     .expect(NEVER_FAILS);
+    let fitted = || FITTED.into_iter().filter_map(|size| measured.grid.at(size, 1, false, method));
+    let mut few_writes = false;
     for size in HELD_OUT {
         let Some(stats) = measured.grid.at(size, 1, false, method) else { continue };
         let (p50, tail) = (median.predict(size), p99.predict(size));
+        let mut ratio = |ratio: f64, least| {
+            let few = too_few(fitted().chain([stats]), least).is_some();
+            few_writes |= few;
+            format!("{ratio:.2}{}", if few { "?" } else { "" })
+        };
+        let median = ratio(stats.p50 / p50, LEAST_FOR_P50);
+        let p99 = ratio(stats.p99 / tail, LEAST_FOR_P99);
         writeln!(
             out,
-            "{:>8}  {p50:>9.0} {:>8.0} {:>6.2}  {tail:>9.0} {:>8.0} {:>6.2}",
+            "{:>8}  {p50:>9.0} {:>8.0} {median:>6}  {tail:>9.0} {:>8.0} {p99:>6}",
             format!("{} KiB", size >> 10),
             stats.p50,
-            stats.p50 / p50,
-            stats.p99,
-            stats.p99 / tail
+            stats.p99
+        )
+        .expect(NEVER_FAILS);
+    }
+    if few_writes {
+        writeln!(
+            out,
+            "\n  ?: it, or the line, is of fewer writes than {LEAST_FOR_P50} (p50), {LEAST_FOR_P99} (p99): much of it is chance"
         )
         .expect(NEVER_FAILS);
     }
@@ -137,13 +151,18 @@ fn upkeep(out: &mut String, measured: &Measurements) {
 
 fn recommendation(out: &mut String, advice: &Advice) {
     out.push_str("\nRecommended\n\n");
-    for (setting, why) in settings(advice) {
-        match setting {
+    if let Some(why) = &advice.withheld {
+        writeln!(out, "  {why}\n").expect(NEVER_FAILS);
+    }
+    for Setting { line, why } in settings(advice) {
+        match line {
             Some((key, value)) => writeln!(out, "  {key} = {value}"),
             None => writeln!(out, "  maxBatchBytes: the default"),
         }
         .expect(NEVER_FAILS);
-        writeln!(out, "      {why}").expect(NEVER_FAILS);
+        if let Some(why) = why {
+            writeln!(out, "      {why}").expect(NEVER_FAILS);
+        }
     }
     out.push('\n');
     for note in &advice.notes {
@@ -151,19 +170,25 @@ fn recommendation(out: &mut String, advice: &Advice) {
     }
 }
 
-/// The keys of the profile with their values, and why; a reason alone where the default stays.
-pub fn settings(advice: &Advice) -> Vec<(Option<(&'static str, String)>, &str)> {
+/// What is recommended for one key.
+pub struct Setting<'a> {
+    /// The key and its value; `None` where the default stays.
+    pub line: Option<(&'static str, String)>,
+    /// Why; `None` where one reason goes for all.
+    pub why: Option<&'a str>,
+}
+
+/// What the profile sets, and what it leaves.
+pub fn settings(advice: &Advice) -> [Setting<'_>; 3] {
     let (method, why_method) = &advice.method;
     let (batch, why_batch) = &advice.max_batch;
     let (in_flight, why_in_flight) = &advice.in_flight;
     // A broker has one write under way; that two would pay is worth knowing all the same.
     let in_flight = (*in_flight == 1).then(|| ("writesInFlight", in_flight.to_string()));
     let batch = batch.map(|batch| ("maxBatchBytes", format!("{}KiB", batch >> 10)));
-    vec![
-        (Some(("flushMethod", method.word().to_owned())), why_method.as_str()),
-        (batch, why_batch.as_str()),
-        (in_flight, why_in_flight.as_str()),
-    ]
+    let method = Some(("flushMethod", method.word().to_owned()));
+    [(method, why_method), (batch, why_batch), (in_flight, why_in_flight)]
+        .map(|(line, why)| Setting { line, why: advice.withheld.is_none().then_some(why.as_str()) })
 }
 
 #[cfg(test)]
@@ -191,6 +216,29 @@ mod tests {
         }
         assert!(text.is_ascii());
         assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
+    }
+
+    #[test]
+    fn a_busy_machine_is_told_once() {
+        let measured = Measurements { load: Some(1.5), ..Disk::default().measurements() };
+        let text = report(&measured, &advise(&measured));
+        assert_eq!(text.matches("not idle").count(), 1, "{text}");
+        assert!(text.contains("maxBatchBytes: the default"), "{text}");
+        assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
+    }
+
+    #[test]
+    fn ratios_of_a_few_writes_are_marked() {
+        let told = |writes| {
+            let measured = Disk::default().of_writes(writes);
+            report(&measured, &advise(&measured))
+        };
+        let text = told(20);
+        assert!(text.contains(" 574  1.00?") && text.contains(" 1149  1.00?\n"), "{text}");
+        assert!(text.contains("?: it, or the line, is of fewer writes than 100"), "{text}");
+        let text = told(LEAST_FOR_P99 - 1);
+        assert!(text.contains(" 574   1.00 ") && text.contains(" 1149  1.00?\n"), "{text}");
+        assert!(!told(LEAST_FOR_P99).contains('?'));
     }
 
     #[test]

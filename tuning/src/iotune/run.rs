@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use super::advice::IDLE_LOAD;
 use super::busy::pin;
 use super::error::IotuneError;
 use super::extents::{self, Extents};
@@ -47,6 +48,15 @@ impl Site<'_> {
     }
 }
 
+/// What is said at once about a machine that does other things: a minute later it would be too late.
+fn not_idle(load: Option<f64>) -> Option<String> {
+    let load = load.filter(|load| *load > IDLE_LOAD)?;
+    Some(format!(
+        "the machine is not idle (load average {load:.1} for each core, more than {IDLE_LOAD}): the profile will be the \
+         defaults, whatever is measured. Ctrl-C stops this; measure again when it is"
+    ))
+}
+
 fn tell(what: &str) {
     if stderr().is_terminal() {
         drop(writeln!(stderr(), "mqtune: {what}"));
@@ -74,6 +84,9 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Measurements, IotuneError> 
 
 fn measure(plan: &Plan, cores: &[usize], stop: &AtomicBool) -> Result<Measurements, IotuneError> {
     let load = load_average().map(|load| load / cores.len() as f64);
+    if let Some(warning) = not_idle(load) {
+        drop(writeln!(stderr(), "mqtune: {warning}"));
+    }
     tell(&format!("about {} s; Ctrl-C stops it and cleans up", seconds(plan)));
     let mut written = Scratch::new(&plan.dir, "main", plan.size)?;
     tell("writing the file for the first time");
@@ -95,4 +108,20 @@ fn load_average() -> Option<f64> {
 fn seconds(plan: &Plan) -> u64 {
     let points = u32::try_from(2 * grid::points().len() + 8).expect("a small number");
     (plan.point * points).as_secs() + 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_not_idle_is_told_before_anything_is_measured() {
+        let told = not_idle(Some(1.5)).expect("it is busy");
+        assert!(
+            told.contains("load average 1.5 for each core") && told.contains("Ctrl-C"),
+            "{told}"
+        );
+        assert_eq!(not_idle(Some(IDLE_LOAD)), None);
+        assert_eq!(not_idle(None), None, "where the load is not known nothing is said");
+    }
 }

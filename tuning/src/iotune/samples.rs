@@ -63,6 +63,22 @@ impl Disk {
         };
         Measurements { grid, extents: extents.into(), upkeep, load: Some(0.01) }
     }
+
+    /// The same, with so many writes at each point.
+    pub fn of_writes(&self, writes: u64) -> Measurements {
+        let mut measured = self.measurements();
+        for it in &mut measured.grid.0 {
+            it.stats.writes = writes;
+        }
+        for it in &mut measured.extents {
+            (it.written.writes, it.unwritten.writes) = (writes, writes);
+        }
+        let upkeep = &mut measured.upkeep;
+        for stats in [&mut upkeep.quiet, &mut upkeep.zeroing, &mut upkeep.deleting] {
+            stats.writes = writes;
+        }
+        measured
+    }
 }
 
 fn stats(p50: f64) -> Stats {

@@ -27,6 +27,7 @@ pub fn decide(facts: &Facts) -> Vec<Row> {
     ];
     rows.extend(match &facts.store {
         Some(store) => vec![
+            store::directory(store),
             store::file_system(store),
             store::mount_options(store),
             store::direct_io(store),

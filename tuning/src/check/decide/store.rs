@@ -31,19 +31,28 @@ pub(super) fn none_named() -> Row {
     }
 }
 
+pub(super) fn directory(store: &Store) -> Row {
+    let row = |current: String| Row::new("store", "a directory, or none yet", current);
+    match &store.in_the_way {
+        Some(file) => {
+            let fix = "give the directory of the store, as storePathRootDir names it; it need not exist yet. What follows is \
+                       about the directory that the file lies in";
+            row(format!("{} is a file, not a directory", file.display()))
+                .rated(Severity::Error, fix)
+        }
+        None if store.looked_at == store.dir => row(store.dir.display().to_string()),
+        None => row(format!("{} is not there yet", store.dir.display())),
+    }
+}
+
 pub(super) fn file_system(store: &Store) -> Row {
     let required = "ext4 or xfs";
     let mount = match &store.mount {
         Err(why) => return Row::unknown("file system", required, why),
         Ok(mount) => mount,
     };
-    let missing = if store.looked_at == store.dir {
-        String::new()
-    } else {
-        format!(" ({} is not there yet)", store.dir.display())
-    };
     let kind = mount.kind.as_str();
-    let current = format!("{kind} at {}{missing}", mount.point);
+    let current = format!("{kind} at {}", mount.point);
     let row = Row::new("file system", required, current);
     if GOOD.contains(&kind) {
         return row;

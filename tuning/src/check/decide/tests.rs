@@ -31,6 +31,7 @@ fn good_store() -> Store {
     Store {
         dir: "/data/store".into(),
         looked_at: "/data/store".into(),
+        in_the_way: None,
         mount: Ok(mount("ext4", &["rw", "relatime"])),
         direct_io: Ok(()),
         refuses_direct: false,
@@ -177,8 +178,21 @@ fn file_systems_and_their_options() {
     says(&options(&["ro"]), Severity::Error, &["remount,rw"]);
     says(&options(&["rw", "data=journal"]), Severity::Warning, &["data=ordered"]);
     says(&options(&["rw", "discard"]), Severity::Warning, &["nodiscard", "fstrim"]);
-    let absent = row_of_store("file system", |s| s.looked_at = PathBuf::from("/data"));
-    assert_eq!(absent.current, "ext4 at /data (/data/store is not there yet)");
+}
+
+#[test]
+fn a_directory_may_come_later_and_a_file_is_in_its_way() {
+    let found = row_of_store("store", |_| {});
+    says(&found, Severity::Ok, &[]);
+    assert_eq!(found.current, "/data/store");
+    let absent = row_of_store("store", |s| s.looked_at = PathBuf::from("/data"));
+    says(&absent, Severity::Ok, &[]);
+    assert_eq!(absent.current, "/data/store is not there yet");
+    let file = row_of_store("store", |s| {
+        (s.looked_at, s.in_the_way) = (PathBuf::from("/data"), Some(PathBuf::from("/data/store")));
+    });
+    says(&file, Severity::Error, &["give the directory", "storePathRootDir"]);
+    assert_eq!(file.current, "/data/store is a file, not a directory");
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub(super) fn store(dir: &Path) -> Store {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let exists = |path: &&Path| fs::metadata(path).is_ok_and(|found| found.is_dir());
     let looked_at = absolute.ancestors().find(exists).unwrap_or(Path::new("/")).to_owned();
+    let there = |path: &&Path| fs::metadata(path).is_ok();
+    let in_the_way = absolute.ancestors().find(there).filter(|path| *path != looked_at);
+    let in_the_way = in_the_way.map(Path::to_owned);
     let tried = try_direct(&looked_at);
     let refuses_direct = matches!(tried, Err(Refusal::Direct(_)));
     let (direct_io, alignment) = match tried {
@@ -35,6 +38,7 @@ pub(super) fn store(dir: &Path) -> Store {
         device: device(&looked_at),
         dir: absolute,
         looked_at,
+        in_the_way,
     }
 }
 
