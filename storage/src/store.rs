@@ -159,7 +159,7 @@ pub struct Stats {
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
-    /// come that are not kept ([`Store::keep`]): their space is still to come back.
+    /// come that are not kept ([`Store::keep`], or because the disk has no room for a checkpoint): their space is still to come back.
     pub freeing: u64,
     /// Bytes of a file that the log needs for its next segment, once a quarter of the one before is full: until it is ready,
     /// or being made. What is given up becomes one, and does not come back.
@@ -483,8 +483,8 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(builder.rooms(), inner.cramped.get()),
-            missing: inner.spares.missing(builder.rooms(), builder.full_of_segment()),
+            freeing: inner.spares.freeing(inner),
+            missing: inner.spares.missing(inner),
             unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),

@@ -123,6 +123,9 @@ async fn open(
     let began = runtime::now();
     let (store, mut events) = Store::open(options).await?;
     let shard = Rc::new(Shard::new(config, identity, store, mailbox));
+    // Files for segments to come are made from the end of the recovery on: not where there is no room for them. Where
+    // nobody knows, the first round says so.
+    drop(retention::look(&shard).await);
     let recovery = apply::recover(&shard, &mut events).await?;
     tell_recovery(&shard, &recovery, began);
     Ok((shard, events, recovery))
