@@ -94,22 +94,27 @@ pub(crate) struct Found {
     ready: Vec<usize>,
     /// Segments that were given up, and of which something is left.
     trimmed: Vec<PathBuf>,
+    /// Bytes that are left of them.
+    trimmed_bytes: u64,
 }
 
 /// Looks for files that are ready, and for those of segments that were trimmed. Files of another size, and what was
 /// not finished, are removed.
 pub(crate) async fn found(dir: &Path, size: u64) -> Result<Found, IoError> {
-    let (mut ready, mut trimmed) = (Vec::new(), Vec::new());
+    let (mut ready, mut trimmed, mut trimmed_bytes) = (Vec::new(), Vec::new(), 0);
     for entry in fs::list(dir).await? {
         match number_of(&entry.name) {
             Some(number) if entry.len == size => ready.push(number),
             _ if is_spare(&entry.name) => fs::remove_file(dir.join(&entry.name)).await?,
-            _ if is_trimmed(&entry.name) => trimmed.push(dir.join(&entry.name)),
+            _ if is_trimmed(&entry.name) => {
+                trimmed.push(dir.join(&entry.name));
+                trimmed_bytes += entry.len;
+            }
             _ => {}
         }
     }
     ready.sort_unstable();
-    Ok(Found { ready, trimmed })
+    Ok(Found { ready, trimmed, trimmed_bytes })
 }
 
 /// The files for segments to come.
@@ -130,6 +135,8 @@ pub(crate) struct Spares {
     given_up: GivenUp,
     /// What an earlier life did not come to delete.
     left: RefCell<Vec<PathBuf>>,
+    /// Bytes of that whose deletion has not been begun again.
+    left_bytes: Cell<u64>,
     /// The disk has no room for another segment.
     full: Cell<bool>,
     /// What the owner wants kept.
@@ -156,6 +163,7 @@ impl Spares {
             unwritten: Cell::new(0),
             given_up: GivenUp::default(),
             left: RefCell::new(found.trimmed),
+            left_bytes: Cell::new(found.trimmed_bytes),
             full: Cell::new(false),
             keep: Cell::new(Keep::default()),
             leave: Cell::new(0),
@@ -182,10 +190,9 @@ impl Spares {
         self.unwritten.set(self.unwritten.get() + bytes);
     }
 
-    /// Bytes of segments that were given up and are neither used again nor deleted yet, and of files that are not kept;
-    /// `rooms`: files that are ready and that nothing was drafted for.
-    pub(crate) fn freeing(&self, rooms: usize, cramped: bool) -> u64 {
-        self.given_up.bytes() + self.surplus(rooms, cramped) as u64 * self.size
+    /// Bytes of segments that were given up and are neither used again nor deleted yet, and of files that are not kept.
+    pub(crate) fn freeing(&self, inner: &Inner) -> u64 {
+        self.given_up.bytes() + self.left_bytes.get() + self.surplus(inner) as u64 * self.size
     }
 
     pub(crate) fn keep(&self, keep: Keep, leave: u64) {
@@ -195,18 +202,26 @@ impl Spares {
         }
     }
 
-    /// Bytes of the file of a log's next segment, if there is none and it is not being made, where `full` bytes of the one
-    /// before are full. Early in a segment there is time.
-    pub(crate) fn missing(&self, rooms: usize, full: u64) -> u64 {
-        let is_missing = rooms == 0 && self.zeroing.get().is_none() && full >= self.size / 4;
+    /// Bytes of the file of a log's next segment, if there is none and it is not being made. Early in a segment there is time.
+    pub(crate) fn missing(&self, inner: &Inner) -> u64 {
+        let full = inner.full_of_segment();
+        let is_missing = self.held(inner) == 0 && keep::needs_next(full, self.size);
         if is_missing { self.size } else { 0 }
     }
 
+    /// Files that are ready and that nothing was drafted for, and the one that is being made.
+    fn held(&self, inner: &Inner) -> usize {
+        inner.rooms() + usize::from(self.zeroing.get().is_some())
+    }
+
     /// Files that are ready or being made, and are not kept: on a disk too full for what has to be written beside the log
-    /// none is.
-    fn surplus(&self, rooms: usize, cramped: bool) -> usize {
-        let held = rooms + usize::from(self.zeroing.get().is_some());
-        if cramped { held } else { self.keep.get().surplus(held) }
+    /// only one that is due is.
+    fn surplus(&self, inner: &Inner) -> usize {
+        let held = self.held(inner);
+        match inner.cramped.get() {
+            true => held.saturating_sub(usize::from(inner.is_late())),
+            false => self.keep.get().surplus(held),
+        }
     }
 
     /// Somebody waits for a file, or the shard is idle.
@@ -320,16 +335,17 @@ impl Work {
     }
 
     fn look(&self, inner: &Inner, spares: &Spares, pace: Pace, haste: Haste) -> Sight {
-        let (now, keep, rooms) = (runtime::now(), spares.keep.get(), inner.rooms());
+        let (now, keep) = (runtime::now(), spares.keep.get());
+        let (full, held) = (inner.full_of_segment(), spares.held(inner));
         Sight {
             ready: spares.ready(),
             free: spares.free_number().is_some(),
             zeroing: self.zeroing.is_some(),
             given_up: spares.given_up.next(),
             cramped: inner.cramped.get(),
-            recycles: keep.recycles(rooms + usize::from(self.zeroing.is_some())),
-            ahead: keep.zeroes(inner.full_of_segment(), spares.size),
-            surplus: spares.surplus(rooms, inner.cramped.get()) > 0,
+            recycles: keep.recycles(held, full, spares.size),
+            ahead: keep.zeroes(full, spares.size),
+            surplus: spares.surplus(inner) > 0,
             deleting: self.deletions.has_more(),
             pausing: !self.deletions.rest(pace).is_zero(),
             due: inner.wants_room(),
@@ -366,7 +382,11 @@ pub(crate) async fn run(inner: Rc<Inner>, spares: Rc<Spares>, over: Flag) {
             Step::Recycle => {
                 given_up::recycle(&inner, &spares, &mut work.deletions, Use::Again).await;
             }
-            Step::Shed => given_up::shed(&inner, &spares, &mut work.deletions).await,
+            Step::Shed => {
+                given_up::shed(&inner, &spares, &mut work.deletions).await;
+                // What needed the space comes first.
+                work.zero_from = runtime::now() + REST;
+            }
             Step::Allocate => allocate(&inner, &spares, &mut work).await,
             Step::Delete => given_up::delete(&inner, &spares, &mut work.deletions, pace).await,
             Step::Zero => {
@@ -403,7 +423,7 @@ async fn zero(
 ) -> Result<(), IoError> {
     let mut under_way = match work.zeroing.take() {
         Some(under_way) => under_way,
-        None if !has_room(spares).await? => {
+        None if !has_room(inner, spares).await? => {
             inner.troubles.end(Trouble::Ahead); // it is not tried any more
             work.zero_from = runtime::now() + REST;
             return Ok(());
@@ -422,10 +442,14 @@ async fn zero(
 }
 
 /// Whether the disk has room for a file that is not due yet, and for as much again, which others may need before; and for
-/// what the owner wants left.
-async fn has_room(spares: &Spares) -> Result<bool, IoError> {
-    let available = fs::space(&spares.dir).await?.available;
-    Ok(available.saturating_sub(spares.size) >= spares.leave.get().max(spares.size))
+/// what the owner wants left, whatever the other shards make at the same time.
+async fn has_room(inner: &Inner, spares: &Spares) -> Result<bool, IoError> {
+    let space = fs::space(&spares.dir).await?;
+    let all = spares.size.saturating_mul(inner.options.shards.max(1).into());
+    let leaves = |bytes: u64| space.available.saturating_sub(bytes);
+    // A file system may have no size to tell.
+    let room = leaves(spares.size) >= spares.size && leaves(all) >= spares.leave.get();
+    Ok(space.total == 0 || room)
 }
 
 /// `number`: what the file is to be called when it is ready.
@@ -463,7 +487,6 @@ async fn abandon(inner: &Inner, spares: &Spares, work: &mut Work) {
 /// its last blocks taken for nothing.
 async fn start_due(inner: &Inner, spares: &Spares, number: usize) -> Result<Zeroing, IoError> {
     let space = fs::space(&spares.dir).await;
-    // A file system may have no size to tell.
     if space.is_ok_and(|space| space.total > 0 && space.free < spares.size) {
         let (path, full) = (spares.dir.join(UNREADY), io::Error::from(ErrorKind::StorageFull));
         return Err(IoError::path(IoOp::Allocate, path, full));

@@ -199,8 +199,16 @@ impl Inner {
         if self.phase.get() != Phase::Elsewhere {
             return self.builder.borrow().wants_room();
         }
+        self.spares.ready() == 0 && self.is_late()
+    }
+
+    /// Whether the next segment's file must be there soon.
+    pub(crate) fn is_late(&self) -> bool {
+        if self.phase.get() != Phase::Elsewhere {
+            return self.builder.borrow().is_late();
+        }
         let into = self.full_of_segment();
-        self.spares.ready() == 0 && (into > self.options.segment_size / 4 * 3 || into == 0)
+        into > self.options.segment_size / 4 * 3 || into == 0
     }
 
     /// Files that are ready for segments to come and that nothing was drafted for.
@@ -279,7 +287,7 @@ pub struct Stats {
     /// The disk has no room for what the log needs next, and messages may be refused.
     pub full: bool,
     /// Bytes of segments' files that were given up and are neither used again nor deleted yet, and of files for segments to
-    /// come that are not kept ([`Store::keep`]): their space is still to come back.
+    /// come that are not kept ([`Store::keep`], or because the disk has no room for a checkpoint): their space is still to come back.
     pub freeing: u64,
     /// Bytes of a file that the log needs for its next segment, once a quarter of the one before is full: until it is ready,
     /// or being made. What is given up becomes one, and does not come back.
@@ -580,9 +588,9 @@ impl Store {
         Stats {
             min: inner.oldest(),
             full: inner.cramped.get() || inner.spares.full(),
-            freeing: inner.spares.freeing(inner.rooms(), inner.cramped.get())
+            freeing: inner.spares.freeing(inner)
                 + inner.held.as_ref().map_or(0, |held| held.bytes(inner)),
-            missing: inner.spares.missing(inner.rooms(), inner.full_of_segment()),
+            missing: inner.spares.missing(inner),
             unwritten: inner.spares.unwritten(),
             max,
             unflushed: max.0.saturating_sub(inner.durable.get().0),

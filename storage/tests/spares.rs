@@ -291,14 +291,14 @@ fn where_space_is_short_what_is_given_up_comes_before_what_is_made() {
             runtime::sleep(IDLE).await;
             assert!(spares(&dir).await.is_empty(), "it is early");
             assert_eq!(opened.store.stats().missing, 0);
-            fill(&mut opened, begin + 3 * size + size * 3 / 8).await;
+            fill(&mut opened, begin + 3 * size + size * 5 / 16).await;
             assert_eq!(opened.store.stats().missing, size);
             trim_first(&mut opened, 1).await;
             runtime::sleep(IDLE).await;
             assert_eq!((spares(&dir).await.len(), opened.store.stats().missing), (1, 0));
             fill(&mut opened, begin + 4 * size + size * 5 / 8).await;
             runtime::sleep(IDLE).await;
-            assert_eq!(spares(&dir).await.len(), 1, "half a segment is full, and one is made");
+            assert_eq!(spares(&dir).await.len(), 1, "nothing was given up, and one is made");
             opened.store.keep(Keep::Many, 0);
         }
         opened.stop().await;

@@ -37,8 +37,10 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   second, so that sends are not held up; at full speed when no messages come, when the disk is fuller than the lowest of these
   ratios says, or when the log has no room. Each shard keeps two files for segments to come, however large they are, and up to
   eight as long as they hold no more than 256 MiB, or its part of a 32nd of the disk. Above
-  `diskMaxUsedSpaceRatio` they are made of segments that go, where some go in time, and above `diskSpaceCleanForciblyRatio` one file is kept:
-  what is ready beyond that is deleted before any message goes. The disk is looked at every ten seconds; while
+  `diskMaxUsedSpaceRatio` they are made of segments that go, where some go in time. Above `diskSpaceCleanForciblyRatio` (or
+  `diskSpaceWarningLevelRatio`, if that is lower), and where the log has no room, one file is kept: what a shard has ready beyond that is deleted before messages
+  of it go that are not old enough. No file is made ahead of the log that would itself bring the disk over that ratio, and on a disk
+  too full for a checkpoint only one that is due is kept. The disk is looked at every ten seconds; while
   sends are refused for its fullness twice a second, so that they are taken again as soon as there is room.
 - **I/O profile.** `ioProfile` names a few settings that fit a disk. They lie above the defaults and below everything else that is
   set; the broker logs which it took. [tuning.md](tuning.md) has the profiles and the tool that makes one.

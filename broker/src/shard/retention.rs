@@ -136,8 +136,9 @@ async fn round(shard: &Rc<Shard>) {
             return tracing::warn!(%shard, %error, "nothing is deleted: the size of the disk is not known");
         }
     };
-    // As they were when the space was looked at: what comes back from here on is not in it.
+    // The space comes last: what has come back by then counts twice at worst, and the next round sees it.
     let (segments, stats) = (shard.store.segment_times(), shard.store.stats());
+    let space = runtime::fs::space(&shard.identity.log_dir).await.unwrap_or(space);
     let sharers = sharers(shard, space).await;
     // In a group the leader decides, and the others follow its log.
     if shard.check_office().is_ok()
@@ -148,7 +149,10 @@ async fn round(shard: &Rc<Shard>) {
 }
 
 /// Looks how full the disk is; what follows of that for sends, and for what the store keeps.
-async fn look(shard: &Shard) -> Result<Space, IoError> {
+///
+/// # Errors
+/// The file system does not say.
+pub async fn look(shard: &Shard) -> Result<Space, IoError> {
     let space = runtime::fs::space(&shard.identity.log_dir).await?;
     shard.disk.note(shard, space.used_percent());
     let (keep, leave) = kept(shard, space);
@@ -165,7 +169,7 @@ fn kept(shard: &Shard, space: Space) -> (Keep, u64) {
         () if used > rules.early_percent.min(needed) => Keep::Recycled,
         () => Keep::Many,
     };
-    (keep, space.entire() / 100 * u64::from(100_u8.saturating_sub(needed)))
+    (keep, space.entire().div_ceil(100) * u64::from(100_u8.saturating_sub(needed)))
 }
 
 /// Shards of the broker whose logs lie on this one's file system, itself included. It is looked at only when that

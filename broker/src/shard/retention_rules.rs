@@ -148,7 +148,11 @@ fn forced(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
 fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
     let Space { total, free, available } = sight.space;
     let used = u128::from(total.saturating_sub(free));
-    let allowed = (used + u128::from(available)) * u128::from(rules.forced_percent) / 100;
+    let entire = used + u128::from(available);
+    if entire == 0 {
+        return 0; // the file system has no size to tell
+    }
+    let allowed = entire * u128::from(rules.forced_percent) / 100;
     assert!(sight.sharers > 0, "the shard itself lies there");
     let wanted = used + u128::from(sight.missing);
     let share = wanted.saturating_sub(allowed).div_ceil(u128::from(sight.sharers));
@@ -319,6 +323,8 @@ mod tests {
             trim.map(|trim| trim.segments)
         };
         assert_eq!((gone(84, GIB), gone(85, GIB), gone(85, 0)), (None, Some(1), None));
+        let unknown = sight(5, Space { total: 0, free: 0, available: 0 }, &segments);
+        assert_eq!(decide(&rules(), &Sight { missing: GIB, ..unknown }), None);
         assert_eq!((gone(87, 0), gone(87, GIB)), (Some(2), Some(3)));
     }
 

@@ -223,6 +223,9 @@ async fn open(
         }
     };
     let shard = Rc::new(shard);
+    // Files for segments to come are made from the end of the recovery on: not where there is no room for them. Where
+    // nobody knows, the first round says so.
+    drop(retention::look(&shard).await);
     let recovery = apply::recover(&shard, &mut events).await?;
     tell_recovery(&shard, &recovery, began);
     let member = match opening {

@@ -97,10 +97,15 @@ impl Builder {
         fewer.is_some()
     }
 
+    /// Whether the next segment's file must be there soon.
+    pub(crate) fn is_late(&self) -> bool {
+        let into = self.full_of_segment();
+        self.refused || into > self.limits.segment_size / 4 * 3 || into == 0
+    }
+
     /// Whether the next segment's file must be there soon, and is not.
     pub(crate) fn wants_room(&self) -> bool {
-        let into = self.full_of_segment();
-        self.rooms == 0 && (self.refused || into > self.limits.segment_size / 4 * 3 || into == 0)
+        self.rooms == 0 && self.is_late()
     }
 
     /// Bytes of its segment before where the log will end.

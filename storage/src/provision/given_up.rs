@@ -163,7 +163,13 @@ pub(super) async fn delete(inner: &Inner, spares: &Spares, deletions: &mut Delet
     }
     match deletions.go_on().await {
         Ok(false) => recycle(inner, spares, deletions, Use::Never).await,
-        begun => note(inner, spares, deletions, begun.map(drop)),
+        begun => {
+            let begins = deletions.under_way.as_ref().map_or(u64::MAX, Deleting::left);
+            let left = spares.left_bytes.get().saturating_sub(begins);
+            // What could not be begun is no more than put off, and nobody knows when it comes back.
+            spares.left_bytes.set(if begun.is_ok() { left } else { 0 });
+            note(inner, spares, deletions, begun.map(drop));
+        }
     }
 }
 

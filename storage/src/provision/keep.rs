@@ -11,17 +11,24 @@ pub enum Keep {
     /// As many as there may be ([`crate::Scale::spare_bytes`]).
     #[default]
     Many,
-    /// As many, but of segments that are given up: in the first half of a segment nothing is zeroed for the next one. A log
+    /// As many, but of segments that are given up: early in a segment nothing is zeroed for the next one. A log
     /// whose beginning goes as its end grows takes no more space then, and has nothing to delete.
     Recycled,
     /// As [`Keep::Recycled`], but only one: what is ready beyond that is deleted, before anything that is given up is.
     Next,
 }
 
+/// Whether a log of which `full` bytes are in a segment of `size` should have a file for the next one soon, where space is
+/// short: a segment that goes may become it from here on.
+pub(super) fn needs_next(full: u64, size: u64) -> bool {
+    full == 0 || full >= size / 4
+}
+
 impl Keep {
-    /// Whether a segment that was given up is used again, where `held` files are ready or being made.
-    pub(super) fn recycles(self, held: usize) -> bool {
-        self != Self::Next || held == 0
+    /// Whether a segment that was given up is used again, where `held` files are ready or being made, and `full` bytes are of a
+    /// segment of `size`.
+    pub(super) fn recycles(self, held: usize, full: u64, size: u64) -> bool {
+        self != Self::Next || (held == 0 && needs_next(full, size))
     }
 
     /// Of `held` files that are ready or being made, so many are to go.
@@ -31,7 +38,8 @@ impl Keep {
 
     /// Whether a file is zeroed for the next segment, where `full` bytes are of one of `size`.
     pub(super) fn zeroes(self, full: u64, size: u64) -> bool {
-        self == Self::Many || full >= size / 2
+        // Later than one that is given up is used, and with time for it until one is due.
+        self == Self::Many || full == 0 || full >= size / 8 * 3
     }
 }
 
@@ -42,11 +50,12 @@ mod tests {
     #[test]
     fn the_less_space_there_is_the_fewer_are_kept() {
         for keep in [Keep::Many, Keep::Recycled] {
-            assert!(keep.recycles(7) && keep.surplus(7) == 0);
+            assert!(keep.recycles(7, 1, 8) && keep.surplus(7) == 0);
         }
-        assert!(Keep::Next.recycles(0) && !Keep::Next.recycles(1));
+        assert!(Keep::Next.recycles(0, 2, 8) && Keep::Next.recycles(0, 0, 8));
+        assert!(!Keep::Next.recycles(1, 2, 8) && !Keep::Next.recycles(0, 1, 8));
         assert_eq!([0, 1, 3].map(|held| Keep::Next.surplus(held)), [0, 0, 2]);
-        assert!(Keep::Many.zeroes(0, 8) && Keep::Recycled.zeroes(4, 8));
-        assert!(!Keep::Recycled.zeroes(3, 8) && !Keep::Next.zeroes(3, 8));
+        assert!(Keep::Many.zeroes(1, 8) && Keep::Recycled.zeroes(3, 8) && Keep::Next.zeroes(0, 8));
+        assert!(!Keep::Recycled.zeroes(2, 8) && !Keep::Next.zeroes(2, 8));
     }
 }
