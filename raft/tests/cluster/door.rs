@@ -37,7 +37,7 @@ impl Door {
     fn told(&self, leader_term: u64, result: &Handled<StreamAppendResult<Types>>) {
         if let Ok(Ok(Some(last))) = result {
             let told = Told { leader_term, index: last.index, term: last.leader_id.term };
-            self.me.seen().flushed.told(self.me.member, told);
+            self.me.tells(told);
         }
     }
 

@@ -11,6 +11,8 @@ use crate::history::History;
 const ALMOST_FULL: u64 = 800_000;
 /// Operations of a disk after which one fails, at most.
 const SOON: u64 = 60;
+/// The longest time in which a disk stands still before its machine dies, in milliseconds: shorter than an election needs.
+const STILL: u64 = 80;
 
 impl History {
     /// Something, or nothing.
@@ -34,6 +36,8 @@ impl History {
             22 => self.disk_fails(at),
             23 => self.disk_fills(at),
             24 => self.hands_over(at),
+            25 | 26 => self.die_writing(&[at]),
+            27 => self.die_writing(&(0..self.machines.len()).collect::<Vec<_>>()),
             _ => {}
         }
     }
@@ -58,6 +62,16 @@ impl History {
     fn all_die(&mut self) {
         let with_power = self.dice.below(4) > 0;
         self.machines.iter_mut().for_each(|machine| machine.die(with_power));
+    }
+
+    /// Their disks stand still while messages come, and they die with all that they were writing.
+    fn die_writing(&mut self, those: &[usize]) {
+        let time = Duration::from_millis(1 + self.dice.below(STILL));
+        let with_power = self.dice.below(2) == 0;
+        those.iter().for_each(|at| self.machines[*at].node.disk().stall(2 * time));
+        self.send();
+        self.run_for(time);
+        those.iter().for_each(|at| self.machines[*at].die(with_power));
     }
 
     /// Nothing gets from a machine to the others, or nothing from the others to it.

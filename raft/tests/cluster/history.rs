@@ -163,7 +163,7 @@ impl History {
     }
 
     /// Sends some messages to whoever thinks that it leads.
-    fn send(&mut self) {
+    pub fn send(&mut self) {
         let count = self.dice.below(MOST_AT_ONCE * self.plan.load) as u32;
         let leaders: Vec<_> =
             self.machines.iter().filter(|machine| machine.leads().is_some()).collect();

@@ -25,7 +25,7 @@ pub async fn own(mut events: Events, store: Store, pending: Pending, me: Me) {
             Event::Committed(applied) => {
                 acknowledge(&applied, &pending, &me);
                 let (index, entry) = (applied.index.0, entry(&store, &applied).await);
-                me.seen().entries.applied(me.member, me.life, index, entry);
+                me.applied(index, entry);
                 me.board.notes().applied = index + 1;
             }
             Event::Stopped => return,

@@ -6,10 +6,11 @@ use raft::MemberId;
 
 use crate::board::Board;
 use crate::invariants::acknowledged::{Acknowledged, By};
-use crate::invariants::entries::Entries;
-use crate::invariants::flushed::Flushed;
+use crate::invariants::entries::{Entries, Entry};
+use crate::invariants::flushed::{Flushed, Told};
 use crate::invariants::groups::Groups;
 use crate::invariants::leaders::Leaders;
+use crate::invariants::majorities::Majorities;
 use crate::invariants::reads::Reads;
 use crate::invariants::votes::Votes;
 
@@ -21,6 +22,7 @@ pub struct Seen {
     pub flushed: Flushed,
     pub groups: Groups,
     pub leaders: Leaders,
+    pub majorities: Majorities,
     pub reads: Reads,
     pub votes: Votes,
     lives: u32,
@@ -55,6 +57,22 @@ pub struct Me {
 impl Me {
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.witness.seen()
+    }
+
+    /// It tells its leader what it has.
+    pub fn tells(&self, told: Told) {
+        let mut seen = self.seen();
+        seen.flushed.told(self.member, told);
+        seen.majorities.told(self.member, told);
+    }
+
+    /// It has applied an entry.
+    pub fn applied(&self, index: u64, entry: Entry) {
+        let mut seen = self.seen();
+        if let (false, Some(voters)) = (seen.entries.is_known(index), seen.groups.unchanged()) {
+            seen.majorities.may_apply(&seen.leaders, index, voters);
+        }
+        seen.entries.applied(self.member, self.life, index, entry);
     }
 
     pub fn by(&self, term: u64) -> By {

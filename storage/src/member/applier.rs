@@ -145,7 +145,7 @@ impl Applier {
         assert_eq!(header.index, self.position.index, "entries are applied in their order");
         keeper::wait_for_index(&inner).await?;
         self.cut_before(header.offset).await?;
-        if header.kind == Kind::Trim && !replayed {
+        if header.kind == Kind::Trim {
             self.wait_for_checkpoint(&payload).await?;
         }
         assert!(inner.committed.get() <= header.offset, "what is committed stays committed");
@@ -178,7 +178,7 @@ impl Applier {
     }
 
     /// A trim begins with the checkpoint where it ends. Another member had that when it appended the trim; this one has it
-    /// once it is written.
+    /// once it is written, and a start as well: the life before may have ended while it waited here.
     async fn wait_for_checkpoint(&self, trim: &[u8]) -> Result<(), StoreError> {
         let Ok(Trim { to }) = Trim::from_bytes(trim) else { return Ok(()) }; // whoever applies it says what is wrong
         let (inner, to) = (self.inner(), PhysicalOffset(to));

@@ -12,6 +12,7 @@ use runtime::sim::Simulation;
 
 use super::ahead::MOST_AHEAD;
 use super::*;
+use crate::command::Trim;
 use crate::entry_log::EntryHead;
 use crate::options::{Flush, FlushMethod, Scale};
 use crate::{EntryKind, founding_entry};
@@ -90,6 +91,14 @@ impl Member {
                 .collect();
             self.log.append(&entries).await.expect("appended");
         }
+    }
+
+    /// Appends a trim to `to`.
+    async fn append_trim(&mut self, to: u64) {
+        let (kind, timestamp, index) = (EntryKind::Trim, UnixMillis(9), self.log.state().next);
+        let head = EntryHead { index, term: TERM, kind, timestamp, records: 0, chain: None };
+        let trim = Trim { to }.to_bytes();
+        self.log.append(&[(head, trim.as_slice())]).await.expect("appended");
     }
 
     /// Applies all that is in the log before `to`.
@@ -220,4 +229,35 @@ fn a_member_that_waits_for_room_on_a_full_disk_can_be_stopped() {
     let (ended, _) = on_a_full_disk(true);
     let why = ended.expect_err("it gives up").to_string();
     assert!(why.contains("applied by the next start"), "{why}");
+}
+
+#[test]
+fn a_trim_that_was_committed_before_its_checkpoint_was_there_is_carried_out_by_the_next_start() {
+    const INTERVAL: u64 = 1 << 20;
+    let simulation = Simulation::new(1);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let size = options(INTERVAL).segment_size;
+    let life = node.start("member", move || async move {
+        let mut member = open(options(INTERVAL)).await;
+        while member.log.state().end.0 < size {
+            member.append(500, 300).await;
+        }
+        member.append_trim(size).await;
+        // The next entry says that this is committed; it is not applied, and there is no checkpoint.
+        let committed = member.log.state().next;
+        member.log.commit(committed);
+        member.append(1, 10).await;
+        member.log.flush().await.expect("flushed");
+        committed
+    });
+    let committed = simulation.join(life, LIMIT).expect("it ends");
+    node.crash();
+    let life = node.start("again", move || async move {
+        let member = open(options(INTERVAL)).await;
+        assert_eq!(member.applier.state().next, committed);
+        let trimmed = member.store.inner.index.borrow().trimmed_to();
+        assert_eq!(trimmed.0, size);
+        member.stop().await;
+    });
+    simulation.join(life, LIMIT).expect("it ends");
 }

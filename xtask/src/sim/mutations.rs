@@ -1,15 +1,17 @@
 //! Puts known bugs back, one at a time, in a copy of the tree, and sees how many seeds it takes to find each.
 //!
-//! `storage/tests/mutations/*.txt` and `raft/tests/mutations/*.txt` are the bugs: a line that says what it is, then what a
+//! `tests/mutations/*.txt` of the crates in [`ALL`] are the bugs: a line that says what it is, then what a
 //! source file says and what it says with the bug. Told by text and not by place, so that they outlive code that moves;
-//! spaces at the beginnings of lines do not count. A second line may name the suite that is to find it,
-//! `suite: truncation`.
+//! spaces at the beginnings of lines do not count. Between them a line may name the suite that is to find it,
+//! `suite: truncation`, and one the crate that has it, if that is none of ours: `crate: openraft`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use super::{SUITES, Suite, Wanted, build, command};
+
+mod dependency;
 
 /// Bugs of one kind.
 #[derive(Clone, Copy)]
@@ -21,7 +23,7 @@ struct Bugs {
     suite: (&'static str, &'static str),
 }
 
-const ALL: [Bugs; 2] = [
+const ALL: [Bugs; 3] = [
     Bugs {
         folder: "storage/tests/mutations",
         sources: &["storage/src"],
@@ -32,8 +34,14 @@ const ALL: [Bugs; 2] = [
         sources: &["raft/src", "storage/src"],
         suite: ("raft", "cluster"),
     },
+    Bugs {
+        folder: "broker/tests/mutations",
+        sources: &["broker/src"],
+        suite: ("broker", "group_histories"),
+    },
 ];
 const SUITE: &str = "suite: ";
+const CRATE: &str = "crate: ";
 const OLD: &str = "--- says\n";
 const NEW: &str = "+++ with the bug\n";
 
@@ -43,6 +51,8 @@ struct Mutation {
     what: String,
     /// The suite that is to find it, by its target.
     suite: Option<String>,
+    /// The crate that has it, unless it is one of ours.
+    of_crate: Option<String>,
     /// What is said, and what is said instead.
     changes: Vec<(String, String)>,
 }
@@ -111,11 +121,20 @@ fn try_one(
     let mutation = parse(&text).ok_or("it is not understood")?;
     let suite = suite_of(bugs, &mutation).ok_or("there is no such suite")?;
     let copy = copy_tree(root)?;
+    let sources = match &mutation.of_crate {
+        Some(name) => vec![dependency::copy(root, &copy, name)?],
+        None => sources_of(&copy, bugs),
+    };
     for (old, new) in &mutation.changes {
-        change(&copy, bugs, old, new)?;
+        change(&sources, old, new)?;
     }
     let found = seeds_to_find(root, &copy, suite, from, seeds)?;
     Ok((mutation.what, found))
+}
+
+/// Where the code is that may have bugs of this kind, in the tree at `root`.
+fn sources_of(root: &Path, bugs: Bugs) -> Vec<PathBuf> {
+    bugs.sources.iter().map(|folder| root.join(folder)).collect()
 }
 
 /// The suite that is to find the bug.
@@ -176,17 +195,17 @@ fn sources(folder: &Path, kind: &str) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// Replaces `old`, which must be there once in all sources of the tree at `root`.
-fn change(root: &Path, bugs: Bugs, old: &str, new: &str) -> Result<(), String> {
-    let (path, changed) = find_place(root, bugs, old, new)?;
+/// Replaces `old`, which must be there once in all sources in these folders.
+fn change(folders: &[PathBuf], old: &str, new: &str) -> Result<(), String> {
+    let (path, changed) = find_place(folders, old, new)?;
     fs::write(path, changed).map_err(|error| error.to_string())
 }
 
 /// The one source file that says `old`, and what it says with `new` instead.
-fn find_place(root: &Path, bugs: Bugs, old: &str, new: &str) -> Result<(PathBuf, String), String> {
-    let (mut places, folders) = (Vec::new(), bugs.sources.join(" and "));
-    for folder in bugs.sources {
-        for path in sources(&root.join(folder), "rs")? {
+fn find_place(folders: &[PathBuf], old: &str, new: &str) -> Result<(PathBuf, String), String> {
+    let mut places = Vec::new();
+    for folder in folders {
+        for path in sources(folder, "rs")? {
             let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
             let (changed, times) = replace(&text, old, new);
             if times > 0 {
@@ -196,8 +215,8 @@ fn find_place(root: &Path, bugs: Bugs, old: &str, new: &str) -> Result<(PathBuf,
     }
     match places.as_slice() {
         [(path, changed, 1)] => Ok((path.clone(), changed.clone())),
-        [] => Err(format!("{folders} does not say this any more: write it anew\n{old}")),
-        _ => Err(format!("{folders} says this more than once: write it longer\n{old}")),
+        [] => Err(format!("{folders:?}: nothing says this any more: write it anew\n{old}")),
+        _ => Err(format!("{folders:?}: this is said more than once: write it longer\n{old}")),
     }
 }
 
@@ -224,8 +243,9 @@ fn replace(text: &str, old: &str, new: &str) -> (String, usize) {
 /// Reads a mutation's file.
 fn parse(text: &str) -> Option<Mutation> {
     let (head, mut rest) = text.split_once(OLD)?;
-    let named = head.lines().nth(1).and_then(|line| line.strip_prefix(SUITE));
-    let (what, suite) = (head.lines().next()?, named.map(str::to_owned));
+    let named = |what: &str| head.lines().skip(1).find_map(|line| line.strip_prefix(what));
+    let (suite, of_crate) = (named(SUITE).map(str::to_owned), named(CRATE).map(str::to_owned));
+    let what = head.lines().next()?.trim().to_owned();
     let mut changes = Vec::new();
     loop {
         let (old, after) = rest.split_once(NEW)?;
@@ -239,7 +259,7 @@ fn parse(text: &str) -> Option<Mutation> {
         changes.push((old.to_owned(), new.to_owned()));
         match next {
             Some(next) => rest = next,
-            None => return Some(Mutation { what: what.trim().to_owned(), suite, changes }),
+            None => return Some(Mutation { what, suite, of_crate, changes }),
         }
     }
 }
@@ -249,7 +269,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{ALL, Mutation, NEW, OLD, files, find_place, parse, replace, suite_of};
+    use super::{
+        ALL, Mutation, NEW, OLD, dependency, files, find_place, parse, replace, sources_of,
+        suite_of,
+    };
 
     #[test]
     fn every_mutation_still_has_its_place_in_the_tree() {
@@ -257,14 +280,18 @@ mod tests {
         let files = files(root).expect("there are some");
         for bugs in ALL {
             let count = files.iter().filter(|(of, _)| of.folder == bugs.folder).count();
-            assert!(count >= 5, "{}: {count}", bugs.folder);
+            assert!(count > 0, "{}: {count}", bugs.folder);
         }
         for (bugs, file) in files {
             let text = fs::read_to_string(&file).expect("it is a text");
             let mutation = parse(&text).unwrap_or_else(|| panic!("{}: not read", file.display()));
             assert!(suite_of(bugs, &mutation).is_some(), "{}: no such suite", file.display());
+            let sources = match &mutation.of_crate {
+                Some(name) => vec![dependency::sources(root, name).expect("it is there")],
+                None => sources_of(root, bugs),
+            };
             for (old, new) in &mutation.changes {
-                let place = find_place(root, bugs, old, new);
+                let place = find_place(&sources, old, new);
                 place.unwrap_or_else(|why| panic!("{}: {why}", file.display()));
             }
         }
@@ -276,12 +303,14 @@ mod tests {
             "forgets b\n--- says\na\n  b\n+++ with the bug\na\n--- says\nc\n+++ with the bug\n";
         let mutation = parse(text).expect("it is one");
         assert_eq!(mutation.what, "forgets b");
-        let [of_storage, of_raft] =
-            ALL.map(|bugs| suite_of(bugs, &mutation).expect("the usual one"));
-        assert_eq!((of_storage.target, of_raft.target), ("histories", "cluster"));
+        let usual = ALL.map(|bugs| suite_of(bugs, &mutation).expect("the usual one").target);
+        assert_eq!(usual, ["histories", "cluster", "group_histories"]);
         let named = parse(&format!("what\nsuite: truncation\n{OLD}a\n{NEW}b\n")).expect("read");
         assert_eq!(suite_of(ALL[0], &named).map(|suite| suite.target), Some("truncation"));
         assert!(suite_of(ALL[1], &named).is_none(), "it is another package's");
+        assert_eq!(named.of_crate, None);
+        let of_crate = parse(&format!("what\ncrate: openraft\n{OLD}a\n{NEW}b\n")).expect("read");
+        assert_eq!((of_crate.of_crate.as_deref(), of_crate.suite), (Some("openraft"), None));
         let unknown = Mutation { suite: Some("none".to_owned()), ..named };
         assert!(suite_of(ALL[0], &unknown).is_none());
         let expected = [("a\n  b\n", "a\n"), ("c\n", "")];

@@ -50,6 +50,11 @@ impl Entries {
         }
     }
 
+    /// Whether any member has applied an entry at this index.
+    pub fn is_known(&self, index: u64) -> bool {
+        self.committed.contains_key(&index)
+    }
+
     /// The newest entry that was committed in a term before this one.
     pub fn last_before(&self, term: u64) -> Option<u64> {
         self.terms.range(..term).map(|(_, index)| *index).max()

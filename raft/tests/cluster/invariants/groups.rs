@@ -11,6 +11,8 @@ pub struct Groups {
     /// Who was to get a vote, and who was to lose it.
     promoted: Voters,
     removed: Voters,
+    /// Who founded the group.
+    founders: Voters,
     /// The voters that an entry names, by its term and index; none that is on the way from some to others.
     seen: BTreeMap<(u64, u64), Voters>,
 }
@@ -26,7 +28,14 @@ impl Groups {
 
     /// The members that found the group.
     pub fn founded(&mut self, voters: Voters) {
-        self.promoted.extend(voters);
+        self.promoted.extend(&voters);
+        self.founders = voters;
+    }
+
+    /// How many voters there are, as long as nobody was to change that.
+    pub fn unchanged(&self) -> Option<usize> {
+        let unchanged = self.promoted == self.founders && self.removed.is_empty();
+        unchanged.then_some(self.founders.len())
     }
 
     /// A member goes by what this entry says.

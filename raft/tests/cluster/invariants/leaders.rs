@@ -26,6 +26,11 @@ impl Leaders {
         assert_eq!(known, life, "{leader} leads in term {term} again, in another life");
     }
 
+    /// Who leads in this term, if anybody does.
+    pub fn of(&self, term: u64) -> Option<MemberId> {
+        self.members.get(&term).copied()
+    }
+
     /// The newest term in which somebody has led.
     pub fn newest(&self) -> u64 {
         self.members.last_key_value().map_or(0, |(term, _)| *term)

@@ -6,6 +6,7 @@ pub mod entries;
 pub mod flushed;
 pub mod groups;
 pub mod leaders;
+pub mod majorities;
 pub mod reads;
 pub mod replicas;
 pub mod votes;
