@@ -113,7 +113,8 @@ fn a_firewall_answers_that_nobody_is_there_though_somebody_is() {
         two.sim.reject(&two.client, &two.server);
         let lost = two.sim.join(asking, LIMIT).unwrap();
         assert_eq!(lost, std::io::ErrorKind::ConnectionReset, "seed {seed}");
-        let dial = move || async move { TcpStream::connect(addr).await.map(drop).map_err(|e| e.kind()) };
+        let dial =
+            move || async move { TcpStream::connect(addr).await.map(drop).map_err(|e| e.kind()) };
         let refused = two.sim.join(two.client.start("dial", dial), LIMIT).unwrap();
         assert_eq!(refused, Err(std::io::ErrorKind::ConnectionRefused), "seed {seed}");
         two.sim.admit(&two.client, &two.server);
