@@ -15,6 +15,7 @@ pub mod net;
 mod node;
 mod purging;
 mod runtime;
+mod succession;
 mod types;
 
 pub use crate::entry::{Entry, Laid};

@@ -1,5 +1,6 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
 use crate::purging;
+use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
 /// openraft's core, of our types.
@@ -59,7 +61,9 @@ pub struct Node {
     store: Store,
     role: Watched,
     staged: Flag,
+    times: Times,
     leading: Task<()>,
+    succession: RefCell<Option<Task<()>>>,
     tasks: [Task<()>; 2],
     writer: Task<Result<(), LogError>>,
 }
@@ -105,7 +109,8 @@ impl Node {
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
         let tasks = [purging, failing];
-        Ok(Self { raft, helm, store, role, staged, leading, tasks, writer })
+        let succession = RefCell::default();
+        Ok(Self { raft, helm, store, role, staged, times, leading, succession, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -120,9 +125,12 @@ impl Node {
         founding::found(&self.raft, members).await
     }
 
-    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more.
+    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more. What
+    /// they see of a leader whose process is gone is news for this member from now on.
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
+        let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
+        self.succession.replace(Some(runtime::spawn(successor.run())));
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
@@ -180,7 +188,7 @@ impl Node {
     /// # Errors
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
-        drop((self.leading, self.tasks));
+        drop((self.leading, self.succession, self.tasks));
         self.store.lose_patience();
         self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;
