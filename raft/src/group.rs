@@ -58,6 +58,13 @@ impl Group {
         self.role.changed(last).await
     }
 
+    /// How often this member has begun to lead, in this life; and the index behind the last entry that was there when it did for
+    /// the last time: all before it are applied. It may lead twice in a term, if it gave its office up in between.
+    #[must_use]
+    pub fn begun(&self) -> (u64, LogIndex) {
+        self.role.begun()
+    }
+
     /// The newest term that this member knows.
     #[must_use]
     pub fn term(&self) -> Term {

@@ -38,6 +38,15 @@ pub struct Times {
     pub election: (Duration, Duration),
 }
 
+impl Times {
+    /// A leader that has not heard of a majority for so long may have been followed by another one: the others elect at the
+    /// latest when a lease, which is as long as the longer election time, and that time are over.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        2 * self.election.1
+    }
+}
+
 /// Why a member could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -98,6 +107,7 @@ impl Node {
             store: store.clone(),
             helm: helm.clone(),
             role: role.clone(),
+            patience: times.patience(),
         };
         let leading = runtime::spawn(leading.run());
         let failing = {

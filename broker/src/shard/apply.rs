@@ -121,7 +121,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
         What::Membership => {}
         What::Trimmed { .. } => command_done(shard, source),
     }
-    replica::office::took_in(shard, applied.term);
+    replica::office::took_in(shard, applied.term, applied.index);
     Ok(())
 }
 
