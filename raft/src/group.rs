@@ -147,6 +147,17 @@ impl Group {
         confirmed.map(drop).map_err(|error| NotConfirmed(told(error)))
     }
 
+    /// Waits until openraft's core is gone, and says why: it follows and leads no more, whatever the store does. Cancel safe.
+    pub async fn ended(&self) -> String {
+        // It is not told of each entry, as the other metrics are.
+        let mut changes = self.raft.server_metrics();
+        while changes.changed().await.is_ok() {}
+        self.seen(|metrics| match &metrics.running_state {
+            Ok(()) => "it does not say why".to_owned(),
+            Err(why) => why.to_string(),
+        })
+    }
+
     /// Waits until a snapshot has come that takes the place of this member's log: see
     /// [`Node::wants_restart`](crate::Node::wants_restart). Cancel safe.
     pub async fn restart_wanted(&self) {

@@ -208,11 +208,32 @@ impl Afterwards {
 /// The log has failed: everything that waits for it is told, nothing more is taken, reads go on. The NameServers hear
 /// at once that the shard takes no messages, so that producers go elsewhere.
 fn failed(shard: &Rc<Shard>, error: &StoreError) {
-    shard.phase.set(Phase::Failed);
+    if shard.phase.get() == Phase::Failed {
+        return; // what its member came to was told before
+    }
     tracing::error!(
         shard = %shard.identity.name, %error, unanswered = shard.completions.borrow().len(),
         "the log has failed: no more messages are taken, messages can still be read"
     );
+    fail_stop(shard);
+}
+
+/// The member of the group is no more, though its log is well: the same as a log that has failed.
+pub fn member_failed(shard: &Rc<Shard>, why: &str) {
+    if shard.phase.get() == Phase::Failed {
+        return;
+    }
+    tracing::error!(
+        shard = %shard.identity.name, why, unanswered = shard.completions.borrow().len(),
+        "this member of the Raft group has ended by itself, which it never should: no more messages are taken or received from \
+         the leader, messages can still be read. Its log is well; start the broker again, and report this line"
+    );
+    fail_stop(shard);
+}
+
+/// Nothing is appended any more.
+fn fail_stop(shard: &Rc<Shard>) {
+    shard.phase.set(Phase::Failed);
     // NameServers look at permissions only when the version of the topics has changed.
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
+use futures::FutureExt;
 use raft::net::{Constants, Dialler, Facts, Limits, Peers, Server, Standing};
 use raft::{Group, MemberId, Node, Times};
 use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
-use super::super::Shard;
 use super::super::start::StartError;
+use super::super::{Shard, apply};
 use super::{Replica, founding, handover, office, reads, roles};
 
 /// A member that runs.
@@ -55,6 +56,7 @@ impl Member {
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
             runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];
         Ok(Self { node, group, peers, stop, serving, tasks })
@@ -81,6 +83,17 @@ impl Member {
         if let Err(error) = node.stop().await {
             tracing::warn!(shard = %shard.identity.name, %error, "the log was not closed in order");
         }
+    }
+}
+
+/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, and
+/// when a snapshot takes the place of the log.
+async fn watch_core(shard: Rc<Shard>, group: Group) {
+    let why = group.ended().await;
+    let has_failed = shard.store.failed().now_or_never().is_some();
+    let is_replaced = group.restart_wanted().now_or_never().is_some();
+    if !has_failed && !is_replaced {
+        apply::member_failed(&shard, &why);
     }
 }
 
