@@ -11,6 +11,7 @@ use runtime::channel::Flag;
 use thiserror::Error;
 
 use crate::founding::{self, FoundError};
+use crate::growing;
 use crate::leading::{Role, Watched};
 use crate::log::membership;
 use crate::net::Standing;
@@ -125,6 +126,25 @@ impl Group {
     /// [`FoundError`]; nothing is founded then.
     pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
         founding::found(&self.raft, members).await
+    }
+
+    /// Takes these into a group of which this member is the only one, it among them: a store that was on its own becomes the first
+    /// member, with all that it has. Each of the others must be empty. Returns when all have the log, and a vote; it may be
+    /// asked for again after it was given up, and goes on then. Cancel safe.
+    ///
+    /// # Errors
+    /// [`FoundError`].
+    ///
+    /// # Panics
+    /// When this one is not among the members.
+    pub async fn grow(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+        growing::grow(&self.raft, members).await
+    }
+
+    /// Those whom this member, which alone has a vote, is about to take in: it was interrupted.
+    #[must_use]
+    pub fn is_taking_in(&self) -> BTreeMap<MemberId, Member> {
+        self.seen(growing::is_taking_in)
     }
 
     /// Asks a follower to lead. Whether it does shows in the role: this member proposes nothing meanwhile, and if the

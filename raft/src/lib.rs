@@ -8,6 +8,7 @@
 mod entry;
 mod founding;
 mod group;
+mod growing;
 mod leading;
 mod log;
 mod machine;

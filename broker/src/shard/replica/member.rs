@@ -42,8 +42,9 @@ impl Member {
         let dialler = Dialler::<Vec<u8>>::new(peers.clone());
         let node = Node::start(shard.store.clone(), log, applier, dialler, times(shard)).await?;
         let group = node.group();
-        if group.standing() == Standing::Alone {
-            return Err(StartError::Alone { dir: shard.identity.dir.clone() });
+        if group.standing() == Standing::Alone && replica.layout.own != 0 {
+            let first = replica.layout.members[0].label.clone();
+            return Err(StartError::Alone { dir: shard.identity.dir.clone(), first });
         }
         peers.stand(group.standing());
         node.introduce(peers.clone());
@@ -126,7 +127,8 @@ fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
         replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
     in_log.sort_unstable();
     configured.sort_unstable();
-    if !in_log.is_empty() && in_log != configured {
+    let is_founded = group.standing() == Standing::Member && group.is_taking_in().is_empty();
+    if is_founded && in_log != configured {
         tracing::warn!(
             shard = %shard.identity.name, group = %replica.layout.name,
             in_log = %in_log.join(";"), configured = %configured.join(";"),
