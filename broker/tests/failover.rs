@@ -5,9 +5,11 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use remoting::ResponseCode;
+use remoting::body::{Body, LockReply, LockRequest};
+use remoting::{Command, RequestCode, ResponseCode};
 use support::Client;
 use support::cluster::{Cluster, addr, leader, try_send};
+use support::member::{Member, queue};
 
 /// With the default times. A lease and the shortest wait of an election take 280 ms.
 const AT_ONCE: Duration = Duration::from_millis(100);
@@ -158,4 +160,121 @@ fn a_leader_whose_disk_stands_still_is_followed() {
         cluster.run_for(Duration::from_secs(6));
         check(&cluster, &log);
     }
+}
+
+/// What a client of group `G` is answered who asks a node for queue 0 of topic `T`, or gives it back.
+async fn lock(at: usize, code: RequestCode, client: &str) -> Result<bool, i32> {
+    let member = Member::connect(addr(at)).await;
+    let request = LockRequest {
+        client_id: client.to_owned(),
+        consumer_group: "G".to_owned(),
+        mq_set: vec![queue("T", "broker-a", 0)],
+        only_this_broker: false,
+    };
+    let answer = member.ask(code, &[], request.encode()).await;
+    match (answer.code, code) {
+        (0, RequestCode::UnlockBatchMq) => Ok(true),
+        (0, _) => Ok(!LockReply::decode(&answer.body).expect("a set").locked.is_empty()),
+        (code, _) => Err(code),
+    }
+}
+
+const TAKE: RequestCode = RequestCode::LockBatchMq;
+const GIVE: RequestCode = RequestCode::UnlockBatchMq;
+
+#[test]
+fn a_queue_lock_outlives_the_leader_who_gave_it() {
+    for seed in 0..SEEDS {
+        let mut cluster = Cluster::founded(seed, &[]);
+        let first = cluster.leader();
+        let given = cluster.client(move || async move {
+            (lock(first, TAKE, "a").await, lock(first, TAKE, "b").await)
+        });
+        assert_eq!(given, (Ok(true), Ok(false)));
+        let [one, other] = Cluster::others(first);
+        let elsewhere = cluster.client(move || lock(one, TAKE, "a"));
+        assert_eq!(elsewhere, Err(14), "only the leader gives locks");
+        cluster.crash(first);
+        let second = cluster.leader();
+        assert!(second == one || second == other);
+        // Between the last renewal and the next one the leader has died.
+        let given = cluster.client(move || async move {
+            let begin = (lock(second, TAKE, "b").await, lock(second, TAKE, "a").await);
+            runtime::sleep(Duration::from_secs(58)).await;
+            (begin, lock(second, TAKE, "b").await)
+        });
+        assert_eq!(given, ((Ok(false), Ok(true)), Ok(false)), "seed {seed}");
+        // Who does not come back has it for a lease more, and no longer.
+        cluster.start(first);
+        cluster.run_for(Duration::from_secs(1));
+        cluster.crash(second);
+        let third = cluster.leader();
+        let given = cluster.client(move || async move {
+            runtime::sleep(Duration::from_secs(62)).await;
+            (lock(third, TAKE, "b").await, lock(third, TAKE, "a").await)
+        });
+        assert_eq!(given, (Ok(true), Ok(false)), "seed {seed}: it has ended");
+        let given = cluster.client(move || async move {
+            (lock(third, GIVE, "b").await, lock(third, TAKE, "a").await)
+        });
+        assert_eq!(given, (Ok(true), Ok(true)), "seed {seed}: it was given back");
+    }
+}
+
+#[test]
+fn no_two_clients_are_given_a_queue_whatever_happens_to_leaders() {
+    for seed in 0..2 * SEEDS {
+        let mut cluster = Cluster::founded(seed, &[]);
+        // Who has it, and until when nobody else may.
+        let held: Arc<Mutex<Option<(u64, runtime::Instant)>>> = Arc::default();
+        let taken = Arc::new(Mutex::new(0));
+        for client in 0..4_u64 {
+            let (held, taken) = (Arc::clone(&held), Arc::clone(&taken));
+            cluster.background(move || async move {
+                loop {
+                    let at = usize::try_from(runtime::random_below(3)).unwrap();
+                    let asked = runtime::now();
+                    let name = client.to_string();
+                    let locked = runtime::timeout(PATIENCE, try_lock(at, &name)).await;
+                    if locked == Ok(Some(true)) {
+                        let mut held = held.lock().unwrap();
+                        if let Some((holder, until)) = *held {
+                            assert!(holder == client || runtime::now() > until, "two have it");
+                        }
+                        // From when it was asked for on: it was given later.
+                        *held = Some((client, asked + Duration::from_secs(60)));
+                        *taken.lock().unwrap() += 1;
+                    }
+                    let rest = Duration::from_millis(500 + runtime::random_below(40_000));
+                    runtime::sleep(rest).await;
+                }
+            });
+        }
+        for round in 0..6 {
+            cluster.run_for(Duration::from_secs(20));
+            let at = round % 3;
+            cluster.crash(at);
+            cluster.run_for(Duration::from_secs(1));
+            cluster.start(at);
+        }
+        cluster.run_for(Duration::from_secs(30));
+        assert!(*taken.lock().unwrap() > 3, "seed {seed}: it was had at all");
+    }
+}
+
+/// Whether a client gets the queue from a node, if the node answers that.
+async fn try_lock(at: usize, client: &str) -> Option<bool> {
+    let limits = transport::Limits::default();
+    let connected = transport::connect(addr(at), limits, std::rc::Rc::new(transport::NoRequests));
+    let connection = connected.await.ok()?;
+    let request = LockRequest {
+        client_id: client.to_owned(),
+        consumer_group: "G".to_owned(),
+        mq_set: vec![queue("T", "broker-a", 0)],
+        only_this_broker: false,
+    };
+    let command = Command::request(TAKE).with_body(request.encode());
+    let answer = connection.request(command, PATIENCE).await.ok()?;
+    let locked = (answer.code == 0).then(|| LockReply::decode(&answer.body).expect("a set").locked);
+    locked.map(|locked| !locked.is_empty())
 }

@@ -8,14 +8,18 @@ use std::rc::Rc;
 use remoting::ResponseCode;
 use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, Warning, What};
 
-use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED};
+use super::commands::{
+    CONSUMER_OFFSETS, CommandError, QUEUE_LOCKS, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
+};
 use super::completions::{Afterwards, Completion};
 use super::offsets::OffsetQuestion;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
-use super::{Phase, Shard, groups, offsets, pull, register, replica, siblings, state, topics};
+use super::{
+    Phase, Shard, groups, locks, offsets, pull, register, replica, siblings, state, topics,
+};
 
 /// Where something that is committed comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +118,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
                 SUBSCRIPTION_GROUP => groups::applied(shard, &payload, (source, when))?,
                 CONSUMER_OFFSETS => offsets::applied(shard, &payload, source)?,
                 TOPIC_ANNOUNCED => siblings::applied(shard, &payload, (source, when))?,
+                QUEUE_LOCKS => locks::applied(shard, &payload, source)?,
                 kind => return Err(CommandError::Kind(kind)),
             }
             command_done(shard, source);
@@ -140,7 +145,10 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
                 sender.since
             }
             Completion::OnewayMessage(since) => since,
-            Completion::Answer(_) | Completion::Announce(_) | Completion::Silent => {
+            Completion::Answer(_)
+            | Completion::Locked(..)
+            | Completion::Announce(_)
+            | Completion::Silent => {
                 panic!("a message was committed where a command was appended")
             }
         };
@@ -171,7 +179,7 @@ fn command_done(shard: &Rc<Shard>, source: Source) {
     }
     let completion = shard.completions.borrow_mut().committed();
     match completion {
-        Completion::Answer(caller) => caller.ok(&()),
+        Completion::Answer(_) | Completion::Locked(..) => completion.run_now(),
         // In a group the log has told them.
         Completion::Announce(_) if shard.replica.is_some() => {}
         Completion::Announce(topic) => shard.siblings.announce(&shard.identity.name, topic),
@@ -260,7 +268,7 @@ pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) -> Vec<OffsetQuestion> 
                     answer_refused(shard, caller, lost);
                 }
             }
-            Completion::Answer(caller) => refuse_command(&caller),
+            Completion::Answer(caller) | Completion::Locked(caller, _) => refuse_command(&caller),
             Completion::OnewayMessage(_) => shard.stats.refused(),
             Completion::Announce(_) | Completion::Silent => {}
         }

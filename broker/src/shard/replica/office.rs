@@ -9,7 +9,6 @@ use remoting::ResponseCode;
 use storage::Applied;
 
 use super::super::apply::{Source, give_up};
-use super::super::locks::Locks;
 use super::super::register::{self, Office};
 use super::super::reply::Refusal;
 use super::super::{Phase, Shard, start};
@@ -140,7 +139,7 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
     shard.offsets.borrow_mut().forget_pending();
-    shard.locks.replace(Locks::default());
+    shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);
     tracing::debug!(shard = %shard.identity.name, %term, unanswered, "out of office");
 }
