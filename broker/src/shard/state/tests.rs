@@ -202,11 +202,13 @@ fn sample() -> ShardState {
 
 /// FNV-1a of what is written for the same values, in each version that there was. A line is never changed: what a
 /// released version wrote is what it wrote. Where a format changes its version rises, and another line comes.
-const WRITTEN: [(&str, u8, u64); 4] = [
+const WRITTEN: [(&str, u8, u64); 6] = [
     ("state", 1, 0xEED8_76BA_F4F6_F207),
+    ("state", 2, 0x9FB9_6BAF_D23B_E993),
     ("topic config", 1, 0x5D29_A6FB_3B92_6B82),
     ("group command", 1, 0x1928_225A_991F_9EA1),
     ("consumer offsets", 1, 0x3341_B3F3_67DF_DBD3),
+    ("queue locks", 1, 0x3676_9585_7753_4EB1),
 ];
 
 #[test]
