@@ -162,6 +162,23 @@ fn a_leader_whose_disk_stands_still_is_followed() {
     }
 }
 
+#[test]
+fn what_a_group_acknowledged_outlives_a_power_cut_of_all_with_async_flush() {
+    for seed in 0..SEEDS {
+        let mut cluster = Cluster::founded(seed, &[("flushDiskType", "ASYNC_FLUSH")]);
+        let first = cluster.leader();
+        let log = sends_all_the_time(&cluster, first);
+        for round in 0..3 {
+            cluster.run_for(Duration::from_millis(700 + seed * 31 + round * 7));
+            (0..3).for_each(|at| cluster.lose_power(at));
+            (0..3).for_each(|at| cluster.start(at));
+            check(&cluster, &log);
+        }
+        assert!(log.lock().unwrap().len() > 50, "seed {seed}");
+        assert_eq!(cluster.ended(), Vec::<String>::new(), "seed {seed}");
+    }
+}
+
 /// What a client of group `G` is answered who asks a node for queue 0 of topic `T`, or gives it back.
 async fn lock(at: usize, code: RequestCode, client: &str) -> Result<bool, i32> {
     let member = Member::connect(addr(at)).await;

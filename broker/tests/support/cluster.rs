@@ -120,6 +120,12 @@ impl Cluster {
         self.stops[at] = None;
     }
 
+    /// Its power goes.
+    pub fn lose_power(&mut self, at: usize) {
+        self.machines[at].power_cut();
+        self.stops[at] = None;
+    }
+
     /// Stops in good order, within five seconds.
     pub fn stop(&mut self, at: usize) {
         let stop = self.stops[at].take().expect("it runs");
