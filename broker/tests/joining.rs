@@ -69,6 +69,7 @@ fn a_member_whose_log_was_trimmed_away_gets_a_checkpoint_and_the_log_behind_it()
     cluster.client(move || async move {
         let client = Client::connect(addr(first)).await;
         client.create_topic("Kept", 3).await;
+        client.pull("T", 0, 0).await; // makes the group
         assert_eq!(client.commit("G", "T", 0, 1).await.code, 0);
     });
     cluster.crash(behind);
@@ -80,6 +81,7 @@ fn a_member_whose_log_was_trimmed_away_gets_a_checkpoint_and_the_log_behind_it()
     assert!(min > 20, "the first messages are gone: {min}");
     assert!(lines.with("the log is opened again").is_empty());
     cluster.start(behind);
+    cluster.run_for(Duration::from_secs(20)); // it opens its log, and again
     let min = cluster.client(move || async move { read_large(behind, end).await });
     assert!(min > 20, "it has what there is, and no more: {min}");
     assert_eq!(lines.with("the log is opened again").len(), 1, "it got a snapshot");
@@ -113,6 +115,7 @@ fn alone(seed: u64) -> Cluster {
             let sent = client.send("T", 0, format!("message {number}").as_bytes()).await;
             assert_eq!(sent.offset, number);
         }
+        client.pull("T", 0, 0).await; // makes the group
         assert_eq!(client.commit("G", "T", 0, 33).await.code, 0);
     });
     cluster.stop(0);

@@ -197,7 +197,9 @@ type LogId = openraft::type_config::alias::LogIdOf<Types>;
 /// entry yet.
 pub(crate) fn standing(metrics: &RaftMetrics<Types>) -> Standing {
     let has_group = metrics.membership_config.nodes().next().is_some();
-    let is_alone = membership::alone(metrics.membership_config.membership()).is_some();
+    // Another one's log begins like that, too, and this member may have the beginning of it.
+    let alone = membership::alone(metrics.membership_config.membership());
+    let is_alone = alone == Some(metrics.id);
     match metrics.last_log_index {
         _ if is_alone => Standing::Alone,
         _ if has_group => Standing::Member,

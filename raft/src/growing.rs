@@ -51,6 +51,13 @@ pub(crate) fn is_taking_in(metrics: &RaftMetrics<Types>) -> BTreeMap<MemberId, M
     nodes.map(|(id, member)| (*id, member.clone())).collect()
 }
 
+/// Who alone has a vote in this member's log, if that is another one.
+pub(crate) fn copy_of(metrics: &RaftMetrics<Types>) -> Option<MemberId> {
+    let mut voters = metrics.membership_config.voter_ids();
+    let only = voters.next().filter(|_| voters.next().is_none());
+    only.filter(|id| *id != metrics.id)
+}
+
 /// Whether all of them have the log, or as good as that.
 fn have_all(metrics: &RaftMetrics<Types>, others: &BTreeSet<MemberId>) -> bool {
     let end = metrics.last_log_index.map_or(0, |last| last + 1);

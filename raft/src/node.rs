@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
+use crate::growing;
 use crate::leading::{Leading, Role, Watched};
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
@@ -147,6 +148,7 @@ impl Node {
                 let members: BTreeMap<_, _> = {
                     let known = metrics.borrow_watched();
                     peers.stand(group::standing(&known));
+                    peers.copy(growing::copy_of(&known));
                     let nodes = known.membership_config.nodes();
                     nodes.map(|(id, member)| (*id, member.clone())).collect()
                 };

@@ -56,6 +56,8 @@ pub(super) struct Net {
     /// Who alone may found a group with this store.
     founder: Cell<Option<MemberId>>,
     witness: RefCell<Option<Rc<Witness>>>,
+    /// Whose log this member's is, while that one alone has a vote.
+    copy_of: Cell<Option<MemberId>>,
 }
 
 impl Net {
@@ -95,8 +97,8 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        let (standing, founder, witness) = Default::default();
-        let net = Net { facts, limits, gone, standing, founder, witness };
+        let (standing, founder, witness, copy_of) = Default::default();
+        let net = Net { facts, limits, gone, standing, founder, witness, copy_of };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -115,6 +117,20 @@ impl Peers {
     /// Says whether it does.
     pub fn stand(&self, standing: Standing) {
         self.net.standing.set(standing);
+    }
+
+    /// Says whose log this member has, if that one alone has a vote.
+    pub(crate) fn copy(&self, of: Option<MemberId>) {
+        self.net.copy_of.set(of);
+    }
+
+    /// What one is told who is about to found a group with this store. If it has nothing but what that one has sent, it is as good as
+    /// empty: the other one began, and has died before it knew that it had.
+    pub(super) fn standing_for(&self, founder: MemberId) -> Standing {
+        match self.net.copy_of.get() {
+            Some(of) if of == founder => Standing::Empty,
+            Some(_) | None => self.standing(),
+        }
     }
 
     /// Promises that nobody but `founder` founds a group with this store, while this process lives. One that belongs to a

@@ -267,6 +267,7 @@ fn whoever_asks_is_told_that_a_core_has_ended_and_why() {
             let group = group.clone();
             async move { group.ended().await }
         });
+        member.store.append_create_topic(TOPIC, 1, b"").unwrap();
         member.send(3, 100).await;
         member.node.raft().shutdown().await.unwrap();
         let why = runtime::timeout(Duration::from_secs(1), told).await.expect("at once");
