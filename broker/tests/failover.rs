@@ -1,5 +1,7 @@
 //! Groups of three brokers that lose their leader: who follows, how soon, and what those are told who wait.
 
+#![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

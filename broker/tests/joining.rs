@@ -16,7 +16,7 @@ const MIB: u64 = 1 << 20;
 /// A disk that holds some segments of 16 MiB: the first messages go soon.
 const SMALL_DISK: u64 = 128 * MIB;
 /// Messages that it does not hold.
-const MANY: u64 = 220;
+const MANY: u64 = 160;
 
 fn body(number: u64) -> Vec<u8> {
     let mut body = number.to_be_bytes().to_vec();
