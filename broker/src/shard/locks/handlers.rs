@@ -34,9 +34,9 @@ pub fn lock(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>
     for queue in wanted.mq_set {
         if let Some(ours) = ours(shard, &queue)
             && shard.locks.borrow_mut().may_lock(
-                &wanted.consumer_group,
-                &wanted.client_id,
+                (&wanted.consumer_group, &wanted.client_id),
                 &ours,
+                locked.len(),
                 now,
             )
             && queues.entry(ours.0).or_default().insert(ours.1)

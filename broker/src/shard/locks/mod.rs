@@ -24,6 +24,9 @@ use crate::limits::MAX_LOCKS;
 /// A lock that is not renewed ends after this time (RocketMQ 5.5.0, RebalanceLockManager).
 pub const LEASE: Duration = Duration::from_secs(60);
 
+/// When there are as many locks as may be, those that have ended are looked for this often: it takes a look at all.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// A queue of this shard: topic and number.
 pub type Queue = (String, u32);
 
@@ -36,6 +39,8 @@ pub struct Locks {
     pending: HashMap<String, HashMap<Queue, Pending>>,
     /// How many queues that are.
     under_way: usize,
+    /// When ended locks were looked for at last because there were too many.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,19 +64,25 @@ impl Lock {
 }
 
 impl Locks {
-    /// Whether `client` may have `queue`, or have its lock renewed. Not while another client of the group has it, or
-    /// when the shard holds as many locks as it may.
-    pub fn may_lock(&mut self, group: &str, client: &str, queue: &Queue, now: Instant) -> bool {
+    /// Whether a client of a group may have `queue`, or have its lock renewed. Not while another client of the group has it, or
+    /// when the shard holds as many locks as it may, with `more` that are about to be appended.
+    pub fn may_lock(
+        &mut self,
+        (group, client): (&str, &str),
+        queue: &Queue,
+        more: usize,
+        now: Instant,
+    ) -> bool {
         if let Some(pending) = self.pending_of(group, queue) {
             return pending.client.as_deref().is_none_or(|holder| holder == client);
         }
         if let Some(lock) = self.groups.get(group).and_then(|queues| queues.get(queue)) {
             return lock.client == client || lock.ended(now);
         }
-        if self.held + self.under_way >= MAX_LOCKS {
-            self.forget_ended(now);
+        if self.held + self.under_way + more >= MAX_LOCKS {
+            self.make_room(now);
         }
-        self.held + self.under_way < MAX_LOCKS
+        self.held + self.under_way + more < MAX_LOCKS
     }
 
     /// Whether `client` has `queue`, or will have, and can give it back.
@@ -110,7 +121,7 @@ impl Locks {
             self.arrived(change);
         }
         if self.held >= MAX_LOCKS {
-            self.forget_ended(now);
+            self.make_room(now);
         }
         let queues = self.groups.entry(change.group.clone()).or_default();
         for queue in change.queues() {
@@ -154,6 +165,13 @@ impl Locks {
     pub fn holder(&self, group: &str, queue: &Queue, now: Instant) -> Option<&str> {
         let lock = self.groups.get(group)?.get(queue)?;
         (!lock.ended(now)).then_some(lock.client.as_str())
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        if self.swept.is_none_or(|swept| now - swept >= SWEEP_EVERY) {
+            self.swept = Some(now);
+            self.forget_ended(now);
+        }
     }
 
     /// Forgets the locks that have ended. Call it now and then.
@@ -228,7 +246,7 @@ mod tests {
 
     /// Takes it as a request does, and has it committed at once.
     fn lock(locks: &mut Locks, group: &str, client: &str, number: u32, now: Instant) -> bool {
-        let may = locks.may_lock(group, client, &queue(number), now);
+        let may = locks.may_lock((group, client), &queue(number), 0, now);
         if may {
             let change = change(true, group, client, number);
             locks.appended(&change);
@@ -282,23 +300,34 @@ mod tests {
         let now = runtime::now();
         let taken = change(true, "G", "a", 0);
         locks.appended(&taken);
-        assert!(locks.may_lock("G", "a", &queue(0), now));
-        assert!(!locks.may_lock("G", "b", &queue(0), now), "it is about to be another one's");
+        assert!(locks.may_lock(("G", "a"), &queue(0), 0, now));
+        assert!(!locks.may_lock(("G", "b"), &queue(0), 0, now), "it is about to be another one's");
         assert!(locks.may_unlock("G", "a", &queue(0)));
         let given = change(false, "G", "a", 0);
         locks.appended(&given);
-        assert!(locks.may_lock("G", "b", &queue(0), now), "it is about to be free");
+        assert!(locks.may_lock(("G", "b"), &queue(0), 0, now), "it is about to be free");
         locks.applied(&taken, true, now);
-        assert!(locks.may_lock("G", "b", &queue(0), now));
+        assert!(locks.may_lock(("G", "b"), &queue(0), 0, now));
         assert_eq!(locks.holder("G", &queue(0), now), Some("a"));
         locks.applied(&given, true, now);
         assert!(locks.is_empty() && locks.pending.is_empty() && locks.under_way == 0);
 
         locks.appended(&taken);
         locks.forget_appended();
-        assert!(locks.may_lock("G", "b", &queue(0), now), "nobody knows of it here");
+        assert!(locks.may_lock(("G", "b"), &queue(0), 0, now), "nobody knows of it here");
         locks.applied(&taken, false, now);
-        assert!(!locks.may_lock("G", "b", &queue(0), now), "it was committed all the same");
+        assert!(!locks.may_lock(("G", "b"), &queue(0), 0, now), "it was committed all the same");
+    }
+
+    #[test]
+    fn there_are_no_more_locks_than_may_be() {
+        let mut locks = Locks::default();
+        let now = runtime::now();
+        assert!(locks.may_lock(("G", "a"), &queue(0), MAX_LOCKS - 1, now));
+        assert!(!locks.may_lock(("G", "a"), &queue(0), MAX_LOCKS, now));
+        locks.appended(&change(true, "G", "a", 0));
+        assert!(!locks.may_lock(("G", "a"), &queue(1), MAX_LOCKS - 1, now));
+        assert!(locks.may_lock(("G", "a"), &queue(0), MAX_LOCKS - 1, now), "it has that one");
     }
 
     #[test]
