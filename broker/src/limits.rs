@@ -106,6 +106,8 @@ pub const MAX_CONFIG_FILE: usize = 1024 * 1024;
 
 /// The most queue locks of a shard.
 pub const MAX_LOCKS: usize = 1_000_000;
+/// The most queues in one command to the log that locks them: with their topics far less than the 1 MiB that a store takes.
+pub const MAX_LOCKS_A_COMMAND: usize = 1024;
 /// The most groups that one client is in, consuming or producing.
 pub const MAX_GROUPS_A_CLIENT: usize = 4096;
 /// The most topics that one client subscribes to in one group.

@@ -33,10 +33,7 @@ pub(crate) async fn found(
     raft: &Raft,
     members: BTreeMap<MemberId, Member>,
 ) -> Result<(), FoundError> {
-    let too_long = members.values().find(|member| member.label.len() > Member::LABEL_MAX);
-    if let Some(Member { label, .. }) = too_long {
-        return Err(LogError::Label { label: label.clone(), max: Member::LABEL_MAX }.into());
-    }
+    check_labels(&members)?;
     let id = raft.metrics().borrow_watched().id;
     let own = members.get(&id).cloned();
     match raft.initialize(members).await {
@@ -47,6 +44,15 @@ pub(crate) async fn found(
         Some(own) => name_oneself(raft, id, own).await,
         None => Ok(()),
     }
+}
+
+/// Whether the log has room for what they are called.
+pub(crate) fn check_labels(members: &BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+    let too_long = members.values().find(|member| member.label.len() > Member::LABEL_MAX);
+    let error = |member: &Member| {
+        LogError::Label { label: member.label.clone(), max: Member::LABEL_MAX }.into()
+    };
+    too_long.map_or(Ok(()), |member| Err(error(member)))
 }
 
 /// Says what this store is called, and where it is reached, if it was a group of its own up to now.

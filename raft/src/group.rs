@@ -11,6 +11,7 @@ use runtime::channel::Flag;
 use thiserror::Error;
 
 use crate::founding::{self, FoundError};
+use crate::growing;
 use crate::leading::{Role, Watched};
 use crate::log::membership;
 use crate::net::Standing;
@@ -56,6 +57,13 @@ impl Group {
     /// Waits until the role is another one than `last`. Cancel safe.
     pub async fn role_changed(&self, last: Role) -> Role {
         self.role.changed(last).await
+    }
+
+    /// How often this member has begun to lead, in this life; and the index behind the last entry that was there when it did for
+    /// the last time: all before it are applied. It may lead twice in a term, if it gave its office up in between.
+    #[must_use]
+    pub fn begun(&self) -> (u64, LogIndex) {
+        self.role.begun()
     }
 
     /// The newest term that this member knows.
@@ -120,6 +128,25 @@ impl Group {
         founding::found(&self.raft, members).await
     }
 
+    /// Takes these into a group of which this member is the only one, it among them: a store that was on its own becomes the first
+    /// member, with all that it has. Each of the others must be empty. Returns when all have the log, and a vote; it may be
+    /// asked for again after it was given up, and goes on then. Cancel safe.
+    ///
+    /// # Errors
+    /// [`FoundError`].
+    ///
+    /// # Panics
+    /// When this one is not among the members.
+    pub async fn grow(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
+        growing::grow(&self.raft, members).await
+    }
+
+    /// Those whom this member, which alone has a vote, is about to take in: it was interrupted.
+    #[must_use]
+    pub fn is_taking_in(&self) -> BTreeMap<MemberId, Member> {
+        self.seen(growing::is_taking_in)
+    }
+
     /// Asks a follower to lead. Whether it does shows in the role: this member proposes nothing meanwhile, and if the
     /// follower is gone the others elect somebody once they have heard nothing for long enough.
     ///
@@ -138,6 +165,17 @@ impl Group {
         let confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
         let told = |error: RaftError<Types, LinearizableReadError<Types>>| error.to_string();
         confirmed.map(drop).map_err(|error| NotConfirmed(told(error)))
+    }
+
+    /// Waits until openraft's core is gone, and says why: it follows and leads no more, whatever the store does. Cancel safe.
+    pub async fn ended(&self) -> String {
+        // It is not told of each entry, as the other metrics are.
+        let mut changes = self.raft.server_metrics();
+        while changes.changed().await.is_ok() {}
+        self.seen(|metrics| match &metrics.running_state {
+            Ok(()) => "it does not say why".to_owned(),
+            Err(why) => why.to_string(),
+        })
     }
 
     /// Waits until a snapshot has come that takes the place of this member's log: see
@@ -159,7 +197,9 @@ type LogId = openraft::type_config::alias::LogIdOf<Types>;
 /// entry yet.
 pub(crate) fn standing(metrics: &RaftMetrics<Types>) -> Standing {
     let has_group = metrics.membership_config.nodes().next().is_some();
-    let is_alone = membership::alone(metrics.membership_config.membership()).is_some();
+    // Another one's log begins like that, too, and this member may have the beginning of it.
+    let alone = membership::alone(metrics.membership_config.membership());
+    let is_alone = alone == Some(metrics.id);
     match metrics.last_log_index {
         _ if is_alone => Standing::Alone,
         _ if has_group => Standing::Member,

@@ -2,18 +2,25 @@
 //!
 //! More is taken once this member has written what it took before: what is appended meanwhile is one entry then, and
 //! one write. It is not waited for that the group commits it; how much may be under way is limited.
+//!
+//! A leader gives its office up by itself when it has not heard of a majority for so long that the others may have elected
+//! somebody else, and when its disk stands still while a follower's does not. openraft lets it lead on until it hears of another one;
+//! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
+//! there is another leader, and all that it took before is applied then.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{Either, select};
-use model::Term;
-use openraft::async_runtime::WatchReceiver;
+use model::{LogIndex, Term};
+use openraft::async_runtime::{Instant as _, WatchReceiver};
 use openraft::errors::{ClientWriteError, ForwardReason};
 use openraft::{RaftMetrics, ServerState};
 use runtime::channel::Notify;
+use runtime::{Instant, now, sleep_until};
 use storage::{Store, Unplaced};
 
 use crate::log::{Helm, LogError};
@@ -22,6 +29,8 @@ use crate::types::{MemberId, Proposal, Share, Types};
 
 /// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is appended waits.
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
+/// How often a leader looks, within its patience, at whether its disk writes.
+const LOOKS: u32 = 4;
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
 
@@ -38,16 +47,29 @@ pub enum Role {
 #[derive(Clone)]
 pub(crate) struct Watched {
     role: Rc<Cell<Role>>,
+    /// How often this member has begun to lead, and from which entry on it did at last.
+    begun: Rc<Cell<(u64, LogIndex)>>,
     changed: Rc<Notify>,
 }
 
 impl Watched {
     pub(crate) fn new() -> Self {
-        Self { role: Rc::new(Cell::new(Role::Following(None))), changed: Rc::default() }
+        let (role, begun) = (Cell::new(Role::Following(None)), Cell::new((0, LogIndex(0))));
+        Self { role: Rc::new(role), begun: Rc::new(begun), changed: Rc::default() }
     }
 
     pub(crate) fn role(&self) -> Role {
         self.role.get()
+    }
+
+    /// How often this member has begun to lead; and the index behind the last entry that was there when it did at last.
+    pub(crate) fn begun(&self) -> (u64, LogIndex) {
+        self.begun.get()
+    }
+
+    fn begin(&self, term: Term, from: LogIndex) {
+        self.begun.set((self.begun.get().0 + 1, from));
+        self.set(Role::Leading(term));
     }
 
     /// Waits until it is another one than `last`. Cancel safe.
@@ -75,6 +97,8 @@ pub(crate) struct Leading {
     pub store: Store,
     pub helm: Helm,
     pub role: Watched,
+    /// A leader that has heard of no majority for so long, or written nothing of what waits, gives its office up.
+    pub patience: Duration,
 }
 
 impl Leading {
@@ -87,22 +111,82 @@ impl Leading {
                 self.lead(term).await;
             }
             self.role.set(Role::Following(leader.filter(|_| leads.is_none())));
+            if leads.is_some() {
+                runtime::sleep(AGAIN).await; // whoever watches the role sees that it was given up
+            }
             if metrics.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Leads as long as the term goes on.
+    /// Leads as long as the term goes on and the office is not given up.
     async fn lead(&self, term: Term) {
-        if !self.take_helm(term).await {
+        let is_fit = || self.deaf_at() > now() && self.stuck_at() > now();
+        if !is_fit() || !self.take_helm(term).await {
             return;
         }
-        self.role.set(Role::Leading(term));
-        let (proposing, over) = (Box::pin(self.propose_all(term)), Box::pin(self.over(term)));
-        select(proposing, over).await;
+        if is_fit() {
+            self.role.begin(term, self.helm.end());
+            let (proposing, over) = (pin!(self.propose_all(term)), pin!(self.over(term)));
+            select(select(proposing, over), pin!(self.unfit(term))).await;
+        }
         self.helm.follow();
         self.store.refuse_appends();
+    }
+
+    /// Waits until the office is to be given up.
+    async fn unfit(&self, term: Term) {
+        loop {
+            if self.deaf_at() <= now() {
+                tracing::warn!(
+                    term = term.0, limit = ?self.patience,
+                    "a majority of the group has not answered for {:?}: this member leads no more until it does",
+                    self.patience
+                );
+                return;
+            }
+            if self.stuck_at() <= now()
+                && let Some(to) = self.ahead()
+            {
+                tracing::warn!(
+                    term = term.0, %to,
+                    "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
+                    self.patience
+                );
+                // An error says that the core has ended.
+                drop(self.raft.trigger().transfer_leader(to).await);
+                return;
+            }
+            sleep_until(self.deaf_at().min(now() + self.patience / LOOKS)).await;
+        }
+    }
+
+    /// When the others may have elected somebody else, unless this member hears of a majority before.
+    fn deaf_at(&self) -> Instant {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let is_alone = metrics.membership_config.voter_ids().nth(1).is_none();
+        let heard = metrics.last_quorum_acked.filter(|_| !is_alone);
+        let ago = heard.map_or(Duration::ZERO, |heard| heard.elapsed());
+        now() + self.patience - ago.min(self.patience)
+    }
+
+    /// When the disk has stood still for too long, unless it writes before.
+    fn stuck_at(&self) -> Instant {
+        self.helm.waiting_since().unwrap_or_else(now) + self.patience
+    }
+
+    /// The follower that has the most of the log, if that is more than is written here.
+    fn ahead(&self) -> Option<MemberId> {
+        let written = self.helm.written_end().0;
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters: Vec<MemberId> = metrics.membership_config.voter_ids().collect();
+        let others = metrics.replication.iter().flatten();
+        let others = others.filter(|(id, _)| **id != metrics.id && voters.contains(id));
+        let (id, matched) = others.max_by_key(|(_, matched)| **matched)?;
+        matched.as_ref().is_some_and(|matched| matched.index >= written).then_some(*id)
     }
 
     /// Waits until this member may lead in `term`, for which all that is in its log has to be applied; false if the term is
@@ -154,6 +238,7 @@ impl Leading {
     /// Proposes these entries; when this returns the log has accepted it.
     async fn propose(&self, unplaced: Unplaced, term: Term) -> Result<(), Refused> {
         let (share, count) = Share::of_all(unplaced, term);
+        let _revoked = Revoked(&share);
         loop {
             let proposals = vec![Proposal::Share(share.clone()); count];
             let answers = self.raft.client_write_many(proposals).await;
@@ -168,6 +253,15 @@ impl Leading {
                 Either::Right(_) => return Err(Refused),
             }
         }
+    }
+}
+
+/// Revokes what the log has not accepted when it is dropped: it may be on its way there.
+struct Revoked<'a>(&'a Share);
+
+impl Drop for Revoked<'_> {
+    fn drop(&mut self) {
+        self.0.revoke();
     }
 }
 

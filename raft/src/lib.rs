@@ -8,6 +8,7 @@
 mod entry;
 mod founding;
 mod group;
+mod growing;
 mod leading;
 mod log;
 mod machine;
@@ -15,6 +16,7 @@ pub mod net;
 mod node;
 mod purging;
 mod runtime;
+mod succession;
 mod types;
 
 pub use crate::entry::{Entry, Laid};

@@ -1,5 +1,6 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -16,11 +17,13 @@ use thiserror::Error;
 
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
+use crate::growing;
 use crate::leading::{Leading, Role, Watched};
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
 use crate::purging;
+use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
 /// openraft's core, of our types.
@@ -34,6 +37,15 @@ pub struct Times {
     /// A follower that hears nothing of a leader for the shorter of these, and a random part of what the longer has
     /// more, asks to be elected.
     pub election: (Duration, Duration),
+}
+
+impl Times {
+    /// A leader that has not heard of a majority for so long may have been followed by another one: the others elect at the
+    /// latest when a lease, which is as long as the longer election time, and that time are over.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        2 * self.election.1
+    }
 }
 
 /// Why a member could not be started.
@@ -59,7 +71,9 @@ pub struct Node {
     store: Store,
     role: Watched,
     staged: Flag,
+    times: Times,
     leading: Task<()>,
+    succession: RefCell<Option<Task<()>>>,
     tasks: [Task<()>; 2],
     writer: Task<Result<(), LogError>>,
 }
@@ -94,6 +108,7 @@ impl Node {
             store: store.clone(),
             helm: helm.clone(),
             role: role.clone(),
+            patience: times.patience(),
         };
         let leading = runtime::spawn(leading.run());
         let failing = {
@@ -105,7 +120,8 @@ impl Node {
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
         let tasks = [purging, failing];
-        Ok(Self { raft, helm, store, role, staged, leading, tasks, writer })
+        let succession = RefCell::default();
+        Ok(Self { raft, helm, store, role, staged, times, leading, succession, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -120,15 +136,19 @@ impl Node {
         founding::found(&self.raft, members).await
     }
 
-    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more.
+    /// Lets `peers` know the members of the group, as its log names them, from now on, and nobody who is none any more. What
+    /// they see of a leader whose process is gone is news for this member from now on.
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
+        let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
+        self.succession.replace(Some(runtime::spawn(successor.run())));
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
                 let members: BTreeMap<_, _> = {
                     let known = metrics.borrow_watched();
                     peers.stand(group::standing(&known));
+                    peers.copy(growing::copy_of(&known));
                     let nodes = known.membership_config.nodes();
                     nodes.map(|(id, member)| (*id, member.clone())).collect()
                 };
@@ -180,7 +200,7 @@ impl Node {
     /// # Errors
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
-        drop((self.leading, self.tasks));
+        drop((self.leading, self.succession, self.tasks));
         self.store.lose_patience();
         self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;

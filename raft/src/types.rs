@@ -1,6 +1,6 @@
 //! What openraft is told about us.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -87,12 +87,17 @@ pub struct Share {
 
 struct Shared {
     unplaced: RefCell<Option<Unplaced>>,
+    revoked: Cell<bool>,
     accepted: Notify,
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.unplaced.borrow().is_some() { "unplaced" } else { "accepted" })
+        f.write_str(match (self.revoked.get(), self.unplaced.borrow().is_some()) {
+            (true, _) => "revoked",
+            (false, true) => "unplaced",
+            (false, false) => "accepted",
+        })
     }
 }
 
@@ -100,7 +105,8 @@ impl Share {
     /// These entries for the leader of this term, to be proposed together; one of them, and how many they are.
     pub(crate) fn of_all(unplaced: Unplaced, term: Term) -> (Self, usize) {
         let count = unplaced.entries();
-        let shared = Shared { unplaced: RefCell::new(Some(unplaced)), accepted: Notify::new() };
+        let unplaced = RefCell::new(Some(unplaced));
+        let shared = Shared { unplaced, revoked: Cell::new(false), accepted: Notify::new() };
         (Self { term, shared: Rc::new(shared) }, count)
     }
 
@@ -122,9 +128,17 @@ impl Share {
         unplaced
     }
 
-    /// The term for whose leader they were taken.
-    pub(crate) fn term(&self) -> Term {
-        self.term
+    /// If the log has not accepted them yet it never will: whoever appended them is told that nobody knows.
+    pub(crate) fn revoke(&self) {
+        let unplaced = self.shared.unplaced.borrow_mut().take();
+        if unplaced.is_some() {
+            self.shared.revoked.set(true);
+        }
+    }
+
+    /// Whether they were taken for the leader of this term, who wants them still.
+    pub(crate) fn is_of(&self, term: Term) -> bool {
+        self.term == term && !self.shared.revoked.get()
     }
 }
 

@@ -95,6 +95,34 @@ fn what_is_cut_one_way_arrives_the_other() {
 }
 
 #[test]
+fn a_firewall_answers_that_nobody_is_there_though_somebody_is() {
+    for seed in 0..10 {
+        let two = Two::new(seed);
+        let addr = two.addr();
+        let asking = two.client.start("ask", move || async move {
+            let (mut read, mut write) = TcpStream::connect(addr).await.unwrap().into_split();
+            let mut bytes = BytesMut::new();
+            loop {
+                let asked = write.write_all(&[1]).await;
+                if let Err(error) = asked.and(read.read(&mut bytes, 1).await.map(drop)) {
+                    return error.kind();
+                }
+            }
+        });
+        assert!(two.sim.run_until(LIMIT, || two.counts().0 > 20));
+        two.sim.reject(&two.client, &two.server);
+        let lost = two.sim.join(asking, LIMIT).unwrap();
+        assert_eq!(lost, std::io::ErrorKind::ConnectionReset, "seed {seed}");
+        let dial =
+            move || async move { TcpStream::connect(addr).await.map(drop).map_err(|e| e.kind()) };
+        let refused = two.sim.join(two.client.start("dial", dial), LIMIT).unwrap();
+        assert_eq!(refused, Err(std::io::ErrorKind::ConnectionRefused), "seed {seed}");
+        two.sim.admit(&two.client, &two.server);
+        assert_eq!(two.sim.join(two.client.start("again", dial), LIMIT).unwrap(), Ok(()));
+    }
+}
+
+#[test]
 fn a_rough_network_is_late_and_loses_nothing_for_good() {
     for seed in 0..10 {
         let two = Two::new(seed);

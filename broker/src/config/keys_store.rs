@@ -109,7 +109,7 @@ pub(super) const KEYS: [Key; 63] = [
         "flushDiskType",
         "ASYNC_FLUSH",
         &["ASYNC_FLUSH", "SYNC_FLUSH"],
-        "SYNC_FLUSH answers a send when the message is durable on the disk. ASYNC_FLUSH answers when it is written: it survives the death of the process, and a power cut can take what was not flushed yet. In a Raft group SYNC_FLUSH is the default, and it is a majority of the members that has written or flushed the message",
+        "SYNC_FLUSH answers a send when the message is durable on the disk. ASYNC_FLUSH answers when it is written: it survives the death of the process, and a power cut can take what was not flushed yet. In a Raft group it says nothing: members flush before they acknowledge, and a send is answered when a majority has",
     )
     .restart(),
     Key::int(

@@ -53,25 +53,31 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   are at their ports plus `k × shardPortStride`, and the k-th member should lead it, counted round, unless `preferredLeaderId` says
   otherwise. `brokerClusterName`, `brokerName`, `dLegerGroup`, `dLegerPeers`, `shards`, `shardPortStride` and
   `mappedFileSizeCommitLog` are the same on all members. `brokerId` and `brokerRole` have no effect, as with Apache: a leader
-  registers as 0, the others by the number in their labels and one. Without `flushDiskType` members flush (`SYNC_FLUSH`), which
-  Apache's do not.
+  registers as 0, the others by the number in their labels and one. Members flush before they acknowledge, whatever `flushDiskType`
+  says, which Apache's do not: what a majority has acknowledged outlives a power cut of all.
     - *Founding.* The member with the first label founds the group, once all members run and their stores are empty; its log says
       what it waits for. It happens once: a node that comes back with an empty store is no member any more, and neither it nor another
-      one can be added in this build. A store from before the group, or a group's store without `enableDLegerCommitLog`, is refused.
+      one can be added in this build. A group's store without `enableDLegerCommitLog` is refused.
+    - *From one broker to a group.* The member with the first label, and no other, may bring the store of a broker without replicas: start
+      it as before, with the keys of the group. It serves on, alone, and says so; when all others run and are empty they get its log and
+      then a vote each, and it says that the group is complete. Nothing is copied on its own disk; messages, topics, groups, offsets
+      and locks go on.
     - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
       refuse sends, consumer offsets, queue locks and changes of topics and groups with code 14, on which stock producers try another
       broker or, once they have asked a NameServer again, the leader; they serve pulls of what is committed. A leader that makes place
-      answers code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice.
-    - *What outlives a leader.* Messages, topics, consumer groups and consumer offsets. Queue locks do not: clients ask for them again
-      within 20 seconds.
-    - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log. After a crash the
-      others elect one when they have heard nothing for `raftElectionMaxMillis` and a random part more.
+      answers code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice. So does one that
+      has heard of no majority for twice `raftElectionMaxMillis`, and one whose disk has written nothing for that long while another
+      member's has, which hands over.
+    - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.
+    - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log. When its process
+      is killed the others learn that from its machine and elect one at once. When the machine itself is gone, or the network, they do when
+      they have heard nothing for `raftElectionMaxMillis` and a random part more.
 - **Ports.** A shard listens on its port for clients and, in a group, on one for the other members. With groups no two of these may be
   one port, nor the port two below that for clients, which clients with `vipChannelEnabled` dial: such a start is refused with the
   keys that clash. Ports such as 40911 lie where Linux finds ports for connections that go out; the sysctl
   `net.ipv4.ip_local_reserved_ports` keeps them free, and a start warns without it.
-- **Queue locks** of orderly consumers are kept in memory: they expire after 60 seconds without renewal, and a restart of the
-  broker lets them go. Clients ask for them again within 20 seconds.
+- **Queue locks** of orderly consumers are in the log: they expire after 60 seconds without renewal, and outlive a restart of the
+  broker, or another leader, for 60 seconds more at most. RocketMQ's let go then, and two clients can work on one queue.
 - **Addresses.** The broker dials its own `brokerIP1` after the start and says so if a client could not reach it.
 
 ";

@@ -8,14 +8,18 @@ use std::rc::Rc;
 use remoting::ResponseCode;
 use storage::{Applied, AppliedRecord, Event, Events, Recovery, StoreError, Warning, What};
 
-use super::commands::{CONSUMER_OFFSETS, CommandError, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED};
+use super::commands::{
+    CONSUMER_OFFSETS, CommandError, QUEUE_LOCKS, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
+};
 use super::completions::{Afterwards, Completion};
 use super::offsets::OffsetQuestion;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
-use super::{Phase, Shard, groups, offsets, pull, register, replica, siblings, state, topics};
+use super::{
+    Phase, Shard, groups, locks, offsets, pull, register, replica, siblings, state, topics,
+};
 
 /// Where something that is committed comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +118,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
                 SUBSCRIPTION_GROUP => groups::applied(shard, &payload, (source, when))?,
                 CONSUMER_OFFSETS => offsets::applied(shard, &payload, source)?,
                 TOPIC_ANNOUNCED => siblings::applied(shard, &payload, (source, when))?,
+                QUEUE_LOCKS => locks::applied(shard, &payload, source)?,
                 kind => return Err(CommandError::Kind(kind)),
             }
             command_done(shard, source);
@@ -121,7 +126,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
         What::Membership => {}
         What::Trimmed { .. } => command_done(shard, source),
     }
-    replica::office::took_in(shard, applied.term);
+    replica::office::took_in(shard, applied.term, applied.index);
     Ok(())
 }
 
@@ -140,7 +145,10 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
                 sender.since
             }
             Completion::OnewayMessage(since) => since,
-            Completion::Answer(_) | Completion::Announce(_) | Completion::Silent => {
+            Completion::Answer(_)
+            | Completion::Locked(..)
+            | Completion::Announce(_)
+            | Completion::Silent => {
                 panic!("a message was committed where a command was appended")
             }
         };
@@ -171,7 +179,7 @@ fn command_done(shard: &Rc<Shard>, source: Source) {
     }
     let completion = shard.completions.borrow_mut().committed();
     match completion {
-        Completion::Answer(caller) => caller.ok(&()),
+        Completion::Answer(_) | Completion::Locked(..) => completion.run_now(),
         // In a group the log has told them.
         Completion::Announce(_) if shard.replica.is_some() => {}
         Completion::Announce(topic) => shard.siblings.announce(&shard.identity.name, topic),
@@ -208,11 +216,32 @@ impl Afterwards {
 /// The log has failed: everything that waits for it is told, nothing more is taken, reads go on. The NameServers hear
 /// at once that the shard takes no messages, so that producers go elsewhere.
 fn failed(shard: &Rc<Shard>, error: &StoreError) {
-    shard.phase.set(Phase::Failed);
+    if shard.phase.get() == Phase::Failed {
+        return; // what its member came to was told before
+    }
     tracing::error!(
         shard = %shard.identity.name, %error, unanswered = shard.completions.borrow().len(),
         "the log has failed: no more messages are taken, messages can still be read"
     );
+    fail_stop(shard);
+}
+
+/// The member of the group is no more, though its log is well: the same as a log that has failed.
+pub fn member_failed(shard: &Rc<Shard>, why: &str) {
+    if shard.phase.get() == Phase::Failed {
+        return;
+    }
+    tracing::error!(
+        shard = %shard.identity.name, why, unanswered = shard.completions.borrow().len(),
+        "this member of the Raft group has ended by itself, which it never should: no more messages are taken or received from \
+         the leader, messages can still be read. Its log is well; start the broker again, and report this line"
+    );
+    fail_stop(shard);
+}
+
+/// Nothing is appended any more.
+fn fail_stop(shard: &Rc<Shard>) {
+    shard.phase.set(Phase::Failed);
     // NameServers look at permissions only when the version of the topics has changed.
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
@@ -239,7 +268,7 @@ pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) -> Vec<OffsetQuestion> 
                     answer_refused(shard, caller, lost);
                 }
             }
-            Completion::Answer(caller) => refuse_command(&caller),
+            Completion::Answer(caller) | Completion::Locked(caller, _) => refuse_command(&caller),
             Completion::OnewayMessage(_) => shard.stats.refused(),
             Completion::Announce(_) | Completion::Silent => {}
         }

@@ -218,6 +218,28 @@ fn a_failed_log_is_told_and_reads_go_on() {
 }
 
 #[test]
+fn a_member_that_has_ended_by_itself_stops_its_shard_as_a_failed_log_does() {
+    in_simulation(|| async {
+        let stalled = Stalled::start().await;
+        let stored = stalled.send();
+        stalled.apply_one().await;
+        assert_eq!(stored.await.code, 0);
+        let waits = stalled.send();
+        runtime::sleep(Duration::from_millis(50)).await;
+        member_failed(&stalled.shard, "panicked");
+        let code = ResponseCode::ServiceNotAvailable.code();
+        assert_eq!(waits.await.code, code);
+        assert_eq!(stalled.send().await.code, code);
+        let answer = stalled.pull().await;
+        assert_eq!((answer.code, answer.remark.as_deref()), (0, Some("FOUND")));
+        // A log that fails later changes nothing.
+        let error = IoError::path(IoOp::Write, "/store/log/0", std::io::Error::other("test"));
+        failed(&stalled.shard, &error.into());
+        assert_eq!(stalled.shard.phase.get(), Phase::Failed);
+    });
+}
+
+#[test]
 fn the_last_offsets_wait_for_a_busy_log() {
     in_simulation(|| async {
         let stalled = Stalled::start().await;

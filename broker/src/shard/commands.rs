@@ -16,6 +16,8 @@ pub const CONSUMER_OFFSETS: CommandKind = CommandKind(2);
 /// The bytes are a [`TopicConfig`]: a send is about to create the topic, and the sibling shards shall have it too. Only in
 /// groups, whose shards may have their leaders on other nodes.
 pub const TOPIC_ANNOUNCED: CommandKind = CommandKind(3);
+/// The bytes are [`QueueLocks`].
+pub const QUEUE_LOCKS: CommandKind = CommandKind(4);
 
 /// A topic as clients and tools see it (RocketMQ 5.5.0, class TopicConfig).
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -186,6 +188,42 @@ pub struct OffsetUpdate {
     pub queues: Vec<(u32, u64)>,
 }
 
+/// A client of a group has queues from now on, or renews that, or gives them back.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct QueueLocks {
+    /// The group.
+    pub group: String,
+    /// The client.
+    pub client: String,
+    /// Whether it has them; else it gives them back.
+    pub taken: bool,
+    /// Each topic once, with its queues.
+    pub topics: Vec<(String, Vec<u32>)>,
+}
+
+impl QueueLocks {
+    /// Of these queues, which are in the order of their topics.
+    #[must_use]
+    pub fn new((group, client): (&str, &str), taken: bool, queues: &[(String, u32)]) -> Self {
+        let mut topics: Vec<(String, Vec<u32>)> = Vec::new();
+        for (topic, queue) in queues {
+            match topics.last_mut() {
+                Some((last, queues)) if last == topic => queues.push(*queue),
+                Some(_) | None => topics.push((topic.clone(), vec![*queue])),
+            }
+        }
+        Self { group: group.to_owned(), client: client.to_owned(), taken, topics }
+    }
+
+    /// Each queue, with its topic.
+    pub fn queues(&self) -> impl Iterator<Item = (String, u32)> {
+        let of = |(topic, queues): &(String, Vec<u32>)| {
+            queues.iter().map(|queue| (topic.clone(), *queue)).collect::<Vec<_>>()
+        };
+        self.topics.iter().flat_map(of)
+    }
+}
+
 /// Bytes in the log that are no command this version knows: another version wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
@@ -254,6 +292,7 @@ macro_rules! command {
 command!(TopicConfig);
 command!(GroupCommand);
 command!(ConsumerOffsets);
+command!(QueueLocks);
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +313,11 @@ mod tests {
             }],
         };
         assert_eq!(ConsumerOffsets::from_bytes(&offsets.to_bytes()), Ok(offsets));
+        let queues = [("T", 1), ("T", 2), ("U", 0)].map(|(topic, queue)| (topic.to_owned(), queue));
+        let locks = QueueLocks::new(("G", "c"), true, &queues);
+        assert_eq!(locks.topics.len(), 2);
+        assert_eq!(locks.queues().collect::<Vec<_>>(), queues);
+        assert_eq!(QueueLocks::from_bytes(&locks.to_bytes()), Ok(locks));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use remoting::body::{Body, LockReply};
+use remoting::fastjson::MessageQueue;
 use runtime::Instant;
 
 use super::commands::TopicConfig;
@@ -24,10 +26,26 @@ pub enum Completion {
     OnewayMessage(Instant),
     /// A topic or a command: who asked for it gets code 0.
     Answer(Caller),
+    /// Queue locks: who asked for them gets these.
+    Locked(Caller, Vec<MessageQueue>),
     /// A topic that a send created: the sibling shards shall have it too.
     Announce(Rc<TopicConfig>),
     /// A topic or a command that nobody waits for.
     Silent,
+}
+
+impl Completion {
+    /// Answers a request that changes nothing.
+    ///
+    /// # Panics
+    /// When somebody waits for more than that.
+    pub fn run_now(self) {
+        match self {
+            Self::Answer(caller) => caller.ok(&()),
+            Self::Locked(caller, locked) => caller.body(&(), &LockReply { locked }.encode()),
+            _ => panic!("nothing was appended"),
+        }
+    }
 }
 
 /// What is done once everything appended before it is committed.

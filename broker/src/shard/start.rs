@@ -91,13 +91,17 @@ pub enum StartError {
         /// Why.
         source: runtime::IoError,
     },
-    /// The store is that of a broker without replicas.
+    /// The store is that of a broker without replicas, and this is not the member that may bring one.
     #[error(
-        "{} holds the store of a broker without replicas, and this build cannot make it the first of a group: take          enableDLegerCommitLog out, or set storePathRootDir to an empty directory", .dir.display()
+        "{} holds the store of a broker without replicas, and only the first member, {first}, may bring such a store into a \
+         group: give this node the label that comes first in dLegerPeers, or set storePathRootDir to an empty directory",
+        .dir.display()
     )]
     Alone {
         /// The directory.
         dir: std::path::PathBuf,
+        /// The label of the first member.
+        first: String,
     },
 }
 

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod answers;
+pub mod cluster;
 pub mod log;
 pub mod member;
 pub mod process;

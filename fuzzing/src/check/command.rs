@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use broker::shard::commands::{CommandError, ConsumerOffsets, GroupCommand, TopicConfig};
+use broker::shard::commands::{
+    CommandError, ConsumerOffsets, GroupCommand, QueueLocks, TopicConfig,
+};
 
 use crate::Outcome;
 
@@ -21,6 +23,7 @@ pub fn check(input: &[u8]) -> Outcome {
         Some(0) => survives(bytes, TopicConfig::from_bytes, TopicConfig::to_bytes),
         Some(1) => survives(bytes, GroupCommand::from_bytes, GroupCommand::to_bytes),
         Some(2) => survives(bytes, ConsumerOffsets::from_bytes, ConsumerOffsets::to_bytes),
+        Some(3) => survives(bytes, QueueLocks::from_bytes, QueueLocks::to_bytes),
         _ => storage::fuzz::command(input).into(),
     }
 }

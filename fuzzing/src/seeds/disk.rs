@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use broker::shard::commands::{
-    ConsumerOffsets, GroupCommand, OffsetUpdate, SubscriptionGroup, TopicConfig,
+    ConsumerOffsets, GroupCommand, OffsetUpdate, QueueLocks, SubscriptionGroup, TopicConfig,
 };
-use broker::shard::state::{GroupOffsets, ShardState, TopicState, VersionState};
+use broker::shard::state::{GroupLocks, GroupOffsets, ShardState, TopicState, VersionState};
 use model::{Draft, QueueId, UnixMillis, record};
 use runtime::sim::Simulation;
 use runtime::{BLOCK, File, OpenMode, fs};
@@ -235,6 +235,9 @@ fn commands(seeds: &mut Vec<Seed>) {
     let gone = GroupCommand::Delete { name: "g".to_owned(), offsets: true };
     put("group-gone", BROKERS + 1, &gone.to_bytes());
     put("offsets", BROKERS + 2, &offsets().to_bytes());
+    let queues = [("T".to_owned(), 0), ("T".to_owned(), 3), ("a longer name".to_owned(), 1)];
+    let locks = QueueLocks::new(("g", "10.0.0.9@4711"), true, &queues);
+    put("locks", BROKERS + 3, &locks.to_bytes());
 }
 
 fn state() -> ShardState {
@@ -252,6 +255,10 @@ fn state() -> ShardState {
         offsets: vec![GroupOffsets {
             group: "g".to_owned(),
             topics: vec![queues("%RETRY%g"), queues("T")],
+        }],
+        locks: vec![GroupLocks {
+            group: "g".to_owned(),
+            held: vec![("10.0.0.9@4711".to_owned(), "T".to_owned(), 3)],
         }],
     }
 }

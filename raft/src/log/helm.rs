@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use model::Term;
+use model::{LogIndex, Term};
+use runtime::Instant;
 use runtime::channel::{WeakSender, oneshot};
 
 use super::error::LogError;
@@ -33,6 +34,21 @@ impl Helm {
     pub(crate) fn name_group(&self, name: &str) {
         let named = self.shared.group.get_or_init(|| name.into());
         assert_eq!(&**named, name, "a log belongs to one group");
+    }
+
+    /// Index behind the last entry that was accepted.
+    pub(crate) fn end(&self) -> LogIndex {
+        LogIndex(self.shared.end())
+    }
+
+    /// Index behind the last entry that is written here.
+    pub(crate) fn written_end(&self) -> LogIndex {
+        LogIndex(self.shared.written_end())
+    }
+
+    /// Since when entries wait to be written here, and none was.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        self.shared.waiting_since()
     }
 
     /// Waits until all that the log has accepted is written.

@@ -41,7 +41,8 @@ impl Placing {
     }
 
     /// Places the next entry, if it is one of the leader that this member is. What was taken for the leader of
-    /// another term is nobody's any more: it becomes blank entries, and whoever appended it has been told that the term is over.
+    /// another term, or was revoked, is nobody's any more: it becomes blank entries, and whoever appended it has been told
+    /// that this member leads no more.
     pub(super) fn place(&mut self, entry: EntryOf<Types>) -> Result<Accepted, LogError> {
         let term = Term(entry.log_id.leader_id.term);
         if self.placer.as_ref().is_some_and(|placer| placer.term() != term) {
@@ -55,7 +56,7 @@ impl Placing {
             EntryPayload::Membership(group) => {
                 vec![placer.place_own(EntryKind::Membership, &membership::encode(group))]
             }
-            EntryPayload::Normal(Proposal::Share(share)) if share.term() == term => {
+            EntryPayload::Normal(Proposal::Share(share)) if share.is_of(term) => {
                 place_all(placer, share)
             }
             EntryPayload::Normal(Proposal::Share(_)) => {

@@ -9,6 +9,7 @@ use model::{LogIndex, UnixMillis};
 use openraft::EntryPayload;
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::Notify;
+use runtime::{Instant, now};
 use storage::{EntryReader, LogState, Placed};
 
 use super::entry::{behind, id_before, stamp, weight};
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     /// The newest entries: what is accepted and not written, and before it some of what is, for those who replicate it
     /// and apply it.
     newest: RefCell<Newest>,
+    /// Since when some wait and none was written.
+    waiting_since: Cell<Option<Instant>>,
     /// How those that wait are written.
     units: RefCell<VecDeque<Unit>>,
     pub placing: RefCell<Placing>,
@@ -62,6 +65,7 @@ impl Shared {
         Self {
             reader,
             newest: RefCell::default(),
+            waiting_since: Cell::new(None),
             units: RefCell::default(),
             placing: RefCell::default(),
             room: Notify::new(),
@@ -180,6 +184,9 @@ impl Shared {
         self.units.borrow_mut().extend(units);
         let mut newest = self.newest.borrow_mut();
         accepted.into_iter().for_each(|entry| newest.push(entry));
+        if count > 0 && self.waiting_since.get().is_none() {
+            self.waiting_since.set(Some(now()));
+        }
         self.last.set(last);
         self.last_timestamp.set(timestamp);
         Ok(count)
@@ -212,6 +219,16 @@ impl Shared {
         self.newest.borrow().count_waiting() == 0
     }
 
+    /// Index behind the last entry that is written.
+    pub(super) fn written_end(&self) -> u64 {
+        self.end() - self.newest.borrow().count_waiting() as u64
+    }
+
+    /// Since when entries wait, and none was written.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since.get()
+    }
+
     /// Waits until all that was accepted is written, or nothing is written any more. Cancel safe.
     pub(super) async fn drained(&self) -> Result<(), LogError> {
         loop {
@@ -227,6 +244,7 @@ impl Shared {
     /// The oldest of those that waited are written.
     pub(super) fn written(&self, count: usize) {
         self.newest.borrow_mut().written(count, KEPT_MAX);
+        self.waiting_since.set((!self.is_drained()).then(now));
         self.room.notify_all();
     }
 

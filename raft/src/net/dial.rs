@@ -127,7 +127,11 @@ pub(super) async fn receive(
 ) -> Result<Result<Hello, Refusal>, CloseReason> {
     let judged = judge(peers, full, frames).await?;
     let verdict = judged.as_ref().map(drop).map_err(Clone::clone);
-    let (store, standing) = (peers.facts().store, peers.standing());
+    let standing = match &judged {
+        Ok(hello) if hello.founds => peers.standing_for(hello.facts.store),
+        Ok(_) | Err(_) => peers.standing(),
+    };
+    let store = peers.facts().store;
     send.write_all(&Answer { store, standing, verdict }.encode()).await?;
     Ok(judged)
 }

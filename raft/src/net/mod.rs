@@ -46,6 +46,7 @@ pub use facts::{Constants, Facts, Lane, Standing};
 pub use handler::{Handled, Handler, Requests, Results};
 pub use limits::Limits;
 pub use peer::PeerStatus;
+pub(crate) use peers::Testimony;
 pub use peers::{AllGone, Gone, Peers};
 pub use server::{Server, Visitor};
 pub use snapshot::SnapshotBytes;

@@ -4,16 +4,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
+use openraft::type_config::alias::{LogIdOf, VoteOf};
 use runtime::channel::{WatchReceiver, WatchSender, watch};
 use runtime::{Instant, now};
 
 use super::error::DialError;
-use super::facts::{Facts, Standing};
+use super::facts::{Facts, Lane, Standing};
+use super::handler::Handled;
 use super::limits::Limits;
 use super::peer::{Peer, PeerStatus};
+use super::wire::frame::Kind;
+use super::wire::gone;
 use super::wire::hello::{Refusal, RefusalCode};
-use crate::types::{Member, MemberId};
+use crate::types::{Member, MemberId, Types};
 
 /// A peer whose process is gone: a connection to it was lost, and where it was nobody listens.
 #[derive(Clone, Debug)]
@@ -29,6 +35,18 @@ pub struct Gone {
 /// The peers that are gone, until they are connected again.
 pub type AllGone = BTreeMap<MemberId, Gone>;
 
+/// What a member answers who is asked whether the process of a leader is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Testimony {
+    /// It does not see that, or follows somebody else by now.
+    NotSeen,
+    /// It does, and this is the last entry of its log.
+    Seen(Option<LogIdOf<Types>>),
+}
+
+/// Says what this member's log ends with, if it follows that leader.
+pub(crate) type Witness = dyn Fn(VoteOf<Types>) -> LocalBoxFuture<'static, Handled<Testimony>>;
+
 /// What all peers share.
 pub(super) struct Net {
     pub(super) facts: Facts,
@@ -37,6 +55,9 @@ pub(super) struct Net {
     standing: Cell<Standing>,
     /// Who alone may found a group with this store.
     founder: Cell<Option<MemberId>>,
+    witness: RefCell<Option<Rc<Witness>>>,
+    /// Whose log this member's is, while that one alone has a vote.
+    copy_of: Cell<Option<MemberId>>,
 }
 
 impl Net {
@@ -76,8 +97,8 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        let (standing, founder) = Default::default();
-        let net = Net { facts, limits, gone, standing, founder };
+        let (standing, founder, witness, copy_of) = Default::default();
+        let net = Net { facts, limits, gone, standing, founder, witness, copy_of };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -96,6 +117,20 @@ impl Peers {
     /// Says whether it does.
     pub fn stand(&self, standing: Standing) {
         self.net.standing.set(standing);
+    }
+
+    /// Says whose log this member has, if that one alone has a vote.
+    pub(crate) fn copy(&self, of: Option<MemberId>) {
+        self.net.copy_of.set(of);
+    }
+
+    /// What one is told who is about to found a group with this store. If it has nothing but what that one has sent, it is as good as
+    /// empty: the other one began, and has died before it knew that it had.
+    pub(super) fn standing_for(&self, founder: MemberId) -> Standing {
+        match self.net.copy_of.get() {
+            Some(of) if of == founder => Standing::Empty,
+            Some(_) | None => self.standing(),
+        }
     }
 
     /// Promises that nobody but `founder` founds a group with this store, while this process lives. One that belongs to a
@@ -176,8 +211,41 @@ impl Peers {
         self.net.gone.subscribe()
     }
 
+    /// Who answers for this member when others ask whether a leader is gone. Before that it sees nothing.
+    pub(crate) fn attest(&self, witness: Rc<Witness>) {
+        self.net.witness.replace(Some(witness));
+    }
+
+    /// What this member says to whether the process of that leader is gone.
+    pub(super) fn testify(
+        &self,
+        leader: VoteOf<Types>,
+    ) -> LocalBoxFuture<'static, Handled<Testimony>> {
+        let witness = self.net.witness.borrow().clone();
+        let witness = witness.filter(|_| self.net.is_gone(leader.leader_id.voted_for));
+        match witness {
+            Some(witness) => witness(leader),
+            None => Box::pin(std::future::ready(Ok(Testimony::NotSeen))),
+        }
+    }
+
+    /// Asks a member whether the process of that leader is gone as it sees it; `None` if there is no answer within `limit`.
+    /// Cancel safe.
+    pub(crate) async fn ask_whether_gone(
+        &self,
+        member: MemberId,
+        leader: &VoteOf<Types>,
+        limit: Duration,
+    ) -> Option<Testimony> {
+        let peer = self.known.borrow().get(&member).cloned()?;
+        let fill = |out: &mut Vec<u8>| gone::put(out, leader);
+        let answer = peer.ask(Lane::Urgent, Kind::Gone, limit, fill).await.ok()?;
+        gone::take_answer(&answer).ok()
+    }
+
     /// Ends all connections, and makes none any more for those who are known.
     pub fn stop(&self) {
+        self.net.witness.take();
         self.known.borrow().values().for_each(|peer| peer.stop());
     }
 }

@@ -162,8 +162,8 @@ impl Shared {
         self.accepted.set(self.accepted.get() + 1);
         let Hello { facts: Facts { store, .. }, lane, .. } = hello;
         tracing::debug!(%addr, peer = %store, %lane, "connection of a peer");
-        let (limits, handler) = (Rc::clone(&self.limits), Rc::clone(&self.handler));
-        let session = Session::new(lane, limits, handler, &frames);
+        let answering = (Rc::clone(&self.handler), self.peers.clone());
+        let session = Session::new(lane, Rc::clone(&self.limits), answering, &frames);
         let reason = session.drive(&mut frames, send).await;
         if reason.is_by_peer() {
             self.peers.left_us(store);

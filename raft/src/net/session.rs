@@ -16,17 +16,19 @@ use super::handler::{Handled, Handler};
 use super::in_flight::{InFlight, Place};
 use super::limits::Limits;
 use super::outbox::Outbox;
+use super::peers::Peers;
 use super::snapshot::{self, Partial};
 use super::wire::append;
 use super::wire::frame::{self, Head, Kind, Part};
 use super::wire::snapshot::{Answer, Piece, put_answer};
-use super::wire::{WireError, transfer, vote};
+use super::wire::{WireError, gone, transfer, vote};
 
 /// What belongs to one connection, and ends with it.
 pub(super) struct Session {
     lane: Lane,
     limits: Rc<Limits>,
     handler: Rc<dyn Handler>,
+    peers: Peers,
     outbox: Rc<Outbox>,
     in_flight: Rc<InFlight>,
     appends: Appends,
@@ -40,7 +42,7 @@ impl Session {
     pub(super) fn new(
         lane: Lane,
         limits: Rc<Limits>,
-        handler: Rc<dyn Handler>,
+        (handler, peers): (Rc<dyn Handler>, Peers),
         frames: &Frames,
     ) -> Self {
         Self {
@@ -48,6 +50,7 @@ impl Session {
             appends: Appends::new(limits.in_flight),
             limits,
             handler,
+            peers,
             outbox: Rc::new(Outbox::new()),
             in_flight: Rc::default(),
             partial: RefCell::default(),
@@ -140,6 +143,10 @@ impl Session {
             Kind::Transfer => {
                 let request = transfer::take(&body)?;
                 self.later(head, place, handler.transfer_leader(request), transfer::put_answer);
+            }
+            Kind::Gone => {
+                let asked = gone::take(&body)?;
+                self.later(head, place, self.peers.testify(asked), gone::put_answer);
             }
             Kind::Snapshot => self.piece(head, place, &Piece::take(&body)?),
         }

@@ -132,7 +132,7 @@ impl History {
         if self.plan.trims && self.dice.below(2) == 0 {
             self.machines.iter().for_each(|machine| machine.board.notes().trim = true);
         }
-        if self.plan.changes && self.dice.below(2) == 0 {
+        if self.plan.changes {
             self.operator.act(&mut self.machines, &mut self.dice, &self.witness);
         }
         self.something_happens();

@@ -1,5 +1,6 @@
 //! One member of the group, in an executor of its own: its store, its network, and the owner of the store.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -80,7 +81,7 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     let watching = runtime::spawn(watch(node.raft().clone(), me.clone()));
     let reading = runtime::spawn(reader::read_on(store.clone(), me.clone()));
     board.notes().id = Some(id);
-    let life = Life { me, store, node, pending, segment_size };
+    let life = Life { me, store, node, pending, stint: Cell::default(), segment_size };
     life.found().await;
     while life.turn().await {
         sleep(TURN).await;
@@ -140,6 +141,8 @@ struct Life {
     store: Store,
     node: Node,
     pending: Pending,
+    /// Which of the times this is that the member leads.
+    stint: Cell<u64>,
     segment_size: u64,
 }
 
@@ -164,6 +167,10 @@ impl Life {
             Role::Leading(term) => Some(term),
             Role::Following(_) => None,
         };
+        let (stint, _) = self.node.group().begun();
+        if stint != self.stint.replace(stint) {
+            self.give_up(); // it has led before, perhaps in the same term, and did not in between
+        }
         match leads {
             Some(term) => self.send_all(term),
             None => self.give_up(),

@@ -254,3 +254,26 @@ fn a_leader_that_may_not_lead_yet_waits_and_does_not_look_again_and_again() {
     assert!(steps < 1000, "{steps} steps in 800 ms, in which it can only wait");
     simulation.join(life, LIMIT).expect("it leads then");
 }
+
+#[test]
+fn whoever_asks_is_told_that_a_core_has_ended_and_why() {
+    simulated(|| async {
+        let member = Live::start(Path::new("/a"), 0).await;
+        member.found().await;
+        let group = member.node.group();
+        let ended = runtime::timeout(Duration::from_secs(5), group.ended()).await;
+        assert!(ended.is_err(), "it lives: {ended:?}");
+        let told = runtime::spawn({
+            let group = group.clone();
+            async move { group.ended().await }
+        });
+        member.store.append_create_topic(TOPIC, 1, b"").unwrap();
+        member.send(3, 100).await;
+        member.node.raft().shutdown().await.unwrap();
+        let why = runtime::timeout(Duration::from_secs(1), told).await.expect("at once");
+        assert!(why.contains("stopped"), "{why}");
+        assert_eq!(group.ended().await, why, "whoever comes late is told too");
+        assert_eq!(*member.failed.borrow(), None, "the store is well");
+        member.stop().await.unwrap();
+    });
+}

@@ -1,4 +1,4 @@
-//! How long the way from one address to another is, whether there is one, and what gets lost on it.
+//! How long the way from one address to another is, whether there is one, what gets lost on it, and what is rejected.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ pub(super) struct Links {
     delays: RefCell<BTreeMap<Way, Duration>>,
     rough: RefCell<BTreeMap<Way, Rough>>,
     cut: RefCell<BTreeSet<Way>>,
+    rejected: RefCell<BTreeSet<Way>>,
     /// What arrived on a way that is cut, in the order in which it did.
     held: RefCell<Vec<(Way, Event)>>,
 }
@@ -103,6 +104,21 @@ impl World {
             held.into_iter().partition(|(way, _)| *way == (from, to));
         self.links.held.replace(held);
         free.into_iter().for_each(|(_, arrival)| arrival());
+    }
+
+    /// Whether a firewall answers for `to` what comes from `from`: that nobody is there.
+    pub(super) fn is_rejected(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.links.rejected.borrow().contains(&(from, to))
+    }
+
+    /// Has a firewall answer what comes from `from` to `to`, or lets it through.
+    pub(super) fn reject(&self, from: IpAddr, to: IpAddr, is_rejected: bool) {
+        self.mark(Mark::Fault, u64::from(is_rejected));
+        let mut rejected = self.links.rejected.borrow_mut();
+        match is_rejected {
+            true => rejected.insert((from, to)),
+            false => rejected.remove(&(from, to)),
+        };
     }
 
     /// Nothing that is held arrives any more.

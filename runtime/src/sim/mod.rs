@@ -103,6 +103,19 @@ impl Simulation {
         self.world.cut(from, to, true);
     }
 
+    /// Puts a firewall on the way from one node to another: whoever sends there is answered that nobody is there, on connections that
+    /// there are with a reset, though all is well with both nodes. [`Simulation::admit`] ends it.
+    pub fn reject(&self, from: &Node, to: &Node) {
+        let (from, to) = two(from, to);
+        self.world.reject(from, to, true);
+    }
+
+    /// What one node sends to another gets there again.
+    pub fn admit(&self, from: &Node, to: &Node) {
+        let (from, to) = two(from, to);
+        self.world.reject(from, to, false);
+    }
+
     /// The network between two nodes is there again, and what waited arrives.
     pub fn mend(&self, one: &Node, other: &Node) {
         self.change_way(one, other, false);

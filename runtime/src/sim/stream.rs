@@ -86,6 +86,10 @@ impl Connection {
         if self.ends[peer].borrow().reset {
             return;
         }
+        if self.world.is_rejected(self.addrs[side].ip(), self.addrs[peer].ip()) {
+            self.reset(side); // a firewall answers, and the peer hears nothing
+            return;
+        }
         if self.ends[peer].borrow().closed {
             // Nobody reads there any more: the peer's kernel answers with a reset.
             self.send_reset(peer);
@@ -198,6 +202,7 @@ impl SimStream {
             let is_cut = world.is_cut(near, addr.ip()) || world.is_cut(addr.ip(), near);
             let attempt = match is_cut {
                 true => Ok(None),
+                false if world.is_rejected(near, addr.ip()) => Err(refused()),
                 false => arrive(world, &far, [local, addr], &seat.process),
             };
             crate::time::sleep(world.link_delay(addr.ip(), near)).await;
@@ -287,6 +292,11 @@ impl SimStream {
     }
 }
 
+/// What a machine answers where nobody listens, or a firewall for it.
+fn refused() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECONNREFUSED)
+}
+
 /// A connection attempt arrives at `far`: a refusal, no room in the backlog (`None`), or the near end.
 fn arrive(
     world: &Rc<World>,
@@ -295,7 +305,7 @@ fn arrive(
     process: &Rc<Process>,
 ) -> io::Result<Option<SimStream>> {
     let Some(queue) = far.ports.listening_on(addrs[1]) else {
-        return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
+        return Err(refused());
     };
     world.mark(Mark::Connect, u64::from(addrs[1].port()));
     let connection = Rc::new(Connection {

@@ -1,8 +1,8 @@
 //! `mqstore dump`.
 
 use broker::shard::commands::{
-    CONSUMER_OFFSETS, ConsumerOffsets, GroupCommand, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
-    TopicConfig,
+    CONSUMER_OFFSETS, ConsumerOffsets, GroupCommand, QUEUE_LOCKS, QueueLocks, SUBSCRIPTION_GROUP,
+    TOPIC_ANNOUNCED, TopicConfig,
 };
 use clap::Args;
 use model::{PhysicalOffset, Record, properties};
@@ -233,8 +233,27 @@ fn command(kind: CommandKind, payload: &[u8]) -> (String, Value) {
             }
             Err(error) => unknown(error.to_string()),
         },
+        QUEUE_LOCKS => match QueueLocks::from_bytes(payload) {
+            Ok(locks) => queue_locks(number, &locks),
+            Err(error) => unknown(error.to_string()),
+        },
         _ => unknown("this program does not know it".to_owned()),
     }
+}
+
+fn queue_locks(number: u8, locks: &QueueLocks) -> (String, Value) {
+    let (group, client) = (Escaped(locks.group.as_bytes()), Escaped(locks.client.as_bytes()));
+    let what = if locks.taken { "takes" } else { "gives back" };
+    let topics = locks.topics.iter().map(|(topic, queues)| {
+        let queues: Vec<_> = queues.iter().map(u32::to_string).collect();
+        format!("{} {}", Escaped(topic.as_bytes()), queues.join(" "))
+    });
+    let text =
+        format!("client {client} of {group} {what} {}", topics.collect::<Vec<_>>().join(", "));
+    let value = json!({
+        "command": number, "group": locks.group, "client": locks.client, "taken": locks.taken, "topics": locks.topics
+    });
+    (text, value)
 }
 
 fn consumer_offsets(number: u8, offsets: &ConsumerOffsets) -> (String, Value) {

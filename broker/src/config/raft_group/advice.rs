@@ -15,8 +15,8 @@ pub(in crate::config) fn advice(settings: &Settings) -> Vec<String> {
     let mut lines = decided_by_election(settings);
     if settings.is_set("flushDiskType") && settings.one_of("flushDiskType") == "ASYNC_FLUSH" {
         lines.push(format!(
-            "{}: a send is answered when a majority of the group has written the message, and flushed later: when a majority \
-             loses its power at once, the last of the messages can be lost",
+            "{} has no effect in a Raft group: a member flushes before it acknowledges, because one that forgets what it has \
+             acknowledged could elect a leader without it",
             setting(settings, "flushDiskType")
         ));
     }
@@ -151,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn writing_without_flushing_says_what_it_risks() {
+    fn members_flush_whatever_the_file_says() {
         let found = lines(&group(THREE, "flushDiskType=ASYNC_FLUSH"));
         assert_eq!(found.len(), 1);
         assert!(
-            found[0].starts_with("`flushDiskType = ASYNC_FLUSH` (f:4): a send is"),
+            found[0].starts_with("`flushDiskType = ASYNC_FLUSH` (f:4) has no effect"),
             "{found:?}"
         );
     }

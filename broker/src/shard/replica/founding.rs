@@ -4,6 +4,9 @@
 //! One of them does it, the first in the order of the labels. It asks all others first; each promises that nobody else
 //! founds a group with it. The others have nothing to do: the first one's log comes to them. Whoever belongs to a group says
 //! so, for ever, so that a node whose disk was wiped founds nothing.
+//!
+//! The first one may bring the store of a broker without replicas. It goes on serving it, as a group of one, and takes the others
+//! in once all of them are there and empty: they get its log, and then a vote each.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -39,7 +42,18 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     let replica = shard.replica.as_ref().expect("it is a member of a group");
     let layout = &replica.layout;
     let (name, began) = (&shard.identity.name, runtime::now());
-    if group.standing() != Standing::Empty {
+    let taking_in = group.is_taking_in();
+    let is_ours = |member: &Member| layout.others().any(|other| other.label == member.label);
+    if !taking_in.is_empty() && taking_in.values().all(is_ours) {
+        return take_in(name, layout, &group, with_own(layout, &peers, taking_in)).await;
+    }
+    if group.standing() == Standing::Alone {
+        tracing::warn!(
+            shard = %name, group = %layout.name,
+            "the store is that of a broker without replicas, and becomes the first member of the group: it serves alone, and nothing \
+             is replicated, until all others in dLegerPeers are there, empty, and have got its log"
+        );
+    } else if group.standing() != Standing::Empty {
         return;
     }
     if layout.own == 0 {
@@ -56,7 +70,8 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
 async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, limits: &Limits) {
     let own = peers.facts().store;
     let mut told = String::new();
-    while group.standing() == Standing::Empty {
+    let standing = group.standing();
+    while group.standing() == standing {
         let asked = layout.others().map(|member| ask(member, peers, limits));
         let others = join_all(asked).await;
         // Whoever has asked this one first founds the group, if anybody does.
@@ -64,6 +79,9 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
         let mut heard: Vec<Heard> = vec![own_heard.map(|()| (own, Standing::Empty))];
         heard.extend(others);
         match step(layout, &heard) {
+            Step::Found(members) if standing == Standing::Alone => {
+                return take_in(shard, layout, group, members).await;
+            }
             Step::Found(members) => {
                 let labels: Vec<&str> =
                     layout.members.iter().map(|member| member.label.as_str()).collect();
@@ -86,6 +104,41 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
     }
 }
 
+/// Takes the others into the group of one that this member's store is.
+async fn take_in(
+    shard: &str,
+    layout: &GroupLayout,
+    group: &Group,
+    members: BTreeMap<MemberId, Member>,
+) {
+    let labels: Vec<&str> = members.values().map(|member| member.label.as_str()).collect();
+    let labels = labels.join(";");
+    tracing::info!(
+        shard, group = %layout.name, members = %labels, "all members are there: they get the log of this one"
+    );
+    match group.grow(members).await {
+        Ok(()) => tracing::info!(
+            shard, group = %layout.name, members = %labels, "all members have the log, and a vote: the group is complete"
+        ),
+        Err(error) => tracing::error!(
+            shard, group = %layout.name, %error,
+            "the other members cannot be taken in: this one serves alone. Start it again when the reason is mended"
+        ),
+    }
+}
+
+/// These and this member itself, as the configuration has it.
+fn with_own(
+    layout: &GroupLayout,
+    peers: &Peers,
+    mut members: BTreeMap<MemberId, Member>,
+) -> BTreeMap<MemberId, Member> {
+    let own = layout.own();
+    let known = Member { label: own.label.clone(), addr: own.addr };
+    members.insert(peers.facts().store, known);
+    members
+}
+
 async fn ask(member: &config::Member, peers: &Peers, limits: &Limits) -> Heard {
     let answer = ask_to_found(member.addr, peers.facts(), limits).await;
     answer.map_err(|error| error.to_string())
@@ -105,7 +158,8 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
             Standing::Empty => None,
             Standing::Unknown => Some(format!("{label} still reads its log")),
             Standing::Alone => Some(format!(
-                "{label} at {} has the store of a broker without replicas: give it an empty storePathRootDir",
+                "{label} at {} has the store of a broker without replicas, and only the first member may bring one: give it an \
+                 empty storePathRootDir",
                 member.addr
             )),
             Standing::Member => Some(format!(

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
+use futures::FutureExt;
 use raft::net::{Constants, Dialler, Facts, Limits, Peers, Server, Standing};
 use raft::{Group, MemberId, Node, Times};
 use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
-use super::super::Shard;
 use super::super::start::StartError;
+use super::super::{Shard, apply};
 use super::{Replica, founding, handover, office, reads, roles};
 
 /// A member that runs.
@@ -41,8 +42,9 @@ impl Member {
         let dialler = Dialler::<Vec<u8>>::new(peers.clone());
         let node = Node::start(shard.store.clone(), log, applier, dialler, times(shard)).await?;
         let group = node.group();
-        if group.standing() == Standing::Alone {
-            return Err(StartError::Alone { dir: shard.identity.dir.clone() });
+        if group.standing() == Standing::Alone && replica.layout.own != 0 {
+            let first = replica.layout.members[0].label.clone();
+            return Err(StartError::Alone { dir: shard.identity.dir.clone(), first });
         }
         peers.stand(group.standing());
         node.introduce(peers.clone());
@@ -55,6 +57,7 @@ impl Member {
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
             runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];
         Ok(Self { node, group, peers, stop, serving, tasks })
@@ -81,6 +84,17 @@ impl Member {
         if let Err(error) = node.stop().await {
             tracing::warn!(shard = %shard.identity.name, %error, "the log was not closed in order");
         }
+    }
+}
+
+/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, and
+/// when a snapshot takes the place of the log.
+async fn watch_core(shard: Rc<Shard>, group: Group) {
+    let why = group.ended().await;
+    let has_failed = shard.store.failed().now_or_never().is_some();
+    let is_replaced = group.restart_wanted().now_or_never().is_some();
+    if !has_failed && !is_replaced {
+        apply::member_failed(&shard, &why);
     }
 }
 
@@ -113,7 +127,8 @@ fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
         replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
     in_log.sort_unstable();
     configured.sort_unstable();
-    if !in_log.is_empty() && in_log != configured {
+    let is_founded = group.standing() == Standing::Member && group.is_taking_in().is_empty();
+    if is_founded && in_log != configured {
         tracing::warn!(
             shard = %shard.identity.name, group = %replica.layout.name,
             in_log = %in_log.join(";"), configured = %configured.join(";"),

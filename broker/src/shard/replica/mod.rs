@@ -1,7 +1,7 @@
 //! A shard that is one of a Raft group: the group's leader takes what is appended, the others hold the same log.
 //!
 //! A shard is in *office* from when the group has elected it, and it has taken in all that was committed before, until it
-//! hears that it leads no more ([`office`]). Only in office it appends; whoever waits for something that was appended in an
+//! hears that it leads no more, or has heard of no majority for so long that somebody else may ([`office`]). Only in office it appends; whoever waits for something that was appended in an
 //! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
 //! comes through the same events ([`super::apply`]), and nobody here waits for it.
 
@@ -14,7 +14,7 @@ pub mod roles;
 
 use std::cell::{Cell, OnceCell};
 
-use model::Term;
+use model::{LogIndex, Term};
 use raft::{Group, MemberId, Role};
 
 use super::Shard;
@@ -29,10 +29,12 @@ pub struct Replica {
     group: OnceCell<Group>,
     /// The term in which the shard is in office.
     office: Cell<Option<Term>>,
+    /// Which of the times this is, or was, that the shard's member leads.
+    stint: Cell<u64>,
     /// The newest of those terms.
     last_office: Cell<Term>,
-    /// The term of the newest entry that the shard has taken in.
-    taken_in: Cell<Term>,
+    /// The term of the newest entry that the shard has taken in, and the index behind it.
+    taken_in: Cell<(Term, LogIndex)>,
     /// The shard goes into office no more: it is being stopped.
     retired: Cell<bool>,
     /// Questions that only the leader may answer.
@@ -47,8 +49,9 @@ impl Replica {
             layout,
             group: OnceCell::new(),
             office: Cell::default(),
+            stint: Cell::new(0),
             last_office: Cell::new(Term(0)),
-            taken_in: Cell::new(Term(0)),
+            taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
             reads: Reads::default(),
         }
@@ -60,13 +63,20 @@ impl Replica {
         self.group.get()
     }
 
+    /// The term in which the shard is in office, and has been since its member began to lead.
+    fn in_office(&self) -> Option<Term> {
+        let (stint, _) = self.group()?.begun();
+        self.office.get().filter(|_| self.stint.get() == stint)
+    }
+
     /// Who leads, as far as is known.
     #[must_use]
     pub fn role(&self) -> Role {
         self.group().map_or(Role::Following(None), Group::role)
     }
 
-    /// Whether the shard leads, and has not heard of a majority for so long that the others may have elected somebody else.
+    /// Whether the shard was elected, and has not heard of a majority for so long that the others may have elected somebody
+    /// else.
     #[must_use]
     pub fn is_cut_off(&self, shard: &Shard) -> bool {
         let timing = shard.config.raft_group.as_ref().map(|group| group.timing);

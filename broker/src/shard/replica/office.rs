@@ -3,13 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::Term;
-use raft::Role;
+use model::{LogIndex, Term};
+use raft::{Group, Role};
 use remoting::ResponseCode;
 use storage::Applied;
 
 use super::super::apply::{Source, give_up};
-use super::super::locks::Locks;
 use super::super::register::{self, Office};
 use super::super::reply::Refusal;
 use super::super::{Phase, Shard, start};
@@ -26,16 +25,17 @@ impl Shard {
     /// Code 14, which sends a producer to another broker, or to the leader once the client has asked a NameServer again.
     pub fn check_office(&self) -> Result<(), Refusal> {
         let Some(replica) = &self.replica else { return Ok(()) };
-        let office = replica.office.get();
-        let leads = office.is_some_and(|term| replica.role() == Role::Leading(term));
-        if leads && !replica.is_cut_off(self) {
+        let office = replica.in_office();
+        if office.is_some_and(|term| replica.role() == Role::Leading(term)) {
             return Ok(());
         }
         let (name, group) = (&self.identity.name, &replica.layout.name);
         let who = match replica.role() {
-            Role::Leading(_) if leads => "a majority of the members does not answer it".to_owned(),
             Role::Leading(_) => "this node was elected just now".to_owned(),
             Role::Following(Some(leader)) => format!("{} leads", replica.name_of(leader)),
+            Role::Following(None) if replica.is_cut_off(self) => {
+                "a majority of the members does not answer it".to_owned()
+            }
             Role::Following(None) => "no leader is known at the moment".to_owned(),
         };
         let remark = format!(
@@ -48,7 +48,7 @@ impl Shard {
     /// Where something that is committed comes from. What was appended here counts as such only in the office in which it
     /// was: nobody waits for it later.
     pub(in crate::shard) fn source_of(&self, applied: &Applied) -> Source {
-        let in_office = |replica: &Replica| replica.office.get() == Some(applied.term);
+        let in_office = |replica: &Replica| replica.in_office() == Some(applied.term);
         match &self.replica {
             _ if applied.replayed => Source::Replayed,
             Some(replica) if !applied.here || !in_office(replica) => Source::Elsewhere,
@@ -69,12 +69,13 @@ impl Shard {
     }
 }
 
-/// The shard has taken in an entry of this term.
-pub fn took_in(shard: &Rc<Shard>, term: Term) {
+/// The shard has taken in this entry.
+pub fn took_in(shard: &Rc<Shard>, term: Term, index: LogIndex) {
     let Some(replica) = &shard.replica else { return };
-    let before = replica.taken_in.replace(term);
-    assert!(before <= term, "terms never fall along the log");
-    if before < term {
+    let before = replica.taken_in.replace((term, index.next()));
+    assert!(before.0 <= term && before.1 <= index, "terms never fall along the log");
+    let waits = || replica.in_office().is_none() && matches!(replica.role(), Role::Leading(_));
+    if before.0 < term || waits() {
         settle(shard);
     }
 }
@@ -83,15 +84,16 @@ pub fn took_in(shard: &Rc<Shard>, term: Term) {
 pub fn settle(shard: &Rc<Shard>) {
     let Some(replica) = &shard.replica else { return };
     let role = if replica.retired.get() { Role::Following(None) } else { replica.role() };
-    let (now, due) = (replica.office.get(), office(role, replica.taken_in.get()));
-    if now == due {
+    let (stint, from) = replica.group().map_or((0, LogIndex(0)), Group::begun);
+    let (now, due) = (replica.office.get(), office(role, from, replica.taken_in.get()));
+    if now == due && (now.is_none() || stint == replica.stint.get()) {
         return;
     }
     if let Some(term) = now {
         leave(shard, replica, term);
     }
     if let Some(term) = due {
-        enter(shard, replica, term);
+        enter(shard, replica, (term, stint));
     }
 }
 
@@ -103,19 +105,22 @@ pub fn retire(shard: &Rc<Shard>) {
     }
 }
 
-/// The office of one in this role who has taken in entries up to that term. A leader's first entry comes behind all that was
-/// committed before, so whoever has taken that in knows all there is.
-fn office(role: Role, taken_in: Term) -> Option<Term> {
+/// The office of one in this role who leads from the entry `from` on, and has taken in entries up to that term and index. A
+/// leader's first entry comes behind all that was committed before, so whoever has taken that in knows all there is. And what was
+/// appended in an earlier office of the same term is taken in before the next one begins.
+fn office(role: Role, from: LogIndex, taken_in: (Term, LogIndex)) -> Option<Term> {
     match role {
-        Role::Leading(term) if term == taken_in => Some(term),
+        Role::Leading(term) if taken_in.0 == term && taken_in.1 >= from => Some(term),
         Role::Leading(_) | Role::Following(_) => None,
     }
 }
 
-fn enter(shard: &Rc<Shard>, replica: &Replica, term: Term) {
-    assert!(term > replica.last_office.get(), "nobody leads twice in a term");
+fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
+    // Again in the same term, if it was given up in between.
+    assert!(term >= replica.last_office.get(), "terms never fall");
     assert!(shard.completions.borrow().is_empty(), "nobody waits before an office begins");
     replica.last_office.set(term);
+    replica.stint.set(stint);
     replica.office.set(Some(term));
     register::permission_changed(shard);
     tracing::debug!(shard = %shard.identity.name, %term, "in office: messages are taken");
@@ -134,7 +139,7 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
     shard.offsets.borrow_mut().forget_pending();
-    shard.locks.replace(Locks::default());
+    shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);
     tracing::debug!(shard = %shard.identity.name, %term, unanswered, "out of office");
 }
@@ -168,9 +173,11 @@ mod tests {
 
     #[test]
     fn an_office_begins_when_all_that_was_before_is_taken_in() {
-        assert_eq!(office(Role::Leading(Term(3)), Term(2)), None);
-        assert_eq!(office(Role::Leading(Term(3)), Term(3)), Some(Term(3)));
-        assert_eq!(office(Role::Leading(Term(3)), Term(4)), None, "somebody else leads by now");
-        assert_eq!(office(Role::Following(None), Term(3)), None);
+        let of = |role, term, index| office(role, LogIndex(7), (Term(term), LogIndex(index)));
+        assert_eq!(of(Role::Leading(Term(3)), 2, 7), None);
+        assert_eq!(of(Role::Leading(Term(3)), 3, 6), None, "what it took before comes first");
+        assert_eq!(of(Role::Leading(Term(3)), 3, 7), Some(Term(3)));
+        assert_eq!(of(Role::Leading(Term(3)), 4, 9), None, "somebody else leads by now");
+        assert_eq!(of(Role::Following(None), 3, 9), None);
     }
 }

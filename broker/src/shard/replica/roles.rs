@@ -1,45 +1,21 @@
 //! What an operator is told of roles: a line for each change.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use raft::{Group, Role};
 
 use super::super::Shard;
 use super::{Replica, office};
 
-/// Time between two looks at whether a leader hears of a majority.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// Follows the member's role, for as long as the shard runs.
 pub async fn run(shard: Rc<Shard>, group: Group) {
     let replica = shard.replica.as_ref().expect("it is a member of a group");
-    let (mut last, mut was_cut_off) = (Role::Following(None), false);
+    let mut last = Role::Following(None);
     loop {
-        if let Ok(role) = runtime::timeout(LOOK, group.role_changed(last)).await {
-            office::settle(&shard);
-            tell(&shard, replica, last, role);
-            last = role;
-        }
-        let is_cut_off = replica.is_cut_off(&shard);
-        if is_cut_off != was_cut_off && matches!(last, Role::Leading(_)) {
-            tell_majority(&shard, replica, is_cut_off);
-        }
-        was_cut_off = is_cut_off;
-    }
-}
-
-fn tell_majority(shard: &Shard, replica: &Replica, is_cut_off: bool) {
-    let (name, group) = (&shard.identity.name, &replica.layout.name);
-    match is_cut_off {
-        true => tracing::warn!(
-            shard = %name, %group,
-            "this node leads the group, and a majority of the members does not answer: messages are refused with code 14, and \
-             what is under way is not acknowledged. Look at the other members and at the network"
-        ),
-        false => tracing::info!(
-            shard = %name, %group, "a majority of the members answers again: messages are taken"
-        ),
+        let role = group.role_changed(last).await;
+        office::settle(&shard);
+        tell(&shard, replica, last, role);
+        last = role;
     }
 }
 
@@ -64,6 +40,11 @@ fn tell(shard: &Shard, replica: &Replica, last: Role, role: Role) {
                 "{before}: it refuses messages with code 14, and registers as broker id {id}"
             );
         }
+        Role::Following(None) if replica.is_cut_off(shard) => tracing::warn!(
+            shard = %name, %group, %own, term,
+            "{before}: a majority of the members does not answer it. Messages are refused with code 14, and whoever waits for \
+             one is told that nobody knows what became of it. Look at the other members and at the network"
+        ),
         Role::Following(None) => tracing::info!(
             shard = %name, %group, %own, term,
             "{before}, and knows nobody who does: messages are refused with code 14 until a majority of the members has \

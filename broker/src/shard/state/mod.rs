@@ -13,10 +13,11 @@ mod format;
 #[cfg(test)]
 mod tests;
 
-pub use format::{GroupOffsets, ShardState, StateError, TopicState, VersionState};
+pub use format::{GroupLocks, GroupOffsets, ShardState, StateError, TopicState, VersionState};
 
 use super::Shard;
 use super::groups::Groups;
+use super::locks::Locks;
 use super::offset_table::OffsetTable;
 use super::topics::{Topics, Version};
 
@@ -38,6 +39,7 @@ pub fn of(shard: &Shard) -> ShardState {
         groups: settings,
         groups_version: groups.version().into(),
         offsets: shard.offsets.borrow().all(),
+        locks: shard.locks.borrow().all(),
     }
 }
 
@@ -53,6 +55,7 @@ pub fn restore(shard: &Shard, bytes: &[u8]) -> Result<(), StateError> {
     let groups = Groups::restored(state.groups.into_iter(), state.groups_version.into());
     shard.groups.replace(groups);
     shard.offsets.replace(OffsetTable::restored(state.offsets.into_iter()));
+    shard.locks.replace(Locks::restored(state.locks.into_iter(), runtime::now()));
     Ok(())
 }
 

@@ -14,11 +14,11 @@ use storage::Store;
 use super::*;
 use crate::config::{Config, KEYS, Surroundings};
 use crate::shard::commands::{
-    ConsumerOffsets, GroupCommand, OffsetUpdate, SubscriptionGroup, TopicConfig,
+    ConsumerOffsets, GroupCommand, OffsetUpdate, QueueLocks, SubscriptionGroup, TopicConfig,
 };
 use crate::shard::identity::Identity;
 use crate::shard::siblings::mailboxes;
-use crate::shard::{apply, groups, offsets, topics};
+use crate::shard::{apply, groups, locks, offsets, topics};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const LONG_AGO: (apply::Source, UnixMillis) = (apply::Source::Replayed, UnixMillis(1));
@@ -31,6 +31,7 @@ enum Change {
     TopicDeleted(String),
     Group(GroupCommand),
     Offsets(ConsumerOffsets),
+    Locks(QueueLocks),
 }
 
 /// A number below `below`, from the simulation's seed.
@@ -43,7 +44,7 @@ fn name() -> String {
 }
 
 fn change() -> Change {
-    match below(15) {
+    match below(18) {
         0..4 => {
             let queues = below(20) + 1;
             let mut topic = TopicConfig::new(&name(), queues, below(16));
@@ -59,6 +60,10 @@ fn change() -> Change {
             Change::Group(GroupCommand::Put(group))
         }
         8 => Change::Group(GroupCommand::Delete { name: name(), offsets: below(2) == 0 }),
+        15.. => {
+            let queues = [(name(), below(8))];
+            Change::Locks(QueueLocks::new((&name(), &name()), below(3) > 0, &queues))
+        }
         _ => {
             let update = |_| OffsetUpdate {
                 group: name(),
@@ -85,6 +90,7 @@ fn take(shard: &Rc<Shard>, change: &Change) {
         }
         Change::Group(command) => groups::applied(shard, &command.to_bytes(), LONG_AGO),
         Change::Offsets(offsets) => offsets::applied(shard, &offsets.to_bytes(), LONG_AGO.0),
+        Change::Locks(change) => locks::applied(shard, &change.to_bytes(), LONG_AGO.0),
     };
     applied.expect("a command of this version");
 }
@@ -126,7 +132,16 @@ fn answers(shard: &Shard) -> String {
             queues.collect::<Vec<_>>(),
         )
     });
-    format!("{known:?} {:?} {:?} {}", topics.version(), groups.version(), topics.len())
+    let (locks, now) = (shard.locks.borrow(), runtime::now());
+    let holders = NAMES.map(|group| {
+        NAMES.map(|topic| {
+            [0, 1, 2, 3, 4, 5, 6, 7].map(|queue| {
+                locks.holder(group, &(topic.to_owned(), queue), now).map(str::to_owned)
+            })
+        })
+    });
+    let versions = (topics.version(), groups.version());
+    format!("{known:?} {versions:?} {} {holders:?} {}", topics.len(), locks.len())
 }
 
 /// As before anything was applied.
@@ -134,6 +149,7 @@ fn empty(shard: &Shard) {
     shard.topics.replace(Topics::default());
     shard.groups.replace(Groups::default());
     shard.offsets.replace(OffsetTable::default());
+    shard.locks.replace(Locks::default());
 }
 
 #[test]
@@ -177,16 +193,22 @@ fn sample() -> ShardState {
             group: "a group with a long name".to_owned(),
             topics: vec![("T".to_owned(), vec![(0, 7), (3, u64::MAX)])],
         }],
+        locks: vec![GroupLocks {
+            group: "G".to_owned(),
+            held: vec![("a client with a long name".to_owned(), "T".to_owned(), 3)],
+        }],
     }
 }
 
 /// FNV-1a of what is written for the same values, in each version that there was. A line is never changed: what a
 /// released version wrote is what it wrote. Where a format changes its version rises, and another line comes.
-const WRITTEN: [(&str, u8, u64); 4] = [
+const WRITTEN: [(&str, u8, u64); 6] = [
     ("state", 1, 0xEED8_76BA_F4F6_F207),
+    ("state", 2, 0x9FB9_6BAF_D23B_E993),
     ("topic config", 1, 0x5D29_A6FB_3B92_6B82),
     ("group command", 1, 0x1928_225A_991F_9EA1),
     ("consumer offsets", 1, 0x3341_B3F3_67DF_DBD3),
+    ("queue locks", 1, 0x3676_9585_7753_4EB1),
 ];
 
 #[test]
@@ -200,9 +222,11 @@ fn no_format_changes_without_a_version() {
     ];
     let now = [
         ("state", 1, sample().to_bytes()),
+        ("state", 1, format::bytes_before(sample())),
         ("topic config", 0, TopicConfig::new("T", 4, 6).to_bytes()),
         ("group command", 0, groups.concat()),
         ("consumer offsets", 0, ConsumerOffsets { updates: vec![update] }.to_bytes()),
+        ("queue locks", 0, QueueLocks::new(("G", "c"), true, &[("T".into(), 3)]).to_bytes()),
     ];
     let mut changed = Vec::new();
     for (name, version_at, bytes) in now {
@@ -235,7 +259,13 @@ fn no_bytes_make_it_panic() {
     let other = [1, 9, 0, 0];
     assert_eq!(ShardState::from_bytes(&other), Err(StateError::Version { found: Some([1, 9]) }));
     let text = ShardState::from_bytes(&other).expect_err("another version").to_string();
-    assert!(text.contains("begins with Some([1, 9])") && text.contains("reads [1, 1]"), "{text}");
+    assert!(
+        text.contains("begins with Some([1, 9])") && text.contains("reads [1, 1] and [1, 2]"),
+        "{text}"
+    );
+    let before = format::bytes_before(sample());
+    let without = ShardState { locks: Vec::new(), ..sample() };
+    assert_eq!(ShardState::from_bytes(&before), Ok(without), "what version 1 wrote is read");
 }
 
 #[test]

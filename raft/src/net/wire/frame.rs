@@ -43,13 +43,22 @@ pub(in crate::net) enum Kind {
     Snapshot = 5,
     /// Nothing: whether the other side is there.
     Ping = 6,
+    /// Whether the process of the leader is gone.
+    Gone = 8,
 }
 
 impl Kind {
     /// The kind of this number, if it is known.
     pub(in crate::net) fn from_byte(byte: u8) -> Option<Kind> {
-        let all =
-            [Kind::Append, Kind::Vote, Kind::PreVote, Kind::Transfer, Kind::Snapshot, Kind::Ping];
+        let all = [
+            Kind::Append,
+            Kind::Vote,
+            Kind::PreVote,
+            Kind::Transfer,
+            Kind::Snapshot,
+            Kind::Ping,
+            Kind::Gone,
+        ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }

@@ -20,9 +20,10 @@ use super::error::WireError;
 use super::frame::{HEAD_LEN, Head, Part, encode};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{append, snapshot, transfer, vote};
+use super::{append, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::net::facts::{Constants, Facts, Lane, Standing};
+use crate::net::peers::Testimony;
 use crate::types::{Content, Member, MemberId, Proposal, Types};
 
 /// The longest body of a frame that is tried.
@@ -49,6 +50,8 @@ pub fn check(input: &[u8]) -> Result<(), WireError> {
         8 => same(bytes, transfer::take_answer, transfer::put_answer),
         9 => same(bytes, Piece::take, |out, piece| piece.put(out)),
         10 => same(bytes, snapshot::take_answer, snapshot::put_answer),
+        11 => same(bytes, gone::take, gone::put),
+        12 => same(bytes, gone::take_answer, gone::put_answer),
         found => Err(WireError::Case { what: "a message", found: *found }),
     }
 }
@@ -177,6 +180,9 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
     add("piece", 9, &|out| piece.put(out));
     let installed = SnapshotAnswer::Installed(SnapshotResponse::new(vote_of(3, true)));
     add("installed", 10, &|out| snapshot::put_answer(out, &installed));
+    add("gone", 11, &|out| gone::put(out, &vote_of(3, true)));
+    add("not seen", 12, &|out| gone::put_answer(out, &Testimony::NotSeen));
+    add("seen", 12, &|out| gone::put_answer(out, &Testimony::Seen(Some(log_id(3, 7)))));
     out
 }
 

@@ -9,6 +9,7 @@ pub(super) mod entry;
 mod error;
 pub(super) mod frame;
 pub mod fuzz;
+pub(super) mod gone;
 pub(super) mod hello;
 mod ids;
 pub(super) mod snapshot;

@@ -20,10 +20,11 @@ use storage::{EntryKind, StoreId};
 use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{WireError, append, frame, snapshot, transfer, vote};
+use super::{WireError, append, frame, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::net::facts::tests::facts;
 use crate::net::facts::{Lane, Standing};
+use crate::net::peers::Testimony;
 use crate::types::{Content, Member, MemberId, Proposal, Types};
 
 fn id(number: u128) -> MemberId {
@@ -212,6 +213,21 @@ fn votes_and_transfers_are_read_back_and_nothing_else_is() {
         let bytes = encoded(|out| transfer::put_answer(out, &answer));
         assert_eq!(transfer::take_answer(&bytes), Ok(answer));
         check(&bytes, transfer::take_answer, transfer::put_answer);
+    }
+}
+
+#[test]
+fn questions_about_a_leader_are_read_back_and_only_a_leader_is_asked_about() {
+    let leader = vote_of(3, 1, true);
+    let bytes = encoded(|out| gone::put(out, &leader));
+    assert_eq!((bytes.len(), gone::take(&bytes)), (32, Ok(leader)));
+    check(&bytes, gone::take, gone::put);
+    let candidate = encoded(|out| gone::put(out, &vote_of(3, 1, false)));
+    assert_eq!(gone::take(&candidate), Err(WireError::NoLeader));
+    for answer in [Testimony::NotSeen, Testimony::Seen(None), Testimony::Seen(Some(log_id(3, 7)))] {
+        let bytes = encoded(|out| gone::put_answer(out, &answer));
+        assert_eq!(gone::take_answer(&bytes), Ok(answer));
+        check(&bytes, gone::take_answer, gone::put_answer);
     }
 }
 

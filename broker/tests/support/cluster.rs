@@ -1,0 +1,215 @@
+//! Three brokers, each on its simulated machine, that are members of one Raft group.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use broker::shard::Start;
+use broker::shard::siblings::mailboxes;
+use bytes::Bytes;
+use remoting::{Command, RequestCode, ResponseCode};
+use runtime::channel::{Promise, promise};
+use runtime::sim::{Node, Simulation};
+
+use super::{Client, LIMIT, Place, Sent, config, send_header, sent};
+
+const NODES: usize = 3;
+const PORT: u16 = 10_911;
+/// Time for one answer of a node that may be gone.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// The machines, and the processes on them.
+pub struct Cluster {
+    pub simulation: Simulation,
+    pub machines: Vec<Node>,
+    clients: Node,
+    keys: Vec<(String, String)>,
+    stops: [Option<Promise<()>>; NODES],
+    /// Why a broker has ended.
+    ended: Arc<Mutex<Vec<String>>>,
+}
+
+fn ip(at: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, 1 + u8::try_from(at).expect("few"))
+}
+
+/// Where the clients of a node connect.
+pub fn addr(at: usize) -> SocketAddr {
+    (ip(at), PORT).into()
+}
+
+impl Cluster {
+    /// Nothing runs yet. All brokers have these keys.
+    pub fn new(seed: u64, keys: &[(&str, &str)]) -> Self {
+        let simulation = Simulation::new(seed);
+        let machines = (0..NODES).map(|at| simulation.node(&format!("n{at}"), ip(at))).collect();
+        let clients = simulation.node("clients", Ipv4Addr::new(10, 0, 0, 9));
+        let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let (stops, ended) = Default::default();
+        Self { simulation, machines, clients, keys: keys.collect(), stops, ended }
+    }
+
+    /// All run, and take messages for topic `T`.
+    pub fn founded(seed: u64, keys: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::new(seed, keys);
+        (0..NODES).for_each(|at| cluster.start(at));
+        cluster.client(|| async {
+            let (leader, _) = leader().await;
+            Client::connect(addr(leader)).await.create_topic("T", 1).await;
+        });
+        cluster
+    }
+
+    /// Starts a member of the group.
+    pub fn start(&mut self, at: usize) {
+        let own = format!("n{at}");
+        self.start_with(
+            at,
+            &[
+                ("enableDLegerCommitLog", "true"),
+                ("dLegerPeers", "n0-10.0.0.1:40911;n1-10.0.0.2:40911;n2-10.0.0.3:40911"),
+                ("dLegerSelfId", &own),
+            ],
+        );
+    }
+
+    /// Starts a broker without replicas.
+    pub fn start_alone(&mut self, at: usize) {
+        self.start_with(at, &[]);
+    }
+
+    fn start_with(&mut self, at: usize, more: &[(&str, &str)]) {
+        assert!(self.stops[at].is_none(), "it runs");
+        let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
+        let keys = self.keys.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let keys: Vec<_> = keys.chain(more.iter().copied()).collect();
+        let config = config(&place, &keys);
+        let ips: Vec<IpAddr> = (0..NODES).map(|at| ip(at).into()).collect();
+        let layouts = config.raft_group.as_ref().map(|group| group.layouts(&config, &ips));
+        let group = layouts.map(|layouts| layouts.expect("they fit").remove(0));
+        let ((stop, stopped), (ready, _)) = (promise(), promise());
+        let start = Start {
+            config,
+            number: 0,
+            advertised: ip(at).into(),
+            group,
+            mailbox: mailboxes(1).remove(0),
+            ready,
+            stop: stopped,
+        };
+        let ended = Arc::clone(&self.ended);
+        let run = move || async move {
+            if let Err(error) = broker::shard::run(start).await {
+                let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                ended.push(format!("n{at}: {error}"));
+            }
+        };
+        drop(self.machines[at].start("shard-0", run));
+        self.stops[at] = Some(stop);
+    }
+
+    /// Why brokers have ended with an error, so far.
+    pub fn ended(&self) -> Vec<String> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its process is killed.
+    pub fn crash(&mut self, at: usize) {
+        self.machines[at].crash();
+        self.stops[at] = None;
+    }
+
+    /// Its power goes.
+    pub fn lose_power(&mut self, at: usize) {
+        self.machines[at].power_cut();
+        self.stops[at] = None;
+    }
+
+    /// Stops in good order, within five seconds.
+    pub fn stop(&mut self, at: usize) {
+        let stop = self.stops[at].take().expect("it runs");
+        assert!(stop.fulfil(()).is_ok(), "it runs");
+        self.run_for(Duration::from_secs(5));
+        self.machines[at].crash();
+    }
+
+    /// Nothing gets from one node to another, both ways. Clients reach both.
+    pub fn cut(&self, one: usize, other: usize) {
+        self.simulation.cut(&self.machines[one], &self.machines[other]);
+    }
+
+    /// All nodes reach each other.
+    pub fn mend(&self) {
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            self.simulation.mend(&self.machines[one], &self.machines[other]);
+        }
+    }
+
+    pub fn run_for(&self, time: Duration) {
+        self.simulation.run_for(time);
+    }
+
+    /// Runs `main` on a machine of its own, to its end.
+    pub fn client<F, Fut, T>(&self, main: F) -> T
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + 'static,
+        T: Send + 'static,
+    {
+        let run = self.clients.start("client", main);
+        self.simulation.join(run, LIMIT).expect("it ends in time")
+    }
+
+    /// Starts `main` on the clients' machine; it goes on by itself.
+    pub fn background<F, Fut>(&self, main: F)
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        drop(self.clients.start("background", main));
+    }
+
+    /// Who leads, as soon as somebody takes a message for topic `T`.
+    pub fn leader(&self) -> usize {
+        self.client(|| async { leader().await.0 })
+    }
+
+    /// The others.
+    pub fn others(at: usize) -> [usize; 2] {
+        [(at + 1) % NODES, (at + 2) % NODES]
+    }
+}
+
+/// Sends to all nodes in turn, until one acknowledges; which one, and what it has answered.
+pub async fn leader() -> (usize, Sent) {
+    loop {
+        for at in 0..NODES {
+            if let Some(Ok(sent)) = try_send(at, b"who leads", SHORT).await {
+                return (at, sent);
+            }
+        }
+        runtime::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Sends to a node, on a connection of its own; `None` without an answer within `limit`.
+pub async fn try_send(
+    at: usize,
+    body: &'static [u8],
+    limit: Duration,
+) -> Option<Result<Sent, (ResponseCode, String)>> {
+    let answered = async {
+        let connected = transport::connect(
+            addr(at),
+            transport::Limits::default(),
+            std::rc::Rc::new(transport::NoRequests),
+        );
+        let client = Client { connection: connected.await.ok()? };
+        let header = send_header("T", 0);
+        let command = Command::request(RequestCode::SendMessageV2).with_ext(&header);
+        let command = command.with_body(Bytes::from_static(body));
+        Some(sent(&client.connection.request(command, limit).await.ok()?))
+    };
+    runtime::timeout(limit, answered).await.ok().flatten()
+}
