@@ -1,6 +1,6 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
+use crate::changing::Busy;
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
 use crate::leading::{Leading, Role, Watched};
@@ -59,6 +60,7 @@ pub struct Node {
     store: Store,
     role: Watched,
     staged: Flag,
+    busy: Busy,
     leading: Task<()>,
     tasks: [Task<()>; 2],
     writer: Task<Result<(), LogError>>,
@@ -105,7 +107,8 @@ impl Node {
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
         let tasks = [purging, failing];
-        Ok(Self { raft, helm, store, role, staged, leading, tasks, writer })
+        let busy = Busy::default();
+        Ok(Self { raft, helm, store, role, staged, busy, leading, tasks, writer })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -126,13 +129,15 @@ impl Node {
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
-                let members: BTreeMap<_, _> = {
+                let (members, voters): (BTreeMap<_, _>, BTreeSet<_>) = {
                     let known = metrics.borrow_watched();
                     peers.stand(group::standing(&known));
                     let nodes = known.membership_config.nodes();
-                    nodes.map(|(id, member)| (*id, member.clone())).collect()
+                    let members = nodes.map(|(id, member)| (*id, member.clone())).collect();
+                    (members, known.membership_config.voter_ids().collect())
                 };
                 peers.know(&members);
+                peers.catch_up(|id| !voters.contains(&id));
                 // Before there is a group everybody is a stranger.
                 if !members.is_empty() {
                     peers.retain(|id| members.contains_key(&id));
@@ -148,7 +153,8 @@ impl Node {
     /// The group as this member sees it. It may be kept longer than the member.
     #[must_use]
     pub fn group(&self) -> Group {
-        Group::new(self.raft.clone(), self.role.clone(), self.staged.clone())
+        let Self { raft, role, staged, busy, .. } = self;
+        Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone())
     }
 
     /// openraft's core.
