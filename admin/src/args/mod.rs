@@ -143,6 +143,16 @@ pub struct TransferLeader {
     pub hold: Duration,
 }
 
+impl CommandLine {
+    /// Of these words, the first of which is the program.
+    ///
+    /// # Errors
+    /// They make no command; says what is wrong.
+    pub fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words)
+    }
+}
+
 impl Where {
     /// The NameServers: as given, or as the environment has them where no broker is given.
     pub fn name_servers(&self) -> Option<String> {

@@ -12,8 +12,11 @@ use crate::screen::Screen;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// One that lacks no more entries than this has caught up: the rest is what is on its way.
+/// One that lacks no more entries than this, and no more bytes than these, has caught up: the rest is what is on its way.
 const CAUGHT_UP: i64 = 100;
+const CAUGHT_UP_BYTES: i64 = 4 * 1024 * 1024;
+/// And it has answered the leader within this time, milliseconds.
+const HEARD_MILLIS: i64 = 10_000;
 /// One that gets nothing for so long is given up, and stays a learner.
 const STUCK: Duration = Duration::from_secs(120);
 
@@ -44,7 +47,7 @@ pub(super) async fn watch(
                 return Ok(());
             }
             if let Some(row) = row.filter(|_| survey.leader().is_some()) {
-                if row.member.behind.is_some_and(|behind| behind <= CAUGHT_UP) {
+                if has_caught_up(&row) {
                     screen.line(&caught_up(survey, joining, began.elapsed()));
                     return Ok(());
                 }
@@ -60,6 +63,15 @@ pub(super) async fn watch(
         }
         sleep(LOOK).await;
     }
+}
+
+/// Whether it has the log, but for what is on its way. One that the leader has not heard of yet has nothing, however short the
+/// log is.
+fn has_caught_up(row: &Row<'_>) -> bool {
+    let at_most = |value: Option<i64>, most| value.is_some_and(|value| value <= most);
+    at_most(row.member.behind, CAUGHT_UP)
+        && at_most(row.behind_bytes, CAUGHT_UP_BYTES)
+        && at_most(row.member.heard_millis_ago, HEARD_MILLIS)
 }
 
 fn mark(survey: &Survey, joining: &Joining) -> Mark {
@@ -129,8 +141,26 @@ fn stuck(said: &Result<Survey, AdminError>, joining: &Joining) -> AdminError {
 
 #[cfg(test)]
 mod tests {
+    use remoting::body::RaftGroupState;
+
     use super::super::super::group::fixtures::{answer, store};
     use super::*;
+
+    #[test]
+    fn one_that_lacks_little_but_was_not_heard_of_has_not_caught_up() {
+        let judged = |change: fn(&mut RaftGroupState, &mut RaftGroupState)| {
+            let (mut leader, mut learner) = (answer(0), answer(1));
+            change(&mut leader, &mut learner);
+            let survey = Survey::new(vec![leader, learner], Vec::new());
+            has_caught_up(&survey.member(&store(1)).expect("a member"))
+        };
+        assert!(judged(|_, _| ()));
+        assert!(judged(|leader, _| leader.members[1].behind = Some(CAUGHT_UP)));
+        assert!(!judged(|leader, _| leader.members[1].behind = Some(CAUGHT_UP + 1)));
+        assert!(!judged(|leader, _| leader.members[1].heard_millis_ago = None));
+        // A few entries, and large ones.
+        assert!(!judged(|leader, _| leader.log_end += CAUGHT_UP_BYTES + 1));
+    }
 
     #[test]
     fn the_progress_has_lag_rate_and_the_time_to_go() {

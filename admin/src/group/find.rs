@@ -151,9 +151,10 @@ impl Finder {
             }
         }
         // One that did not answer may be the one that is lost: it is told of.
-        for (addr, said) in brokers.iter().zip(&said) {
-            if let (Err(_), [target]) = (said, targets.as_mut_slice()) {
-                target.addrs.insert((*addr).to_owned());
+        let like_first = RaftGroupState { shard: 0, ..first.clone() };
+        for (addr, _) in brokers.iter().zip(&said).filter(|(_, said)| said.is_err()) {
+            for target in &mut targets {
+                target.addrs.extend(at_shard(addr, &like_first, target.shard));
             }
         }
         Ok(targets)
@@ -211,7 +212,9 @@ impl Finder {
             )));
         };
         answers.retain(|answer| answer.group == group);
-        answers.dedup_by(|a, b| a.store == b.store);
+        // One broker may be known by two addresses.
+        let mut stores = BTreeSet::new();
+        answers.retain(|answer| stores.insert(answer.store.clone()));
         let cluster = &answers[0].cluster;
         let is_meant = self.at.group.as_ref().is_none_or(|name| *name == group)
             && self.at.cluster.as_ref().is_none_or(|name| name == cluster);

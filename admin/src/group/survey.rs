@@ -166,7 +166,7 @@ pub mod tests {
 
     /// The store of the member with this number.
     pub fn store(number: usize) -> String {
-        format!("{:032x}", (number + 1) << 120)
+        format!("{:032x}", (number as u128 + 1) << 120)
     }
 
     /// A member's row as the leader n0 has it.

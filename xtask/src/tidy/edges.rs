@@ -23,7 +23,8 @@ const EDGES: [(&str, &[&str]); 17] = [
     // Edges of the system: programs and tests.
     // `bench` names `storage` to feed a store without a broker around it.
     ("bench",     &["client", "model", "remoting", "runtime", "storage", "transport"]),
-    ("admin",     &["client", "remoting", "runtime"]),
+    // `admin` names the servers and `model` in a test only: what it administers.
+    ("admin",     &["broker", "client", "model", "namesrv", "remoting", "runtime"]),
     // `tuning` names `broker` in a test only: the profile that it writes must be one that the broker loads.
     ("tuning",    &["broker", "runtime"]),
     // `fuzzing` reads every format that there is.
