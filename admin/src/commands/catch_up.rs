@@ -48,7 +48,7 @@ pub(super) async fn watch(
             }
             if let Some(row) = row.filter(|_| survey.leader().is_some()) {
                 if has_caught_up(&row) {
-                    screen.line(&caught_up(survey, joining, began.elapsed()));
+                    screen.line(&caught_up(survey, &row, began.elapsed()));
                     return Ok(());
                 }
                 screen.progress(&progress(survey, &row, rate(last, mark)));
@@ -108,17 +108,9 @@ fn time(seconds: i64) -> String {
     }
 }
 
-fn caught_up(survey: &Survey, joining: &Joining, took: Duration) -> String {
-    let end = survey
-        .answer_of(&joining.store)
-        .map(|own| format!(", {} of log", bytes(own.log_end - own.log_begin)));
-    format!(
-        "group {}: {} has caught up in {:.1} s{}",
-        survey.group(),
-        joining.label,
-        took.as_secs_f64(),
-        end.unwrap_or_default()
-    )
+fn caught_up(survey: &Survey, row: &Row<'_>, took: Duration) -> String {
+    let (group, label, took) = (survey.group(), &row.member.label, took.as_secs_f64());
+    format!("group {group}: {label} has caught up in {took:.1} s, and lacks {}", lag(row))
 }
 
 fn stuck(said: &Result<Survey, AdminError>, joining: &Joining) -> AdminError {

@@ -245,10 +245,10 @@ mod tests {
             text(&lost()),
             "\
 group g  cluster C  broker broker-a  shard 0  term 7  leader n0  committed 99  it cannot lose a node now
-#Label  #Vote  #Raft address   #Broker address  #Store    #Durable  #Lag               #Heard  #State
-n0      voter  10.0.0.0:40911  10.0.0.0:10911   01000000  99        0 entries, 0 B     -       leads
-n1      voter  10.0.0.1:40911  10.0.0.1:10911   02000000  99        1 entry, 2.0 KiB   12 ms   follows
-n2      voter  10.0.0.2:40911  -                03000000  99        40 entries         35.2 s  does not answer: refused
+#Label  #Vote  #Raft address   #Broker address  #Store    #Durable  #Lag              #Heard  #State
+n0      voter  10.0.0.0:40911  10.0.0.0:10911   01000000  99        0 entries, 0 B    -       leads
+n1      voter  10.0.0.1:40911  10.0.0.1:10911   02000000  99        1 entry, 2.0 KiB  12 ms   follows
+n2      voter  10.0.0.2:40911  -                03000000  99        40 entries        35.2 s  does not answer: refused
 10.0.0.2:10911 does not answer: no connection
 "
         );
