@@ -1,7 +1,5 @@
 //! A group as text for people and as JSON for programs.
 
-use std::fmt::Write as _;
-
 use remoting::body::RaftGroupState;
 use serde_json::{Value, json};
 
@@ -37,15 +35,14 @@ pub fn text(survey: &Survey) -> String {
     }
     for stranger in survey.strangers() {
         let RaftGroupState { label, broker_addr, store, standing, .. } = stranger;
-        let _ = writeln!(
-            out,
-            "{label} at {broker_addr} (store {}, {}) is no member of the group",
+        out.push_str(&format!(
+            "{label} at {broker_addr} (store {}, {}) is no member of the group\n",
             short(store),
             standing.to_lowercase()
-        );
+        ));
     }
     for silent in &survey.silent {
-        let _ = writeln!(out, "{} does not answer: {}", silent.addr, silent.why);
+        out.push_str(&format!("{} does not answer: {}\n", silent.addr, silent.why));
     }
     out
 }

@@ -163,7 +163,7 @@ impl Peers {
     ///
     /// # Panics
     /// When it is 0.
-    pub fn set_catch_up_rate(&self, rate: u64) {
+    pub fn catch_up_at(&self, rate: u64) {
         self.net.pace.set_rate(rate);
     }
 

@@ -334,11 +334,11 @@ fn before_maintenance_a_node_leads_none_of_its_groups() {
     for shard in 0..3 {
         cluster.until("those lead that should", |cluster| cluster.leads(shard as usize, shard));
     }
-    let words = "transferLeader -n 10.0.0.1:9876;10.0.0.2:9876 --all-away n1 --hold 30s";
+    let words = "transferLeader -n 10.0.0.1:9876;10.0.0.2:9876 --all-away n1 --hold 20s";
     let lines = admin(&cluster, words).assert_done("leads now");
     assert_eq!(lines.len(), 3, "a line a group: {lines:?}");
     assert_eq!(lines.iter().filter(|line| line.contains("nothing to do")).count(), 2, "{lines:?}");
-    cluster.run_for(SECOND * 20);
+    cluster.run_for(SECOND * 10);
     assert!((0..3).all(|shard| !cluster.leads(1, shard)), "it leads none as long as it is held");
     cluster.until("it leads again when the hold is over", |cluster| {
         cluster.run_for(SECOND);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft::net::Peers;
 use raft::{Ballot, MemberId, Role};
 use remoting::body::{Body, KvTable};
 use remoting::command::version;
@@ -189,7 +190,8 @@ fn put_group(shard: &Shard, replica: &Replica, table: &mut Table) {
     put(table, "raftMembers", view.seats.keys().map(named).collect::<Vec<_>>().join(", "));
     put(table, "raftMembersChange", view.is_changing());
     put(table, "raftCommittedEntries", view.committed);
-    if let Some(spare) = state::spare(&view, state::patience(shard)) {
+    let status = replica.peers().map(Peers::status).unwrap_or_default();
+    if let Some(spare) = state::spare(&view, state::patience(shard), &status) {
         put(table, "raftNodesItCanLose", spare);
     }
     if let Some(heard) = group.majority_heard() {

@@ -261,7 +261,7 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
             Refusal::parameter(format!("learners cannot catch up at {rate} bytes a second"))
         })?;
         check_phase(shard)?;
-        running.peers.set_catch_up_rate(rate);
+        running.peers.catch_up_at(rate);
     }
     Ok(Newcomer {
         id: store(header.store)?,

@@ -71,6 +71,12 @@ impl Replica {
         self.group.get()
     }
 
+    /// The ways to the other members, once the log is read.
+    #[must_use]
+    pub fn peers(&self) -> Option<&Peers> {
+        self.peers.get()
+    }
+
     /// Who leads, as far as is known.
     #[must_use]
     pub fn role(&self) -> Role {

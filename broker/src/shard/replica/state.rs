@@ -51,7 +51,7 @@ pub fn member_of(shard: &Shard) -> Result<Running<'_>, Refusal> {
         );
         return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
     };
-    let (Some(group), Some(peers)) = (replica.group(), replica.peers.get()) else {
+    let (Some(group), Some(peers)) = (replica.group(), replica.peers()) else {
         let remark = format!("service not available now. broker {name} still reads its log");
         return Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark));
     };
@@ -94,22 +94,28 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         shard: i32::try_from(identity.number).expect("a small number"),
         shard_port_stride: config.shard_port_stride.into(),
         shards: i32::try_from(identity.shards).expect("a small number"),
-        spare: spare(&view, patience(shard)),
+        spare: spare(&view, patience(shard), &status),
         standing: standing(view.standing).to_owned(),
         store: view.own.to_string(),
         term: number(view.term.0),
     }
 }
 
-/// Voters that the group can do without now, as its leader knows.
-pub fn spare(view: &View, patience: Duration) -> Option<i64> {
+/// Voters that the group can do without now, as its leader knows: one that is not connected does not count, even if it has
+/// answered a moment ago.
+pub fn spare(view: &View, patience: Duration, status: &[PeerStatus]) -> Option<i64> {
     (view.leader == Some(view.own)).then(|| {
         let is_well = |progress: Progress| {
             progress.behind <= MOST_BEHIND && progress.heard.is_some_and(|heard| heard <= patience)
         };
         let progress = |id: MemberId| view.seats.get(&id).and_then(|seat| seat.progress);
-        view.spare(|id| progress(id).is_some_and(is_well))
+        let is_there = |id| id == view.own || is_connected(id, status);
+        view.spare(|id| is_there(id) && progress(id).is_some_and(is_well))
     })
+}
+
+fn is_connected(id: MemberId, status: &[PeerStatus]) -> bool {
+    status.iter().any(|peer| peer.id == id && (peer.bulk || peer.urgent))
 }
 
 fn row(id: MemberId, seat: &Seat, own: MemberId, status: &[PeerStatus]) -> RaftMember {
@@ -118,7 +124,7 @@ fn row(id: MemberId, seat: &Seat, own: MemberId, status: &[PeerStatus]) -> RaftM
     RaftMember {
         addr: seat.member.addr.to_string(),
         behind: progress.map(|progress| number(progress.behind)),
-        connected: (id != own).then(|| peer.is_some_and(|peer| peer.bulk || peer.urgent)),
+        connected: (id != own).then(|| is_connected(id, status)),
         durable_index: progress.map(|progress| index_before(progress.next)),
         heard_millis_ago: progress.and_then(|progress| progress.heard).map(millis),
         label: seat.member.label.clone(),
