@@ -10,6 +10,7 @@ use openraft::{RaftMetrics, ReadPolicy};
 use runtime::channel::Flag;
 use thiserror::Error;
 
+use crate::changing::Busy;
 use crate::founding::{self, FoundError};
 use crate::growing;
 use crate::leading::{Role, Watched};
@@ -17,14 +18,16 @@ use crate::log::membership;
 use crate::net::Standing;
 use crate::node::Raft;
 use crate::types::{Member, MemberId, Types};
+use crate::view::View;
 
 /// A member's view of its group. Clones are the same. Once the member is stopped it follows nobody, and all it is asked
 /// for fails.
 #[derive(Clone)]
 pub struct Group {
-    raft: Raft,
+    pub(crate) raft: Raft,
     role: Watched,
     staged: Flag,
+    pub(crate) busy: Busy,
 }
 
 /// One that the leader sends its log to.
@@ -44,8 +47,8 @@ pub struct Follower {
 pub struct NotConfirmed(String);
 
 impl Group {
-    pub(crate) fn new(raft: Raft, role: Watched, staged: Flag) -> Self {
-        Self { raft, role, staged }
+    pub(crate) fn new(raft: Raft, role: Watched, staged: Flag, busy: Busy) -> Self {
+        Self { raft, role, staged, busy }
     }
 
     /// Who leads, as far as this member knows.
@@ -76,6 +79,12 @@ impl Group {
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.seen(standing)
+    }
+
+    /// All that this member knows of the group at this moment.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.seen(|metrics| View::of(metrics, standing(metrics)))
     }
 
     /// The members, this one among them, as the log names them. Empty before the group is founded.
@@ -184,7 +193,7 @@ impl Group {
         self.staged.raised().await;
     }
 
-    fn seen<T>(&self, read: impl FnOnce(&RaftMetrics<Types>) -> T) -> T {
+    pub(crate) fn seen<T>(&self, read: impl FnOnce(&RaftMetrics<Types>) -> T) -> T {
         let metrics = self.raft.metrics();
         let seen = metrics.borrow_watched();
         read(&seen)

@@ -5,6 +5,7 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod changing;
 mod entry;
 mod founding;
 mod group;
@@ -18,7 +19,9 @@ mod purging;
 mod runtime;
 mod succession;
 mod types;
+mod view;
 
+pub use crate::changing::{Change, ChangeError, Changed, MOST_BEHIND};
 pub use crate::entry::{Entry, Laid};
 pub use crate::founding::FoundError;
 pub use crate::group::{Follower, Group, NotConfirmed};
@@ -28,3 +31,4 @@ pub use crate::machine::{Machine, Snapshots};
 pub use crate::node::{Node, Raft, StartError, Times};
 pub use crate::runtime::{Instant, Runtime};
 pub use crate::types::{Content, Member, MemberId, Proposal, Share, Types};
+pub use crate::view::{Ballot, Progress, Seat, View};

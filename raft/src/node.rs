@@ -1,7 +1,7 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
+use crate::changing::Busy;
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
 use crate::growing;
@@ -72,6 +73,7 @@ pub struct Node {
     role: Watched,
     staged: Flag,
     times: Times,
+    busy: Busy,
     leading: Task<()>,
     succession: RefCell<Option<Task<()>>>,
     tasks: [Task<()>; 2],
@@ -120,8 +122,20 @@ impl Node {
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
         let tasks = [purging, failing];
-        let succession = RefCell::default();
-        Ok(Self { raft, helm, store, role, staged, times, leading, succession, tasks, writer })
+        let (succession, busy) = (RefCell::default(), Busy::default());
+        Ok(Self {
+            raft,
+            helm,
+            store,
+            role,
+            staged,
+            times,
+            busy,
+            leading,
+            succession,
+            tasks,
+            writer,
+        })
     }
 
     /// Founds the group of these members, this one among them. Every member may do so, with the same members; nothing
@@ -145,14 +159,16 @@ impl Node {
         let mut metrics = self.raft.metrics();
         let introducing = async move {
             loop {
-                let members: BTreeMap<_, _> = {
+                let (members, voters): (BTreeMap<_, _>, BTreeSet<_>) = {
                     let known = metrics.borrow_watched();
                     peers.stand(group::standing(&known));
                     peers.copy(growing::copy_of(&known));
                     let nodes = known.membership_config.nodes();
-                    nodes.map(|(id, member)| (*id, member.clone())).collect()
+                    let members = nodes.map(|(id, member)| (*id, member.clone())).collect();
+                    (members, known.membership_config.voter_ids().collect())
                 };
                 peers.know(&members);
+                peers.catch_up(|id| !voters.contains(&id));
                 // Before there is a group everybody is a stranger.
                 if !members.is_empty() {
                     peers.retain(|id| members.contains_key(&id));
@@ -168,7 +184,8 @@ impl Node {
     /// The group as this member sees it. It may be kept longer than the member.
     #[must_use]
     pub fn group(&self) -> Group {
-        Group::new(self.raft.clone(), self.role.clone(), self.staged.clone())
+        let Self { raft, role, staged, busy, .. } = self;
+        Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone())
     }
 
     /// openraft's core.

@@ -5,7 +5,7 @@ use ::config::Key;
 use super::reasons::{ALWAYS_BATCHED, LOG_IS_THE_COMMITLOG};
 
 /// The keys, in the order of the documentation page.
-pub(super) const KEYS: [Key; 10] = [
+pub(super) const KEYS: [Key; 11] = [
     Key::bool(
         "enableDLegerCommitLog",
         "false",
@@ -61,6 +61,15 @@ pub(super) const KEYS: [Key; 10] = [
         25,
         120_000,
         "The most milliseconds of that; each time a member draws a number between the two. At least a heartbeat more than raftElectionMinMillis",
+    )
+    .restart()
+    .ours(),
+    Key::size(
+        "raftCatchUpRate",
+        "64MiB",
+        64 * 1024,
+        16 << 30,
+        "Bytes a second that a leader gives to learners, members that catch up and do not vote yet, all of its group together. What the log grows by comes out of it, too. `mqadmin addLearner --rate` changes it while the leader runs",
     )
     .restart()
     .ours(),

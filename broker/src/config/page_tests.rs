@@ -56,12 +56,15 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   registers as 0, the others by the number in their labels and one. Members flush before they acknowledge, whatever `flushDiskType`
   says, which Apache's do not: what a majority has acknowledged outlives a power cut of all.
     - *Founding.* The member with the first label founds the group, once all members run and their stores are empty; its log says
-      what it waits for. It happens once: a node that comes back with an empty store is no member any more, and neither it nor another
-      one can be added in this build. A group's store without `enableDLegerCommitLog` is refused.
+      what it waits for. It happens once: a node that comes back with an empty store is no member any more. A group's store without
+      `enableDLegerCommitLog` is refused.
     - *From one broker to a group.* The member with the first label, and no other, may bring the store of a broker without replicas: start
       it as before, with the keys of the group. It serves on, alone, and says so; when all others run and are empty they get its log and
       then a vote each, and it says that the group is complete. Nothing is copied on its own disk; messages, topics, groups, offsets
       and locks go on.
+    - *Members.* Once a group is founded its log says who belongs to it. `mqadmin replaceMember`, `addLearner`, `promote` and
+      `removeMember` ([mqadmin.md](mqadmin.md)) change that while the group runs; `dLegerPeers` is brought up to date afterwards, and a start
+      warns where the two differ. A new node's `dLegerPeers` names the others and itself.
     - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
       refuse sends, consumer offsets, queue locks and changes of topics and groups with code 14, on which stock producers try another
       broker or, once they have asked a NameServer again, the leader; they serve pulls of what is committed. A leader that makes place

@@ -30,7 +30,17 @@ pub async fn who_is(
     facts: &Facts,
     limits: &Limits,
 ) -> Result<MemberId, DialError> {
-    Ok(ask(addr, facts, limits, false).await?.store)
+    Ok(visit(addr, facts, limits).await?.0)
+}
+
+/// As [`who_is`], and whether his store belongs to a group.
+pub(super) async fn visit(
+    addr: SocketAddr,
+    facts: &Facts,
+    limits: &Limits,
+) -> Result<(MemberId, Standing), DialError> {
+    let Dialled { store, standing, .. } = ask(addr, facts, limits, false).await?;
+    Ok((store, standing))
 }
 
 /// Asks who is at `addr`, to found a group with him. One who belongs to none promises that nobody but the one who asks

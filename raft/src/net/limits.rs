@@ -20,6 +20,8 @@ pub struct Limits {
     pub pipeline: usize,
     /// Bytes of those.
     pub pipeline_bytes: usize,
+    /// Bytes a second for those together who do not vote: they catch up, and nobody waits for them.
+    pub catch_up: u64,
     /// Bytes of a piece of a snapshot.
     pub piece: usize,
     /// Bytes of the largest snapshot that is taken: it is held in memory.
@@ -80,6 +82,7 @@ impl Limits {
             in_flight_bytes: 16 * 1024 * 1024,
             pipeline: 64,
             pipeline_bytes: 8 * 1024 * 1024,
+            catch_up: 64 * 1024 * 1024,
             piece: 1024 * 1024,
             max_snapshot: 64 * 1024 * 1024,
             connections: 256,
@@ -119,6 +122,7 @@ impl Limits {
     pub(super) fn assert_sound(&self) {
         assert!(self.max_body > BODY_SLACK && u32::try_from(self.max_body).is_ok());
         assert!(self.outbox > 0 && self.in_flight > 0 && self.in_flight_bytes > 0);
+        assert!(self.catch_up > 0, "nobody would ever catch up");
         assert!(self.pipeline > 0 && self.pipeline_bytes > 0 && self.connections > 0);
         assert!(self.pipeline <= self.in_flight, "a stream is not stopped by its own requests");
         assert!(self.piece > 0 && self.piece < self.max_body - BODY_SLACK / 2);

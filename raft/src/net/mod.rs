@@ -31,6 +31,7 @@ mod lane;
 mod limits;
 mod link;
 mod outbox;
+mod pace;
 mod peer;
 mod peers;
 mod pipeline;

@@ -31,6 +31,8 @@ pub(super) struct PeerState {
     trouble: RefCell<Option<(Instant, Trouble)>>,
     connected: Cell<u64>,
     failed: Cell<u64>,
+    /// It does not vote: what it gets is limited.
+    catches_up: Cell<bool>,
 }
 
 impl PeerState {
@@ -130,6 +132,7 @@ impl Peer {
             trouble: RefCell::default(),
             connected: Cell::new(0),
             failed: Cell::new(0),
+            catches_up: Cell::new(false),
         });
         let stop = Flag::new();
         let lanes = Lane::ALL.map(|lane| LaneTo::start(lane, Rc::clone(&state), stop.clone()));
@@ -153,6 +156,25 @@ impl Peer {
     /// Dials there from now on.
     pub(super) fn moved(&self, to: SocketAddr) {
         self.state.addr.set(to);
+    }
+
+    /// Says whether what it gets is limited.
+    pub(super) fn catches_up(&self, does: bool) {
+        self.state.catches_up.set(does);
+    }
+
+    /// Waits until it may get more entries, or more of a snapshot. Cancel safe.
+    pub(super) async fn turn(&self) {
+        while self.state.catches_up.get() && self.net().pace.is_spent() {
+            self.net().pace.wait().await;
+        }
+    }
+
+    /// It gets so many bytes.
+    pub(super) fn spend(&self, bytes: usize) {
+        if self.state.catches_up.get() {
+            self.net().pace.spend(bytes);
+        }
     }
 
     pub(super) fn net(&self) -> &Net {

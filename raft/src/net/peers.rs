@@ -11,10 +11,12 @@ use openraft::type_config::alias::{LogIdOf, VoteOf};
 use runtime::channel::{WatchReceiver, WatchSender, watch};
 use runtime::{Instant, now};
 
+use super::dial;
 use super::error::DialError;
 use super::facts::{Facts, Lane, Standing};
 use super::handler::Handled;
 use super::limits::Limits;
+use super::pace::Pace;
 use super::peer::{Peer, PeerStatus};
 use super::wire::frame::Kind;
 use super::wire::gone;
@@ -51,6 +53,8 @@ pub(crate) type Witness = dyn Fn(VoteOf<Types>) -> LocalBoxFuture<'static, Handl
 pub(super) struct Net {
     pub(super) facts: Facts,
     pub(super) limits: Limits,
+    /// Of those who catch up.
+    pub(super) pace: Pace,
     gone: WatchSender<AllGone>,
     standing: Cell<Standing>,
     /// Who alone may found a group with this store.
@@ -98,7 +102,8 @@ impl Peers {
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
         let (standing, founder, witness, copy_of) = Default::default();
-        let net = Net { facts, limits, gone, standing, founder, witness, copy_of };
+        let pace = Pace::new(limits.catch_up);
+        let net = Net { facts, limits, pace, gone, standing, founder, witness, copy_of };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -176,6 +181,33 @@ impl Peers {
         for (id, member) in others {
             self.peer(*id, member);
         }
+    }
+
+    /// Says who catches up: what these get is limited ([`Limits::catch_up`]).
+    pub fn catch_up(&self, does: impl Fn(MemberId) -> bool) {
+        self.known.borrow().iter().for_each(|(id, peer)| peer.catches_up(does(*id)));
+    }
+
+    /// Bytes a second for those who catch up, together.
+    #[must_use]
+    pub fn catch_up_rate(&self) -> u64 {
+        self.net.pace.rate()
+    }
+
+    /// Gives those who catch up so many bytes a second from now on, until this process ends.
+    ///
+    /// # Panics
+    /// When it is 0.
+    pub fn catch_up_at(&self, rate: u64) {
+        self.net.pace.set_rate(rate);
+    }
+
+    /// Asks who is at `addr`, and whether his store belongs to a group.
+    ///
+    /// # Errors
+    /// Nobody can be reached there, or it is no member of this group. Cancel-safe.
+    pub async fn visit(&self, addr: SocketAddr) -> Result<(MemberId, Standing), DialError> {
+        dial::visit(addr, self.facts(), self.limits()).await
     }
 
     /// A peer has closed a connection that it had made: is it gone?

@@ -142,7 +142,7 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
         let limits = &self.peer.net().limits;
         let is_full =
             self.under_way.len() >= limits.pipeline || self.bytes >= limits.pipeline_bytes;
-        let Self { input, link, under_way, .. } = self;
+        let Self { input, link, under_way, peer, lane, .. } = self;
         let answer = pin!(async {
             match under_way.front_mut() {
                 Some(oldest) => match until(deadline, &mut oldest.call).await {
@@ -157,6 +157,9 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
                 Some(input) if !is_full => {
                     if let Some(link) = link {
                         link.room(limits).await;
+                    }
+                    if *lane == Lane::Bulk {
+                        peer.turn().await;
                     }
                     Step::Request(input.next().await)
                 }
@@ -181,6 +184,7 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
             out.reserve(bytes);
             append::put(out, request);
         });
+        self.peer.spend(bytes);
         self.bytes += bytes;
         self.under_way.push_back(UnderWay { sent, bytes, call });
         self.link = Some(link);

@@ -60,6 +60,8 @@ pub(super) async fn send(
         let end = bytes.len().min(at + piece_len);
         let (meta, bytes) = (meta.clone(), &bytes[at..end]);
         let piece = Piece { vote, meta, offset: at as u64, total, bytes };
+        peer.turn().await;
+        peer.spend(bytes.len());
         let answer = peer.ask(Lane::Bulk, Kind::Snapshot, limit, |out| piece.put(out)).await?;
         match take_answer(&answer).map_err(CallError::Answer)? {
             Answer::Installed(response) if end as u64 == total => return Ok(response),

@@ -9,6 +9,7 @@ mod cluster;
 mod group;
 mod heartbeat;
 mod lock;
+mod raft;
 mod register;
 mod register_writer;
 mod stats;
@@ -24,6 +25,7 @@ pub use heartbeat::{
     ProducerData, SubscriptionData,
 };
 pub use lock::{LockReply, LockRequest};
+pub use raft::{RaftGroupState, RaftMember};
 pub use register::{RegisterBrokerBody, RegisterError, body_crc};
 pub use register_writer::{RegisterWriter, SQUEEZE_STEP, Squeeze};
 pub use stats::{ConsumeStats, GroupOffset, KvTable, TopicOffset, TopicStatsTable};
@@ -100,6 +102,7 @@ bodies! {
     LockReply = "LockBatchResponseBody", MAX_INFLATED;
     LockRequest = "LockBatchRequestBody", MAX_CLIENT_BODY;
     MemberGroupReply = "GetBrokerMemberGroupResponseBody", MAX_INFLATED;
+    RaftGroupState = "RaftGroupState", MAX_INFLATED;
     RegisterBrokerBody = "RegisterBrokerBody", MAX_INFLATED;
     SubscriptionGroupConfig = "SubscriptionGroupConfig", MAX_CLIENT_BODY;
     TopicConfig = "TopicConfig", MAX_CLIENT_BODY;

@@ -28,7 +28,7 @@ macro_rules! codes {
             /// Every code of the table, in the order of the table.
             pub const ALL: &[Self] = &[ $( Self::$variant, )* ];
 
-            /// The code of this number, or `None` if RocketMQ 5.5.0 defines none.
+            /// The code of this number, or `None` if the table has none.
             #[must_use]
             pub const fn from_code(code: i32) -> Option<Self> {
                 match code {
@@ -45,7 +45,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The name that RocketMQ gives it, in capitals.
+            /// Its name, in capitals; RocketMQ's where it has one.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn the_tables_are_complete() {
-        assert_eq!(RequestCode::ALL.len(), 169);
+        let is_ours = |code: &&RequestCode| RequestCode::OURS.contains(&code.code());
+        assert_eq!(RequestCode::ALL.iter().filter(|code| !is_ours(code)).count(), 169);
+        assert_eq!(RequestCode::ALL.iter().filter(is_ours).count(), 6);
         assert_eq!(ResponseCode::ALL.len(), 68);
     }
 
@@ -99,6 +101,11 @@ mod tests {
             ResponseCode::RequestCodeNotSupported.to_string(),
             "REQUEST_CODE_NOT_SUPPORTED (3)"
         );
+    }
+
+    #[test]
+    fn ours_fit_into_a_binary_header() {
+        assert!(i16::try_from(*RequestCode::OURS.end()).is_ok());
     }
 
     #[test]

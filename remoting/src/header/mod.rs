@@ -5,12 +5,14 @@
 //! `Option`: what its absence means is said where it is not obvious, and decided by who serves it.
 //! Fields that a header does not list are ignored, as RocketMQ ignores them.
 //!
-//! Names and types are those of RocketMQ 5.5.0, the `*RequestHeader` and `*ResponseHeader` classes.
+//! Names and types are those of RocketMQ 5.5.0, the `*RequestHeader` and `*ResponseHeader` classes; those of [`raft`] are
+//! ours.
 
 pub mod client;
 pub mod offset;
 pub mod pull;
 pub mod query;
+pub mod raft;
 pub mod route;
 pub mod send;
 pub mod topic;

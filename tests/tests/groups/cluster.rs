@@ -1,4 +1,4 @@
-//! Three nodes of a broker, two NameServers and a client.
+//! Three nodes of a broker, some that may join them, two NameServers and a client.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,7 +25,10 @@ use transport::{Limits, NoRequests};
 pub const SECOND: Duration = Duration::from_secs(1);
 /// What is waited for must come within this time, which is virtual.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Nodes that found the group.
 const NODES: usize = 3;
+/// And those that may join it.
+const MACHINES: usize = 5;
 const NAMESRV: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
 const TOPIC: &str = "T";
@@ -41,13 +44,20 @@ pub struct Cluster {
     nodes: Vec<Node>,
     client: Node,
     shards: u32,
-    running: [Option<Running>; NODES],
+    running: [Option<Running>; MACHINES],
     /// How often the store of each node was moved away.
-    moved: [u32; NODES],
+    moved: [u32; MACHINES],
+    /// Keys of the nodes' configurations beside the usual ones.
+    pub keys: Vec<(&'static str, String)>,
 }
 
 fn ip(at: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 1, u8::try_from(at + 1).expect("few"))
+}
+
+/// The members in the configuration of a node: those that found the group, and itself.
+fn peers_of(at: usize) -> impl Iterator<Item = usize> {
+    (0..NODES).chain((at >= NODES).then_some(at))
 }
 
 impl Cluster {
@@ -56,10 +66,11 @@ impl Cluster {
         for (name, ip) in ["ns0", "ns1"].into_iter().zip(NAMESRV) {
             start_namesrv(&simulation.node(name, ip));
         }
-        let nodes = (0..NODES).map(|at| simulation.node(["b0", "b1", "b2"][at], ip(at))).collect();
+        let names = ["b0", "b1", "b2", "b3", "b4"];
+        let nodes = (0..MACHINES).map(|at| simulation.node(names[at], ip(at))).collect();
         let client = simulation.node("client", CLIENT);
-        let (running, moved) = Default::default();
-        Self { simulation, nodes, client, shards, running, moved }
+        let (running, moved, keys) = Default::default();
+        Self { simulation, nodes, client, shards, running, moved, keys }
     }
 
     /// Where clients reach a shard.
@@ -90,7 +101,7 @@ impl Cluster {
     pub fn start(&mut self, at: usize) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
-        let ips: Vec<IpAddr> = (0..NODES).map(|at| ip(at).into()).collect();
+        let ips: Vec<IpAddr> = peers_of(at).map(|at| ip(at).into()).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
         let mut running = Running { stops: Vec::new(), shards: Vec::new() };
@@ -134,7 +145,7 @@ impl Cluster {
 
     fn config(&self, at: usize) -> Arc<Config> {
         let addrs = format!("{}:9876;{}:9876", NAMESRV[0], NAMESRV[1]);
-        let peers: Vec<String> = (0..NODES).map(|at| format!("n{at}-{}:40911", ip(at))).collect();
+        let peers: Vec<String> = peers_of(at).map(|at| format!("n{at}-{}:40911", ip(at))).collect();
         let (peers, own) = (peers.join(";"), format!("n{at}"));
         let (shards, dir) = (self.shards.to_string(), format!("/store-{}", self.moved[at]));
         let mut settings = Settings::defaults(&KEYS);
@@ -149,6 +160,9 @@ impl Cluster {
             ("dLegerSelfId", &own),
             ("shards", &shards),
         ] {
+            settings.set(&Source::option("test"), key, value).expect("a key and a value for it");
+        }
+        for (key, value) in &self.keys {
             settings.set(&Source::option("test"), key, value).expect("a key and a value for it");
         }
         let around =
@@ -194,6 +208,21 @@ impl Cluster {
 
     pub fn mend(&self, one: usize, other: usize) {
         self.simulation.mend(&self.nodes[one], &self.nodes[other]);
+    }
+
+    /// An executor on the client's machine.
+    pub fn on_client<T, F, Fut>(&self, deed: F) -> Executor<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = T> + 'static,
+    {
+        self.client.start("client", deed)
+    }
+
+    /// Waits for what runs on such an executor.
+    pub fn join<T: Send + 'static>(&self, executor: Executor<T>, limit: Duration) -> T {
+        self.simulation.join(executor, limit).expect("it ends in time")
     }
 
     /// Has the client do something, of which it may have no result if it takes too long.
@@ -269,6 +298,22 @@ impl Cluster {
         wanted.collect()
     }
 
+    /// Sends messages of that many bytes, each of which must be acknowledged.
+    pub fn send_large(&self, at: usize, shard: u32, bytes: usize, numbers: Range<u32>) {
+        let addr = Self::addr(at, shard);
+        let sent = self.ask(LIMIT, move |client| async move {
+            for number in numbers {
+                let mut body = vec![7; bytes];
+                body[..4].copy_from_slice(&number.to_be_bytes());
+                let message =
+                    Message { topic: TOPIC, queue: Some(0), body: &body, ..Message::default() };
+                client.send(&addr, "PG", &message, Form::Short).await.map_err(text)?;
+            }
+            Ok::<_, String>(())
+        });
+        assert_eq!(sent, Some(Ok(())), "all are acknowledged");
+    }
+
     /// Sends messages, several at a time, and kills the node when some of them are acknowledged.
     pub fn send_and_die(
         &mut self,
@@ -310,7 +355,14 @@ impl Cluster {
     /// The numbers of all messages that a node has, in the order of the queue.
     pub fn read(&self, at: usize, shard: u32) -> Vec<u32> {
         let addr = Self::addr(at, shard);
-        let read = self.ask(LIMIT, move |client| async move { read(&client, &addr).await });
+        let read = self.ask(LIMIT, move |client| async move { read(&client, &addr, 0).await });
+        read.expect("it answers in time")
+    }
+
+    /// The same, from an offset on.
+    pub fn read_from(&self, at: usize, shard: u32, offset: i64) -> Vec<u32> {
+        let addr = Self::addr(at, shard);
+        let read = self.ask(LIMIT, move |client| async move { read(&client, &addr, offset).await });
         read.expect("it answers in time")
     }
 
@@ -388,7 +440,7 @@ async fn cluster_info(addr: SocketAddr) -> Option<ClusterInfo> {
     ClusterInfo::decode(&answer.body).ok()
 }
 
-async fn send(client: &Client, addr: &str, number: u32) -> Result<i64, String> {
+pub async fn send(client: &Client, addr: &str, number: u32) -> Result<i64, String> {
     let body = number.to_be_bytes();
     let message = Message { topic: TOPIC, queue: Some(0), body: &body, ..Message::default() };
     let sent = client.send(addr, "PG", &message, Form::Short).await.map_err(text)?;
@@ -425,10 +477,10 @@ async fn pull(
     Ok((pulled.status, numbers))
 }
 
-async fn read(client: &Client, addr: &str) -> Vec<u32> {
+async fn read(client: &Client, addr: &str, from: i64) -> Vec<u32> {
     let mut all = Vec::new();
     loop {
-        let offset = i64::try_from(all.len()).expect("few");
+        let offset = from + i64::try_from(all.len()).expect("few");
         match pull(client, addr, TOPIC, 0, offset).await {
             Ok((PullStatus::Found, numbers)) => all.extend(numbers),
             Ok(_) | Err(_) => return all,

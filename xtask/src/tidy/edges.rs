@@ -6,7 +6,7 @@ use super::workspace::Crate;
 /// The whole map: a crate, and the crates of ours it may name in its manifest, for any purpose.
 /// An edge is added here first, with its reason in the same commit.
 #[rustfmt::skip]
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     // Vocabulary, tables of settings, and the only door to the outside.
     ("config",    &[]),
     ("model",     &[]),
@@ -23,14 +23,16 @@ const EDGES: [(&str, &[&str]); 16] = [
     // Edges of the system: programs and tests.
     // `bench` names `storage` to feed a store without a broker around it.
     ("bench",     &["client", "model", "remoting", "runtime", "storage", "transport"]),
+    // `admin` names the servers and `model` in a test only: what it administers.
+    ("admin",     &["broker", "client", "model", "namesrv", "remoting", "runtime"]),
     // `tuning` names `broker` in a test only: the profile that it writes must be one that the broker loads.
     ("tuning",    &["broker", "runtime"]),
     // `fuzzing` reads every format that there is.
     ("fuzzing",   &["broker", "model", "raft", "remoting", "runtime", "storage"]),
     ("turbopump", &["broker", "config", "namesrv", "runtime"]),
-    // `tests` names `bench` to measure our servers with it in a simulation.
-    ("tests",     &["bench", "broker", "client", "config", "model", "namesrv", "remoting", "runtime", "storage",
-                    "transport"]),
+    // `tests` names `bench` and `admin` to measure our servers, and to administer them, in a simulation.
+    ("tests",     &["admin", "bench", "broker", "client", "config", "model", "namesrv", "remoting", "runtime",
+                    "storage", "transport"]),
     ("xtask",     &[]),
 ];
 

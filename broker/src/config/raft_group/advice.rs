@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use ::config::Settings;
 
-use super::{ENABLE, GROUP, GroupLayout, Host, PEERS, PREFERRED, RaftGroup, SELF, timing};
+use super::{
+    CATCH_UP, ENABLE, GROUP, GroupLayout, Host, PEERS, PREFERRED, RaftGroup, SELF, timing,
+};
 use crate::config::advice::setting;
 
 /// One log line for each.
@@ -30,7 +32,7 @@ pub(in crate::config) fn advice(settings: &Settings) -> Vec<String> {
 
 /// Keys of a group that is not asked for.
 fn without_a_group(settings: &Settings) -> Vec<String> {
-    let keys = [GROUP, PEERS, SELF, PREFERRED].into_iter().chain(timing::KEYS);
+    let keys = [GROUP, PEERS, SELF, PREFERRED, CATCH_UP].into_iter().chain(timing::KEYS);
     let default = |key| settings.table().find(key).map_or("", |key| key.default);
     let set = keys.filter(|key| settings.text(key) != default(key));
     set.map(|key| format!("{} has no effect without `{ENABLE} = true`", setting(settings, key)))

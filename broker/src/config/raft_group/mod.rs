@@ -30,6 +30,7 @@ const GROUP: &str = "dLegerGroup";
 const PEERS: &str = "dLegerPeers";
 const SELF: &str = "dLegerSelfId";
 const PREFERRED: &str = "preferredLeaderId";
+const CATCH_UP: &str = "raftCatchUpRate";
 
 /// The groups that the shards of this broker belong to: one a shard, all with the same members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct RaftGroup {
     pub preferred: Vec<usize>,
     /// How fast it notices that a leader is gone.
     pub timing: RaftTiming,
+    /// Bytes a second that learners get (`raftCatchUpRate`); not 0.
+    pub catch_up: u64,
     /// Where `enableDLegerCommitLog` was set.
     pub asked_at: Place,
 }
@@ -77,7 +80,8 @@ impl RaftGroup {
                 if errors.is_empty() =>
             {
                 let asked_at = settings.place(ENABLE).clone();
-                Ok(Some(Self { name, peers, own, preferred, timing, asked_at }))
+                let catch_up = settings.size(CATCH_UP);
+                Ok(Some(Self { name, peers, own, preferred, timing, catch_up, asked_at }))
             }
             _ => Err(ConfigErrors(errors)),
         }

@@ -19,6 +19,7 @@ pub use settings::data_version;
 pub use stats::{Days, Stats, sample};
 pub use window::{Counter, SmallCounter, Span};
 
+use super::replica::{changes, state};
 use super::reply::{Caller, Refusal};
 use super::{Handler, Shard};
 
@@ -37,6 +38,12 @@ pub fn other(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
         Some(RequestCode::QueryTopicConsumeByWho) => progress::groups_of_topic,
         Some(RequestCode::GetConsumerConnectionList) => connections::consumers,
         Some(RequestCode::GetProducerConnectionList) => connections::producers,
+        Some(RequestCode::GetRaftGroupState) => state::answer,
+        Some(RequestCode::AddRaftLearner) => changes::add_learner,
+        Some(RequestCode::PromoteRaftLearner) => changes::promote,
+        Some(RequestCode::RemoveRaftMember) => changes::remove,
+        Some(RequestCode::ReplaceRaftMember) => changes::replace,
+        Some(RequestCode::TransferRaftLeader) => changes::transfer,
         _ => return transport::not_supported(connection, request),
     };
     handler(shard, connection, request, body);

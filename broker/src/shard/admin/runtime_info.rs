@@ -8,14 +8,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::Role;
+use raft::net::Peers;
+use raft::{Ballot, MemberId, Role};
 use remoting::body::{Body, KvTable};
 use remoting::command::version;
 use remoting::{CommandRef, ResponseCode};
 use runtime::fs::Space;
 use transport::Connection;
 
-use super::super::replica::Replica;
+use super::super::replica::{Replica, state};
 use super::super::reply::{Caller, Refusal};
 use super::super::{Phase, Shard};
 use super::answer;
@@ -87,7 +88,7 @@ fn table(shard: &Shard, space: Space) -> Table {
     put_pulls(shard, &mut table);
     put_days(shard, &mut table);
     if let Some(replica) = &shard.replica {
-        put_group(replica, &mut table);
+        put_group(shard, replica, &mut table);
     }
     table
 }
@@ -164,7 +165,7 @@ fn put_days(shard: &Shard, table: &mut Table) {
 }
 
 /// What nobody else has a key for: the Raft group, as this member sees it.
-fn put_group(replica: &Replica, table: &mut Table) {
+fn put_group(shard: &Shard, replica: &Replica, table: &mut Table) {
     let own = &replica.layout.own().label;
     put(table, "raftGroup", &replica.layout.name);
     put(table, "raftSelf", own);
@@ -180,6 +181,18 @@ fn put_group(replica: &Replica, table: &mut Table) {
     let behind = followers.iter().map(|one| format!("{}: {}", replica.name_of(one.id), one.behind));
     if !followers.is_empty() {
         put(table, "raftFollowersEntriesBehind", behind.collect::<Vec<_>>().join(", "));
+    }
+    let view = group.view();
+    let named = |id: &MemberId| {
+        let learns = view.seats.get(id).is_some_and(|seat| seat.ballot == Ballot::Learner);
+        format!("{}{}", replica.name_of(*id), if learns { " learner" } else { "" })
+    };
+    put(table, "raftMembers", view.seats.keys().map(named).collect::<Vec<_>>().join(", "));
+    put(table, "raftMembersChange", view.is_changing());
+    put(table, "raftCommittedEntries", view.committed);
+    let status = replica.peers().map(Peers::status).unwrap_or_default();
+    if let Some(spare) = state::spare(&view, state::patience(shard), &status) {
+        put(table, "raftNodesItCanLose", spare);
     }
     if let Some(heard) = group.majority_heard() {
         put(table, "raftMajorityHeardMillisAgo", heard.as_millis());

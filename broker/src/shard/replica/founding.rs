@@ -164,8 +164,7 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
             )),
             Standing::Member => Some(format!(
                 "{label} at {} belongs to a group already, and this node's store is empty. If its disk was replaced or \
-                 wiped it cannot come back as the member that it was, and this build cannot add it as a new one: the others go \
-                 on without it",
+                 wiped, or it is a new one, `mqadmin replaceMember` or `addLearner` lets it join",
                 member.addr
             )),
         };
@@ -194,8 +193,8 @@ async fn await_group(shard: &str, layout: &GroupLayout, group: &Group, began: In
             tracing::warn!(
                 shard, group = %layout.name,
                 "the store is empty, and no leader has found this node for {PATIENCE:?}: a group is founded when all members \
-                 in dLegerPeers run and reach each other. If the group is older than this node's disk, the node is no member \
-                 of it any more, and this build cannot add it as a new one"
+                 in dLegerPeers run and reach each other. If the group is older than this node's disk, the node joins it by \
+                 `mqadmin replaceMember` or `addLearner`"
             );
         }
     }

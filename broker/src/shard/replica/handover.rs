@@ -41,7 +41,7 @@ pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
         let preferred = members.iter().find(|(_, member)| member.label == *wanted);
         let Some((id, _)) = preferred else { continue };
         let could = || could_lead(*id, &group.followers(), &peers.status());
-        if office.is_none() || runtime::now() < due || !could() {
+        if office.is_none() || runtime::now() < due || replica.is_held() || !could() {
             continue;
         }
         tracing::info!(
@@ -116,7 +116,7 @@ fn successor(replica: &Replica, group: &Group, peers: &Peers) -> Option<MemberId
 }
 
 /// Whether this member is connected and has the log, or as good as that.
-fn could_lead(id: MemberId, followers: &[Follower], peers: &[PeerStatus]) -> bool {
+pub(super) fn could_lead(id: MemberId, followers: &[Follower], peers: &[PeerStatus]) -> bool {
     let has_the_log = followers.iter().any(|one| one.id == id && one.behind <= MOST_BEHIND);
     let is_there = peers.iter().any(|peer| peer.id == id && peer.bulk && peer.urgent);
     has_the_log && is_there

@@ -34,7 +34,8 @@ impl Member {
         applier: Applier,
     ) -> Result<Self, StartError> {
         let replica = shard.replica.as_ref().expect("it is a member of a group");
-        let limits = Limits::new(log.largest_payload());
+        let raft_group = shard.config.raft_group.as_ref().expect("it has groups");
+        let limits = Limits { catch_up: raft_group.catch_up, ..Limits::new(log.largest_payload()) };
         let peers = Peers::new(facts(shard, replica), limits.clone());
         let listener = TcpListener::bind(replica.layout.listen).await;
         let listener = listener
@@ -49,6 +50,7 @@ impl Member {
         peers.stand(group.standing());
         node.introduce(peers.clone());
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
+        assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         warn_of_other_members(shard, replica, &group);
         let stop = Flag::new();
         let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
@@ -132,7 +134,8 @@ fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
         tracing::warn!(
             shard = %shard.identity.name, group = %replica.layout.name,
             in_log = %in_log.join(";"), configured = %configured.join(";"),
-            "dLegerPeers is not the group that was founded, and the group's own log holds: this build cannot change its members"
+            "dLegerPeers is not the group as it is, and the group's own log holds. If members were replaced, bring dLegerPeers up \
+             to date; mqadmin changes the group"
         );
     }
 }

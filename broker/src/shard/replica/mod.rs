@@ -5,17 +5,22 @@
 //! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
 //! comes through the same events ([`super::apply`]), and nobody here waits for it.
 
+pub mod changes;
 pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
 pub mod reads;
 pub mod roles;
+pub mod state;
 
 use std::cell::{Cell, OnceCell};
+use std::time::Duration;
 
 use model::{LogIndex, Term};
+use raft::net::Peers;
 use raft::{Group, MemberId, Role};
+use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
@@ -27,6 +32,8 @@ pub struct Replica {
     pub layout: GroupLayout,
     /// The group; there once the log is read.
     group: OnceCell<Group>,
+    /// The ways to the other members; there with the group.
+    peers: OnceCell<Peers>,
     /// The term in which the shard is in office.
     office: Cell<Option<Term>>,
     /// Which of the times this is, or was, that the shard's member leads.
@@ -37,6 +44,8 @@ pub struct Replica {
     taken_in: Cell<(Term, LogIndex)>,
     /// The shard goes into office no more: it is being stopped.
     retired: Cell<bool>,
+    /// Until then no place is made for the member that should lead.
+    held_until: Cell<Option<Instant>>,
     /// Questions that only the leader may answer.
     reads: Reads,
 }
@@ -48,11 +57,13 @@ impl Replica {
         Self {
             layout,
             group: OnceCell::new(),
+            peers: OnceCell::new(),
             office: Cell::default(),
             stint: Cell::new(0),
             last_office: Cell::new(Term(0)),
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
+            held_until: Cell::default(),
             reads: Reads::default(),
         }
     }
@@ -61,6 +72,12 @@ impl Replica {
     #[must_use]
     pub fn group(&self) -> Option<&Group> {
         self.group.get()
+    }
+
+    /// The ways to the other members, once the log is read.
+    #[must_use]
+    pub fn peers(&self) -> Option<&Peers> {
+        self.peers.get()
     }
 
     /// The term in which the shard is in office, and has been since its member began to lead.
@@ -73,6 +90,17 @@ impl Replica {
     #[must_use]
     pub fn role(&self) -> Role {
         self.group().map_or(Role::Following(None), Group::role)
+    }
+
+    /// Whoever leads stays in office for so long, though another member should lead.
+    pub fn hold(&self, time: Duration) {
+        self.held_until.set(Some(runtime::now() + time));
+    }
+
+    /// Whether whoever leads is to stay.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held_until.get().is_some_and(|until| runtime::now() < until)
     }
 
     /// Whether the shard was elected, and has not heard of a majority for so long that the others may have elected somebody

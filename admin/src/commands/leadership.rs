@@ -1,0 +1,142 @@
+//! `transferLeader`.
+
+use std::time::Duration;
+
+use remoting::RequestCode;
+use remoting::body::RaftGroupState;
+use remoting::header::raft::TransferLeaderHeader;
+
+use super::on_leader::{no_leader, on_leader};
+use super::{Outcomes, groups};
+use crate::args::TransferLeader;
+use crate::error::{AdminError, told};
+use crate::group::{Finder, Row, Survey, Target};
+use crate::screen::Screen;
+
+/// So long a leader stays that was put in office to change the members.
+const MEANWHILE: Duration = Duration::from_secs(60);
+
+/// Hands leadership over in each group that is meant.
+pub(super) async fn run(command: &TransferLeader, screen: &dyn Screen) -> Result<(), AdminError> {
+    let (finder, groups) = groups(&command.at).await?;
+    let mut outcomes = Outcomes::new(screen);
+    for (target, survey) in groups {
+        outcomes.add(one(&finder, &target, &survey, command, screen).await);
+    }
+    outcomes.end()
+}
+
+async fn one(
+    finder: &Finder,
+    target: &Target,
+    survey: &Survey,
+    command: &TransferLeader,
+    screen: &dyn Screen,
+) -> Result<(), AdminError> {
+    match (&command.to, &command.all_away) {
+        (Some(to), _) => {
+            let to = survey.expect(to, None)?;
+            hold(finder, survey, command.hold, screen).await;
+            hand_over(finder, target, survey, to, screen).await
+        }
+        (None, Some(away)) => {
+            let away = survey.expect(away, None)?;
+            hold(finder, survey, command.hold, screen).await;
+            let leader = survey.leader().ok_or_else(|| no_leader(survey))?;
+            if leader.store != away.member.store {
+                let (group, label) = (survey.group(), &leader.label);
+                screen.line(&format!("group {group}: nothing to do, {label} leads"));
+                return Ok(());
+            }
+            hand_over(finder, target, survey, successor(survey, &away.member.store)?, screen).await
+        }
+        (None, None) => Err(AdminError::Usage("name a member with --to or --all-away".to_owned())),
+    }
+}
+
+async fn hand_over(
+    finder: &Finder,
+    target: &Target,
+    survey: &Survey,
+    to: Row<'_>,
+    screen: &dyn Screen,
+) -> Result<(), AdminError> {
+    let (group, member) = (survey.group(), to.member);
+    let header = TransferLeaderHeader { group, store: Some(&member.store), hold_millis: None };
+    let changed = on_leader(finder, target, RequestCode::TransferRaftLeader, &header).await?;
+    let label = &member.label;
+    screen.line(&match changed {
+        true => format!("group {group}: {label} leads now"),
+        false => format!("group {group}: nothing to do, {label} leads already"),
+    });
+    Ok(())
+}
+
+/// Before this store is taken out: if it leads, somebody else does.
+pub(super) async fn make_place(
+    finder: &Finder,
+    target: &Target,
+    survey: &Survey,
+    store: &str,
+    screen: &dyn Screen,
+) -> Result<(), AdminError> {
+    if survey.leader().is_none_or(|leader| leader.store != store) {
+        return Ok(());
+    }
+    let to = successor(survey, store)?;
+    hold(finder, survey, MEANWHILE, screen).await;
+    hand_over(finder, target, survey, to, screen).await
+}
+
+/// Has no member make place for the one that should lead, for that time.
+async fn hold(finder: &Finder, survey: &Survey, time: Duration, screen: &dyn Screen) {
+    let hold_millis = i64::try_from(time.as_millis()).ok();
+    let group = survey.group();
+    let header = TransferLeaderHeader { group, store: None, hold_millis };
+    for RaftGroupState { broker_addr, label, .. } in &survey.answers {
+        let told_it = finder.change(broker_addr, RequestCode::TransferRaftLeader, &header).await;
+        if let Err(error) = told_it {
+            screen.line(&format!(
+                "group {group}: {label} was not told to stay in office if it leads: {}",
+                told(&error)
+            ));
+        }
+    }
+}
+
+/// Who leads instead of this store: a voter that answers, and has most of the log.
+fn successor<'a>(survey: &'a Survey, but: &str) -> Result<Row<'a>, AdminError> {
+    let could = |row: &Row<'a>| {
+        let member = row.member;
+        member.store != but && member.vote == "VOTER" && member.connected == Some(true)
+    };
+    let rows = survey.rows().into_iter().filter(could);
+    rows.min_by_key(|row| row.member.behind.unwrap_or(i64::MAX)).ok_or_else(|| {
+        AdminError::NoLeader(format!(
+            "group {}: nobody else could lead: no other member that votes is connected with the leader. Its members are {}",
+            survey.group(),
+            survey.names()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::group::fixtures::{answer, store};
+    use super::*;
+
+    #[test]
+    fn whoever_votes_and_has_most_leads_instead() {
+        let mut leader = answer(0);
+        leader.members[1].behind = Some(3);
+        let chosen = |leader: RaftGroupState| {
+            let survey = Survey::new(vec![leader], Vec::new());
+            successor(&survey, &store(0)).map(|row| row.member.label.clone()).ok()
+        };
+        assert_eq!(chosen(leader.clone()).as_deref(), Some("n2"));
+        leader.members[2].vote = "LEARNER".to_owned();
+        assert_eq!(chosen(leader.clone()).as_deref(), Some("n1"));
+        leader.members[1].connected = Some(false);
+        assert_eq!(chosen(leader), None);
+    }
+}

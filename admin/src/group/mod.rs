@@ -1,0 +1,12 @@
+//! Groups and what their members say.
+
+mod find;
+mod survey;
+mod table;
+
+pub use find::{Finder, Target, at_shard};
+pub use survey::{Row, Silent, Survey};
+pub use table::{bytes, can_lose, json, lag, text};
+
+#[cfg(test)]
+pub(crate) use survey::tests as fixtures;

@@ -1,0 +1,321 @@
+//! What operators ask of a group's leader: 29002 to 29006. Each is answered when it is committed, says so if there was nothing
+//! to do, and is refused with what is in the way.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft::net::Standing;
+use raft::{Change, ChangeError, Changed, Member, MemberId, Role};
+use remoting::header::DecodeExt;
+use remoting::header::raft::{
+    AddLearnerHeader, ChangedHeader, MemberHeader, ReplaceMemberHeader, TransferLeaderHeader,
+};
+use remoting::{CommandRef, ResponseCode};
+use storage::StoreId;
+use transport::Connection;
+
+use super::super::Shard;
+use super::super::refusals::{check_phase, code_of};
+use super::super::reply::{Caller, Refusal};
+use super::handover;
+use super::state::{Running, member_of, patience};
+
+/// A change that is not committed within this time is answered as one of which nobody knows.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long it is waited for that another member leads.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+/// The longest time for which a leader stays that should not lead.
+const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// ADD_RAFT_LEARNER (29002).
+pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let newcomer = newcomer(shard, request);
+    carry_out(shard, connection, request, newcomer, |shard, newcomer| async move {
+        let Newcomer { id, member, instead_of } = newcomer;
+        let named = (id, member.addr);
+        let change = Change::AddLearner { id, member, instead_of };
+        if !is_member(&shard, id)? {
+            visit(&shard, named).await?;
+        }
+        make(&shard, change).await
+    });
+}
+
+/// PROMOTE_RAFT_LEARNER (29003).
+pub fn promote(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let id = named(shard, request);
+    carry_out(shard, connection, request, id, |shard, id| async move {
+        make(&shard, Change::Promote(id)).await
+    });
+}
+
+/// REMOVE_RAFT_MEMBER (29004).
+pub fn remove(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let id = named(shard, request);
+    carry_out(shard, connection, request, id, |shard, id| async move {
+        make(&shard, Change::Remove(id)).await
+    });
+}
+
+/// REPLACE_RAFT_MEMBER (29005).
+pub fn replace(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let change = replacement(shard, request);
+    carry_out(shard, connection, request, change, |shard, change| async move {
+        make(&shard, change).await
+    });
+}
+
+/// TRANSFER_RAFT_LEADER (29006). The part about holding is for any member, that about the leader for the leader.
+pub fn transfer(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
+    let to = transferee(shard, request);
+    carry_out(shard, connection, request, to, |shard, to| async move {
+        match to {
+            Some(to) => hand_over(&shard, to).await,
+            None => Ok(Changed::Done),
+        }
+    });
+}
+
+/// Has something done, and answers what it came to. It goes on when the one who asked is gone.
+fn carry_out<T, F, Fut>(
+    shard: &Rc<Shard>,
+    connection: &Connection,
+    request: &CommandRef<'_>,
+    asked: Result<T, Refusal>,
+    deed: F,
+) where
+    T: 'static,
+    F: FnOnce(Rc<Shard>, T) -> Fut + 'static,
+    Fut: Future<Output = Result<Changed, Refusal>> + 'static,
+{
+    let caller = Caller::of(connection, request);
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.send(&caller),
+    };
+    let shard = Rc::clone(shard);
+    runtime::spawn(async move {
+        match runtime::timeout(LIMIT, deed(Rc::clone(&shard), asked)).await {
+            Ok(Ok(changed)) => caller.ok(&ChangedHeader { changed: changed == Changed::Done }),
+            Ok(Err(refusal)) => refusal.send(&caller),
+            Err(runtime::Elapsed) => late().send(&caller),
+        }
+    })
+    .detach();
+}
+
+fn late() -> Refusal {
+    let remark = format!(
+        "service not available now. The change is not committed within {LIMIT:?}; whether it will be is unknown: look with \
+         `mqadmin groupState`, and make it again: what is done is not done twice"
+    );
+    Refusal::new(ResponseCode::ServiceNotAvailable, remark)
+}
+
+/// Makes a change of the members.
+async fn make(shard: &Shard, change: Change) -> Result<Changed, Refusal> {
+    check_phase(shard)?;
+    let Running { replica, group, .. } = member_of(shard)?;
+    let (name, layout) = (&shard.identity.name, &replica.layout);
+    let before = |id: MemberId| replica.name_of(id);
+    let what = match &change {
+        Change::AddLearner { id, member, .. } => {
+            format!("{} ({}, store {id}) is added as a learner", member.label, member.addr)
+        }
+        Change::Promote(id) => format!("{} votes from now on", before(*id)),
+        Change::Replace { old, new } => {
+            format!("{} is replaced by {}", before(*old), before(*new))
+        }
+        Change::Remove(id) => format!("{} is removed", before(*id)),
+    };
+    let changed = group.change(&change, patience(shard)).await.map_err(refusal)?;
+    if changed == Changed::Done {
+        tracing::info!(shard = %name, group = %layout.name, "{what}");
+    }
+    Ok(changed)
+}
+
+fn refusal(error: ChangeError) -> Refusal {
+    let code = match &error {
+        ChangeError::NotLeading
+        | ChangeError::UnderWay
+        | ChangeError::Lost
+        | ChangeError::Unsure
+        | ChangeError::Ended => {
+            let remark = format!("service not available now. {error}");
+            return Refusal::new(ResponseCode::ServiceNotAvailable, remark);
+        }
+        ChangeError::Unknown(_)
+        | ChangeError::Label { .. }
+        | ChangeError::SameLabel { .. }
+        | ChangeError::SameAddress { .. }
+        | ChangeError::OtherMember { .. } => ResponseCode::InvalidParameter,
+        ChangeError::Behind { .. }
+        | ChangeError::Silent { .. }
+        | ChangeError::Leads { .. }
+        | ChangeError::Last { .. }
+        | ChangeError::NoMajority { .. } => ResponseCode::IllegalOperation,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+/// Hands leadership over, and waits until that member leads.
+async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
+    let Running { replica, group, peers } = member_of(shard)?;
+    if replica.role() == Role::Following(Some(to)) || group.view().leader == Some(to) {
+        return Ok(Changed::Already);
+    }
+    check_phase(shard)?;
+    if !group.members().contains_key(&to) {
+        return Err(refusal(ChangeError::Unknown(to)));
+    }
+    let name = replica.name_of(to);
+    if !handover::could_lead(to, &group.followers(), &peers.status()) {
+        let remark = format!(
+            "{name} cannot lead: it does not vote, is not connected, or lacks too much of the log. `mqadmin groupState` says \
+             which"
+        );
+        return Err(Refusal::new(ResponseCode::IllegalOperation, remark));
+    }
+    let ended = |_| refusal(ChangeError::Ended);
+    tracing::info!(
+        shard = %shard.identity.name, group = %replica.layout.name, to = %name, "leadership is handed over, as asked for"
+    );
+    group.hand_over(to).await.map_err(ended)?;
+    let took_over = async {
+        let mut role = group.role();
+        while role != Role::Following(Some(to)) {
+            role = group.role_changed(role).await;
+        }
+    };
+    match runtime::timeout(TAKE_OVER, took_over).await {
+        Ok(()) => Ok(Changed::Done),
+        Err(runtime::Elapsed) => {
+            let remark = format!(
+                "service not available now. {name} has not taken over within {TAKE_OVER:?}: look with `mqadmin groupState`"
+            );
+            Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
+        }
+    }
+}
+
+/// Whether this store is in the group already.
+fn is_member(shard: &Shard, id: MemberId) -> Result<bool, Refusal> {
+    Ok(member_of(shard)?.group.members().contains_key(&id))
+}
+
+/// Looks whether the store that is to join is where it is said to be, and empty.
+async fn visit(shard: &Shard, (id, addr): (MemberId, SocketAddr)) -> Result<(), Refusal> {
+    check_phase(shard)?;
+    let found = member_of(shard)?.peers.visit(addr).await;
+    let refuse = |remark| Err(Refusal::new(ResponseCode::IllegalOperation, remark));
+    match found {
+        Err(error) => refuse(format!("the leader cannot reach the new member at {addr}: {error}")),
+        Ok((found, _)) if found != id => refuse(format!(
+            "at {addr} is the store {found}, and {id} was to be added: correct the address"
+        )),
+        Ok((_, Standing::Empty)) => Ok(()),
+        Ok((_, Standing::Unknown)) => {
+            refuse(format!("the node at {addr} still reads its log: try again in a moment"))
+        }
+        Ok((_, Standing::Alone)) => refuse(format!(
+            "the node at {addr} has the store of a broker without replicas, whose messages are not this group's: give it an \
+             empty storePathRootDir"
+        )),
+        Ok((_, Standing::Member)) => refuse(format!(
+            "the store {id} at {addr} belongs to a group already and is no member of this one: it was removed from it, or \
+             another group was founded under the same name. Give the node an empty storePathRootDir"
+        )),
+    }
+}
+
+/// Who is to join.
+struct Newcomer {
+    id: MemberId,
+    member: Member,
+    instead_of: Option<MemberId>,
+}
+
+fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal> {
+    let header = AddLearnerHeader::decode(code_of(request), &request.ext)?;
+    let running = member_of(shard)?;
+    check_group(&running, header.group)?;
+    let label = header.label.to_owned();
+    if label.is_empty() || label.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(Refusal::parameter(format!(
+            "{label:?} is no label of a member: it needs one, without blanks, such as n3"
+        )));
+    }
+    let addr: SocketAddr = header.addr.parse().map_err(|_| {
+        Refusal::parameter(format!("{:?} is no address: give it as ip:port", header.addr))
+    })?;
+    if addr.ip().is_unspecified() || addr.port() == 0 {
+        let remark = format!("nobody can be reached at {addr}: give the address of the new member");
+        return Err(Refusal::parameter(remark));
+    }
+    if let Some(rate) = header.catch_up_rate {
+        let rate = u64::try_from(rate).ok().filter(|rate| *rate > 0).ok_or_else(|| {
+            Refusal::parameter(format!("learners cannot catch up at {rate} bytes a second"))
+        })?;
+        check_phase(shard)?;
+        running.peers.catch_up_at(rate);
+    }
+    Ok(Newcomer {
+        id: store(header.store)?,
+        member: Member { label, addr },
+        instead_of: header.instead_of.map(store).transpose()?,
+    })
+}
+
+fn named(shard: &Shard, request: &CommandRef<'_>) -> Result<MemberId, Refusal> {
+    let header = MemberHeader::decode(code_of(request), &request.ext)?;
+    check_group(&member_of(shard)?, header.group)?;
+    store(header.store)
+}
+
+fn replacement(shard: &Shard, request: &CommandRef<'_>) -> Result<Change, Refusal> {
+    let header = ReplaceMemberHeader::decode(code_of(request), &request.ext)?;
+    check_group(&member_of(shard)?, header.group)?;
+    let (old, new) = (store(header.old)?, store(header.new)?);
+    if old == new {
+        return Err(Refusal::parameter(format!("the store {old} cannot take its own place")));
+    }
+    Ok(Change::Replace { old, new })
+}
+
+fn transferee(shard: &Shard, request: &CommandRef<'_>) -> Result<Option<MemberId>, Refusal> {
+    let header = TransferLeaderHeader::decode(code_of(request), &request.ext)?;
+    let running = member_of(shard)?;
+    check_group(&running, header.group)?;
+    let to = header.store.map(store).transpose()?;
+    if let Some(millis) = header.hold_millis {
+        let hold = u64::try_from(millis).map(Duration::from_millis);
+        let hold = hold.ok().filter(|hold| *hold <= MAX_HOLD).ok_or_else(|| {
+            Refusal::parameter(format!(
+                "holdMillis is {millis}, and 0 to {} are possible",
+                MAX_HOLD.as_millis()
+            ))
+        })?;
+        running.replica.hold(hold);
+    }
+    Ok(to)
+}
+
+/// Whoever means another group has the wrong address.
+fn check_group(running: &Running<'_>, group: &str) -> Result<(), Refusal> {
+    let own = &running.replica.layout.name;
+    if own == group {
+        return Ok(());
+    }
+    Err(Refusal::parameter(format!("this is a member of the group {own}, not of {group}")))
+}
+
+fn store(text: &str) -> Result<MemberId, Refusal> {
+    let wrong = || Refusal::parameter(format!("{text:?} is no id of a store: it has 32 digits"));
+    let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = u128::from_str_radix(text, 16).ok().filter(|id| is_one && *id > 0);
+    id.map(|id| MemberId(StoreId(id))).ok_or_else(wrong)
+}
