@@ -180,7 +180,9 @@ fn on_a_full_disk(stops: bool) -> (Result<(), NotApplied>, u64) {
         // Further than as many parts of the index as may be in memory, and into the next segment.
         let beyond = INTERVAL * MOST_UNWRITTEN as u64 * 2 + member.log.state().end.0;
         let size = options(INTERVAL).segment_size;
-        while member.log.state().end.0 < beyond.max(size + 4 * INTERVAL) {
+        // So late in a segment that the file for the one after it stays.
+        let late = beyond.next_multiple_of(size) + size / 8 * 7;
+        while member.log.state().end.0 < late {
             member.append(500, 300).await;
         }
         let end = member.log.state().next;
