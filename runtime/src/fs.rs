@@ -33,18 +33,24 @@ pub struct Space {
 }
 
 impl Space {
-    /// What an unprivileged process may have, with what is in use.
+    /// What is in use.
+    #[must_use]
+    pub fn used(self) -> u64 {
+        self.total.saturating_sub(self.free)
+    }
+
+    /// What an unprivileged process may have, with what is in use; 0 where the file system does not tell.
     #[must_use]
     pub fn entire(self) -> u64 {
-        self.total.saturating_sub(self.free).saturating_add(self.available)
+        self.used().saturating_add(self.available)
     }
 
     /// Percent in use of what an unprivileged process may have, rounded up, as `df` counts it. A file system without a
     /// size has nothing in use.
     #[must_use]
     pub fn used_percent(self) -> u8 {
-        let used = u128::from(self.total.saturating_sub(self.free));
-        let entire = used + u128::from(self.available);
+        let used = u128::from(self.used());
+        let entire = u128::from(self.entire());
         let percent = if entire == 0 { 0 } else { (used * 100).div_ceil(entire) };
         u8::try_from(percent).expect("a part is at most the whole")
     }

@@ -306,6 +306,38 @@ fn where_space_is_short_what_is_given_up_comes_before_what_is_made() {
     });
 }
 
+#[test]
+fn what_the_owner_wants_left_of_the_disk_is_taken_only_by_a_file_that_is_due() {
+    everywhere("left-alone", |dir| async move {
+        let size = options(&dir).segment_size;
+        let mut opened = open(options(&dir)).await;
+        opened.store.append_create_topic("T", 1, b"").expect("room");
+        runtime::sleep(IDLE).await; // one is ready
+        opened.store.keep(Keep::Many, u64::MAX);
+        fill(&mut opened, size + size / 2).await;
+        runtime::sleep(IDLE).await;
+        assert!(spares(&dir).await.is_empty(), "it was used, and no other is made");
+        fill(&mut opened, size + size * 7 / 8).await;
+        runtime::sleep(IDLE).await;
+        assert_eq!(spares(&dir).await.len(), 1, "it is due");
+        opened.stop().await;
+    });
+}
+
+#[test]
+fn on_a_disk_too_full_for_a_checkpoint_a_file_that_is_not_due_makes_room() {
+    on_a_full_disk(false, |mut opened| async move {
+        assert_eq!(spares(Path::new("/store")).await, ["spare.0"]);
+        until_cramped(&mut opened).await;
+        runtime::sleep(IDLE).await;
+        opened.answer().await;
+        assert!(spares(Path::new("/store")).await.is_empty());
+        assert!(!opened.store.stats().full, "what it took has room");
+        send(&mut opened, 100_000).await;
+        opened.stop().await;
+    });
+}
+
 /// Whether the deletion, or the name under which it goes on, comes to the disk before the power goes, is open.
 #[test]
 fn a_file_that_goes_for_want_of_space_is_no_file_for_a_segment_at_the_next_start() {

@@ -146,9 +146,7 @@ fn forced(rules: &Retention, sight: &Sight<'_>) -> Option<Trim> {
 /// one file system look at it in the same moments: each gives up its share of what is too much, less what is still to
 /// come back of its own.
 fn needed(rules: &Retention, sight: &Sight<'_>) -> usize {
-    let Space { total, free, available } = sight.space;
-    let used = u128::from(total.saturating_sub(free));
-    let entire = used + u128::from(available);
+    let (used, entire) = (u128::from(sight.space.used()), u128::from(sight.space.entire()));
     if entire == 0 {
         return 0; // the file system has no size to tell
     }
