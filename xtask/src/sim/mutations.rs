@@ -6,8 +6,10 @@
 //! `suite: truncation`, and one the crate that has it, if that is none of ours: `crate: openraft`.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::SystemTime;
 
 use super::{SUITES, Suite, Wanted, build, command};
 
@@ -40,6 +42,8 @@ const ALL: [Bugs; 3] = [
         suite: ("broker", "group_histories"),
     },
 ];
+/// Below the tree: the files of its copies that have had bugs, a line each.
+const CHANGED: &str = "target/mutations/changed";
 const SUITE: &str = "suite: ";
 const CRATE: &str = "crate: ";
 const OLD: &str = "--- says\n";
@@ -121,12 +125,13 @@ fn try_one(
     let mutation = parse(&text).ok_or("it is not understood")?;
     let suite = suite_of(bugs, &mutation).ok_or("there is no such suite")?;
     let copy = copy_tree(root)?;
+    touch_what_was_changed(root)?;
     let sources = match &mutation.of_crate {
         Some(name) => vec![dependency::copy(root, &copy, name)?],
         None => sources_of(&copy, bugs),
     };
     for (old, new) in &mutation.changes {
-        change(&sources, old, new)?;
+        change(root, &sources, old, new)?;
     }
     let found = seeds_to_find(root, &copy, suite, from, seeds)?;
     Ok((mutation.what, found))
@@ -153,7 +158,8 @@ fn seeds_to_find(
     seeds: u64,
 ) -> Result<Option<u64>, String> {
     // A target folder of its own: what is built from the copy must never be taken for the tree's.
-    let program = build(copy, &root.join("target/mutations/target"), suite);
+    let programs = build(copy, &root.join("target/mutations/target"), &[suite]);
+    let program = programs.and_then(|programs| programs.into_iter().next());
     let program = program.ok_or("the tree does not build with the bug in it")?;
     for count in 0..seeds {
         let wanted = Wanted { seed: Some(from + count), ..Wanted::default() };
@@ -196,9 +202,29 @@ fn sources(folder: &Path, kind: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 /// Replaces `old`, which must be there once in all sources in these folders.
-fn change(folders: &[PathBuf], old: &str, new: &str) -> Result<(), String> {
+fn change(root: &Path, folders: &[PathBuf], old: &str, new: &str) -> Result<(), String> {
     let (path, changed) = find_place(folders, old, new)?;
+    remember(root, &path)?;
     fs::write(path, changed).map_err(|error| error.to_string())
+}
+
+/// Notes that a file of the copy is about to get a bug.
+fn remember(root: &Path, path: &Path) -> Result<(), String> {
+    let mut notes = fs::OpenOptions::new().create(true).append(true).open(root.join(CHANGED));
+    let noted = notes.as_mut().map(|notes| writeln!(notes, "{}", path.display()));
+    noted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Files that have had a bug are as they were, and as old as they were: cargo would take what it has built of them with
+/// the bug for theirs.
+fn touch_what_was_changed(root: &Path) -> Result<(), String> {
+    let notes = fs::read_to_string(root.join(CHANGED)).unwrap_or_default();
+    for path in notes.lines().map(Path::new).filter(|path| path.exists()) {
+        let file = fs::File::options().write(true).open(path);
+        let touched = file.and_then(|file| file.set_modified(SystemTime::now()));
+        touched.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The one source file that says `old`, and what it says with `new` instead.
