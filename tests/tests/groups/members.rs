@@ -120,9 +120,9 @@ fn members_come_and_lead_and_go_while_clients_send_and_nothing_acknowledged_is_l
         let (at, new) = (Cluster::addr(1, 0), Cluster::addr(3, 0));
 
         let add = format!("addLearner -b {at} --new {new}");
-        admin(&cluster, &add).assert_done("is a learner now").last().map(|line| {
-            assert!(line.contains("n3 has caught up in "), "{line}");
-        });
+        let added = admin(&cluster, &add).assert_done("is a learner now");
+        let line = added.last().expect("it says what it did");
+        assert!(line.contains("n3 has caught up in "), "{line}");
         admin(&cluster, &add).assert_done("n3 (10.0.1.4:40911, store ");
         let promote = format!("promote -b {at} --member n3");
         admin(&cluster, &promote).assert_done("n3 votes now; it can lose 1 node");
