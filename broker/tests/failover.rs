@@ -273,7 +273,7 @@ async fn wants(client: u64, held: Arc<Mutex<Held>>) {
             // From when it was asked for on: it was given later.
             held.by = Some((client, asked + Duration::from_secs(60)));
         }
-        runtime::sleep(Duration::from_millis(500 + runtime::random_below(40_000))).await;
+        runtime::sleep(Duration::from_millis(500 + runtime::random_below(20_000))).await;
     }
 }
 
