@@ -1,4 +1,4 @@
-//! Clients that send, pull and commit whatever happens to their broker, and what they were answered: that stays true.
+//! Clients that send, pull, commit and lock queues whatever happens to their broker, and what they were answered: that stays true.
 //!
 //! On both backends: the same clients load a simulated broker and a process.
 
@@ -14,6 +14,7 @@ use remoting::{Command, RequestCode, ResponseCode};
 use runtime::random_below;
 use transport::{Connection, Limits, NoRequests, connect};
 
+use super::turns::{Turns, turn};
 use super::{create_header, pull_header, pulled, send_header, sent};
 
 const QUEUES: i32 = 3;
@@ -35,6 +36,8 @@ pub struct Answers {
     topics: BTreeSet<&'static str>,
     /// By queue: the highest offset that a commit was tried with, and acknowledged or read.
     commits: BTreeMap<Queue, (i64, Option<i64>)>,
+    /// Who has a queue to itself.
+    pub turns: Turns,
     /// What has happened, for the one who reads of a failure.
     pub diary: Vec<String>,
 }
@@ -83,7 +86,7 @@ pub async fn client(shared: Shared, number: u64, broker: std::net::SocketAddr) {
     }
 }
 
-async fn ask(connection: &Connection, command: Command) -> Option<Command> {
+pub async fn ask(connection: &Connection, command: Command) -> Option<Command> {
     connection.request(command, PATIENCE).await.ok()
 }
 
@@ -103,6 +106,7 @@ async fn one_call(shared: &Shared, client: u64, connection: &Connection) -> Opti
             commit(shared, connection, queue).await
         }
         6 => query(shared, connection, queue).await,
+        7 => turn(shared, client, connection, queue).await,
         _ => send(shared, connection, queue).await,
     }
 }

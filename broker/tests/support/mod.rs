@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod log;
 pub mod member;
 pub mod process;
+pub mod turns;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
