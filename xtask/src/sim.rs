@@ -35,6 +35,8 @@ const SUITES: [Suite; 4] = [
     },
 ];
 
+/// How suites are built: optimized, each crate by itself.
+const PROFILE: &str = "sim";
 /// Fresh seeds when nothing is said.
 const SEEDS: u64 = 100;
 /// Minutes of fresh seeds in the gate: on the build machine, and elsewhere.
@@ -113,12 +115,10 @@ pub fn run(root: &Path, wanted: &Wanted) -> ExitCode {
         return mutations::run(root, wanted.mutation.as_deref(), from, seeds);
     }
     let target = root.join("target");
-    let built = SUITES.map(|suite| Some((suite, build(root, &target, suite)?)));
-    let Some(programs) = built.into_iter().collect::<Option<Vec<_>>>() else {
-        return ExitCode::FAILURE;
-    };
-    let started: Vec<Option<Child>> = programs
+    let Some(programs) = build(root, &target, &SUITES) else { return ExitCode::FAILURE };
+    let started: Vec<Option<Child>> = SUITES
         .iter()
+        .zip(&programs)
         .map(|(suite, program)| command(root, suite, program, wanted).spawn().ok())
         .collect();
     let mut passed = true;
@@ -150,40 +150,39 @@ fn command(root: &Path, suite: &Suite, program: &Path, wanted: &Wanted) -> Comma
     command
 }
 
-/// Builds a suite, optimized; its program.
-fn build(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
+/// Builds suites, optimized; their programs, in this order.
+fn build(root: &Path, target: &Path, suites: &[Suite]) -> Option<Vec<PathBuf>> {
+    let mut words: Vec<&str> = Vec::new();
+    for (option, name) in
+        suites.iter().flat_map(|suite| [("--package", suite.package), ("--test", suite.target)])
+    {
+        words.extend([option, name]);
+    }
     let output = Command::new(cargo())
-        .args([
-            "test",
-            "--locked",
-            "--release",
-            "--no-run",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .args(["--package", suite.package, "--test", suite.target])
+        .args(["test", "--locked", "--profile", PROFILE, "--no-run"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(words)
         .env("CARGO_TARGET_DIR", target)
         .current_dir(root)
         .stderr(Stdio::inherit())
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().find_map(test_program)
+    suites.iter().map(|suite| text.lines().find_map(|line| test_program(line, suite))).collect()
 }
 
-/// The program that a line of cargo's messages names, if it is a test. Those that the test starts are built as well, and
-/// may come after it.
-fn test_program(line: &str) -> Option<PathBuf> {
-    if !line.contains(r#""kind":["test"]"#) {
-        return None;
-    }
-    let (_, rest) = line.split_once("\"executable\":\"")?;
+/// The suite's program, if a line of cargo's messages names it. Other tests of that name, and what tests start, are built as well.
+fn test_program(line: &str, suite: &Suite) -> Option<PathBuf> {
+    let package = format!("/{}#", suite.package);
+    let name = format!(r#""name":"{}""#, suite.target);
+    let is_it = [r#""kind":["test"]"#, &package, &name].iter().all(|part| line.contains(part));
+    let (_, rest) = line.split_once("\"executable\":\"").filter(|_| is_it)?;
     rest.split_once('"').map(|(path, _)| PathBuf::from(path))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, parse, test_program};
+    use super::{SUITES, Wanted, parse, test_program};
 
     #[test]
     fn options_are_read() {
@@ -206,14 +205,18 @@ mod tests {
 
     #[test]
     fn the_program_is_found_in_cargos_messages() {
-        let line = |kind: &str, executable: &str| {
+        let line = |package: &str, kind: &str, name: &str, executable: &str| {
             format!(
-                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"x"}},"executable":{executable}}}"#
+                r#"{{"reason":"compiler-artifact","package_id":"path+file:///t/{package}#0.1.0","target":{{"kind":["{kind}"],"name":"{name}"}},"executable":{executable}}}"#
             )
         };
-        let found = test_program(&line("test", r#""/t/release/deps/x-1""#));
-        assert_eq!(found, Some("/t/release/deps/x-1".into()));
-        assert_eq!(test_program(&line("test", "null")), None);
-        assert_eq!(test_program(&line("bin", r#""/t/release/mqbroker""#)), None);
+        let suite = SUITES[0];
+        let found = |line: &str| test_program(line, &suite);
+        let (path, here) = (r#""/t/sim/deps/x-1""#, suite.package);
+        assert_eq!(found(&line(here, "test", suite.target, path)), Some("/t/sim/deps/x-1".into()));
+        assert_eq!(found(&line(here, "test", suite.target, "null")), None);
+        assert_eq!(found(&line(here, "test", "other", path)), None);
+        assert_eq!(found(&line("other", "test", suite.target, path)), None);
+        assert_eq!(found(&line(here, "bin", suite.target, path)), None);
     }
 }

@@ -103,7 +103,8 @@ fn seeds_to_find(
     seeds: u64,
 ) -> Result<Option<u64>, String> {
     // A target folder of its own: what is built from the copy must never be taken for the tree's.
-    let program = build(copy, &root.join("target/mutations/target"), suite);
+    let programs = build(copy, &root.join("target/mutations/target"), &[suite]);
+    let program = programs.and_then(|programs| programs.into_iter().next());
     let program = program.ok_or("the tree does not build with the bug in it")?;
     for count in 0..seeds {
         let wanted = Wanted { seed: Some(from + count), ..Wanted::default() };
