@@ -1,5 +1,8 @@
 //! Commands about topics.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use tests::harness::cluster::Spec;
 use tests::harness::failure::{Verdict, expect};
 use tests::harness::lab::Lab;
@@ -11,6 +14,8 @@ use super::tool::{mqadmin, same};
 /// Request codes (RocketMQ 5.5.0, `RequestCode`).
 const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
 const GET_TOPIC_STATS_INFO: i32 = 202;
+/// How long a change may take to the NameServer.
+const IN_A_MOMENT: Duration = Duration::from_secs(10);
 
 pub fn topic_list(lab: &mut Lab, spec: Spec) -> Verdict {
     Peer::connect(lab.cluster(spec)?.broker_port())?.create_topic("adm-listed", 2)?;
@@ -75,11 +80,7 @@ pub fn update_topic(lab: &mut Lab, spec: Spec) -> Verdict {
             "topicName=adm-made",
             &format!("readQueueNums={read}, writeQueueNums={write}, perm=RW-"),
         ])?;
-        same(
-            "queues in the route",
-            &queues(namesrv, "adm-made")?,
-            &Some((parse(read), parse(write))),
-        )?;
+        until_routed(namesrv, "adm-made", Some((parse(read), parse(write))))?;
     }
     let said =
         mqadmin(lab, "updateTopic", &["-b", &address, "-t", "adm made", "-r", "4", "-w", "4"])?;
@@ -105,17 +106,29 @@ fn queues(namesrv: u16, topic: &str) -> Verdict<Option<(u64, u64)>> {
     Ok(queue["readQueueNums"].as_u64().zip(queue["writeQueueNums"].as_u64()))
 }
 
+/// The route has these queues, at once or in a moment: whoever changes a topic is not kept waiting for the NameServers.
+fn until_routed(namesrv: u16, topic: &str, expected: Option<(u64, u64)>) -> Verdict {
+    let deadline = Instant::now() + IN_A_MOMENT;
+    loop {
+        let found = queues(namesrv, topic)?;
+        if found == expected || Instant::now() > deadline {
+            return same("queues in the route", &found, &expected);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 pub fn delete_topic(lab: &mut Lab, spec: Spec) -> Verdict {
     let cluster = lab.cluster(spec)?;
     let (broker, namesrv) = (cluster.broker_port(), cluster.namesrv_port());
     Peer::connect(broker)?.create_topic("adm-gone", 4)?;
-    same("queues in the route", &queues(namesrv, "adm-gone")?, &Some((4, 4)))?;
+    until_routed(namesrv, "adm-gone", Some((4, 4)))?;
     let said = mqadmin(lab, "deleteTopic", &["-c", CLUSTER_NAME, "-t", "adm-gone"])?.clean()?;
     said.says(&[
         &format!("delete topic [adm-gone] from cluster [{CLUSTER_NAME}] success."),
         "delete topic [adm-gone] from NameServer success.",
     ])?;
-    same("queues in the route", &queues(namesrv, "adm-gone")?, &None::<(u64, u64)>)?;
+    until_routed(namesrv, "adm-gone", None)?;
     let stats = Peer::connect(broker)?.ask(GET_TOPIC_STATS_INFO, &[("topic", "adm-gone")], b"")?;
     same("the broker's code for it", &stats.code, &TOPIC_NOT_EXIST)
 }
