@@ -64,7 +64,9 @@ fn a_killed_node_is_replaced_by_a_new_one() {
     send_some(&lab, &mut next, &mut acknowledged);
     let (code, said) = run(&replace);
     assert_eq!(code, 0, "{said}\n{}", lab.said());
-    assert!(said.contains("is replaced by n3") && said.contains("it can lose 1 node"), "{said}");
+    let done = said.contains("is replaced by n3") && said.contains("it can lose 1 node");
+    let was_done = said.contains("nothing to do, n3 votes"); // it was not interrupted early enough
+    assert!(done || was_done, "{said}");
     let (code, said) = run(&replace);
     assert_eq!((code, said.contains("nothing to do, n3 votes")), (0, true), "{said}");
 
