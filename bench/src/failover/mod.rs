@@ -1,10 +1,10 @@
 //! How long a cluster is away when a leader is struck.
 //!
 //! Small messages, *probes*, are due at even distances in every group of brokers (every broker name), whatever became of those
-//! before them; each has a short time to be acknowledged and is never sent again ([`prober`]). They go to whom the route names as the
-//! leader ([`leaders`]). Commands of the operator make faults and end them ([`operator`]), one after the other, each when the
-//! groups are well ([`course`]). From the probes follow the times in which nothing was acknowledged ([`windows`]), whether offsets
-//! were given twice or out of order ([`order`]), and the plot ([`timeline`]); in the end everything is read back.
+//! before them; each has a short time to be acknowledged and is never sent again (`prober`). They go to whom the route names as the
+//! leader (`leaders`). Commands of the operator make faults and end them (`operator`), one after the other, each when the
+//! groups are well (`course`). From the probes follow the times in which nothing was acknowledged (`windows`), whether offsets
+//! were given twice or out of order (`order`), and the plot (`timeline`); in the end everything is read back.
 
 mod course;
 mod leaders;
