@@ -26,11 +26,11 @@ pub const STEPS: [Step; 10] = [
         ..check("doc", "doc --locked --workspace --no-deps")
     },
     build("test-build", "test --locked --workspace --no-run"),
-    check("test", "test --locked --workspace --no-fail-fast"),
+    Step { limit_minutes: 30, ..check("test", "test --locked --workspace --no-fail-fast") },
     // Not `--release`: overflows of numbers are looked for, too.
     check("fuzz", "run --locked --package fuzzing"),
     build("build", "build --locked --release --workspace"),
-    check("sim", "xtask sim --gate"),
+    Step { limit_minutes: 30, ..check("sim", "xtask sim --gate") },
     Step {
         limit_minutes: 30,
         ..check("interop", "run --locked --release --package tests --bin interop")
