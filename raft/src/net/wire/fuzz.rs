@@ -186,7 +186,7 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
     add("gone", 11, &|out| gone::put(out, &vote_of(3, true)));
     add("not seen", 12, &|out| gone::put_answer(out, &Testimony::NotSeen));
     add("seen", 12, &|out| gone::put_answer(out, &Testimony::Seen(Some(log_id(3, 7)))));
-    for (name, origin) in [("forward", "10.0.0.9:40000"), ("forward v6", "[fd00::9]:40000")] {
+    for (name, origin) in [("forward", "10.0.0.9:40000"), ("forward-v6", "[fd00::9]:40000")] {
         let (term, left) = (Term(3), Duration::from_millis(1500));
         let origin = origin.parse().expect("an address");
         let forward = Forward { term, origin, left, request: b"a request" };
