@@ -98,6 +98,16 @@ pub const MAX_LABEL: usize = 255;
 /// The most questions for consumer offsets that wait until it is certain that this member leads its group; a further one is
 /// answered "busy".
 pub const MAX_LEADER_READS: usize = 65_536;
+/// The most requests that a member which does not lead has handed on to the leader, or is about to, and that are not
+/// answered; a further one is answered "busy".
+pub const MAX_FORWARDS: usize = 4096;
+/// The most bytes of those, but for one that alone is larger.
+pub const MAX_FORWARD_BYTES: usize = 16 * 1024 * 1024;
+/// How long the leader's answer to such a request is waited for: clients wait 3 seconds for the answer to a send, all that they
+/// try included, if nobody says otherwise.
+pub const FORWARD_WAIT: Duration = Duration::from_secs(2);
+/// And how long once somebody else leads: a leader that is there says at once what has become of what it had.
+pub const FORWARD_GRACE: Duration = Duration::from_millis(200);
 /// How long a start waits for the address of a member's host.
 pub const RESOLVE: Duration = Duration::from_secs(10);
 
@@ -136,6 +146,7 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 
 const _: () = assert!(MAX_QUEUES as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_TOPICS as u64 <= MAX_QUEUES_TOTAL);
+const _: () = assert!(FORWARD_GRACE.as_millis() < FORWARD_WAIT.as_millis());
 const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(MAX_QUERY_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(MAX_HELD_PULLS > 100_000);
@@ -143,7 +154,13 @@ const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());
 
 #[cfg(test)]
 mod tests {
-    use super::max_connections;
+    use super::{MAX_FORWARD_BYTES, MAX_FORWARDS, max_connections};
+
+    #[test]
+    fn a_leader_takes_as_much_as_a_member_hands_on() {
+        let limits = raft::net::Limits::new(1024 * 1024);
+        assert!(MAX_FORWARDS <= limits.forwards && MAX_FORWARD_BYTES <= limits.forward_bytes);
+    }
 
     #[test]
     fn connections_leave_files_for_the_log() {

@@ -57,6 +57,17 @@ impl Group {
         self.role.role()
     }
 
+    /// Whom this member follows, and the term in which that one leads: nobody if it leads itself, or knows of nobody who does.
+    #[must_use]
+    pub fn follows(&self) -> Option<(MemberId, Term)> {
+        let Role::Following(Some(leader)) = self.role() else { return None };
+        let of =
+            |metrics: &RaftMetrics<Types>| (metrics.current_leader, Term(metrics.current_term));
+        // The role is told a moment later.
+        let (newest, term) = self.seen(of);
+        (newest == Some(leader)).then_some((leader, term))
+    }
+
     /// Waits until the role is another one than `last`. Cancel safe.
     pub async fn role_changed(&self, last: Role) -> Role {
         self.role.changed(last).await

@@ -70,6 +70,11 @@ impl Link {
         Call { link: Rc::clone(self), id, answer: receiver }
     }
 
+    /// Why the connection has ended; `None` while it is there.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.ended.borrow().clone()
+    }
+
     /// Waits until a request may be sent, or the connection has ended. Cancel-safe.
     pub(super) async fn room(&self, limits: &Limits) {
         if self.ended.borrow().is_none() {

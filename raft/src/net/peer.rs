@@ -10,10 +10,12 @@ use runtime::{Instant, now, timeout};
 
 use super::error::{CallError, DialError, Trouble};
 use super::facts::Lane;
+use super::forward::{Forwarded, NotSent};
 use super::frames::Body;
 use super::lane::LaneTo;
-use super::link::Link;
+use super::link::{Call, Link};
 use super::peers::Net;
+use super::wire::forward::{self, Forward};
 use super::wire::frame::Kind;
 use crate::types::{Member, MemberId};
 
@@ -217,6 +219,34 @@ impl Peer {
         timeout(limit, asked).await.unwrap_or(Err(CallError::Late(limit)))
     }
 
+    /// Sends a request of a client, once. Cancel-safe: dropped early, nothing was sent.
+    pub(super) async fn hand_on(&self, forwarded: &Forwarded) -> Result<Call, NotSent> {
+        let (len, max) = (forwarded.request.len(), self.net().limits.max_body - forward::HEAD_LEN);
+        if len > max {
+            return Err(NotSent::TooLong { len, max });
+        }
+        let due = now() + forwarded.left;
+        let late = NotSent::Late(forwarded.left);
+        let ready = async {
+            let link = self.lane(Lane::Bulk).link().await?;
+            link.room(&self.net().limits).await;
+            Ok(link)
+        };
+        let ready = timeout(forwarded.left, ready).await.map_err(|_| late.clone())?;
+        let link = ready.map_err(NotSent::Unreachable)?;
+        if let Some(trouble) = link.trouble() {
+            return Err(NotSent::Unreachable(trouble));
+        }
+        // What is less than a millisecond counts as none.
+        let left = Duration::from_millis(whole_millis(due.saturating_since(now())));
+        if left.is_zero() {
+            return Err(late);
+        }
+        let Forwarded { term, origin, request, .. } = forwarded;
+        let forward = Forward { term: *term, origin: *origin, left, request };
+        Ok(link.call(Kind::Forward, |out| forward.put(out)))
+    }
+
     pub(super) fn status(&self) -> PeerStatus {
         let links = [Lane::Bulk, Lane::Urgent].map(|lane| self.lane(lane).up());
         let received = links.iter().flatten().map(|link| link.received()).max();
@@ -234,6 +264,11 @@ impl Peer {
             sent: links.iter().flatten().map(|link| link.sent()).sum(),
         }
     }
+}
+
+/// Those that fit the wire.
+fn whole_millis(time: Duration) -> u64 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).into()
 }
 
 impl Drop for Peer {

@@ -14,6 +14,7 @@ use runtime::{Instant, now};
 use super::dial;
 use super::error::DialError;
 use super::facts::{Facts, Lane, Standing};
+use super::forward::{Forwarded, HandedOn, NotSent, Office};
 use super::handler::Handled;
 use super::limits::Limits;
 use super::pace::Pace;
@@ -60,6 +61,8 @@ pub(super) struct Net {
     /// Who alone may found a group with this store.
     founder: Cell<Option<MemberId>>,
     witness: RefCell<Option<Rc<Witness>>>,
+    /// Who acts on requests that others hand on.
+    office: RefCell<Option<Rc<Office>>>,
     /// Whose log this member's is, while that one alone has a vote.
     copy_of: Cell<Option<MemberId>>,
 }
@@ -101,9 +104,9 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        let (standing, founder, witness, copy_of) = Default::default();
+        let (standing, founder, witness, office, copy_of) = Default::default();
         let pace = Pace::new(limits.catch_up);
-        let net = Net { facts, limits, pace, gone, standing, founder, witness, copy_of };
+        let net = Net { facts, limits, pace, gone, standing, founder, witness, office, copy_of };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -275,9 +278,34 @@ impl Peers {
         gone::take_answer(&answer).ok()
     }
 
+    /// Who acts on requests that other members hand on. Before that, and after [`Peers::stop`], nobody does.
+    pub fn serve(&self, office: Rc<Office>) {
+        self.net.office.replace(Some(office));
+    }
+
+    /// Acts on a request that another member hands on.
+    pub(super) fn act_on(&self, request: Forwarded) -> LocalBoxFuture<'static, Handled<Vec<u8>>> {
+        let office = self.net.office.borrow().clone();
+        match office {
+            Some(office) => office(request),
+            None => Box::pin(std::future::ready(Err("it takes no requests now".to_owned()))),
+        }
+    }
+
+    /// Hands a request on to a member; done when it is queued on a connection, in the order of the calls, if each is awaited before
+    /// the next one. Cancel-safe: dropped early, nothing was sent.
+    ///
+    /// # Errors
+    /// [`NotSent`].
+    pub async fn hand_on(&self, to: MemberId, request: &Forwarded) -> Result<HandedOn, NotSent> {
+        let peer = self.known.borrow().get(&to).cloned().ok_or(NotSent::Unknown(to))?;
+        peer.hand_on(request).await.map(HandedOn)
+    }
+
     /// Ends all connections, and makes none any more for those who are known.
     pub fn stop(&self) {
         self.net.witness.take();
+        self.net.office.take();
         self.known.borrow().values().for_each(|peer| peer.stop());
     }
 }

@@ -74,7 +74,10 @@ impl Served {
 }
 
 /// Member 1's ways to member 2: for all, and for heartbeats.
-async fn clients(peers: &Peers, addr: SocketAddr) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
+pub async fn clients(
+    peers: &Peers,
+    addr: SocketAddr,
+) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
     let mut dialler = Dialler::new(peers.clone());
     let member = Member { label: "n1".into(), addr };
     let usual = dialler.new_client(member_id(2), &member).await;
@@ -85,7 +88,7 @@ pub fn peers(limits: Limits) -> Peers {
     Peers::new(facts(member_id(1)), limits)
 }
 
-fn status(peers: &Peers) -> PeerStatus {
+pub fn status(peers: &Peers) -> PeerStatus {
     peers.status().into_iter().next().expect("one peer")
 }
 
@@ -98,7 +101,7 @@ fn log_id(index: u64) -> LogIdOf<Types> {
 }
 
 /// A request with one entry of so many bytes.
-fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
+pub fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
     let body = Slice::new(Rc::new(runtime::buffer(len)), 0..len);
     let (kind, timestamp) = (EntryKind::Command, UnixMillis(0));
     let payload =
@@ -112,17 +115,17 @@ fn heartbeat() -> AppendEntriesRequest<Types> {
     AppendEntriesRequest { entries: Vec::new(), prev_log_id: None, ..request(0, 1) }
 }
 
-fn option() -> RPCOption {
+pub fn option() -> RPCOption {
     RPCOption::new(Duration::from_secs(4))
 }
 
-fn vote() -> VoteRequest<Types> {
+pub fn vote() -> VoteRequest<Types> {
     let leader = LeaderId { term: 2, voted_for: member_id(1) };
     VoteRequest::new(VoteOf::<Types>::from_leader_id(leader, false), Some(log_id(7)))
 }
 
 /// Lets others run until something holds; the test's own limit ends it.
-async fn until(mut holds: impl FnMut() -> bool) {
+pub async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         runtime::sleep(Duration::from_millis(1)).await;
     }

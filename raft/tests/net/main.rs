@@ -8,6 +8,7 @@
     reason = "a test makes and removes its own directory, and waits"
 )]
 
+mod forward;
 mod group;
 mod lanes;
 #[path = "../group/machine.rs"]

@@ -78,7 +78,7 @@ impl Raw {
 }
 
 /// The version of the protocol.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
@@ -207,7 +207,7 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         raw.write(&hello(VERSION + 1, BULK, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!(code, 1);
-        assert!(text.contains("version 3") && text.contains("speaks 2"), "{text}");
+        assert!(text.contains("version 4") && text.contains("speaks 3"), "{text}");
         drop(raw);
         let mut raw = Raw::connect(served.addr).await;
         raw.write(&hello(VERSION, 3, 0)).await;

@@ -11,7 +11,7 @@ use storage::{Applier, EntryLog};
 
 use super::super::start::StartError;
 use super::super::{Shard, apply};
-use super::{Replica, founding, handover, office, reads, roles};
+use super::{Replica, forward, founding, handover, office, reads, roles};
 
 /// A member that runs.
 pub struct Member {
@@ -49,6 +49,7 @@ impl Member {
         }
         peers.stand(group.standing());
         node.introduce(peers.clone());
+        peers.serve(forward::office(shard));
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         warn_of_other_members(shard, replica, &group);
@@ -58,6 +59,7 @@ impl Member {
         let tasks = vec![
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
             runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
+            runtime::spawn(forward::run(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),

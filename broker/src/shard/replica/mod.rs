@@ -3,9 +3,11 @@
 //! A shard is in *office* from when the group has elected it, and it has taken in all that was committed before, until it
 //! hears that it leads no more, or has heard of no majority for so long that somebody else may ([`office`]). Only in office it appends; whoever waits for something that was appended in an
 //! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
-//! comes through the same events ([`super::apply`]), and nobody here waits for it.
+//! comes through the same events ([`super::apply`]), and nobody here waits for it. A member that follows hands on to the leader what
+//! only that one can do ([`forward`]).
 
 pub mod changes;
+pub mod forward;
 pub mod founding;
 pub mod handover;
 pub mod member;
@@ -24,6 +26,7 @@ use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
+use forward::Forwards;
 use reads::Reads;
 
 /// What a shard knows of its group.
@@ -48,6 +51,8 @@ pub struct Replica {
     held_until: Cell<Option<Instant>>,
     /// Questions that only the leader may answer.
     reads: Reads,
+    /// Requests that are handed on to the leader.
+    forwards: Forwards,
 }
 
 impl Replica {
@@ -65,6 +70,7 @@ impl Replica {
             retired: Cell::default(),
             held_until: Cell::default(),
             reads: Reads::default(),
+            forwards: Forwards::new(),
         }
     }
 

@@ -64,6 +64,9 @@ pub enum WireError {
         /// The term before it, or that of the leader, which no entry exceeds.
         before: u64,
     },
+    /// Somebody waits for an answer, and for no time.
+    #[error("a request for whose answer no time is left")]
+    NoTime,
     /// An entry that says who belongs to the group is damaged.
     #[error("who belongs to the group cannot be read: {0}")]
     Membership(&'static str),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use model::UnixMillis;
+use model::{Term, UnixMillis};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
@@ -17,10 +18,11 @@ use openraft::{EntryPayload, Membership};
 use runtime::Slice;
 use storage::{EntryKind, StoreId};
 
+use super::forward::Forward;
 use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{WireError, append, frame, gone, snapshot, transfer, vote};
+use super::{WireError, append, forward, frame, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::net::facts::tests::facts;
 use crate::net::facts::{Lane, Standing};
@@ -351,4 +353,32 @@ fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
     let (standing, verdict) = (Standing::Empty, Err(long));
     let read = read_answer(&Answer { store: id(7), standing, verdict }.encode());
     assert!(read.expect("it was cut").verdict.expect_err("a refusal").text.len() > 1000);
+}
+
+#[test]
+fn requests_that_are_handed_on_are_read_back_and_nothing_else_is() {
+    for origin in ["10.0.0.9:40000", "[fd00::9]:1", "[::ffff:10.0.0.9]:0"] {
+        let forward = Forward {
+            term: Term(7),
+            origin: origin.parse().expect("an address"),
+            left: Duration::from_millis(1500),
+            request: b"a frame",
+        };
+        let bytes = encoded(|out| forward.put(out));
+        assert_eq!((bytes.len(), Forward::take(&bytes)), (forward::HEAD_LEN + 7, Ok(forward)));
+        // The last bytes are the request itself: without some of them it is another, shorter one.
+        for at in 0..=forward::HEAD_LEN {
+            assert!(Forward::take(&bytes[..at]).is_err(), "cut at {at}");
+        }
+        for at in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[at / 8] ^= 1 << (at % 8);
+            if let Ok(other) = Forward::take(&bad) {
+                assert_eq!(encoded(|out| other.put(out)), bad, "bit {at}");
+            }
+        }
+        let mut none = bytes.clone();
+        none[28..32].fill(0);
+        assert_eq!(Forward::take(&none), Err(WireError::NoTime));
+    }
 }
