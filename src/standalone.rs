@@ -1,34 +1,28 @@
-//! `turbopump`: NameServer and broker in one process, for trying things out and for one machine.
+//! NameServer and broker in one process.
 //!
 //! Without options everything listens on loopback, the store lies in `./data`, and a send is answered when the message
 //! is durable.
 
-#![forbid(unsafe_code)]
-
-mod ports;
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use broker::boot::{self, BootError, Broker};
 use broker::config::LoadError;
-use clap::Parser;
-use runtime::channel::{Promise, promise};
+use clap::Args;
+use runtime::IoError;
 use runtime::executor::{JoinError, StartError};
-use runtime::{Executor, IoError, Placement, Spec};
 
-use ports::SamePort;
+use crate::names::{self, NameServer};
+use crate::ports::{self, SamePort};
 
 /// Size of a segment of the log: small, because a quick start shall not take much of the disk.
 const SEGMENT: &str = "64MiB";
 /// Memory for the end of the log.
 const TAIL_BUDGET: &str = "32MiB";
 
-/// NameServer and broker of a RocketMQ-compatible cluster in one process
-#[derive(Parser)]
-#[command(name = "turbopump", version)]
-struct Args {
+/// The options.
+#[derive(Args)]
+pub struct Standalone {
     /// Directory of the store; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
@@ -52,7 +46,7 @@ struct Args {
 
 /// Why the process ends with an error. Each says what to do.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub enum Failure {
     #[error("{0}")]
     Config(#[from] LoadError),
     #[error(transparent)]
@@ -60,10 +54,7 @@ enum Failure {
     #[error(transparent)]
     SamePort(#[from] SamePort),
     #[error("NameServer: {source}; {} sets it", if .source.is_about_the_ip() { "--host" } else { "--namesrv-port" })]
-    NameServer {
-        #[from]
-        source: namesrv::BindError,
-    },
+    NameServer { source: namesrv::BindError },
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error(transparent)]
@@ -74,26 +65,18 @@ enum Failure {
     Signals(#[from] IoError),
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    runtime::process::abort_on_panic();
-    boot::log_to_stdout();
-    match run(&args) {
-        Ok(()) => {
-            runtime::process::flush_log();
-            ExitCode::SUCCESS
-        }
-        Err(failure) => runtime::process::end_with_error("turbopump", &failure),
-    }
-}
-
-fn run(args: &Args) -> Result<(), Failure> {
+/// Serves until the process is told to stop. Blocks the calling thread.
+///
+/// # Errors
+/// It does not start, or does not end in good order.
+pub fn run(args: &Standalone) -> Result<(), Failure> {
     let loaded = boot::load(&[], None, &settings(args))?;
     let config = loaded.config()?;
     ports::check(args.namesrv_port, &config)?;
     runtime::probe::probe(None)?;
     let signals = runtime::process::stop_signals_second_ends("turbopump")?;
-    let namesrv = NameServer::start(SocketAddr::from((args.host, args.namesrv_port)))?;
+    let listen = SocketAddr::from((args.host, args.namesrv_port));
+    let namesrv = NameServer::start(namesrv::Config { listen, ..namesrv::Config::default() })?;
     let served = boot::start(config, signals).map_err(Failure::from).and_then(|broker| {
         let Some(mut broker) = broker else { return Ok(()) };
         boot::check_reachable(broker.started());
@@ -110,7 +93,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The broker's keys, as if they stood in a file.
-fn settings(args: &Args) -> Vec<(&'static str, &'static str, String)> {
+fn settings(args: &Standalone) -> Vec<(&'static str, &'static str, String)> {
     let local = if args.host.is_unspecified() { Ipv4Addr::LOCALHOST } else { args.host };
     vec![
         ("--data", "storePathRootDir", args.data.display().to_string()),
@@ -125,44 +108,18 @@ fn settings(args: &Args) -> Vec<(&'static str, &'static str, String)> {
     ]
 }
 
-/// A NameServer on an executor of its own.
-struct NameServer {
-    stop: Promise<()>,
-    executor: Executor<Result<(), namesrv::BindError>>,
-}
-
-impl NameServer {
-    /// Starts it and returns when it listens.
-    fn start(listen: SocketAddr) -> Result<Self, Failure> {
-        let config = namesrv::Config { listen, ..namesrv::Config::default() };
-        let (ready, is_ready) = promise();
-        let (stop, told_to_stop) = promise();
-        let spec = Spec { name: "namesrv".to_owned(), placement: Placement::Any, busy_poll: None };
-        let executor = runtime::start(spec, move || async move {
-            let server = namesrv::start(config).await?;
-            if ready.fulfil(()).is_ok() {
-                // An error means that the promise was dropped, which is a stop as well.
-                told_to_stop.await.unwrap_or(());
-            }
-            server.stop().await;
-            Ok(())
-        })?;
-        match is_ready.wait() {
-            Ok(()) => Ok(Self { stop, executor }),
-            Err(_) => Err(executor.join()?.expect_err("it did not become ready").into()),
+impl From<names::Failure> for Failure {
+    fn from(failure: names::Failure) -> Self {
+        match failure {
+            names::Failure::Bind(source) => Self::NameServer { source },
+            names::Failure::Executor(error) => Self::Executor(error),
+            names::Failure::Died(error) => Self::Died(error),
         }
-    }
-
-    fn stop(self) -> Result<(), Failure> {
-        if self.stop.fulfil(()).is_err() {
-            tracing::debug!("the NameServer had ended before");
-        }
-        Ok(self.executor.join()??)
     }
 }
 
 /// What there is, where it is, and what to try.
-fn greet(args: &Args, broker: &Broker) {
+fn greet(args: &Standalone, broker: &Broker) {
     let shards: Vec<_> = broker.started().map(|shard| shard.identity.clone()).collect();
     let namesrv = format!("{}:{}", reachable(args, &shards), args.namesrv_port);
     let mut text = String::from("\n");
@@ -197,7 +154,7 @@ fn print(lines: &str) {
 }
 
 /// The address of this machine that the lines to try name.
-fn reachable(args: &Args, shards: &[broker::shard::identity::Identity]) -> String {
+fn reachable(args: &Standalone, shards: &[broker::shard::identity::Identity]) -> String {
     match (args.host.is_unspecified(), shards.first()) {
         (true, Some(shard)) => shard.address.ip().to_string(),
         _ => args.host.to_string(),
