@@ -151,6 +151,29 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     }
 }
 
+/// Starts a broker, serves until the process is told to stop, and stops in good order. Blocks the calling thread all that time.
+///
+/// # Errors
+/// It does not start, or a shard does not end in good order.
+pub fn serve(config: Config, signals: StopSignals) -> Result<(), BootError> {
+    let Some(mut broker) = start(config, signals)? else {
+        tracing::info!("stopped before it served");
+        return Ok(());
+    };
+    for shard in broker.started() {
+        let identity = &shard.identity;
+        tracing::info!(
+            broker = %identity.name, listen = %identity.listen, clients_dial = %identity.address, "the broker serves"
+        );
+    }
+    check_reachable(broker.started());
+    let signal = broker.wait_for_signal();
+    tracing::info!(signal = signal.map(display), "stopping");
+    broker.stop()?;
+    tracing::info!("stopped in good order");
+    Ok(())
+}
+
 /// Whether this machine can run such a broker, directories apart; the cores for its shards.
 fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
     runtime::probe::probe(None)?;
