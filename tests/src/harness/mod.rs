@@ -7,6 +7,7 @@ pub mod drivers;
 pub mod failure;
 pub mod fingerprint;
 pub mod lab;
+pub mod node;
 pub mod options;
 pub mod peer;
 pub mod ports;
