@@ -9,6 +9,7 @@ pub mod fingerprint;
 pub mod lab;
 pub mod node;
 pub mod options;
+pub mod outage;
 pub mod peer;
 pub mod ports;
 pub mod process;
