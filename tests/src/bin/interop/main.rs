@@ -25,6 +25,7 @@ mod mqadmin;
 mod shards2;
 mod standalone;
 mod swap;
+mod trio;
 
 fn main() -> ExitCode {
     let options = match Options::parse(env::args().skip(1)) {
@@ -69,6 +70,7 @@ fn all(against: Maker) -> Vec<Check> {
     checks.extend(kill9::checks(against));
     if against == Maker::Ours {
         checks.extend(shards2::checks());
+        checks.extend(trio::checks());
         checks.extend(swap::checks());
         checks.extend(malformed::checks());
         checks.extend(standalone::checks());
