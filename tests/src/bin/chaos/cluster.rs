@@ -185,7 +185,11 @@ impl Cluster {
             }
             if took > limit {
                 let text = state.map_or("nobody answers".to_owned(), |state| state.text);
-                return Err(Failure::Wrong(format!("not within {limit:?}: {what}:\n{text}")));
+                let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+                let load = load.trim_end();
+                let text =
+                    format!("not within {limit:?}: {what} (load of the machine {load}):\n{text}");
+                return Err(Failure::Wrong(text));
             }
             std::thread::sleep(LOOK * 4);
         }
