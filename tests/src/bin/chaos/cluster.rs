@@ -155,8 +155,8 @@ impl Cluster {
     }
 
     fn look(&mut self) -> Verdict {
-        let servers = self.brokers.iter_mut().chain(&mut self.namesrvs);
-        servers.into_iter().try_for_each(Node::look)?;
+        let mut servers = self.brokers.iter_mut().chain(&mut self.namesrvs);
+        servers.try_for_each(Node::look)?;
         self.load.as_mut().map_or(Ok(()), Load::look)
     }
 

@@ -179,8 +179,7 @@ impl Strike {
 
 /// The broker that is no member takes the place of the one at `old`.
 fn replace(cluster: &mut Cluster, old: usize) -> Verdict {
-    let brokers = 0..cluster.brokers.len();
-    let new = brokers.into_iter().find(|at| !cluster.members.contains(at));
+    let new = (0..cluster.brokers.len()).find(|at| !cluster.members.contains(at));
     let new = new.expect("there is one more broker than voters");
     cluster.brokers[new].wipe()?;
     cluster.start_broker(new)?;
