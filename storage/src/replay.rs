@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub header: Replicated,
     pub local: Local,
     pub payload: Slice,
+    /// Header and payload as they lie on the disk, without the padding.
+    pub bytes: Slice,
 }
 
 /// Reads entries one after the other.
@@ -246,7 +248,7 @@ impl Replay {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
-        Ok(Found::Entry(Entry { header: replicated, local, payload }))
+        Ok(Found::Entry(Entry { header: replicated, local, payload, bytes: entry }))
     }
 
     fn check_header(&self, header: &[u8]) -> Result<(Replicated, Local), BadEntry> {
