@@ -73,8 +73,8 @@ pub(super) async fn ask(
         Ok(state) => state,
         Err(error) => {
             return refuse(format!(
-                "the new node's broker does not answer: {}. Start it first, with an empty storePathRootDir, and with the \
-                 brokerName, dLegerGroup, shards and mappedFileSizeCommitLog of the others",
+                "the new node's broker does not answer: {}. Start it first, with the brokerName, dLegerGroup, shards and \
+                 mappedFileSizeCommitLog of the others; one that is to join with an empty storePathRootDir",
                 told(&error)
             ));
         }

@@ -5,6 +5,7 @@ mod group_state;
 mod join;
 mod leadership;
 mod member;
+mod moving;
 mod on_leader;
 mod replace;
 
@@ -24,6 +25,7 @@ pub async fn carry_out(command: &Command, screen: &dyn Screen) -> Result<(), Adm
         Command::Promote(command) => member::promote(command, screen).await,
         Command::RemoveMember(command) => member::remove(command, screen).await,
         Command::ReplaceMember(command) => replace::run(command, screen).await,
+        Command::MoveMember(command) => moving::run(command, screen).await,
         Command::TransferLeader(command) => leadership::run(command, screen).await,
     }
 }

@@ -101,7 +101,7 @@ impl Cluster {
     pub fn start(&mut self, at: usize) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
-        let ips: Vec<IpAddr> = peers_of(at).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = peers_of(at).map(|at| Some(ip(at).into())).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
         let mut running = Running { stops: Vec::new(), shards: Vec::new() };

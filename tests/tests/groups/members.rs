@@ -233,7 +233,7 @@ fn what_would_harm_a_group_is_refused_with_what_to_do() {
     said(&cluster, &format!("{add} --raft-host 10.0.1.2"))
         .assert_refused("at 10.0.1.2:40911 is the store ");
     said(&cluster, &format!("{add} --raft-host 10.9.9.9"))
-        .assert_refused("the leader cannot reach the new member at 10.9.9.9:40911");
+        .assert_refused("the leader cannot reach the member at 10.9.9.9:40911");
     said(&cluster, &add).assert_done("n3 has caught up");
     said(&cluster, &format!("transferLeader -b {at} --to n3")).assert_refused("it does not vote");
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
 
-use super::{Peer, RaftGroup};
+use super::{Host, Peer, RaftGroup};
 use crate::config::Config;
 use crate::shard::identity::{shard_name, shard_port};
 
@@ -34,8 +34,10 @@ pub struct Member {
     pub label: String,
     /// As configured, with the port of shard 0.
     pub configured: Peer,
-    /// Where the others reach it.
-    pub addr: SocketAddr,
+    /// Where the others reach it; `None` if nobody has said what the name of its host means.
+    pub addr: Option<SocketAddr>,
+    /// Its port, wherever its host is.
+    pub port: u16,
     /// The broker id under which it registers while another one leads, at least 1; a leader registers as 0. No two of a
     /// group have the same.
     pub follower_id: u32,
@@ -78,6 +80,12 @@ impl GroupLayout {
         &self.members[self.own]
     }
 
+    /// Where the others reach this shard.
+    #[must_use]
+    pub fn own_addr(&self) -> SocketAddr {
+        self.own().addr.expect("a node knows its own host before it has a layout")
+    }
+
     /// The member that should lead.
     #[must_use]
     pub fn preferred(&self) -> &Member {
@@ -91,48 +99,69 @@ impl GroupLayout {
     }
 }
 
+impl Member {
+    /// Where it is, for people: its address, or the name that means none yet.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (self.addr, &self.configured.host) {
+            (Some(addr), _) => addr.to_string(),
+            (None, Host::Ip(ip)) => SocketAddr::new(*ip, self.port).to_string(),
+            (None, Host::Name(name)) => format!("{name}:{}", self.port),
+        }
+    }
+}
+
 impl RaftGroup {
-    /// The group of each shard of `config`, by number, where the hosts of [`RaftGroup::peers`] are at `ips`, in the same order.
+    /// The group of each shard of `config`, by number, where the hosts of [`RaftGroup::peers`] are at `ips`, in the same order,
+    /// as far as that is known.
     ///
     /// # Errors
     /// [`LayoutError`], which names the members.
     ///
     /// # Panics
-    /// If there are more or fewer addresses than members, or if this is not the group of `config`.
+    /// If there are more or fewer addresses than members, if that of this node is not known, or if this is not the group of
+    /// `config`.
     pub fn layouts(
         &self,
         config: &Config,
-        ips: &[IpAddr],
+        ips: &[Option<IpAddr>],
     ) -> Result<Vec<GroupLayout>, LayoutError> {
-        assert_eq!(self.peers.len(), ips.len(), "each member has an address");
+        assert_eq!(self.peers.len(), ips.len(), "each member was looked for");
         assert_eq!(config.raft_group.as_ref(), Some(self), "its ports were checked");
-        let bind =
-            listen_ip(config.bind_address, ips[self.own]).ok_or_else(|| LayoutError::Family {
-                own: self.peers[self.own].to_string(),
-                ip: ips[self.own],
-                bind: config.bind_address,
-            })?;
+        let own = ips[self.own].expect("a node that is nowhere does not start");
+        let bind = listen_ip(config.bind_address, own).ok_or_else(|| LayoutError::Family {
+            own: self.peers[self.own].to_string(),
+            ip: own,
+            bind: config.bind_address,
+        })?;
         let layouts: Vec<GroupLayout> =
             (0..config.shards).map(|shard| self.layout(config, shard, ips, bind)).collect();
         each_has_its_own_address(&layouts)?;
         Ok(layouts)
     }
 
-    fn layout(&self, config: &Config, shard: u32, ips: &[IpAddr], bind: IpAddr) -> GroupLayout {
+    fn layout(
+        &self,
+        config: &Config,
+        shard: u32,
+        ips: &[Option<IpAddr>],
+        bind: IpAddr,
+    ) -> GroupLayout {
         let ids = follower_ids(&self.peers);
         let members: Vec<Member> = (self.peers.iter().zip(ips).zip(ids))
             .map(|((peer, ip), follower_id)| {
                 let port = shard_port(peer.port, config.shard_port_stride, shard)
                     .expect("the configuration checks the last port of each member");
-                let addr = SocketAddr::new(*ip, port);
-                Member { label: peer.label.clone(), configured: peer.clone(), addr, follower_id }
+                let addr = ip.map(|ip| SocketAddr::new(ip, port));
+                let (label, configured) = (peer.label.clone(), peer.clone());
+                Member { label, configured, addr, port, follower_id }
             })
             .collect();
         let turn = usize::try_from(shard).expect("a small number") % self.preferred.len();
         GroupLayout {
             shard,
             name: shard_name(&self.name, shard),
-            listen: SocketAddr::new(bind, members[self.own].addr.port()),
+            listen: SocketAddr::new(bind, members[self.own].port),
             members,
             own: self.own,
             preferred: self.preferred[turn],
@@ -153,9 +182,10 @@ fn listen_ip(bind: Ipv4Addr, own: IpAddr) -> Option<IpAddr> {
 fn each_has_its_own_address(layouts: &[GroupLayout]) -> Result<(), LayoutError> {
     let mut taken: HashMap<SocketAddr, &Member> = HashMap::new();
     for member in layouts.iter().flat_map(|layout| &layout.members) {
-        if let Some(other) = taken.insert(member.addr, member) {
+        let Some(addr) = member.addr else { continue };
+        if let Some(other) = taken.insert(addr, member) {
             let (one, other) = (other.configured.to_string(), member.configured.to_string());
-            return Err(LayoutError::SameAddress { one, other, addr: member.addr });
+            return Err(LayoutError::SameAddress { one, other, addr });
         }
     }
     Ok(())
@@ -180,7 +210,8 @@ mod tests {
 
     fn layouts(text: &str, ips: &[&str]) -> Result<Vec<GroupLayout>, LayoutError> {
         let config = of_text(text).expect("the configuration fits");
-        let ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().expect("an address")).collect();
+        let ip = |ip: &&str| Some(ip.parse().expect("an address"));
+        let ips: Vec<Option<IpAddr>> = ips.iter().map(ip).collect();
         config.raft_group.as_ref().expect("there is a group").layouts(&config, &ips)
     }
 
@@ -203,7 +234,7 @@ mod tests {
             found.iter().map(|layout| layout.preferred().label.as_str()).collect();
         assert_eq!(preferred, ["n0", "n1", "n2", "n0"]);
         let third = &found[2];
-        let addrs: Vec<String> = third.members.iter().map(|m| m.addr.to_string()).collect();
+        let addrs: Vec<String> = third.members.iter().map(Member::place).collect();
         assert_eq!(addrs, ["10.0.0.1:40925", "10.0.0.2:40925", "10.0.0.3:40925"]);
         assert_eq!(third.listen.to_string(), "0.0.0.0:40925");
         assert_eq!((third.shard, third.own().label.as_str()), (2, "n1"));

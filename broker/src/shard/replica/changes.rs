@@ -35,10 +35,15 @@ pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &Command
     let newcomer = newcomer(shard, request);
     carry_out(shard, connection, request, newcomer, |shard, newcomer| async move {
         let Newcomer { id, member, instead_of } = newcomer;
-        let named = (id, member.addr);
-        let change = Change::AddLearner { id, member, instead_of };
-        if !is_member(&shard, id)? {
-            visit(&shard, named).await?;
+        let (addr, known) = (member.addr, seat_of(&shard, id)?);
+        let change = match &known {
+            Some(known) if known.label == member.label => Change::Move { id, addr },
+            _ => Change::AddLearner { id, member, instead_of },
+        };
+        match known {
+            None => visit(&shard, (id, addr), Standing::Empty).await?,
+            Some(known) if known.addr != addr => visit(&shard, (id, addr), Standing::Member).await?,
+            Some(_) => {}
         }
         make(&shard, change).await
     });
@@ -125,6 +130,7 @@ async fn make(shard: &Shard, change: Change) -> Result<Changed, Refusal> {
         Change::AddLearner { id, member, .. } => {
             format!("{} ({}, store {id}) is added as a learner", member.label, member.addr)
         }
+        Change::Move { id, addr } => format!("{} is at {addr} from now on", before(*id)),
         Change::Promote(id) => format!("{} votes from now on", before(*id)),
         Change::Replace { old, new } => {
             format!("{} is replaced by {}", before(*old), before(*new))
@@ -202,22 +208,34 @@ async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
     }
 }
 
-/// Whether this store is in the group already.
-fn is_member(shard: &Shard, id: MemberId) -> Result<bool, Refusal> {
-    Ok(member_of(shard)?.group.members().contains_key(&id))
+/// What this store is called, and where it is, if it is in the group already.
+fn seat_of(shard: &Shard, id: MemberId) -> Result<Option<Member>, Refusal> {
+    Ok(member_of(shard)?.group.members().remove(&id))
 }
 
-/// Looks whether the store that is to join is where it is said to be, and empty.
-async fn visit(shard: &Shard, (id, addr): (MemberId, SocketAddr)) -> Result<(), Refusal> {
+/// Looks whether the store that is to join, or has moved, is where it is said to be, and what it should be.
+async fn visit(
+    shard: &Shard,
+    (id, addr): (MemberId, SocketAddr),
+    expected: Standing,
+) -> Result<(), Refusal> {
     check_phase(shard)?;
-    let found = member_of(shard)?.peers.visit(addr).await;
+    let Running { replica, peers, .. } = member_of(shard)?;
+    if id == peers.facts().store && addr == replica.layout.own_addr() {
+        return Ok(()); // nobody dials himself
+    }
+    let found = peers.visit(addr).await;
     let refuse = |remark| Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     match found {
-        Err(error) => refuse(format!("the leader cannot reach the new member at {addr}: {error}")),
+        Err(error) => refuse(format!("the leader cannot reach the member at {addr}: {error}")),
         Ok((found, _)) if found != id => refuse(format!(
-            "at {addr} is the store {found}, and {id} was to be added: correct the address"
+            "at {addr} is the store {found}, and {id} was expected there: correct the address"
         )),
-        Ok((_, Standing::Empty)) => Ok(()),
+        Ok((_, found)) if found == expected => Ok(()),
+        Ok((_, Standing::Empty)) => refuse(format!(
+            "the node at {addr} has the store {id} of a member, and that is empty: one of two is a copy of the other, or it was \
+             emptied. Replace the member (`mqadmin replaceMember`), with another empty store"
+        )),
         Ok((_, Standing::Unknown)) => {
             refuse(format!("the node at {addr} still reads its log: try again in a moment"))
         }

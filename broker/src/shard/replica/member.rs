@@ -120,13 +120,22 @@ fn times(shard: &Shard) -> Times {
     Times { heartbeat: timing.heartbeat, election: (timing.election_min, timing.election_max) }
 }
 
+/// Where a member is as the configuration has it. One that has only a name there, which means nothing now, may well be where the log says.
+fn place(member: &crate::config::Member, group: &Group) -> String {
+    let in_log = group.members().into_values().find(|other| other.label == member.label);
+    match (member.addr, in_log) {
+        (None, Some(in_log)) => in_log.addr.to_string(),
+        _ => member.place(),
+    }
+}
+
 /// Once a group is founded its log says who is in it; what the configuration says differently has no effect.
 fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
     let listed = |label: &str, addr: &dyn std::fmt::Display| format!("{label}-{addr}");
     let mut in_log: Vec<String> =
         group.members().values().map(|member| listed(&member.label, &member.addr)).collect();
     let mut configured: Vec<String> =
-        replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
+        replica.layout.members.iter().map(|member| listed(&member.label, &place(member, group))).collect();
     in_log.sort_unstable();
     configured.sort_unstable();
     let is_founded = group.standing() == Standing::Member && group.is_taking_in().is_empty();

@@ -13,6 +13,7 @@ pub mod office;
 pub mod reads;
 pub mod roles;
 pub mod state;
+pub mod whereabouts;
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;

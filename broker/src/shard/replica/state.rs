@@ -89,7 +89,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         log_end: number(shard.store.written().0),
         members: members.collect(),
         namesrv_addr: config.namesrv_addrs.join(";"),
-        raft_addr: replica.layout.own().addr.to_string(),
+        raft_addr: replica.layout.own_addr().to_string(),
         role: role(group.role(), own.map(|own| own.ballot)).to_owned(),
         shard: i32::try_from(identity.number).expect("a small number"),
         shard_port_stride: config.shard_port_stride.into(),
