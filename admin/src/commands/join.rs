@@ -86,6 +86,12 @@ pub(super) async fn ask(
             state.group, state.cluster, best.cluster
         ));
     }
+    if state.broker_name != best.broker_name {
+        return refuse(format!(
+            "{broker} is called {}, and the members of the group {}: give it their brokerName, and start it again",
+            state.broker_name, best.broker_name
+        ));
+    }
     let Ok(mut addr) = state.raft_addr.parse::<SocketAddr>() else {
         return refuse(format!(
             "{broker} says that it is at {:?}, which is no address",

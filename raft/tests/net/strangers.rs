@@ -78,7 +78,7 @@ impl Raw {
 }
 
 /// The version of the protocol.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
@@ -86,9 +86,9 @@ fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     body.extend((1_u64 << 30).to_le_bytes());
     body.extend(1_u32.to_le_bytes());
     body.extend(0_u32.to_le_bytes());
-    body.extend([lane, 14, 13]);
-    body.extend([0; 13]);
-    body.extend(b"DefaultClusterRaftNode00-s0");
+    body.extend([lane, 14, 13, 0, 1]);
+    body.extend([0; 11]);
+    body.extend(b"DefaultClusterRaftNode00-s0b");
     let mut out = b"TPPEER\0\0".to_vec();
     out.extend([version, 1]);
     out.extend(u16::try_from(body.len()).unwrap().to_le_bytes());
@@ -118,9 +118,10 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
         let served = serve(limits.clone()).await;
         let ours = facts(member_id(1));
         assert_eq!(who_is(served.addr, &ours, &limits).await.unwrap(), member_id(2));
-        let changes: [(RefusalCode, Change); 5] = [
+        let changes: [(RefusalCode, Change); 6] = [
             (RefusalCode::Cluster, |facts| facts.cluster = "other".into()),
             (RefusalCode::Group, |facts| facts.group = "RaftNode01-s0".into()),
+            (RefusalCode::KnownAs, |facts| facts.known_as = "other".into()),
             (RefusalCode::Shard, |facts| facts.shard = 1),
             (RefusalCode::Constants, |facts| facts.constants.segment_size = 4096),
             (RefusalCode::Store, |facts| facts.store = member_id(2)),

@@ -109,6 +109,7 @@ fn facts(shard: &Shard, replica: &Replica) -> Facts {
         store: MemberId(shard.store.id()),
         cluster: shard.identity.cluster.clone(),
         group: replica.layout.name.clone(),
+        known_as: shard.identity.name.clone(),
         shard: replica.layout.shard,
         constants,
     }
