@@ -10,6 +10,7 @@
 
 mod group;
 mod lanes;
+mod lines;
 #[path = "../group/machine.rs"]
 mod machine;
 mod member;

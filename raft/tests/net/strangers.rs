@@ -10,11 +10,14 @@ use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::VoteRequest;
 use openraft::type_config::alias::VoteOf;
 use openraft::vote::RaftVote;
-use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, Standing, ask_to_found, who_is};
+use raft::net::{
+    DialError, Dialler, Facts, Limits, Peers, RefusalCode, Standing, ask_to_found, who_is,
+};
 use raft::{Member, Types};
 use runtime::{ReadHalf, TcpListener, TcpStream, WriteHalf};
 
 use crate::lanes::{LARGEST_BODY, everywhere, peers, serve};
+use crate::lines::Lines;
 use crate::member::{facts, member_id};
 
 /// A connection whose every byte the test writes.
@@ -135,6 +138,31 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
             let seen = served.server.refused();
             assert_eq!((seen.len(), &seen[nth].refusal), (nth + 1, &refusal), "both know");
         }
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_warning_names_the_group_and_whom_it_is_about() {
+    everywhere(|| async {
+        let lines = Lines::keep();
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut other = facts(member_id(1));
+        other.cluster = "other".into();
+        assert!(who_is(served.addr, &other, &limits).await.is_err());
+        let refused = lines.with("a peer was refused");
+        assert!(refused[0].contains("group=RaftNode00-s0 "), "{refused:?}");
+        // The same from the side of the one who dials, who knows the other one's label.
+        let peers = Peers::new(other, limits);
+        let member = Member { label: "n7".into(), addr: served.addr };
+        peers.know([(&member_id(2), &member)]);
+        while lines.with("label=n7 ").is_empty() {
+            runtime::sleep(Duration::from_millis(10)).await;
+        }
+        let told = &lines.with("label=n7 ")[0];
+        assert!(told.contains("group=RaftNode00-s0 ") && told.contains("cluster"), "{told}");
+        peers.stop();
         served.end().await;
     });
 }
