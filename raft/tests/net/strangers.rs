@@ -183,6 +183,7 @@ fn one_alone_gets_the_promise_to_found_a_group() {
         };
         assert_eq!(refusal.code, RefusalCode::Founder);
         assert!(refusal.text.contains("dLegerSelfId"), "it says what to do: {refusal}");
+        assert!(!refusal.text.contains("  "), "an operator reads it: {refusal}");
         assert!(served.peers.promise(member_id(2)).is_err(), "nor does it found one itself");
         // One that belongs to a group says so, to everybody.
         served.peers.stand(Standing::Member);
