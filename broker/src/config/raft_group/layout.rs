@@ -9,6 +9,11 @@ use super::{Host, Peer, RaftGroup};
 use crate::config::Config;
 use crate::shard::identity::{shard_name, shard_port};
 
+/// Broker ids of labels that are not a letter and a number begin here, beyond those that are numbered by hand.
+const FIRST_OF_LABEL: u32 = 1000;
+/// As many as there are of them. Should two labels of a group get the same one, all of its members are counted.
+const LABEL_IDS: u32 = 1 << 20;
+
 /// The Raft group of one shard, as this node sees it when it starts. Once a group is founded its own log says who is in
 /// it, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +197,8 @@ fn each_has_its_own_address(layouts: &[GroupLayout]) -> Result<(), LayoutError> 
 }
 
 /// The broker ids of followers. Apache's: the number in the label and one, where labels are a letter and a number, and the
-/// numbers differ. Otherwise the place in the order of labels.
+/// numbers differ. Otherwise of the label alone: a place in the list would be another one wherever a member was replaced and not
+/// all lists are up to date, and two nodes would register as one.
 fn follower_ids(peers: &[Peer]) -> Vec<u32> {
     let number = |peer: &Peer| {
         let number = peer.label.strip_prefix(|c: char| c.is_ascii_alphabetic())?;
@@ -200,7 +206,17 @@ fn follower_ids(peers: &[Peer]) -> Vec<u32> {
     };
     let numbers: Option<Vec<u32>> = peers.iter().map(number).collect();
     let differ = |ids: &Vec<u32>| ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id));
-    numbers.filter(differ).unwrap_or_else(|| (1..).take(peers.len()).collect())
+    let of_labels = || Some(peers.iter().map(|peer| id_of_label(&peer.label)).collect());
+    let ids = numbers.filter(differ).or_else(of_labels).filter(differ);
+    ids.unwrap_or_else(|| (1..).take(peers.len()).collect())
+}
+
+/// A number from [`FIRST_OF_LABEL`] on that is always the same for a label.
+fn id_of_label(label: &str) -> u32 {
+    let sum = label.bytes().fold(0x811C_9DC5, |sum: u32, byte| {
+        (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
+    });
+    FIRST_OF_LABEL + sum % LABEL_IDS
 }
 
 #[cfg(test)]
@@ -262,9 +278,24 @@ mod tests {
         };
         assert_eq!(ids("n0-a:1;n1-b:1;n2-c:1"), [1, 2, 3]);
         assert_eq!(ids("n3-a:1;n7-b:1"), [4, 8]);
-        assert_eq!(ids("a1-a:1;b1-b:1"), [1, 2]);
-        assert_eq!(ids("east-a:1;west-b:1"), [1, 2]);
-        assert_eq!(ids("n2147483647-a:1;n1-b:1"), [1, 2]);
+        let of_labels = |peers: &str| ids(peers).iter().all(|id| *id >= FIRST_OF_LABEL);
+        assert!(of_labels("a1-a:1;b1-b:1") && of_labels("n2147483647-a:1;n1-b:1"));
+    }
+
+    /// The lists of the old nodes have one that was replaced, and those of the new one has itself.
+    #[test]
+    fn a_label_has_its_broker_id_in_every_list() {
+        let id = |peers: &str, label: &str| {
+            let peers: Vec<Peer> = peers.split(';').map(|peer| peer.parse().unwrap()).collect();
+            let at = peers.iter().position(|peer| peer.label == label).expect("it is in the list");
+            follower_ids(&peers)[at]
+        };
+        let (old, new) = ("east-a:1;north-b:1;west-c:1", "far-d:1;north-b:1;east-a:1");
+        for label in ["east", "north"] {
+            assert_eq!(id(old, label), id(new, label));
+        }
+        let all = [id(old, "east"), id(old, "west"), id(old, "north"), id(new, "far")];
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
     }
 
     #[test]

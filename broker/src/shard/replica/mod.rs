@@ -12,6 +12,7 @@ pub mod member;
 pub mod office;
 pub mod reads;
 pub mod roles;
+pub mod seats;
 pub mod state;
 pub mod whereabouts;
 
