@@ -41,16 +41,19 @@ impl Said {
 
 /// Runs `mqadmin` with these words, for so long at most.
 fn admin_within(cluster: &Cluster, words: &str, limit: Duration) -> Option<Said> {
+    cluster.join(begin(cluster, words, limit), limit + SECOND)
+}
+
+/// The same beside whatever else happens.
+fn begin(cluster: &Cluster, words: &str, limit: Duration) -> Executor<Option<Said>> {
     let words = format!("mqadmin {words}");
     let CommandLine { command } =
         clap_parse(&words).unwrap_or_else(|error| panic!("{words}: {error}"));
-    let running = cluster.on_client(move || async move {
+    cluster.on_client(move || async move {
         let kept = Kept::default();
         let done = runtime::timeout(limit, carry_out(&command, &kept)).await.ok()?;
-        Some((done.map_err(|error| error.to_string()), kept.lines()))
-    });
-    let (done, lines) = cluster.join(running, limit + SECOND)?;
-    Some(Said { done, lines })
+        Some(Said { done: done.map_err(|error| error.to_string()), lines: kept.lines() })
+    })
 }
 
 fn clap_parse(words: &str) -> Result<CommandLine, String> {
@@ -206,6 +209,64 @@ fn a_lost_node_is_replaced_by_one_command_that_may_be_interrupted_anywhere() {
         let next = cluster.until_led(0, &[others[0], lost]);
         cluster.check(next, 0, &acknowledged);
     }
+}
+
+#[test]
+fn who_comes_to_lead_while_the_new_one_copies_makes_place_before_it_goes() {
+    let mut cluster = Cluster::new(115, 1);
+    cluster.keys.push(("raftCatchUpRate", "64KiB".to_owned()));
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    for round in 0..8 {
+        cluster.send_large(leader, 0, 64 * 1024, round * 10..round * 10 + 10);
+    }
+    cluster.start(3);
+    cluster.run_for(SECOND);
+    let old = (leader + 1) % 3;
+    let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
+    let replace = format!("replaceMember -b {at} --old n{old} --new {new}");
+    let replacing = begin(&cluster, &replace, COMMAND);
+    // 5 MiB at 64 KiB a second are 80 s.
+    cluster.run_for(SECOND * 10);
+    admin(&cluster, &format!("transferLeader -b {at} --to n{old}")).assert_done("leads now");
+    let hurry = format!("addLearner -b {at} --new {new} --rate 64MiB --no-wait");
+    admin(&cluster, &hurry).assert_done("is a member already");
+    let said = cluster.join(replacing, COMMAND).expect("it ends by itself");
+    said.assert_done("is replaced by n3");
+}
+
+#[test]
+fn a_member_whose_address_has_changed_goes_on_with_its_store() {
+    let mut cluster = Cluster::new(116, 1);
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    let mut sent = cluster.send_all(leader, 0, 0..20);
+    let (moved, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    cluster.crash(moved);
+    sent.extend(cluster.send_all(leader, 0, 20..40));
+    cluster.raft_ports[moved] = 40_950;
+    cluster.start(moved);
+    cluster.run_for(SECOND * 3);
+    let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(moved, 0));
+    let state = format!("groupState -b {at}");
+    admin(&cluster, &state).assert_done("it cannot lose a node now");
+    // A store that is no member's does not come in so.
+    cluster.start(3);
+    cluster.run_for(SECOND);
+    admin(&cluster, &format!("moveMember -b {at} --new {}", Cluster::addr(3, 0)))
+        .assert_refused("is no member's");
+    let tell = format!("moveMember -b {at} --new {new}");
+    admin(&cluster, &format!("{tell} --raft-host 10.9.9.9"))
+        .assert_refused("the leader cannot reach the member at 10.9.9.9:40950");
+    admin(&cluster, &tell).assert_done(":40950 now, and was at ");
+    admin(&cluster, &tell).assert_done("nothing to do");
+    cluster.until("it counts again", |cluster| {
+        admin(cluster, &state).lines.concat().contains("it can lose 1 node")
+    });
+    cluster.crash(other);
+    let leader = cluster.until_led(0, &[leader, moved]);
+    sent.extend(cluster.send_all(leader, 0, 40..60));
+    cluster.check(leader, 0, &sent);
 }
 
 #[test]
