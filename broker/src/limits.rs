@@ -98,6 +98,11 @@ pub const MAX_LABEL: usize = 255;
 /// The most questions for consumer offsets that wait until it is certain that this member leads its group; a further one is
 /// answered "busy".
 pub const MAX_LEADER_READS: usize = 65_536;
+/// The fewest bytes a second that learners of a group get (`raftCatchUpRate`): with less they never catch up.
+pub const LEAST_CATCH_UP: u64 = 64 * 1024;
+/// And the most, which no disk has.
+pub const MOST_CATCH_UP: u64 = 16 << 30;
+const _: () = assert!(LEAST_CATCH_UP > 0 && LEAST_CATCH_UP < MOST_CATCH_UP);
 /// How long a start waits for the address of a member's host.
 pub const RESOLVE: Duration = Duration::from_secs(10);
 

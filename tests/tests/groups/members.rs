@@ -334,8 +334,14 @@ fn a_learner_gets_no_more_than_its_rate_and_the_rate_can_be_raised() {
     cluster.start(3);
     cluster.run_for(SECOND);
     let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
-    admin(&cluster, &format!("addLearner -b {at} --new {new} --no-wait"))
-        .assert_done("is a learner now");
+    let add = format!("addLearner -b {at} --new {new} --no-wait");
+    admin(&cluster, &add).assert_done("is a learner now");
+    // What is refused changes no rate either.
+    admin(&cluster, &format!("{add} --rate 1023")).assert_refused("65536 to ");
+    cluster.start(4);
+    cluster.run_for(SECOND);
+    let taken = format!("addLearner -b {at} --new {} --label n1 --rate 1GiB", Cluster::addr(4, 0));
+    admin(&cluster, &taken).assert_refused("n1 is the label of ");
     // 5 MiB at 64 KiB a second are 80 s.
     cluster.run_for(SECOND * 40);
     let state = admin(&cluster, &format!("groupState -b {at} --json")).assert_done("behindBytes");

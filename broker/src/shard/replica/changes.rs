@@ -21,6 +21,7 @@ use super::super::Shard;
 use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
 use super::handover;
+use crate::limits::{LEAST_CATCH_UP, MOST_CATCH_UP};
 use super::state::{Running, member_of, patience};
 
 /// A change that is not committed within this time is answered as one of which nobody knows.
@@ -34,7 +35,7 @@ const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let newcomer = newcomer(shard, request);
     carry_out(shard, connection, request, newcomer, |shard, newcomer| async move {
-        let Newcomer { id, member, instead_of } = newcomer;
+        let Newcomer { id, member, instead_of, rate } = newcomer;
         let (addr, known) = (member.addr, seat_of(&shard, id)?);
         let change = match &known {
             Some(known) if known.label == member.label => Change::Move { id, addr },
@@ -45,7 +46,11 @@ pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &Command
             Some(known) if known.addr != addr => visit(&shard, (id, addr), Standing::Member).await?,
             Some(_) => {}
         }
-        make(&shard, change).await
+        let changed = make(&shard, change).await?;
+        if let (Some(rate), Ok(running)) = (rate, member_of(&shard)) {
+            running.peers.catch_up_at(rate);
+        }
+        Ok(changed)
     });
 }
 
@@ -255,6 +260,8 @@ struct Newcomer {
     id: MemberId,
     member: Member,
     instead_of: Option<MemberId>,
+    /// Bytes a second that learners get from then on.
+    rate: Option<u64>,
 }
 
 fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal> {
@@ -274,17 +281,21 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
         let remark = format!("nobody can be reached at {addr}: give the address of the new member");
         return Err(Refusal::parameter(remark));
     }
-    if let Some(rate) = header.catch_up_rate {
-        let rate = u64::try_from(rate).ok().filter(|rate| *rate > 0).ok_or_else(|| {
-            Refusal::parameter(format!("learners cannot catch up at {rate} bytes a second"))
-        })?;
-        check_phase(shard)?;
-        running.peers.catch_up_at(rate);
-    }
     Ok(Newcomer {
         id: store(header.store)?,
         member: Member { label, addr },
         instead_of: header.instead_of.map(store).transpose()?,
+        rate: header.catch_up_rate.map(rate).transpose()?,
+    })
+}
+
+/// A rate at which learners may catch up, as the key of the configuration takes it.
+fn rate(rate: i64) -> Result<u64, Refusal> {
+    let fits = |rate: &u64| (LEAST_CATCH_UP..=MOST_CATCH_UP).contains(rate);
+    u64::try_from(rate).ok().filter(fits).ok_or_else(|| {
+        Refusal::parameter(format!(
+            "learners cannot catch up at {rate} bytes a second: {LEAST_CATCH_UP} to {MOST_CATCH_UP} are possible"
+        ))
     })
 }
 
