@@ -289,7 +289,10 @@ fn what_would_harm_a_group_is_refused_with_what_to_do() {
     cluster.run_for(SECOND);
     let add = format!("addLearner -b {at} --new {}", new(3));
     said(&cluster, &format!("{add} --label {}", "x".repeat(256)))
-        .assert_refused("has 256 bytes, and 255 is the most");
+        .assert_refused("it has 256 bytes, and a label is 1 to 255 letters");
+    for label in ["n-3", "n:3", "n3;n4", "nö"] {
+        said(&cluster, &format!("{add} --label {label}")).assert_refused("is no label of a member");
+    }
     said(&cluster, &format!("{add} --label n1")).assert_refused("n1 is the label of ");
     said(&cluster, &format!("{add} --raft-host 10.0.1.2"))
         .assert_refused("at 10.0.1.2:40911 is the store ");

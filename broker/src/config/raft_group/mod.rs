@@ -16,7 +16,7 @@ use ::config::{ConfigError, ConfigErrors, Place, Settings};
 
 pub(super) use advice::advice;
 pub use layout::{GroupLayout, LayoutError, Member};
-pub use peer::{Host, Peer, PeerError};
+pub use peer::{Host, Peer, PeerError, is_label};
 pub(super) use ports::check as check_ports;
 pub use ports::{PortUse, Purpose};
 pub use timing::RaftTiming;
@@ -214,8 +214,10 @@ mod tests {
     fn members_of_one_group_need_one_name_for_clients() {
         assert_wrong(
             &format!("{THREE}dLegerGroup=g\n"),
-            &["`dLegerGroup = g` (f:4) is not possible together with `brokerName = ` (default); clients know all members of a group \
-               as one broker, and without a brokerName each has the name of its host: set brokerName, to the same at all members"],
+            &[
+                "`dLegerGroup = g` (f:4) is not possible together with `brokerName = ` (default); clients know all members of a group \
+               as one broker, and without a brokerName each has the name of its host: set brokerName, to the same at all members",
+            ],
         );
     }
 

@@ -21,8 +21,9 @@ use super::super::Shard;
 use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
 use super::handover;
-use crate::limits::{LEAST_CATCH_UP, MOST_CATCH_UP};
 use super::state::{Running, member_of, patience};
+use crate::config::is_label;
+use crate::limits::{LEAST_CATCH_UP, MAX_LABEL, MOST_CATCH_UP};
 
 /// A change that is not committed within this time is answered as one of which nobody knows.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -43,7 +44,9 @@ pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &Command
         };
         match known {
             None => visit(&shard, (id, addr), Standing::Empty).await?,
-            Some(known) if known.addr != addr => visit(&shard, (id, addr), Standing::Member).await?,
+            Some(known) if known.addr != addr => {
+                visit(&shard, (id, addr), Standing::Member).await?
+            }
             Some(_) => {}
         }
         let changed = make(&shard, change).await?;
@@ -269,9 +272,13 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
     let running = member_of(shard)?;
     check_group(&running, header.group)?;
     let label = header.label.to_owned();
-    if label.is_empty() || label.contains(|c: char| c.is_control() || c.is_whitespace()) {
+    // One that is in the log already is not judged again: it may be older than the rule.
+    let is_known = seat_of(shard, store(header.store)?)?.is_some_and(|seat| seat.label == label);
+    if !is_known && !is_label(&label) {
         return Err(Refusal::parameter(format!(
-            "{label:?} is no label of a member: it needs one, without blanks, such as n3"
+            "{label:?} is no label of a member: it has {} bytes, and a label is 1 to {MAX_LABEL} letters from a to z and digits, as \
+             dLegerPeers takes them, such as n3",
+            label.len()
         )));
     }
     let addr: SocketAddr = header.addr.parse().map_err(|_| {
