@@ -128,7 +128,10 @@ fn cells(row: &Row<'_>, best: &RaftGroupState) -> [String; HEADS.len()] {
             Some(millis) => time(millis),
             None => none(),
         },
-        state(row, is_leader),
+        match row.own.and_then(|own| own.disk.as_ref()) {
+            Some(disk) => format!("{}; {disk}", state(row, is_leader)),
+            None => state(row, is_leader),
+        },
     ]
 }
 
@@ -234,6 +237,7 @@ fn member_json(row: &Row<'_>) -> Value {
         "heardMillisAgo": member.heard_millis_ago,
         "connected": member.connected,
         "trouble": member.trouble,
+        "disk": row.own.map(|own| &own.disk),
         "electionMinMillis": row.own.map(|own| own.election_min_millis),
         "electionMaxMillis": row.own.map(|own| own.election_max_millis),
     })
@@ -271,6 +275,20 @@ n2      voter  10.0.0.2:40911  -                03000000  99        40 entries  
 10.0.0.2:10911 does not answer: no connection
 "
         );
+    }
+
+    #[test]
+    fn a_member_whose_disk_is_full_is_named() {
+        let mut full = answer(1);
+        full.disk = Some("the disk has no room for the log's next segment".to_owned());
+        let survey = Survey::new(vec![answer(0), full], Vec::new());
+        let told = text(&survey);
+        let line = told.lines().find(|line| line.starts_with("n1 ")).expect("it has a line");
+        assert!(
+            line.ends_with("follows; the disk has no room for the log's next segment"),
+            "{line}"
+        );
+        assert!(json(&survey)["members"][1]["disk"].is_string());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct RaftGroupState {
     pub committed_index: i64,
     /// It leads, and has not heard of a majority for so long that the others may have elected somebody else.
     pub cut_off: bool,
+    /// What is wrong with its disk, if it is too full.
+    pub disk: Option<String>,
     /// The most milliseconds without a heartbeat after which it stands for election, and half of the time after which it gives its
     /// office up that has heard of no majority.
     pub election_max_millis: i64,

@@ -209,6 +209,17 @@ impl Cluster {
         self.moved[at] += 1;
     }
 
+    /// The disk of a node has no room for another file of the log.
+    pub fn refuse_files(&self, at: usize) {
+        const EDQUOT: i32 = 122;
+        let log = format!("/store-{}/log", self.moved[at]);
+        self.nodes[at].disk().refuse_new_files(&log, EDQUOT);
+    }
+
+    pub fn heal_disk(&self, at: usize) {
+        self.nodes[at].disk().heal();
+    }
+
     pub fn cut(&self, one: usize, other: usize) {
         self.simulation.cut(&self.nodes[one], &self.nodes[other]);
     }

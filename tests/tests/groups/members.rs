@@ -390,6 +390,32 @@ fn a_new_node_gets_what_is_left_of_an_old_log() {
     cluster.until("it has what came after", |cluster| cluster.read_from(3, 0, 40) == all);
 }
 
+#[test]
+fn a_member_whose_disk_is_full_is_named_and_the_group_goes_on() {
+    let mut cluster = Cluster::new(145, 1);
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    let full = (leader + 1) % 3;
+    cluster.refuse_files(full);
+    for round in 0..20 {
+        cluster.send_large(leader, 0, 900_000, round * 5..round * 5 + 5);
+    }
+    let state = format!("groupState -b {}", Cluster::addr(leader, 0));
+    let line = |cluster: &Cluster| {
+        let text = admin(cluster, &state).lines.concat();
+        let line = text.lines().find(|line| line.starts_with(&format!("n{full} ")));
+        (line.unwrap_or_default().to_owned(), text.contains("it can lose 1 node"))
+    };
+    const NO_ROOM: &str = "; the disk has no room for the log's next segment";
+    cluster.until("it is named", |cluster| line(cluster).0.ends_with(NO_ROOM));
+    cluster.send_all(leader, 0, 200..210);
+    cluster.heal_disk(full);
+    cluster.until("it gets what it missed", |cluster| {
+        let (line, can_lose) = line(cluster);
+        can_lose && !line.contains("no room")
+    });
+}
+
 fn behind_bytes(json: &str, label: &str) -> i64 {
     let groups: serde_json::Value = serde_json::from_str(json).expect("it is JSON");
     let members = groups[0]["members"].as_array().expect("there are members");

@@ -83,6 +83,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         cluster: identity.cluster.clone(),
         committed_index: index_before(view.committed),
         cut_off: replica.is_cut_off(shard),
+        disk: shard.disk.too_full(shard),
         election_max_millis: millis(timing.election_max),
         election_min_millis: millis(timing.election_min),
         group: replica.layout.name.clone(),
