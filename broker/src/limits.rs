@@ -108,6 +108,11 @@ pub const MAX_FORWARD_BYTES: usize = 16 * 1024 * 1024;
 pub const FORWARD_WAIT: Duration = Duration::from_secs(2);
 /// And how long once somebody else leads: a leader that is there says at once what has become of what it had.
 pub const FORWARD_GRACE: Duration = Duration::from_millis(200);
+/// The fewest bytes a second that learners of a group get (`raftCatchUpRate`): with less they never catch up.
+pub const LEAST_CATCH_UP: u64 = 64 * 1024;
+/// And the most, which no disk has.
+pub const MOST_CATCH_UP: u64 = 16 << 30;
+const _: () = assert!(LEAST_CATCH_UP > 0 && LEAST_CATCH_UP < MOST_CATCH_UP);
 /// How long a start waits for the address of a member's host.
 pub const RESOLVE: Duration = Duration::from_secs(10);
 

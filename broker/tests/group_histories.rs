@@ -84,7 +84,7 @@ impl History {
         ];
         let config = config(&place, &keys);
         let group = config.raft_group.as_ref().expect("there is a group");
-        let ips: Vec<IpAddr> = (0..NODES).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = (0..NODES).map(|at| Some(ip(at).into())).collect();
         let layout = group.layouts(&config, &ips).expect("they fit").remove(0);
         let ((stop, stopped), (ready, _)) = (promise(), promise());
         let start = Start {

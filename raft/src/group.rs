@@ -107,6 +107,11 @@ impl Group {
         })
     }
 
+    /// Takes part in the group no more, until the next start: the core ends. The member is to be stopped as ever.
+    pub async fn resign(&self) {
+        let Ok(()) = self.raft.shutdown().await;
+    }
+
     /// Those who vote and to whom this member sends its log; none unless it leads.
     #[must_use]
     pub fn followers(&self) -> Vec<Follower> {

@@ -135,12 +135,23 @@ impl Leading {
         self.store.refuse_appends();
     }
 
+    /// What operators call a member, and where it is.
+    fn name_of(&self, id: MemberId) -> String {
+        let metrics = self.raft.metrics();
+        let known = metrics.borrow_watched();
+        let mut nodes = known.membership_config.nodes();
+        match nodes.find(|(other, _)| **other == id) {
+            Some((_, member)) => format!("{} ({})", member.label, member.addr),
+            None => format!("the store {id}"),
+        }
+    }
+
     /// Waits until the office is to be given up.
     async fn unfit(&self, term: Term) {
         loop {
             if self.deaf_at() <= now() {
                 tracing::warn!(
-                    term = term.0, limit = ?self.patience,
+                    group = %self.helm.group(), term = term.0, limit = ?self.patience,
                     "a majority of the group has not answered for {:?}: this member leads no more until it does",
                     self.patience
                 );
@@ -150,7 +161,7 @@ impl Leading {
                 && let Some(to) = self.ahead()
             {
                 tracing::warn!(
-                    term = term.0, %to,
+                    group = %self.helm.group(), term = term.0, to = %self.name_of(to),
                     "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
                     self.patience
                 );

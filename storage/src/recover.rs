@@ -277,9 +277,9 @@ async fn hand_out(
 
 /// What one of a group has in its log need not be committed: read as that of a store on its own it would be.
 fn check_alone(inner: &Inner) -> Result<(), StoreError> {
-    match inner.index.borrow().membership() {
-        Some(Membership::Group { .. }) => Err(StoreError::OfGroup { dir: inner.log.dir.clone() }),
-        Some(Membership::Alone(_)) | None => Ok(()),
+    match inner.index.borrow().is_of_group() {
+        true => Err(StoreError::OfGroup { dir: inner.log.dir.clone() }),
+        false => Ok(()),
     }
 }
 

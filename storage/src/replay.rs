@@ -156,6 +156,7 @@ impl Replay {
             offset: at.last,
             why,
             evidence: format!("the checkpoint at offset {} continues it", at.offset),
+            of_group: self.is_of_group(),
         };
         let Some(segment) = self.log.at(at.last) else {
             if self.begins_log() {
@@ -345,7 +346,13 @@ impl Replay {
             offset: self.position.offset,
             why: bad.to_string(),
             evidence,
+            of_group: self.is_of_group(),
         }
+    }
+
+    /// As far as the vote tells. Only damage asks: a vote that was lost, and that of the first of a group, tell nothing.
+    fn is_of_group(&self) -> bool {
+        !self.vote.is_of_one_alone(self.segment.header.store)
     }
 
     /// The block that the log ends in, up to that end.

@@ -121,6 +121,7 @@ pub(crate) async fn read_checkpoint(
             offset: to,
             why: damaged.why,
             evidence: "the log is trimmed to there".into(),
+            of_group: inner.index.borrow().is_of_group(),
         }
         .into()),
     }

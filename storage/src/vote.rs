@@ -12,6 +12,7 @@ use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use crate::error::OpenError;
 use crate::identity::StoreId;
+use crate::membership::ALONE;
 use crate::versions::{self, VersionError};
 
 /// The name of the vote file.
@@ -36,6 +37,14 @@ pub(crate) struct Vote {
     pub clean: bool,
     /// Entries that the group has no use for any more.
     pub purged: Purged,
+}
+
+impl Vote {
+    /// Whether it is that of `store` as a group of its own, which never votes for anybody else and never again. The first of a group
+    /// may have the same one: then its log tells.
+    pub(crate) fn is_of_one_alone(&self, store: StoreId) -> bool {
+        self.term == ALONE && self.voted_for == store && self.elected
+    }
 }
 
 /// How far the group that a log belongs to has no use for entries any more: a snapshot stands for them. They stay

@@ -78,7 +78,9 @@ pub async fn run(shard: Rc<Shard>, mut events: Events) {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(!applied.replayed, "recovery has ended");
-                committed(&shard, applied).expect("a shard reads what it has just written");
+                if let Err(error) = committed(&shard, applied) {
+                    return outdated(&shard, events, &error).await;
+                }
             }
             Event::Failed(error) => return failed(&shard, &error),
             Event::Stopped => {
@@ -224,6 +226,25 @@ fn failed(shard: &Rc<Shard>, error: &StoreError) {
         "the log has failed: no more messages are taken, messages can still be read"
     );
     fail_stop(shard);
+}
+
+/// A leader of a newer release has written what this one does not know. What it comes to would be missing in all that is built on it,
+/// so that nothing more is applied, no checkpoint is made, and the member takes part in the group no more: it must not lead it.
+async fn outdated(shard: &Rc<Shard>, mut events: Events, error: &CommandError) {
+    let replica = shard.replica.as_ref();
+    let replica = replica.expect("a shard on its own reads what it has just written");
+    tracing::error!(
+        shard = %shard.identity.name, group = %replica.layout.name, %error,
+        unanswered = shard.completions.borrow().len(),
+        "the group's log has something that this release does not know: its leader runs a newer one. This member takes part in the \
+         group no more, and takes no messages; its log is well. Install the release of the leader here, and start it again"
+    );
+    fail_stop(shard);
+    if let Some(group) = replica.group().cloned() {
+        runtime::spawn(async move { group.resign().await }).detach();
+    }
+    // What was under way to be applied is in nobody's way meanwhile, and a checkpoint that is due is given up with the event.
+    while !matches!(events.next().await, Event::Stopped | Event::Failed(_)) {}
 }
 
 /// The member of the group is no more, though its log is well: the same as a log that has failed.

@@ -240,6 +240,34 @@ fn a_member_that_has_ended_by_itself_stops_its_shard_as_a_failed_log_does() {
 }
 
 #[test]
+fn what_a_newer_leader_writes_ends_the_member_and_not_the_process() {
+    in_simulation(|| async {
+        let Stalled { shard, events, client, _server: server } = Stalled::start().await;
+        drop(client);
+        let text = "enableDLegerCommitLog=true\ndLegerSelfId=n0\nbrokerName=b\ndLegerPeers=n0-10.0.0.1:40911\n";
+        let config = crate::config::of_text(text).expect("the configuration fits");
+        let group = config.raft_group.as_ref().expect("there is a group");
+        let layout = group.layouts(&config, &[Some(IP.into())]).expect("it fits").remove(0);
+        // The same store, of which a group's leader writes the log.
+        drop(server);
+        let store = shard.store.clone();
+        let (config, identity) = (Arc::clone(&shard.config), shard.identity.clone());
+        let member = Shard::new(config, identity, store, mailboxes(1).remove(0)).in_group(layout);
+        let member = Rc::new(member);
+        member.phase.set(Phase::Serving);
+        let applying = runtime::spawn(run(Rc::clone(&member), events.into_inner()));
+        let topic = TopicConfig::new("U", 1, 6);
+        member.store.append_command(storage::CommandKind(99), b"from the future").expect("room");
+        member.store.append_create_topic("U", 1, &topic.to_bytes()).expect("room");
+        runtime::sleep(Duration::from_millis(50)).await;
+        assert_eq!(member.phase.get(), Phase::Failed);
+        assert!(member.topics.borrow().find("U").is_none(), "nothing behind it is applied");
+        member.store.stop().await;
+        applying.await;
+    });
+}
+
+#[test]
 fn the_last_offsets_wait_for_a_busy_log() {
     in_simulation(|| async {
         let stalled = Stalled::start().await;

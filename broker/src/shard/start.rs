@@ -15,6 +15,7 @@ use super::commands::CommandError;
 use super::completions::{Afterwards, Completion};
 use super::dispatch::Requests;
 use super::identity::Identity;
+use super::recovery;
 use super::replica::member::Member;
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
@@ -263,15 +264,7 @@ async fn check_port(identity: &Identity) -> Result<(), BindError> {
 }
 
 fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {
-    let how = match (recovery.new, recovery.clean) {
-        (true, _) => "store created",
-        (false, true) => "clean start",
-        (false, false) if recovery.torn => {
-            "unclean start, log recovered; an unfinished write at its end was cut. With SYNC_FLUSH \
-             nothing acknowledged was in it, with ASYNC_FLUSH only a power cut can have taken some"
-        }
-        (false, false) => "unclean start, log recovered; nothing was cut",
-    };
+    let how = recovery::in_words(recovery, shard.replica.is_some());
     tracing::info!(
         shard = %shard.identity.name,
         store = %shard.identity.dir.display(),

@@ -87,7 +87,7 @@ impl Cluster {
         let keys = self.keys.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let keys: Vec<_> = keys.chain(more.iter().copied()).collect();
         let config = config(&place, &keys);
-        let ips: Vec<IpAddr> = (0..NODES).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = (0..NODES).map(|at| Some(ip(at).into())).collect();
         let layouts = config.raft_group.as_ref().map(|group| group.layouts(&config, &ips));
         let group = layouts.map(|layouts| layouts.expect("they fit").remove(0));
         let ((stop, stopped), (ready, _)) = (promise(), promise());

@@ -36,6 +36,11 @@ impl Helm {
         assert_eq!(&**named, name, "a log belongs to one group");
     }
 
+    /// What the group is called; empty before anybody has said so.
+    pub(crate) fn group(&self) -> &str {
+        self.shared.group.get().map_or("", |name| name)
+    }
+
     /// Index behind the last entry that was accepted.
     pub(crate) fn end(&self) -> LogIndex {
         LogIndex(self.shared.end())

@@ -22,6 +22,8 @@ use crate::types::{Member, MemberId};
 /// What both lanes know of a peer.
 pub(super) struct PeerState {
     pub(super) id: MemberId,
+    /// What operators call it.
+    label: RefCell<String>,
     pub(super) addr: Cell<SocketAddr>,
     pub(super) net: Rc<Net>,
     /// Lanes that are connected.
@@ -82,7 +84,10 @@ impl PeerState {
             Trouble::Stopped => false,
         };
         match is_notable && !is_known {
-            true => tracing::warn!(%peer, %addr, "{text}"),
+            true => {
+                let (group, label) = (&self.net.facts.group, self.label.borrow());
+                tracing::warn!(%group, %label, %peer, %addr, "{text}");
+            }
             false => tracing::debug!(%peer, %addr, "{text}"),
         }
     }
@@ -126,6 +131,7 @@ impl Peer {
     pub(super) fn new(id: MemberId, member: &Member, net: Rc<Net>) -> Self {
         let state = Rc::new(PeerState {
             id,
+            label: RefCell::new(member.label.clone()),
             addr: Cell::new(member.addr),
             net,
             up: Cell::new(0),
@@ -155,9 +161,16 @@ impl Peer {
         self.lane(Lane::Urgent).look_after_loss();
     }
 
-    /// Dials there from now on.
-    pub(super) fn moved(&self, to: SocketAddr) {
-        self.state.addr.set(to);
+    /// It is called so, and dialled there, from now on.
+    pub(super) fn known_as(&self, member: &Member) {
+        self.state.addr.set(member.addr);
+        if *self.state.label.borrow() != member.label {
+            self.state.label.replace(member.label.clone());
+        }
+    }
+
+    pub(super) fn label(&self) -> String {
+        self.state.label.borrow().clone()
     }
 
     /// Says whether what it gets is limited.

@@ -156,7 +156,9 @@ impl Peers {
             return Ok(());
         }
         let text = format!(
-            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one              dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId,              and start them again"
+            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one \
+             dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId, and \
+             start them again"
         );
         Err(Refusal { code: RefusalCode::Founder, text })
     }
@@ -167,8 +169,14 @@ impl Peers {
         let mut known = self.known.borrow_mut();
         let new = || Rc::new(Peer::new(id, member, Rc::clone(&self.net)));
         let peer = known.entry(id).or_insert_with(new);
-        peer.moved(member.addr);
+        peer.known_as(member);
         Rc::clone(peer)
+    }
+
+    /// What operators call this one; its store where it is nobody who is known.
+    pub(crate) fn name_of(&self, id: MemberId) -> String {
+        let known = self.known.borrow().get(&id).map(|peer| peer.label());
+        known.unwrap_or_else(|| format!("the store {id}"))
     }
 
     /// The limits that hold for all of them.

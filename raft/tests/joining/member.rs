@@ -121,6 +121,7 @@ impl Live {
         let facts = Facts {
             store: id,
             cluster: "DefaultCluster".into(),
+            known_as: "b".into(),
             group: GROUP.into(),
             shard: 0,
             constants: Constants::new(options(dir).segment_size),

@@ -11,6 +11,7 @@
 mod forward;
 mod group;
 mod lanes;
+mod lines;
 #[path = "../group/machine.rs"]
 mod machine;
 mod member;

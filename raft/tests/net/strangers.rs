@@ -10,11 +10,14 @@ use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::VoteRequest;
 use openraft::type_config::alias::VoteOf;
 use openraft::vote::RaftVote;
-use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, Standing, ask_to_found, who_is};
+use raft::net::{
+    DialError, Dialler, Facts, Limits, Peers, RefusalCode, Standing, ask_to_found, who_is,
+};
 use raft::{Member, Types};
 use runtime::{ReadHalf, TcpListener, TcpStream, WriteHalf};
 
 use crate::lanes::{LARGEST_BODY, everywhere, peers, serve};
+use crate::lines::Lines;
 use crate::member::{facts, member_id};
 
 /// A connection whose every byte the test writes.
@@ -86,9 +89,9 @@ fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     body.extend((1_u64 << 30).to_le_bytes());
     body.extend(1_u32.to_le_bytes());
     body.extend(0_u32.to_le_bytes());
-    body.extend([lane, 14, 13]);
-    body.extend([0; 13]);
-    body.extend(b"DefaultClusterRaftNode00-s0");
+    body.extend([lane, 14, 13, 0, 1]);
+    body.extend([0; 11]);
+    body.extend(b"DefaultClusterRaftNode00-s0b");
     let mut out = b"TPPEER\0\0".to_vec();
     out.extend([version, 1]);
     out.extend(u16::try_from(body.len()).unwrap().to_le_bytes());
@@ -118,9 +121,10 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
         let served = serve(limits.clone()).await;
         let ours = facts(member_id(1));
         assert_eq!(who_is(served.addr, &ours, &limits).await.unwrap(), member_id(2));
-        let changes: [(RefusalCode, Change); 5] = [
+        let changes: [(RefusalCode, Change); 6] = [
             (RefusalCode::Cluster, |facts| facts.cluster = "other".into()),
             (RefusalCode::Group, |facts| facts.group = "RaftNode01-s0".into()),
+            (RefusalCode::KnownAs, |facts| facts.known_as = "other".into()),
             (RefusalCode::Shard, |facts| facts.shard = 1),
             (RefusalCode::Constants, |facts| facts.constants.segment_size = 4096),
             (RefusalCode::Store, |facts| facts.store = member_id(2)),
@@ -134,6 +138,31 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
             let seen = served.server.refused();
             assert_eq!((seen.len(), &seen[nth].refusal), (nth + 1, &refusal), "both know");
         }
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_warning_names_the_group_and_whom_it_is_about() {
+    everywhere(|| async {
+        let lines = Lines::keep();
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut other = facts(member_id(1));
+        other.cluster = "other".into();
+        assert!(who_is(served.addr, &other, &limits).await.is_err());
+        let refused = lines.with("a peer was refused");
+        assert!(refused[0].contains("group=RaftNode00-s0 "), "{refused:?}");
+        // The same from the side of the one who dials, who knows the other one's label.
+        let peers = Peers::new(other, limits);
+        let member = Member { label: "n7".into(), addr: served.addr };
+        peers.know([(&member_id(2), &member)]);
+        while lines.with("label=n7 ").is_empty() {
+            runtime::sleep(Duration::from_millis(10)).await;
+        }
+        let told = &lines.with("label=n7 ")[0];
+        assert!(told.contains("group=RaftNode00-s0 ") && told.contains("cluster"), "{told}");
+        peers.stop();
         served.end().await;
     });
 }
@@ -154,6 +183,7 @@ fn one_alone_gets_the_promise_to_found_a_group() {
         };
         assert_eq!(refusal.code, RefusalCode::Founder);
         assert!(refusal.text.contains("dLegerSelfId"), "it says what to do: {refusal}");
+        assert!(!refusal.text.contains("  "), "an operator reads it: {refusal}");
         assert!(served.peers.promise(member_id(2)).is_err(), "nor does it found one itself");
         // One that belongs to a group says so, to everybody.
         served.peers.stand(Standing::Member);

@@ -77,6 +77,10 @@ async fn run(
 ) {
     let end = match work(&inner, vote, &events, ready).await {
         Ok(()) => Event::Stopped,
+        Err(StoreError::Damage(mut damage)) => {
+            damage.of_group |= inner.index.borrow().is_of_group();
+            Event::Failed(damage.into())
+        }
         Err(error) => Event::Failed(error),
     };
     if matches!(end, Event::Failed(_)) {

@@ -31,6 +31,8 @@ const NODES: usize = 3;
 const MACHINES: usize = 5;
 const NAMESRV: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
+/// Where nodes listen for each other, unless they have moved.
+const RAFT_PORT: u16 = 40_911;
 const TOPIC: &str = "T";
 
 /// What a node runs.
@@ -47,6 +49,8 @@ pub struct Cluster {
     running: [Option<Running>; MACHINES],
     /// How often the store of each node was moved away.
     moved: [u32; MACHINES],
+    /// Where each node listens for the others, by its own configuration.
+    pub raft_ports: [u16; MACHINES],
     /// Keys of the nodes' configurations beside the usual ones.
     pub keys: Vec<(&'static str, String)>,
 }
@@ -70,7 +74,8 @@ impl Cluster {
         let nodes = (0..MACHINES).map(|at| simulation.node(names[at], ip(at))).collect();
         let client = simulation.node("client", CLIENT);
         let (running, moved, keys) = Default::default();
-        Self { simulation, nodes, client, shards, running, moved, keys }
+        let raft_ports = [RAFT_PORT; MACHINES];
+        Self { simulation, nodes, client, shards, running, moved, raft_ports, keys }
     }
 
     /// Where clients reach a shard.
@@ -101,7 +106,7 @@ impl Cluster {
     pub fn start(&mut self, at: usize) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
-        let ips: Vec<IpAddr> = peers_of(at).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = peers_of(at).map(|at| Some(ip(at).into())).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
         let mut running = Running { stops: Vec::new(), shards: Vec::new() };
@@ -145,7 +150,9 @@ impl Cluster {
 
     fn config(&self, at: usize) -> Arc<Config> {
         let addrs = format!("{}:9876;{}:9876", NAMESRV[0], NAMESRV[1]);
-        let peers: Vec<String> = peers_of(at).map(|at| format!("n{at}-{}:40911", ip(at))).collect();
+        let port = |peer: usize| if peer == at { self.raft_ports[at] } else { RAFT_PORT };
+        let peer = |peer: usize| format!("n{peer}-{}:{}", ip(peer), port(peer));
+        let peers: Vec<String> = peers_of(at).map(peer).collect();
         let (peers, own) = (peers.join(";"), format!("n{at}"));
         let (shards, dir) = (self.shards.to_string(), format!("/store-{}", self.moved[at]));
         let mut settings = Settings::defaults(&KEYS);
@@ -200,6 +207,17 @@ impl Cluster {
     /// The node begins with an empty directory the next time.
     pub fn move_store(&mut self, at: usize) {
         self.moved[at] += 1;
+    }
+
+    /// The disk of a node has no room for another file of the log.
+    pub fn refuse_files(&self, at: usize) {
+        const EDQUOT: i32 = 122;
+        let log = format!("/store-{}/log", self.moved[at]);
+        self.nodes[at].disk().refuse_new_files(&log, EDQUOT);
+    }
+
+    pub fn heal_disk(&self, at: usize) {
+        self.nodes[at].disk().heal();
     }
 
     pub fn cut(&self, one: usize, other: usize) {

@@ -123,6 +123,7 @@ fn json(view: &View, checked: &Checked) -> Value {
         "torn": checked.torn,
         "end": checked.end.map(|end| end.0),
         "damagedAt": checked.damaged_at().map(|at| at.0),
+        "ofGroup": checked.of_group,
         "topics": checked.topics,
         "log": tally(&checked.log),
         "behindDamage": tally(&checked.behind),

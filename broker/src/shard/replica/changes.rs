@@ -22,6 +22,8 @@ use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
 use super::handover;
 use super::state::{Running, member_of, patience};
+use crate::config::is_label;
+use crate::limits::{LEAST_CATCH_UP, MAX_LABEL, MOST_CATCH_UP};
 
 /// A change that is not committed within this time is answered as one of which nobody knows.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -34,13 +36,24 @@ const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let newcomer = newcomer(shard, request);
     carry_out(shard, connection, request, newcomer, |shard, newcomer| async move {
-        let Newcomer { id, member, instead_of } = newcomer;
-        let named = (id, member.addr);
-        let change = Change::AddLearner { id, member, instead_of };
-        if !is_member(&shard, id)? {
-            visit(&shard, named).await?;
+        let Newcomer { id, member, instead_of, rate } = newcomer;
+        let (addr, known) = (member.addr, seat_of(&shard, id)?);
+        let change = match &known {
+            Some(known) if known.label == member.label => Change::Move { id, addr },
+            _ => Change::AddLearner { id, member, instead_of },
+        };
+        match known {
+            None => visit(&shard, (id, addr), Standing::Empty).await?,
+            Some(known) if known.addr != addr => {
+                visit(&shard, (id, addr), Standing::Member).await?
+            }
+            Some(_) => {}
         }
-        make(&shard, change).await
+        let changed = make(&shard, change).await?;
+        if let (Some(rate), Ok(running)) = (rate, member_of(&shard)) {
+            running.peers.catch_up_at(rate);
+        }
+        Ok(changed)
     });
 }
 
@@ -125,6 +138,7 @@ async fn make(shard: &Shard, change: Change) -> Result<Changed, Refusal> {
         Change::AddLearner { id, member, .. } => {
             format!("{} ({}, store {id}) is added as a learner", member.label, member.addr)
         }
+        Change::Move { id, addr } => format!("{} is at {addr} from now on", before(*id)),
         Change::Promote(id) => format!("{} votes from now on", before(*id)),
         Change::Replace { old, new } => {
             format!("{} is replaced by {}", before(*old), before(*new))
@@ -202,22 +216,34 @@ async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
     }
 }
 
-/// Whether this store is in the group already.
-fn is_member(shard: &Shard, id: MemberId) -> Result<bool, Refusal> {
-    Ok(member_of(shard)?.group.members().contains_key(&id))
+/// What this store is called, and where it is, if it is in the group already.
+fn seat_of(shard: &Shard, id: MemberId) -> Result<Option<Member>, Refusal> {
+    Ok(member_of(shard)?.group.members().remove(&id))
 }
 
-/// Looks whether the store that is to join is where it is said to be, and empty.
-async fn visit(shard: &Shard, (id, addr): (MemberId, SocketAddr)) -> Result<(), Refusal> {
+/// Looks whether the store that is to join, or has moved, is where it is said to be, and what it should be.
+async fn visit(
+    shard: &Shard,
+    (id, addr): (MemberId, SocketAddr),
+    expected: Standing,
+) -> Result<(), Refusal> {
     check_phase(shard)?;
-    let found = member_of(shard)?.peers.visit(addr).await;
+    let Running { replica, peers, .. } = member_of(shard)?;
+    if id == peers.facts().store && addr == replica.layout.own_addr() {
+        return Ok(()); // nobody dials himself
+    }
+    let found = peers.visit(addr).await;
     let refuse = |remark| Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     match found {
-        Err(error) => refuse(format!("the leader cannot reach the new member at {addr}: {error}")),
+        Err(error) => refuse(format!("the leader cannot reach the member at {addr}: {error}")),
         Ok((found, _)) if found != id => refuse(format!(
-            "at {addr} is the store {found}, and {id} was to be added: correct the address"
+            "at {addr} is the store {found}, and {id} was expected there: correct the address"
         )),
-        Ok((_, Standing::Empty)) => Ok(()),
+        Ok((_, found)) if found == expected => Ok(()),
+        Ok((_, Standing::Empty)) => refuse(format!(
+            "the node at {addr} has the store {id} of a member, and that is empty: one of two is a copy of the other, or it was \
+             emptied. Replace the member (`mqadmin replaceMember`), with another empty store"
+        )),
         Ok((_, Standing::Unknown)) => {
             refuse(format!("the node at {addr} still reads its log: try again in a moment"))
         }
@@ -237,6 +263,8 @@ struct Newcomer {
     id: MemberId,
     member: Member,
     instead_of: Option<MemberId>,
+    /// Bytes a second that learners get from then on.
+    rate: Option<u64>,
 }
 
 fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal> {
@@ -244,9 +272,13 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
     let running = member_of(shard)?;
     check_group(&running, header.group)?;
     let label = header.label.to_owned();
-    if label.is_empty() || label.contains(|c: char| c.is_control() || c.is_whitespace()) {
+    // One that is in the log already is not judged again: it may be older than the rule.
+    let is_known = seat_of(shard, store(header.store)?)?.is_some_and(|seat| seat.label == label);
+    if !is_known && !is_label(&label) {
         return Err(Refusal::parameter(format!(
-            "{label:?} is no label of a member: it needs one, without blanks, such as n3"
+            "{label:?} is no label of a member: it has {} bytes, and a label is 1 to {MAX_LABEL} letters from a to z and digits, as \
+             dLegerPeers takes them, such as n3",
+            label.len()
         )));
     }
     let addr: SocketAddr = header.addr.parse().map_err(|_| {
@@ -256,17 +288,21 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
         let remark = format!("nobody can be reached at {addr}: give the address of the new member");
         return Err(Refusal::parameter(remark));
     }
-    if let Some(rate) = header.catch_up_rate {
-        let rate = u64::try_from(rate).ok().filter(|rate| *rate > 0).ok_or_else(|| {
-            Refusal::parameter(format!("learners cannot catch up at {rate} bytes a second"))
-        })?;
-        check_phase(shard)?;
-        running.peers.catch_up_at(rate);
-    }
     Ok(Newcomer {
         id: store(header.store)?,
         member: Member { label, addr },
         instead_of: header.instead_of.map(store).transpose()?,
+        rate: header.catch_up_rate.map(rate).transpose()?,
+    })
+}
+
+/// A rate at which learners may catch up, as the key of the configuration takes it.
+fn rate(rate: i64) -> Result<u64, Refusal> {
+    let fits = |rate: &u64| (LEAST_CATCH_UP..=MOST_CATCH_UP).contains(rate);
+    u64::try_from(rate).ok().filter(fits).ok_or_else(|| {
+        Refusal::parameter(format!(
+            "learners cannot catch up at {rate} bytes a second: {LEAST_CATCH_UP} to {MOST_CATCH_UP} are possible"
+        ))
     })
 }
 

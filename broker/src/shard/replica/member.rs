@@ -11,7 +11,7 @@ use storage::{Applier, EntryLog};
 
 use super::super::start::StartError;
 use super::super::{Shard, apply};
-use super::{Replica, forward, founding, handover, office, reads, roles};
+use super::{Replica, forward, founding, handover, office, reads, roles, seats};
 
 /// A member that runs.
 pub struct Member {
@@ -52,7 +52,6 @@ impl Member {
         peers.serve(forward::office(shard));
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
-        warn_of_other_members(shard, replica, &group);
         let stop = Flag::new();
         let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
@@ -62,7 +61,7 @@ impl Member {
             runtime::spawn(forward::run(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
-            runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),
+            runtime::spawn(found(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];
         Ok(Self { node, group, peers, stop, serving, tasks })
     }
@@ -91,6 +90,12 @@ impl Member {
     }
 }
 
+/// Founds the group if that is to be done, and then looks whether it is the one that the configuration means.
+async fn found(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
+    founding::run(Rc::clone(&shard), group.clone(), peers, limits).await;
+    seats::compare(&shard, &group).await;
+}
+
 /// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, and
 /// when a snapshot takes the place of the log.
 async fn watch_core(shard: Rc<Shard>, group: Group) {
@@ -111,6 +116,7 @@ fn facts(shard: &Shard, replica: &Replica) -> Facts {
         store: MemberId(shard.store.id()),
         cluster: shard.identity.cluster.clone(),
         group: replica.layout.name.clone(),
+        known_as: shard.identity.name.clone(),
         shard: replica.layout.shard,
         constants,
     }
@@ -120,24 +126,4 @@ fn times(shard: &Shard) -> Times {
     let group = shard.config.raft_group.as_ref().expect("it has groups");
     let timing = &group.timing;
     Times { heartbeat: timing.heartbeat, election: (timing.election_min, timing.election_max) }
-}
-
-/// Once a group is founded its log says who is in it; what the configuration says differently has no effect.
-fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
-    let listed = |label: &str, addr: &dyn std::fmt::Display| format!("{label}-{addr}");
-    let mut in_log: Vec<String> =
-        group.members().values().map(|member| listed(&member.label, &member.addr)).collect();
-    let mut configured: Vec<String> =
-        replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
-    in_log.sort_unstable();
-    configured.sort_unstable();
-    let is_founded = group.standing() == Standing::Member && group.is_taking_in().is_empty();
-    if is_founded && in_log != configured {
-        tracing::warn!(
-            shard = %shard.identity.name, group = %replica.layout.name,
-            in_log = %in_log.join(";"), configured = %configured.join(";"),
-            "dLegerPeers is not the group as it is, and the group's own log holds. If members were replaced, bring dLegerPeers up \
-             to date; mqadmin changes the group"
-        );
-    }
 }

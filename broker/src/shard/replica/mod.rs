@@ -14,7 +14,9 @@ pub mod member;
 pub mod office;
 pub mod reads;
 pub mod roles;
+pub mod seats;
 pub mod state;
+pub mod whereabouts;
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;

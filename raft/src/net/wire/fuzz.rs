@@ -148,6 +148,7 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let facts = Facts {
         store: id(1),
         cluster: "DefaultCluster".into(),
+        known_as: "b".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
         constants: Constants::new(1 << 30),
