@@ -154,7 +154,13 @@ fn history(seed: u64) -> u64 {
         ALL.iter().all(|at| !machines.boards[*at].notes().gone.contains(&id(leader)))
     });
 
-    let (from, to) = (group.leader(&ALL), others(group.leader(&ALL))[0]);
+    let from = group.leader(&ALL);
+    let to = others(from)[0];
+    // A leader asks once, and only whom it reaches; else the next one is whoever hears nothing first.
+    group.until("there is a way to the next one", || {
+        let peers = &machines.boards[from].notes().peers;
+        peers.get(&id(to)).is_some_and(|(is_up, _)| *is_up)
+    });
     machines.boards[from].order(Order::Transfer(id(to)));
     group.until("the next one leads", || {
         machines.boards[to].notes().leads && !machines.boards[from].notes().leads
