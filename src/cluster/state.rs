@@ -48,7 +48,7 @@ pub(super) async fn ask(home: &Home, layout: &Layout) -> Standing {
 async fn survey(number: u16, addrs: BTreeSet<String>) -> Result<Survey, AdminError> {
     let list = addrs.iter().map(String::as_str).collect::<Vec<_>>().join(";");
     let finder = Finder::new(&Where { broker: Some(list), ..Where::default() })?;
-    let target = Target { broker_name: group_name(number), shard: 0, addrs };
+    let target = Target { broker_name: group_name(number), shard: Some(0), addrs };
     let survey = finder.survey(&target).await?;
     Ok(survey.expect("any group is meant"))
 }
