@@ -18,7 +18,8 @@ use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
 use super::{
-    Phase, Shard, groups, locks, offsets, pull, register, replica, siblings, state, topics,
+    Phase, Shard, groups, locks, offset_questions, offsets, pull, register, replica, siblings,
+    state, topics,
 };
 
 /// Where something that is committed comes from.
@@ -246,9 +247,11 @@ fn fail_stop(shard: &Rc<Shard>) {
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
     let why = "The log failed before the change was stored";
-    let then = give_up(shard, &lost(shard), why);
-    for question in then {
-        question.answer(shard);
+    let questions = give_up(shard, &lost(shard), why);
+    match &shard.replica {
+        // The others may have told more than is applied here.
+        Some(_) => offset_questions::hold(shard, questions),
+        None => questions.iter().for_each(|question| question.answer(shard)),
     }
 }
 

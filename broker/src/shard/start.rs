@@ -20,8 +20,8 @@ use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
 use super::{
-    Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, retention,
-    topic_rules, topics,
+    Phase, Shard, admin, apply, clients, long_poll, notices, offset_questions, offsets, register,
+    retention, topic_rules, topics,
 };
 use crate::config::{Config, GroupLayout};
 use crate::limits::DRAIN;
@@ -343,6 +343,7 @@ async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
 fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
     vec![
         runtime::spawn(offsets::propose_regularly(Rc::clone(shard))),
+        runtime::spawn(offset_questions::run(Rc::clone(shard))),
         runtime::spawn(long_poll::expire_regularly(Rc::clone(shard))),
         runtime::spawn(siblings::run(Rc::clone(shard))),
         runtime::spawn(clients::run(Rc::clone(shard))),

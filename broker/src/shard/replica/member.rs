@@ -11,7 +11,7 @@ use storage::{Applier, EntryLog};
 
 use super::super::start::StartError;
 use super::super::{Shard, apply};
-use super::{Replica, founding, handover, office, reads, roles};
+use super::{Replica, founding, handover, office, roles};
 
 /// A member that runs.
 pub struct Member {
@@ -57,7 +57,6 @@ impl Member {
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
-            runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),

@@ -10,7 +10,6 @@ pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
-pub mod reads;
 pub mod roles;
 pub mod state;
 
@@ -24,7 +23,6 @@ use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
-use reads::Reads;
 
 /// What a shard knows of its group.
 pub struct Replica {
@@ -46,8 +44,6 @@ pub struct Replica {
     retired: Cell<bool>,
     /// Until then no place is made for the member that should lead.
     held_until: Cell<Option<Instant>>,
-    /// Questions that only the leader may answer.
-    reads: Reads,
 }
 
 impl Replica {
@@ -64,7 +60,6 @@ impl Replica {
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
             held_until: Cell::default(),
-            reads: Reads::default(),
         }
     }
 
@@ -81,7 +76,7 @@ impl Replica {
     }
 
     /// The term in which the shard is in office, and has been since its member began to lead.
-    fn in_office(&self) -> Option<Term> {
+    pub(in crate::shard) fn in_office(&self) -> Option<Term> {
         let (stint, _) = self.group()?.begun();
         self.office.get().filter(|_| self.stint.get() == stint)
     }

@@ -11,8 +11,9 @@ use storage::Applied;
 use super::super::apply::{Source, give_up};
 use super::super::register::{self, Office};
 use super::super::reply::Refusal;
-use super::super::{Phase, Shard, start};
+use super::super::{Phase, Shard, offset_questions, start};
 use super::Replica;
+use crate::limits::OFFSET_PATIENCE;
 
 /// Pause before the system topics are tried again.
 const SEED_AGAIN: Duration = Duration::from_millis(100);
@@ -43,6 +44,18 @@ impl Shard {
              leader, which registers as broker id 0"
         );
         Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
+    }
+
+    /// Makes sure that nobody else takes anything: the shard has no group, or leads it, and a majority of the others says so, asked after
+    /// this was. All that was committed before is applied here then. One round on the network; false if it takes too long.
+    pub async fn is_certain(&self) -> bool {
+        let Some(replica) = &self.replica else { return true };
+        let (Some(group), Some(office)) = (replica.group(), replica.in_office()) else {
+            return false;
+        };
+        let confirmed = runtime::timeout(OFFSET_PATIENCE, group.confirm()).await;
+        let in_office = replica.in_office() == Some(office) && self.check_office().is_ok();
+        matches!(confirmed, Ok(Ok(()))) && in_office
     }
 
     /// Where something that is committed comes from. What was appended here counts as such only in the office in which it
@@ -133,9 +146,7 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     let unanswered = shard.completions.borrow().len();
     let refusal = lost(shard, replica);
     let why = "This node leads its group no more; whether the change was stored is unknown. Look, and make it again";
-    let questions = give_up(shard, &refusal, why);
-    questions.iter().for_each(|question| question.refuse(&refusal));
-    replica.reads.refuse_all(&refusal);
+    offset_questions::hold(shard, give_up(shard, &refusal, why));
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
     shard.offsets.borrow_mut().forget_pending();
