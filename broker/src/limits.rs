@@ -44,6 +44,9 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 /// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait
 /// before it asks again. Enough for a consumer of 100,000 queues.
 pub const MAX_HELD_PULLS: usize = 131_072;
+/// The most pulls from behind the end of a queue that wait until a leader is certain of the end; a further one is treated as at a
+/// member that follows.
+pub const MAX_END_QUESTIONS: usize = 4096;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
 /// Bytes that a consumer may leave untaken before its next pulls are put off.

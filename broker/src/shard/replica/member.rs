@@ -11,7 +11,7 @@ use storage::{Applier, EntryLog};
 
 use super::super::start::StartError;
 use super::super::{Shard, apply};
-use super::{Replica, founding, handover, office, roles};
+use super::{Replica, ends, founding, handover, office, roles};
 
 /// A member that runs.
 pub struct Member {
@@ -56,6 +56,7 @@ impl Member {
         let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
+            runtime::spawn(ends::run(Rc::clone(shard))),
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),

@@ -6,6 +6,7 @@
 //! comes through the same events ([`super::apply`]), and nobody here waits for it.
 
 pub mod changes;
+pub mod ends;
 pub mod founding;
 pub mod handover;
 pub mod member;
@@ -23,6 +24,7 @@ use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
+use ends::Ends;
 
 /// What a shard knows of its group.
 pub struct Replica {
@@ -44,6 +46,8 @@ pub struct Replica {
     retired: Cell<bool>,
     /// Until then no place is made for the member that should lead.
     held_until: Cell<Option<Instant>>,
+    /// Pulls from behind the end.
+    ends: Ends,
 }
 
 impl Replica {
@@ -60,6 +64,7 @@ impl Replica {
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
             held_until: Cell::default(),
+            ends: Ends::default(),
         }
     }
 
