@@ -22,6 +22,7 @@ use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
 use super::completions::{Afterwards, Completion};
 use super::offset_questions::{self, Place};
 use super::refusals::{check_phase, code_of};
+use super::replica::Replica;
 use super::reply::{Caller, Refusal};
 use super::{Phase, Shard};
 use crate::limits::{OFFSETS_EVERY, YOUNG_QUEUE};
@@ -143,8 +144,9 @@ pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    if shard.phase.get() != Phase::Stopping {
-        // During a graceful stop consumers bring their last offsets: they are still taken.
+    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken.
+    let makes_place = shard.replica.as_ref().is_some_and(Replica::is_making_place);
+    if shard.phase.get() != Phase::Stopping && !makes_place {
         check_phase(shard)?;
     }
     shard.check_office()?;

@@ -5,6 +5,7 @@
 //! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
 //! comes through the same events ([`super::apply`]), and nobody here waits for it.
 
+mod back_off;
 pub mod changes;
 pub mod ends;
 pub mod founding;
@@ -48,6 +49,18 @@ pub struct Replica {
     held_until: Cell<Option<Instant>>,
     /// Pulls from behind the end.
     ends: Ends,
+    /// How many are about to hand leadership over.
+    making_place: Cell<u32>,
+}
+
+/// Somebody is about to hand leadership over, until this is dropped: nothing new is taken meanwhile.
+struct MakingPlace<'a>(&'a Cell<u32>);
+
+impl Drop for MakingPlace<'_> {
+    fn drop(&mut self) {
+        assert!(self.0.get() > 0, "it was counted");
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Replica {
@@ -65,6 +78,7 @@ impl Replica {
             retired: Cell::default(),
             held_until: Cell::default(),
             ends: Ends::default(),
+            making_place: Cell::new(0),
         }
     }
 
@@ -90,6 +104,19 @@ impl Replica {
     #[must_use]
     pub fn role(&self) -> Role {
         self.group().map_or(Role::Following(None), Group::role)
+    }
+
+    /// Begins to make place: see [`Replica::is_making_place`].
+    fn makes_place(&self) -> MakingPlace<'_> {
+        self.making_place.set(self.making_place.get() + 1);
+        MakingPlace(&self.making_place)
+    }
+
+    /// Whether the shard finishes what is under way and then makes place for another leader: it takes nothing but consumer
+    /// offsets.
+    #[must_use]
+    pub fn is_making_place(&self) -> bool {
+        self.making_place.get() > 0
     }
 
     /// Whoever leads stays in office for so long, though another member should lead.
