@@ -11,7 +11,7 @@ use storage::{Applier, EntryLog};
 
 use super::super::start::StartError;
 use super::super::{Shard, apply};
-use super::{Replica, ends, founding, handover, office, roles};
+use super::{Replica, ends, founding, handover, office, roles, vote};
 
 /// A member that runs.
 pub struct Member {
@@ -58,6 +58,7 @@ impl Member {
         let tasks = vec![
             runtime::spawn(ends::run(Rc::clone(shard))),
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
+            runtime::spawn(vote::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),

@@ -14,6 +14,7 @@ pub mod member;
 pub mod office;
 pub mod roles;
 pub mod state;
+pub mod vote;
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;

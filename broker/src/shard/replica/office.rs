@@ -69,16 +69,36 @@ impl Shard {
         }
     }
 
-    /// As which replica the shard registers.
+    /// As which replica the shard registers; not at all without a vote in its group: it has no part of the group's log, or only the
+    /// beginning, or gets no more of it, and consumers are not to come to it.
     #[must_use]
-    pub fn register_as(&self) -> Office {
+    pub fn register_as(&self) -> Option<Office> {
+        let has_vote = |replica: &Replica| replica.group().is_some_and(Group::has_vote);
+        let is_to_be_found = self.replica.as_ref().is_none_or(has_vote);
+        is_to_be_found.then(|| self.present_office())
+    }
+
+    /// As which replica it would register if it has a vote. One that was elected and has heard of no majority for so long that
+    /// somebody else may lead by now says that it follows: NameServers of 4.9.8 believe whoever said last that he is broker 0.
+    #[must_use]
+    pub fn present_office(&self) -> Office {
         let Some(replica) = &self.replica else { return Office { broker_id: 0, term: 0 } };
         match replica.office.get() {
-            Some(Term(term)) => {
+            Some(Term(term)) if !replica.is_cut_off(self) => {
                 Office { broker_id: 0, term: i64::try_from(term).unwrap_or(i64::MAX) }
             }
-            None => Office { broker_id: replica.layout.own().follower_id.into(), term: 0 },
+            Some(_) | None => {
+                Office { broker_id: replica.layout.own().follower_id.into(), term: 0 }
+            }
         }
+    }
+
+    /// Whether it is in office, and has heard of no majority for that long.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let in_doubt =
+            |replica: &Replica| replica.office.get().is_some() && replica.is_cut_off(self);
+        self.replica.as_ref().is_some_and(in_doubt)
     }
 }
 
