@@ -19,6 +19,8 @@ pub enum Notice {
     OnewayRefused(ResponseCode),
     /// A question for a consumer offset got no answer.
     OffsetUnanswered,
+    /// A topic of a sibling shard was not created.
+    SiblingsTopic,
     /// A consumer gave a message back (`CONSUMER_SEND_MSG_BACK`).
     SendBack,
 }

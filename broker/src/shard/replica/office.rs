@@ -156,6 +156,7 @@ fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
     replica.stint.set(stint);
     replica.office.set(Some(term));
     register::permission_changed(shard);
+    shard.siblings.look_again();
     tracing::debug!(shard = %shard.identity.name, %term, "in office: messages are taken");
     runtime::spawn(seed(Rc::clone(shard), term)).detach();
 }
