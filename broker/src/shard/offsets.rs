@@ -138,6 +138,12 @@ pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) -> Result<(), Of
 pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let caller = Caller::of(connection, request);
     if let Err(refusal) = try_update(shard, &caller, request) {
+        if let Some(replica) = &shard.replica
+            && caller.is_oneway()
+            && refusal.code == ResponseCode::ServiceNotAvailable
+        {
+            replica.tally.commits_dropped.add(1);
+        }
         refusal.send(&caller);
     }
 }

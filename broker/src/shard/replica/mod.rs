@@ -14,6 +14,7 @@ pub mod member;
 pub mod office;
 pub mod roles;
 pub mod state;
+pub mod tally;
 pub mod vote;
 
 use std::cell::{Cell, OnceCell};
@@ -27,6 +28,7 @@ use runtime::Instant;
 use super::Shard;
 use crate::config::GroupLayout;
 use ends::Ends;
+use tally::Tally;
 
 /// What a shard knows of its group.
 pub struct Replica {
@@ -50,6 +52,8 @@ pub struct Replica {
     held_until: Cell<Option<Instant>>,
     /// Pulls from behind the end.
     ends: Ends,
+    /// What hand-overs and elections have cost.
+    pub tally: Tally,
     /// How many are about to hand leadership over.
     making_place: Cell<u32>,
 }
@@ -79,6 +83,7 @@ impl Replica {
             retired: Cell::default(),
             held_until: Cell::default(),
             ends: Ends::default(),
+            tally: Tally::default(),
             making_place: Cell::new(0),
         }
     }

@@ -164,7 +164,8 @@ fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
 /// Whoever waits is told; what was appended and is committed all the same comes back as somebody else's.
 fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     replica.office.set(None);
-    let unanswered = shard.completions.borrow().len();
+    let unknown = shard.completions.borrow().messages();
+    replica.tally.unknown.add(unknown as u64);
     let refusal = lost(shard, replica);
     let why = "This node leads its group no more; whether the change was stored is unknown. Look, and make it again";
     offset_questions::hold(shard, give_up(shard, &refusal, why));
@@ -173,7 +174,15 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     shard.offsets.borrow_mut().forget_pending();
     shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);
-    tracing::debug!(shard = %shard.identity.name, %term, unanswered, "out of office");
+    let name = &shard.identity.name;
+    match unknown {
+        0 => tracing::debug!(shard = %name, %term, "out of office"),
+        _ => tracing::info!(
+            shard = %name, group = %replica.layout.name, %term, unknown,
+            "this node leads no more, and so many messages were under way: their senders are told that nobody knows whether they are \
+             stored. Those that are, and are sent again, are there twice"
+        ),
+    }
 }
 
 /// What a sender gets whose message was under way when the office ended.
