@@ -9,7 +9,7 @@ use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
-use super::super::start::StartError;
+use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
 use super::{Replica, ends, founding, handover, office, roles, vote};
 
@@ -30,14 +30,15 @@ impl Member {
     /// The store is not a member's, the port cannot be had, or openraft refuses.
     pub async fn start(
         shard: &Rc<Shard>,
-        log: EntryLog,
-        applier: Applier,
+        life: Life,
+        (log, applier): (EntryLog, Applier),
     ) -> Result<Self, StartError> {
         let replica = shard.replica.as_ref().expect("it is a member of a group");
         let raft_group = shard.config.raft_group.as_ref().expect("it has groups");
         let limits = Limits { catch_up: raft_group.catch_up, ..Limits::new(log.largest_payload()) };
         let peers = Peers::new(facts(shard, replica), limits.clone());
-        let listener = TcpListener::bind(replica.layout.listen).await;
+        let bind = async || TcpListener::bind(replica.layout.listen).await;
+        let listener = life.bind(shard, bind).await;
         let listener = listener
             .map_err(|source| StartError::Peers { group: replica.layout.name.clone(), source })?;
         let dialler = Dialler::<Vec<u8>>::new(peers.clone());
