@@ -44,6 +44,9 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 /// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait
 /// before it asks again. Enough for a consumer of 100,000 queues.
 pub const MAX_HELD_PULLS: usize = 131_072;
+/// The most pulls from behind the end of a queue that wait until a leader is certain of the end; a further one is treated as at a
+/// member that follows.
+pub const MAX_END_QUESTIONS: usize = 4096;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
 /// Bytes that a consumer may leave untaken before its next pulls are put off.
@@ -84,6 +87,12 @@ pub const MAX_OFFSETS: usize = 10_000_000;
 /// The most consumer offsets (group × topic × queue) that wait for the log; further ones are refused.
 pub const MAX_PENDING_OFFSETS: usize = 262_144;
 
+/// The most questions for consumer offsets that are not answered yet; a further one is left without an answer.
+pub const MAX_OFFSET_QUESTIONS: usize = 65_536;
+/// A question for a consumer offset that cannot be answered is held for so long, and then left without an answer. Less than clients
+/// wait: those of Java (4.9.8, 5.x) for 5 seconds, those of Go for 3.
+pub const OFFSET_PATIENCE: Duration = Duration::from_millis(2_500);
+
 /// A queue whose first message lies at most this many bytes of log back is young: a group that is new
 /// to it starts from that message.
 pub const YOUNG_QUEUE: u64 = 4 * 1024 * 1024 * 1024;
@@ -95,9 +104,6 @@ pub const MAILBOX: usize = 1024;
 pub const MAX_MEMBERS: usize = 9;
 /// The longest label of a member, bytes.
 pub const MAX_LABEL: usize = 255;
-/// The most questions for consumer offsets that wait until it is certain that this member leads its group; a further one is
-/// answered "busy".
-pub const MAX_LEADER_READS: usize = 65_536;
 /// The most requests that a member which does not lead has handed on to the leader, or is about to, and that are not
 /// answered; a further one is answered "busy".
 pub const MAX_FORWARDS: usize = 4096;

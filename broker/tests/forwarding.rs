@@ -382,6 +382,7 @@ async fn stranger(to: usize) -> (Peers, MemberId) {
         store: MemberId(StoreId(77)),
         cluster: "DefaultCluster".into(),
         group: "broker-a".into(),
+        known_as: "broker-a".into(),
         shard: 0,
         constants: Constants::new(16 * 1024 * 1024),
     };

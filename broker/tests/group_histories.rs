@@ -219,11 +219,12 @@ fn history(seed: u64) -> u64 {
     history.all_is_well();
     clients.crash();
     history.run_for(Duration::from_secs(5)); // whoever is behind catches up
-    for at in 0..NODES {
+    let unanswered = (0..NODES).map(|at| {
         let mine = Arc::clone(&history.shared);
         let checked = clients.start("check", move || check_all(mine, addr(at)));
-        history.simulation.join(checked, LIMIT).expect("the check ends");
-    }
+        history.simulation.join(checked, LIMIT).expect("the check ends")
+    });
+    assert_eq!(unanswered.min(), Some(0), "somebody leads, and tells all offsets");
     history.simulation.trace_hash()
 }
 

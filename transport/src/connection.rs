@@ -126,6 +126,15 @@ impl Connection {
         }
     }
 
+    /// The request with this number gets no answer, ever: it is waited for no more, neither at the limits nor at the end of the
+    /// connection. For one of which whoever sent it learns more from silence than from any answer. Does nothing if no such
+    /// request waits.
+    pub fn leave_unanswered(&self, opaque: i32) {
+        if self.inner.in_flight.borrow_mut().answered(opaque) {
+            self.inner.room.notify_all();
+        }
+    }
+
     /// Queues a request that gets no answer; never waits. Dropped if the connection is closed.
     ///
     /// # Errors

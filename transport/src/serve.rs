@@ -14,7 +14,8 @@ pub trait Serve: 'static {
     ///
     /// Answer now with [`Connection::respond`], or keep a clone of the connection and `request.opaque` and answer later, from
     /// any task of the executor. A request that is never answered counts against `Limits::in_flight` until the connection
-    /// closes. `body` shares memory with the receive buffer and keeps it alive: copy a small part that is to be kept long.
+    /// closes, unless it is said ([`Connection::leave_unanswered`]). `body` shares memory with the receive buffer and keeps it
+    /// alive: copy a small part that is to be kept long.
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes);
 
     /// As [`on_request`](Serve::on_request), which it calls, with the bytes of the whole frame: for a service that may hand the

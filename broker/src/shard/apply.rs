@@ -12,13 +12,16 @@ use super::commands::{
     CONSUMER_OFFSETS, CommandError, QUEUE_LOCKS, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
 };
 use super::completions::{Afterwards, Completion};
+use super::long_poll::LongPolls;
 use super::offsets::OffsetQuestion;
+use super::pull::PullRequest;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
 use super::{
-    Phase, Shard, groups, locks, offsets, pull, register, replica, siblings, state, topics,
+    Phase, Shard, groups, locks, offset_questions, offsets, pull, register, replica, siblings,
+    state, topics,
 };
 
 /// Where something that is committed comes from.
@@ -155,9 +158,7 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
             }
         };
         shard.stats.stored(&record.topic, record.size, now - since);
-        let mut polls = shard.long_polls.borrow_mut();
-        polls.arrived(&record.topic, record.queue, record.tag_hash, &mut woken);
-        drop(polls);
+        arrived_in(&mut shard.long_polls.borrow_mut(), record, &mut woken);
         what_is_due(shard);
     }
     pull::resume(shard, woken);
@@ -167,11 +168,14 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
 fn arrived(shard: &Rc<Shard>, records: &[AppliedRecord]) {
     let mut woken = Vec::new();
     let mut polls = shard.long_polls.borrow_mut();
-    for record in records {
-        polls.arrived(&record.topic, record.queue, record.tag_hash, &mut woken);
-    }
+    records.iter().for_each(|record| arrived_in(&mut polls, record, &mut woken));
     drop(polls);
     pull::resume(shard, woken);
+}
+
+fn arrived_in(polls: &mut LongPolls, record: &AppliedRecord, woken: &mut Vec<Box<PullRequest>>) {
+    let (queue, message) = ((&*record.topic, record.queue), (record.queue_offset, record.tag_hash));
+    polls.arrived(queue, message, woken);
 }
 
 /// A topic or a command is committed.
@@ -267,9 +271,11 @@ fn fail_stop(shard: &Rc<Shard>) {
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
     let why = "The log failed before the change was stored";
-    let then = give_up(shard, &lost(shard), why);
-    for question in then {
-        question.answer(shard);
+    let questions = give_up(shard, &lost(shard), why);
+    match &shard.replica {
+        // The others may have told more than is applied here.
+        Some(_) => offset_questions::hold(shard, questions),
+        None => questions.iter().for_each(|question| question.answer(shard)),
     }
 }
 

@@ -36,6 +36,13 @@ impl Caller {
         self.connection.hold_aside(self.opaque);
     }
 
+    /// Gives no answer, ever: the sender is to think that this node is away.
+    pub fn leave_unanswered(&self) {
+        if !self.oneway {
+            self.connection.leave_unanswered(self.opaque);
+        }
+    }
+
     /// Whether nobody waits for an answer.
     #[must_use]
     pub fn is_oneway(&self) -> bool {

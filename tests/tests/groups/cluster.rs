@@ -39,6 +39,8 @@ const TOPIC: &str = "T";
 struct Running {
     stops: Vec<Promise<()>>,
     shards: Vec<Executor<Result<(), StartError>>>,
+    /// One that was left out.
+    late: Option<(String, Start)>,
 }
 
 pub struct Cluster {
@@ -104,12 +106,17 @@ impl Cluster {
     }
 
     pub fn start(&mut self, at: usize) {
+        self.start_without(at, None);
+    }
+
+    /// Starts a node, without this shard if there is one.
+    pub fn start_without(&mut self, at: usize, late: Option<u32>) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
         let ips: Vec<Option<IpAddr>> = peers_of(at).map(|at| Some(ip(at).into())).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
-        let mut running = Running { stops: Vec::new(), shards: Vec::new() };
+        let mut running = Running { stops: Vec::new(), shards: Vec::new(), late: None };
         for ((number, layout), mailbox) in (0..).zip(layouts).zip(mailboxes(self.shards)) {
             let ((stop, stopped), (ready, _)) = (promise(), promise());
             let start = Start {
@@ -122,11 +129,36 @@ impl Cluster {
                 stop: stopped,
             };
             let name = format!("shard-{number}");
-            let shard = self.nodes[at].start(&name, move || broker::shard::run(start));
             running.stops.push(stop);
+            if late == Some(number) {
+                running.late = Some((name, start));
+                continue;
+            }
+            let shard = self.nodes[at].start(&name, move || broker::shard::run(start));
             running.shards.push(shard);
         }
         self.running[at] = Some(running);
+    }
+
+    /// Starts a shard that was left out.
+    pub fn start_late(&mut self, at: usize) {
+        let running = self.running[at].as_mut().expect("its other shards run");
+        let (name, start) = running.late.take().expect("one was left out");
+        running.shards.push(self.nodes[at].start(&name, move || broker::shard::run(start)));
+    }
+
+    /// Takes a node's port for clients as soon as nobody has it, and gives it back after this time.
+    pub fn steal_port(&self, at: usize, time: Duration) -> Executor<()> {
+        let addr = SocketAddr::from((ip(at), 10_911));
+        self.nodes[at].start("thief", move || async move {
+            loop {
+                if let Ok(listener) = runtime::TcpListener::bind(addr).await {
+                    runtime::sleep(time).await;
+                    return drop(listener);
+                }
+                runtime::sleep(Duration::from_micros(20)).await;
+            }
+        })
     }
 
     /// Starts a node as a broker without a group, which it refuses.
@@ -391,6 +423,16 @@ impl Cluster {
             let times = found.iter().filter(|one| *one == number).count();
             assert_eq!(times, 1, "message {number} is there {times} times");
         }
+    }
+
+    /// Sends a message that creates its topic.
+    pub fn create_by_send(&self, at: usize, topic: &'static str) {
+        let addr = Self::addr(at, 0);
+        let sent = self.ask(LIMIT, move |client| async move {
+            let message = Message { topic, queue: Some(0), body: b"first", ..Message::default() };
+            client.send(&addr, "PG", &message, Form::Short).await.map(drop).map_err(text)
+        });
+        assert_eq!(sent, Some(Ok(())));
     }
 
     pub fn create_topic(&self, at: usize, name: &'static str, queues: i32) {

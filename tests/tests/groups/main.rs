@@ -145,6 +145,25 @@ fn shards_have_groups_of_their_own_with_leaders_on_all_nodes() {
 }
 
 #[test]
+fn a_topic_of_a_sibling_shard_is_created_once_that_shard_has_a_leader() {
+    let mut cluster = Cluster::new(45, 2);
+    for at in 0..3 {
+        // Two of them look for a leader of the second shard, which has none without the third.
+        cluster.start_without(at, (at == 2).then_some(1));
+    }
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    for topic in ["one", "two", "three"] {
+        cluster.create_by_send(leader, topic);
+    }
+    cluster.run_for(SECOND * 60);
+    cluster.start_late(2);
+    let leader = cluster.until_led(1, &[0, 1, 2]);
+    for topic in ["one", "two", "three"] {
+        cluster.until("it is there too", |cluster| cluster.queues_of(leader, 1, topic) > 0);
+    }
+}
+
+#[test]
 fn topics_groups_and_offsets_outlive_the_leader_and_never_go_back() {
     for seed in 50..53 {
         let mut cluster = Cluster::new(seed, 1);

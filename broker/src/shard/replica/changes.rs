@@ -20,15 +20,13 @@ use transport::Connection;
 use super::super::Shard;
 use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
-use super::handover;
+use super::handover::{self, Outcome};
 use super::state::{Running, member_of, patience};
 use crate::config::is_label;
 use crate::limits::{LEAST_CATCH_UP, MAX_LABEL, MOST_CATCH_UP};
 
 /// A change that is not committed within this time is answered as one of which nobody knows.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long it is waited for that another member leads.
-const TAKE_OVER: Duration = Duration::from_secs(3);
 /// The longest time for which a leader stays that should not lead.
 const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 
@@ -177,7 +175,7 @@ fn refusal(error: ChangeError) -> Refusal {
 }
 
 /// Hands leadership over, and waits until that member leads.
-async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
+async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> {
     let Running { replica, group, peers } = member_of(shard)?;
     if replica.role() == Role::Following(Some(to)) || group.view().leader == Some(to) {
         return Ok(Changed::Already);
@@ -194,26 +192,17 @@ async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
         );
         return Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     }
-    let ended = |_| refusal(ChangeError::Ended);
     tracing::info!(
         shard = %shard.identity.name, group = %replica.layout.name, to = %name, "leadership is handed over, as asked for"
     );
-    group.hand_over(to).await.map_err(ended)?;
-    let took_over = async {
-        let mut role = group.role();
-        while role != Role::Following(Some(to)) {
-            role = group.role_changed(role).await;
-        }
+    let remark = match handover::hand_over(shard, group, to).await {
+        Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
+        Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
+        Outcome::Nobody => format!("{name} has not taken over in time"),
+        Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
-    match runtime::timeout(TAKE_OVER, took_over).await {
-        Ok(()) => Ok(Changed::Done),
-        Err(runtime::Elapsed) => {
-            let remark = format!(
-                "service not available now. {name} has not taken over within {TAKE_OVER:?}: look with `mqadmin groupState`"
-            );
-            Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
-        }
-    }
+    let remark = format!("service not available now. {remark}: look with `mqadmin groupState`");
+    Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
 }
 
 /// What this store is called, and where it is, if it is in the group already.

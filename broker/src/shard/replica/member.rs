@@ -9,9 +9,9 @@ use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
-use super::super::start::StartError;
+use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
-use super::{Replica, forward, founding, handover, office, reads, roles, seats};
+use super::{Replica, ends, forward, founding, handover, office, roles, seats, vote};
 
 /// A member that runs.
 pub struct Member {
@@ -30,14 +30,15 @@ impl Member {
     /// The store is not a member's, the port cannot be had, or openraft refuses.
     pub async fn start(
         shard: &Rc<Shard>,
-        log: EntryLog,
-        applier: Applier,
+        life: Life,
+        (log, applier): (EntryLog, Applier),
     ) -> Result<Self, StartError> {
         let replica = shard.replica.as_ref().expect("it is a member of a group");
         let raft_group = shard.config.raft_group.as_ref().expect("it has groups");
         let limits = Limits { catch_up: raft_group.catch_up, ..Limits::new(log.largest_payload()) };
         let peers = Peers::new(facts(shard, replica), limits.clone());
-        let listener = TcpListener::bind(replica.layout.listen).await;
+        let bind = async || TcpListener::bind(replica.layout.listen).await;
+        let listener = life.bind(shard, bind).await;
         let listener = listener
             .map_err(|source| StartError::Peers { group: replica.layout.name.clone(), source })?;
         let dialler = Dialler::<Vec<u8>>::new(peers.clone());
@@ -56,9 +57,10 @@ impl Member {
         let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
+            runtime::spawn(ends::run(Rc::clone(shard))),
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
-            runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
             runtime::spawn(forward::run(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(vote::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(found(Rc::clone(shard), group.clone(), peers.clone(), limits)),

@@ -6,16 +6,19 @@
 //! comes through the same events ([`super::apply`]), and nobody here waits for it. A member that follows hands on to the leader what
 //! only that one can do ([`forward`]).
 
+mod back_off;
 pub mod changes;
+pub mod ends;
 pub mod forward;
 pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
-pub mod reads;
 pub mod roles;
 pub mod seats;
 pub mod state;
+pub mod tally;
+pub mod vote;
 pub mod whereabouts;
 
 use std::cell::{Cell, OnceCell};
@@ -28,8 +31,9 @@ use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
+use ends::Ends;
 use forward::Forwards;
-use reads::Reads;
+use tally::Tally;
 
 /// What a shard knows of its group.
 pub struct Replica {
@@ -51,10 +55,24 @@ pub struct Replica {
     retired: Cell<bool>,
     /// Until then no place is made for the member that should lead.
     held_until: Cell<Option<Instant>>,
-    /// Questions that only the leader may answer.
-    reads: Reads,
     /// Requests that are handed on to the leader.
     forwards: Forwards,
+    /// Pulls from behind the end.
+    ends: Ends,
+    /// What hand-overs and elections have cost.
+    pub tally: Tally,
+    /// How many are about to hand leadership over.
+    making_place: Cell<u32>,
+}
+
+/// Somebody is about to hand leadership over, until this is dropped: nothing new is taken meanwhile.
+struct MakingPlace<'a>(&'a Cell<u32>);
+
+impl Drop for MakingPlace<'_> {
+    fn drop(&mut self) {
+        assert!(self.0.get() > 0, "it was counted");
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Replica {
@@ -71,8 +89,10 @@ impl Replica {
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
             held_until: Cell::default(),
-            reads: Reads::default(),
             forwards: Forwards::new(),
+            ends: Ends::default(),
+            tally: Tally::default(),
+            making_place: Cell::new(0),
         }
     }
 
@@ -89,7 +109,7 @@ impl Replica {
     }
 
     /// The term in which the shard is in office, and has been since its member began to lead.
-    fn in_office(&self) -> Option<Term> {
+    pub(in crate::shard) fn in_office(&self) -> Option<Term> {
         let (stint, _) = self.group()?.begun();
         self.office.get().filter(|_| self.stint.get() == stint)
     }
@@ -98,6 +118,19 @@ impl Replica {
     #[must_use]
     pub fn role(&self) -> Role {
         self.group().map_or(Role::Following(None), Group::role)
+    }
+
+    /// Begins to make place: see [`Replica::is_making_place`].
+    fn makes_place(&self) -> MakingPlace<'_> {
+        self.making_place.set(self.making_place.get() + 1);
+        MakingPlace(&self.making_place)
+    }
+
+    /// Whether the shard finishes what is under way and then makes place for another leader: it takes nothing but consumer
+    /// offsets.
+    #[must_use]
+    pub fn is_making_place(&self) -> bool {
+        self.making_place.get() > 0
     }
 
     /// Whoever leads stays in office for so long, though another member should lead.

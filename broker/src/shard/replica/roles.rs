@@ -14,6 +14,9 @@ pub async fn run(shard: Rc<Shard>, group: Group) {
     loop {
         let role = group.role_changed(last).await;
         office::settle(&shard);
+        if matches!(role, Role::Leading(_) | Role::Following(Some(_))) {
+            replica.tally.leaders.add(1);
+        }
         tell(&shard, replica, last, role);
         last = role;
     }

@@ -24,7 +24,7 @@ use transport::Connection;
 use super::super::dispatch::{dispatch, has_effect};
 use super::super::notices::{self, Notice};
 use super::super::reply::{Caller, Refusal};
-use super::super::{Phase, Shard, send};
+use super::super::{Phase, Shard, offset_questions, send};
 use crate::limits::{FORWARD_WAIT, MAX_FORWARD_BYTES, MAX_FORWARDS};
 
 pub use hand_on::run;
@@ -153,6 +153,9 @@ impl Asker {
 
 /// Refuses as the request's handler would.
 fn refuse(shard: &Shard, (code, caller): (RequestCode, &Caller), refusal: &Refusal) {
+    if code == RequestCode::QueryConsumerOffset {
+        return offset_questions::leave(shard, caller, &refusal.remark);
+    }
     if !rules::is_send(code) {
         return refusal.send(caller);
     }
