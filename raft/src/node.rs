@@ -15,7 +15,7 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
-use crate::changing::Busy;
+use crate::changing::{Busy, unfinished};
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
 use crate::growing;
@@ -76,7 +76,7 @@ pub struct Node {
     busy: Busy,
     leading: Task<()>,
     succession: RefCell<Option<Task<()>>>,
-    tasks: [Task<()>; 2],
+    tasks: [Task<()>; 3],
     writer: Task<Result<(), LogError>>,
 }
 
@@ -121,7 +121,6 @@ impl Node {
             })
         };
         let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
-        let tasks = [purging, failing];
         let (succession, busy) = (RefCell::default(), Busy::default());
         Ok(Self {
             raft,
@@ -145,6 +144,9 @@ impl Node {
     /// and its address, once it leads, and nobody else of `members`. The others join one by one.
     ///
     /// # Errors
+        let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
+        let ending = runtime::spawn(unfinished::run(group));
+        let tasks = [purging, failing, ending];
     /// [`FoundError`]; nothing is founded then.
     pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
         founding::found(&self.raft, members).await

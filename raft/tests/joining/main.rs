@@ -6,6 +6,7 @@
 mod member;
 
 use std::collections::{BTreeMap, BTreeSet};
+mod unfinished;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
