@@ -41,8 +41,9 @@ impl<D> Dialler<D> {
     }
 
     fn client(&self, target: MemberId, member: &Member, appends: Lane) -> PeerClient<D> {
-        let (own, peer) = (self.peers.facts().store, self.peers.peer(target, member));
-        PeerClient { own, peer, appends, data: PhantomData }
+        let (peers, peer) = (self.peers.clone(), self.peers.peer(target, member));
+        peer.engage();
+        PeerClient { peers, peer, appends, data: PhantomData }
     }
 }
 
@@ -60,11 +61,17 @@ impl<D: SnapshotBytes> RaftNetworkFactory<Types> for Dialler<D> {
 
 /// One of openraft's ways to a peer: all of them share the peer's two connections.
 pub struct PeerClient<D> {
-    own: MemberId,
+    peers: Peers,
     peer: Rc<Peer>,
     /// Where its appends go: those of a stream stay in order on one lane, heartbeats never wait behind them.
     appends: Lane,
     data: PhantomData<fn() -> D>,
+}
+
+impl<D> Drop for PeerClient<D> {
+    fn drop(&mut self) {
+        self.peers.let_go(&self.peer);
+    }
 }
 
 impl<D> PeerClient<D> {
@@ -82,7 +89,7 @@ impl<D> PeerClient<D> {
     }
 
     fn rpc_error(&self, error: CallError, action: RPCTypes) -> RPCError<Types> {
-        let (id, target) = (self.own, self.peer.id());
+        let (id, target) = (self.peers.facts().store, self.peer.id());
         match error {
             CallError::Late(timeout) => RPCError::Timeout(Timeout { action, id, target, timeout }),
             // Each of these would come again at once.

@@ -218,16 +218,32 @@ impl Peers {
         }
     }
 
-    /// Forgets those who do not belong to the group any more; their connections end.
+    /// Forgets those who do not belong to the group any more; their connections end. One that openraft still has a way to is
+    /// forgotten when openraft gives up the last: it makes its ways to a new member a little before it says who belongs to the group.
     pub fn retain(&self, belongs: impl Fn(MemberId) -> bool) {
         self.known.borrow_mut().retain(|id, peer| {
-            let stays = belongs(*id);
+            let stays = peer.stays(belongs(*id));
             if !stays {
                 peer.stop();
                 self.net.returned(*id);
             }
             stays
         });
+    }
+
+    /// openraft has given up a way to this peer.
+    pub(super) fn let_go(&self, peer: &Rc<Peer>) {
+        if !peer.release() {
+            return;
+        }
+        let id = peer.id();
+        let mut known = self.known.borrow_mut();
+        if known.get(&id).is_some_and(|known| Rc::ptr_eq(known, peer)) {
+            known.remove(&id);
+        }
+        drop(known);
+        peer.stop();
+        self.net.returned(id);
     }
 
     /// How each peer is, by its id.

@@ -304,10 +304,35 @@ fn an_idle_connection_is_kept_and_peers_that_leave_are_left() {
         let kept = status(&peers);
         assert_eq!((kept.connections, kept.troubles, kept.urgent), (1, 0, true));
         peers.retain(|id| id != member_id(2));
+        drop(client);
         assert!(peers.status().is_empty());
         until(|| served.server.connections() == 0).await;
-        let left = client.vote(vote(), option()).await.unwrap_err();
-        assert!(matches!(left, RPCError::Unreachable(_)), "{left:?}");
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_peer_that_openraft_has_a_way_to_is_not_stopped_by_what_was_known_before() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits);
+        // openraft has been given a member that those who ask it who belongs to the group do not hear of yet.
+        let (usual, mut urgent) = clients(&peers, served.addr).await;
+        peers.retain(|_| false);
+        urgent.vote(vote(), option()).await.expect("it is reached");
+        drop(usual);
+        urgent.vote(vote(), option()).await.expect("there is another way to it");
+        // Now that it is known it stays without one; and one that is none goes with the last.
+        peers.retain(|_| true);
+        drop(urgent);
+        assert!(status(&peers).urgent, "it belongs to the group");
+        let (mut usual, urgent) = clients(&peers, served.addr).await;
+        peers.retain(|_| false);
+        drop(urgent);
+        usual.vote(vote(), option()).await.expect("it is reached");
+        drop(usual);
+        assert!(peers.status().is_empty(), "nobody is known any more");
         served.end().await;
     });
 }
