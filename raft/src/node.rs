@@ -19,7 +19,7 @@ use crate::changing::{Busy, unfinished};
 use crate::founding::{self, FoundError};
 use crate::group::{self, Group};
 use crate::growing;
-use crate::leading::{Leading, Role, Watched};
+use crate::leading::{Burden, Leading, Role, Watched};
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
@@ -131,6 +131,7 @@ impl Node {
             times,
             busy,
             leading,
+            burden: Burden::default(),
             succession,
             tasks,
             writer,

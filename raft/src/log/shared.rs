@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{LogIndex, UnixMillis};
 use openraft::EntryPayload;
@@ -57,6 +58,10 @@ pub(super) struct Shared {
     failure: RefCell<Option<LogError>>,
     /// What the group is called, once somebody has said it.
     pub group: OnceCell<Arc<str>>,
+    /// An empty log takes whatever comes first, which openraft's suite wants.
+    pub(super) begins_anywhere: Cell<bool>,
+    /// A follower wants entries that cannot be read here: since when, and when that was seen last.
+    unreadable: Cell<Option<(Instant, Instant)>>,
 }
 
 impl Shared {
@@ -77,6 +82,8 @@ impl Shared {
             cuts: Cell::new(0),
             failure: RefCell::default(),
             group: OnceCell::new(),
+            begins_anywhere: Cell::new(false),
+            unreadable: Cell::new(None),
         }
     }
 
@@ -132,6 +139,19 @@ impl Shared {
     pub(super) fn fail(&self, error: &LogError) {
         self.failure.borrow_mut().get_or_insert_with(|| error.clone());
         self.room.notify_all();
+    }
+
+    /// A follower wants entries that cannot be read. Whether that is news.
+    pub(super) fn not_readable(&self) -> bool {
+        let before = self.unreadable.get();
+        self.unreadable.set(Some((before.map_or_else(now, |(since, _)| since), now())));
+        before.is_none()
+    }
+
+    /// Since when a follower has wanted entries that cannot be read, if one did within `last`.
+    pub(super) fn unreadable_since(&self, last: Duration) -> Option<Instant> {
+        let (since, seen) = self.unreadable.get()?;
+        (seen.elapsed() <= last).then_some(since)
     }
 
     /// Waits until some entries may wait.
