@@ -101,7 +101,7 @@ impl Node {
         let (log, writer) = RaftLog::new(log).await?;
         let helm = log.helm();
         let staged = Flag::new();
-        let machine = Machine::new(store.clone(), applier, staged.clone());
+        let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
         raft.is_initialized().await?; // what its metrics say comes from the log from here on
         let role = Watched::new();

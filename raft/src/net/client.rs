@@ -103,6 +103,26 @@ impl<D> PeerClient<D> {
         }
     }
 
+    /// A snapshot cannot be sent as it is, which only time or an operator changes: openraft would make it anew at once.
+    async fn give_up_for_now(
+        &self,
+        why: &str,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> StreamingError<Types> {
+        let (target, addr, pause) =
+            (self.peer.id(), self.peer.addr(), self.peer.net().limits.hopeless);
+        tracing::error!(
+            peer = %target, %addr, again_in = ?pause,
+            "this member lacks what was trimmed, and cannot be sent the snapshot that stands for it: {why}"
+        );
+        match select(pin!(cancel), pin!(runtime::sleep(pause))).await {
+            Either::Left((closed, _)) => closed.into(),
+            Either::Right(((), _)) => {
+                Unreachable::from_string(format!("no snapshot for {target} at {addr}: {why}")).into()
+            }
+        }
+    }
+
     fn stream<'s, S>(
         &'s self,
         input: S,
@@ -185,6 +205,9 @@ impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
         let limits = &self.peer.net().limits;
         let limit = option.soft_ttl().max(limits.answer);
         let piece = option.snapshot_chunk_size().unwrap_or(limits.piece).clamp(1, limits.piece);
+        if let Some(why) = snapshot::obstacle(&snapshot.snapshot, limits.max_snapshot) {
+            return Err(self.give_up_for_now(&why, cancel).await);
+        }
         let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
         let sending = snapshot::send(&self.peer, vote, meta, &bytes, piece, limit);
         match select(pin!(cancel), pin!(sending)).await {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
+mod damage;
 mod member;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use model::{LogIndex, PhysicalOffset};
 use runtime::channel::Notify;
 
-use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -92,16 +91,16 @@ impl Store {
         }
     }
 
-    /// What stands for all that was trimmed; `None` if nothing was.
+    /// What stands for all that was trimmed, or for more of the log if the checkpoint where it begins is damaged; `None` if
+    /// nothing was trimmed.
     ///
     /// # Errors
-    /// The checkpoint where the log begins cannot be read.
+    /// No checkpoint that could stand for it can be read.
     pub async fn snapshot(&self) -> Result<Option<StoreSnapshot>, StoreError> {
-        let trimmed = self.inner.index.borrow().trimmed_to();
-        if trimmed == PhysicalOffset(0) {
+        if self.inner.index.borrow().trimmed_to() == PhysicalOffset(0) {
             return Ok(None);
         }
-        let checkpoint: Checkpoint = trim::read_checkpoint(&self.inner, trimmed).await?;
+        let checkpoint = trim::oldest_beginning(&self.inner).await?;
         let bytes = self.inner.checkpoints.encode(&checkpoint).await;
         let position = checkpoint.position;
         let group = checkpoint.membership.into_entry();

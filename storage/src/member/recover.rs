@@ -19,7 +19,7 @@ use crate::recover::{From, Settled, check_beginning, load, settle};
 use crate::replay::{Entry, Replay};
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
-use crate::trim::read_checkpoint;
+use crate::trim::oldest_beginning;
 use crate::truncate::truncate;
 use crate::vote::{Purged, Vote, VoteFile};
 
@@ -101,8 +101,7 @@ async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), St
     if oldest.header.index <= before.purged.before {
         return Ok(());
     }
-    let trimmed_to = inner.index.borrow().trimmed_to();
-    let checkpoint = read_checkpoint(inner, trimmed_to).await?;
+    let checkpoint = oldest_beginning(inner).await?;
     let Position { index, term, .. } = checkpoint.position;
     assert!(index >= oldest.header.index, "what is not trimmed is there");
     let purged = Purged { before: index, term };
