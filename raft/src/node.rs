@@ -1,8 +1,9 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::leading::{Burden, Leading, Role, Watched};
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
-use crate::purging;
+use crate::purging::Purging;
 use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
@@ -74,6 +75,8 @@ pub struct Node {
     staged: Flag,
     times: Times,
     busy: Busy,
+    /// Once this member has been introduced to them.
+    peers: Rc<OnceCell<Peers>>,
     leading: Task<()>,
     succession: RefCell<Option<Task<()>>>,
     tasks: [Task<()>; 3],
@@ -111,6 +114,7 @@ impl Node {
             helm: helm.clone(),
             role: role.clone(),
             patience: times.patience(),
+            burden: Burden::default(),
         };
         let leading = runtime::spawn(leading.run());
         let failing = {
@@ -120,8 +124,13 @@ impl Node {
                 let Ok(()) = raft.shutdown().await; // nobody may count on this member any more
             })
         };
-        let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
+        let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
+        let peers = Rc::clone(&purging.peers);
+        let purging = runtime::spawn(purging.run());
         let (succession, busy) = (RefCell::default(), Busy::default());
+        let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
+        let ending = runtime::spawn(unfinished::run(group));
+        let tasks = [purging, failing, ending];
         Ok(Self {
             raft,
             helm,
@@ -130,8 +139,8 @@ impl Node {
             staged,
             times,
             busy,
+            peers,
             leading,
-            burden: Burden::default(),
             succession,
             tasks,
             writer,
@@ -145,9 +154,6 @@ impl Node {
     /// and its address, once it leads, and nobody else of `members`. The others join one by one.
     ///
     /// # Errors
-        let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
-        let ending = runtime::spawn(unfinished::run(group));
-        let tasks = [purging, failing, ending];
     /// [`FoundError`]; nothing is founded then.
     pub async fn found(&self, members: BTreeMap<MemberId, Member>) -> Result<(), FoundError> {
         founding::found(&self.raft, members).await
@@ -157,6 +163,7 @@ impl Node {
     /// they see of a leader whose process is gone is news for this member from now on.
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
+        self.peers.get_or_init(|| peers.clone());
         let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
         self.succession.replace(Some(runtime::spawn(successor.run())));
         let mut metrics = self.raft.metrics();

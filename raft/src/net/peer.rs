@@ -209,6 +209,11 @@ impl Peer {
         self.stop.raise();
     }
 
+    /// Ends the connection of a lane; whether there was one.
+    pub(super) fn interrupt(&self, lane: Lane) -> bool {
+        self.lane(lane).up().is_some_and(|link| link.interrupt())
+    }
+
     fn lane(&self, lane: Lane) -> &LaneTo {
         match lane {
             Lane::Bulk => &self.lanes[0],

@@ -231,6 +231,13 @@ impl Peers {
         });
     }
 
+    /// Ends what is being sent to this peer: its connection for entries is made anew when there is something to send. Whether
+    /// there was one.
+    pub(crate) fn interrupt(&self, id: MemberId) -> bool {
+        let peer = self.known.borrow().get(&id).cloned();
+        peer.is_some_and(|peer| peer.interrupt(Lane::Bulk))
+    }
+
     /// openraft has given up a way to this peer.
     pub(super) fn let_go(&self, peer: &Rc<Peer>) {
         if !peer.release() {

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
+mod copying;
 mod damage;
 mod member;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
-mod unfinished;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
