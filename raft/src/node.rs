@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::changing::{Busy, unfinished};
 use crate::founding::{self, FoundError};
+use crate::gate::Gate;
 use crate::group::{self, Group};
 use crate::growing;
 use crate::leading::{Burden, Leading, Role, Watched};
@@ -196,6 +197,12 @@ impl Node {
     pub fn group(&self) -> Group {
         let Self { raft, role, staged, busy, .. } = self;
         Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone())
+    }
+
+    /// What answers the other members.
+    #[must_use]
+    pub fn handler(&self) -> Gate {
+        Gate::new(self.raft.clone(), self.store.clone(), self.helm.clone())
     }
 
     /// openraft's core.

@@ -49,6 +49,11 @@ impl Helm {
         LogIndex(self.shared.written_end())
     }
 
+    /// Bytes of the entries that were accepted and are not written yet.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.shared.waiting_bytes()
+    }
+
     /// The last entry that is purged.
     pub(crate) fn purged(&self) -> Option<LogIdOf<Types>> {
         self.shared.purged()

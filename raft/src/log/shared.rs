@@ -234,6 +234,12 @@ impl Shared {
         }
     }
 
+
+    /// Bytes of those that wait, as they are written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let newest = self.newest.borrow();
+        newest.weight_behind(0, newest.count_waiting())
+    }
     /// Whether nothing waits.
     pub(super) fn is_drained(&self) -> bool {
         self.newest.borrow().count_waiting() == 0

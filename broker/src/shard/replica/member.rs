@@ -53,7 +53,7 @@ impl Member {
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         warn_of_other_members(shard, replica, &group);
         let stop = Flag::new();
-        let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
+        let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
