@@ -59,6 +59,18 @@ pub enum StartError {
         "the times of the group do not go together: {0}. Heartbeats must be several times as frequent as elections"
     )]
     Times(String),
+    /// Whoever appends an entry has promised its term before.
+    #[error(
+        "the vote of this member is of term {known}, and its log has entries of term {newest}: the vote's newest block was lost, or an \
+         older file put in its place, and what this member has promised since is forgotten. It must not vote: start it with an empty \
+         directory, and have the group take it in instead of this one (`mqadmin replaceMember`)"
+    )]
+    OlderVote {
+        /// The vote's term.
+        known: u64,
+        /// The term of the last entry.
+        newest: u64,
+    },
     /// The log failed.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -102,6 +114,10 @@ impl Node {
     {
         let id = MemberId(store.id());
         let config = config(times).map_err(StartError::Times)?;
+        let (known, newest) = (log.promise().term, log.state().last_term);
+        if known < newest {
+            return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
+        }
         let (log, writer) = RaftLog::new(log).await?;
         let helm = log.helm();
         let staged = Flag::new();

@@ -48,6 +48,7 @@ pub(super) async fn recover(
     let read = read(inner, &mut replay, &mut applier, &mut marks, known).await?;
     check_beginning(inner)?;
     purge_what_is_gone(inner, &mut vote).await?;
+    check_newest(inner, vote.vote(), replay.position)?;
     let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
     let (torn, end) = (replay.torn, read.end);
     let begun = replay.position != end;
@@ -91,6 +92,16 @@ pub(super) async fn recover(
     let (committed, told) = (read.committed, closed.clone());
     let read = OfMember { ahead, tip, vote, end, generation, marks, committed, closed: told };
     Ok((EntryLog::of_member(read), applier, closed))
+}
+
+/// Every entry was written under the vote's generation of that time, which rises at every start and at every cut: a log with a newer
+/// one was written after this vote, and what was promised since is forgotten.
+fn check_newest(inner: &Inner, vote: Vote, end: Position) -> Result<(), StoreError> {
+    if end.generation <= vote.generation {
+        return Ok(());
+    }
+    let (file, known) = (inner.options.dir.join(crate::vote::FILE), vote.generation);
+    Err(StoreError::OlderVote { file, known, found: end.generation })
 }
 
 /// A store that was a group of its own has purged nothing, and may have trimmed its log. The group that it is the first member
