@@ -176,8 +176,9 @@ impl Shared {
         let mut placing = self.placing.borrow_mut();
         for entry in entries {
             let (expected, found) = (behind(last.as_ref()).0, entry.log_id.index);
-            // A log that nothing was ever in begins with whatever comes first.
-            if found != expected && last.is_some() {
+            // A log that nothing was ever in has no history for an entry that is not the first: what is before it may be on its
+            // way here in a snapshot, which then gives the log up.
+            if found != expected && !(last.is_none() && self.begins_anywhere.get()) {
                 return Err(LogError::Gap { expected, found });
             }
             if let EntryPayload::Membership(group) = &entry.payload
@@ -234,12 +235,12 @@ impl Shared {
         }
     }
 
-
     /// Bytes of those that wait, as they are written.
     pub(super) fn waiting_bytes(&self) -> usize {
         let newest = self.newest.borrow();
         newest.weight_behind(0, newest.count_waiting())
     }
+
     /// Whether nothing waits.
     pub(super) fn is_drained(&self) -> bool {
         self.newest.borrow().count_waiting() == 0
