@@ -29,9 +29,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The log before `to`, where a segment begins, is given up. Nothing if it is gone already.
+    /// The log before `to`, where a segment begins, is given up. If it is gone already only the `parts` go, at once.
     pub(crate) fn hold(&self, inner: &Inner, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
-        if to <= inner.log.oldest_base() && parts.is_empty() {
+        if to <= inner.log.oldest_base() {
+            // A file system may bring back the parts of a trim whose segments are gone for good.
+            if !parts.is_empty() {
+                trim::give_up(inner, to, parts);
+            }
             return;
         }
         let segment = inner.log.at(to).expect("a trim ends where the log goes on");
