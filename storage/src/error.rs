@@ -188,6 +188,20 @@ pub enum StoreError {
         /// What does not go.
         why: &'static str,
     },
+    /// The vote of one of a group is not its newest.
+    #[error(
+        "{}: the vote is of generation {known}, and the log has entries of generation {found}: the vote's newest block was lost, or \
+         an older file put in its place, and what this node has promised since is forgotten. It must not vote: start it with an empty \
+         directory, and have the group take it in instead of this one (`mqadmin replaceMember`)", .file.display()
+    )]
+    OlderVote {
+        /// The vote file.
+        file: PathBuf,
+        /// Its generation.
+        known: u64,
+        /// The newest generation of the log.
+        found: u64,
+    },
     /// Segments at the beginning of the log are gone, and were not trimmed.
     #[error(
         "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. `mqstore check` tells \

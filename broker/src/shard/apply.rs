@@ -264,9 +264,11 @@ pub fn member_failed(shard: &Rc<Shard>, why: &str) {
     fail_stop(shard);
 }
 
-/// Nothing is appended any more.
+/// Nothing is appended any more. One of a group leaves office as well, before anything else can happen: what was appended may
+/// still be committed and come back, and nobody here waits for it any more.
 fn fail_stop(shard: &Rc<Shard>) {
     shard.phase.set(Phase::Failed);
+    replica::office::retire(shard);
     // NameServers look at permissions only when the version of the topics has changed.
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);

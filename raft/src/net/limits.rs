@@ -28,8 +28,11 @@ pub struct Limits {
     pub catch_up: u64,
     /// Bytes of a piece of a snapshot.
     pub piece: usize,
-    /// Bytes of the largest snapshot that is taken: it is held in memory.
+    /// Bytes of the largest snapshot that is sent and taken: it is held in memory. A queue that has had messages takes about as many
+    /// bytes of it as its topic's name and 40, an offset of a consumer as many as the names of topic and group and 20.
     pub max_snapshot: usize,
+    /// Pause before a snapshot is tried again that this side cannot send as it is: making it takes the disk and the core.
+    pub hopeless: Duration,
     /// Connections that are accepted at a time.
     pub connections: usize,
     /// Time to connect.
@@ -91,6 +94,7 @@ impl Limits {
             catch_up: 64 * 1024 * 1024,
             piece: 1024 * 1024,
             max_snapshot: 64 * 1024 * 1024,
+            hopeless: Duration::from_secs(60),
             connections: 256,
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(2),
@@ -117,6 +121,7 @@ impl Limits {
             pipeline_bytes: 8 * 1024,
             piece: 100,
             max_snapshot: 4 * 1024,
+            hopeless: Duration::from_millis(700),
             connections: 4,
             refused: Duration::from_millis(300),
             ping: Duration::from_millis(100),
@@ -138,6 +143,7 @@ impl Limits {
         assert!(!self.connect.is_zero() && !self.handshake.is_zero() && !self.stall.is_zero());
         assert!(!self.redial_min.is_zero() && self.redial_min <= self.redial_max);
         assert!(!self.refused.is_zero() && !self.answer.is_zero());
+        assert!(self.hopeless > self.redial_max, "what is hopeless is tried more seldom than the rest");
         assert!(!self.ping.is_zero() && self.ping * 3 <= self.silence, "one ping may be late");
     }
 }

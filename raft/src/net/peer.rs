@@ -125,6 +125,10 @@ pub(super) struct Peer {
     state: Rc<PeerState>,
     lanes: [Rc<LaneTo>; 2],
     stop: Flag,
+    /// Ways to it that openraft has.
+    clients: Cell<usize>,
+    /// It does not belong to the group, as far as is known: it goes with the last of those ways.
+    is_leaving: Cell<bool>,
 }
 
 impl Peer {
@@ -144,7 +148,26 @@ impl Peer {
         });
         let stop = Flag::new();
         let lanes = Lane::ALL.map(|lane| LaneTo::start(lane, Rc::clone(&state), stop.clone()));
-        Self { state, lanes, stop }
+        Self { state, lanes, stop, clients: Cell::new(0), is_leaving: Cell::new(false) }
+    }
+
+    /// openraft has a way to it more.
+    pub(super) fn engage(&self) {
+        self.clients.set(self.clients.get() + 1);
+    }
+
+    /// openraft has one less; whether the peer is to go with it.
+    pub(super) fn release(&self) -> bool {
+        let clients = self.clients.get();
+        assert!(clients > 0, "a way to it was made");
+        self.clients.set(clients - 1);
+        clients == 1 && self.is_leaving.get()
+    }
+
+    /// Says whether it belongs to the group. Whether it stays for now.
+    pub(super) fn stays(&self, belongs: bool) -> bool {
+        self.is_leaving.set(!belongs);
+        belongs || self.clients.get() > 0
     }
 
     pub(super) fn id(&self) -> MemberId {
@@ -199,6 +222,11 @@ impl Peer {
     /// Its connections end, and no call is made any more.
     pub(super) fn stop(&self) {
         self.stop.raise();
+    }
+
+    /// Ends the connection of a lane; whether there was one.
+    pub(super) fn interrupt(&self, lane: Lane) -> bool {
+        self.lane(lane).up().is_some_and(|link| link.interrupt())
     }
 
     fn lane(&self, lane: Lane) -> &LaneTo {

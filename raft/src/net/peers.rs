@@ -229,16 +229,39 @@ impl Peers {
         }
     }
 
-    /// Forgets those who do not belong to the group any more; their connections end.
+    /// Forgets those who do not belong to the group any more; their connections end. One that openraft still has a way to is
+    /// forgotten when openraft gives up the last: it makes its ways to a new member a little before it says who belongs to the group.
     pub fn retain(&self, belongs: impl Fn(MemberId) -> bool) {
         self.known.borrow_mut().retain(|id, peer| {
-            let stays = belongs(*id);
+            let stays = peer.stays(belongs(*id));
             if !stays {
                 peer.stop();
                 self.net.returned(*id);
             }
             stays
         });
+    }
+
+    /// Ends what is being sent to this peer: its connection for entries is made anew when there is something to send. Whether
+    /// there was one.
+    pub(crate) fn interrupt(&self, id: MemberId) -> bool {
+        let peer = self.known.borrow().get(&id).cloned();
+        peer.is_some_and(|peer| peer.interrupt(Lane::Bulk))
+    }
+
+    /// openraft has given up a way to this peer.
+    pub(super) fn let_go(&self, peer: &Rc<Peer>) {
+        if !peer.release() {
+            return;
+        }
+        let id = peer.id();
+        let mut known = self.known.borrow_mut();
+        if known.get(&id).is_some_and(|known| Rc::ptr_eq(known, peer)) {
+            known.remove(&id);
+        }
+        drop(known);
+        peer.stop();
+        self.net.returned(id);
     }
 
     /// How each peer is, by its id.

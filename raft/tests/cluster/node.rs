@@ -75,7 +75,7 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     node.introduce(peers.clone());
     let stop = Flag::new();
     let listener = TcpListener::bind(home.listen).await.unwrap();
-    let door = Door { raft: node.raft().clone(), me: me.clone() };
+    let door = Door { handler: node.handler(), me: me.clone() };
     let server = Server::new(peers.clone(), Rc::new(door), stop.clone());
     let serving = runtime::spawn(async move { server.serve(listener).await });
     let watching = runtime::spawn(watch(node.raft().clone(), me.clone()));

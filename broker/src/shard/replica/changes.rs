@@ -14,6 +14,7 @@ use remoting::header::raft::{
     AddLearnerHeader, ChangedHeader, MemberHeader, ReplaceMemberHeader, TransferLeaderHeader,
 };
 use remoting::{CommandRef, ResponseCode};
+use runtime::channel::oneshot;
 use storage::StoreId;
 use transport::Connection;
 
@@ -90,7 +91,8 @@ pub fn transfer(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef
     });
 }
 
-/// Has something done, and answers what it came to. It goes on when the one who asked is gone.
+/// Has something done, and answers what it came to. It goes on when the one who asked is gone, and when he was told that it takes too
+/// long: a change of those who vote is two entries, and whoever gave it up between them would leave the group in the middle.
 fn carry_out<T, F, Fut>(
     shard: &Rc<Shard>,
     connection: &Connection,
@@ -107,15 +109,26 @@ fn carry_out<T, F, Fut>(
         Ok(asked) => asked,
         Err(refusal) => return refusal.send(&caller),
     };
-    let shard = Rc::clone(shard);
+    let doing = deed(Rc::clone(shard), asked);
     runtime::spawn(async move {
-        match runtime::timeout(LIMIT, deed(Rc::clone(&shard), asked)).await {
-            Ok(Ok(changed)) => caller.ok(&ChangedHeader { changed: changed == Changed::Done }),
-            Ok(Err(refusal)) => refusal.send(&caller),
-            Err(runtime::Elapsed) => late().send(&caller),
+        match to_its_end(doing, LIMIT).await {
+            Some(Ok(changed)) => caller.ok(&ChangedHeader { changed: changed == Changed::Done }),
+            Some(Err(refusal)) => refusal.send(&caller),
+            None => late().send(&caller),
         }
     })
     .detach();
+}
+
+/// What it comes to; `None` if that is not known within `limit`. It goes on all the same.
+async fn to_its_end<T: 'static>(
+    doing: impl Future<Output = T> + 'static,
+    limit: Duration,
+) -> Option<T> {
+    let (tell, told) = oneshot();
+    runtime::spawn(async move { drop(tell.send(doing.await)) }).detach();
+    let told = runtime::timeout(limit, told).await.ok()?;
+    Some(told.expect("it is never dropped before it has told"))
 }
 
 fn late() -> Refusal {
@@ -343,4 +356,36 @@ fn store(text: &str) -> Result<MemberId, Refusal> {
     let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = u128::from_str_radix(text, 16).ok().filter(|id| is_one && *id > 0);
     id.map(|id| MemberId(StoreId(id))).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+
+    use runtime::sim::Simulation;
+
+    use super::*;
+
+    #[test]
+    fn a_change_that_takes_longer_than_its_answer_is_made_all_the_same() {
+        let simulation = Simulation::new(1);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let life = node.start("leader", || async {
+            let steps = Rc::new(Cell::new(0));
+            let made = Rc::clone(&steps);
+            let change = async move {
+                for _ in 0..2 {
+                    runtime::sleep(Duration::from_secs(8)).await;
+                    made.set(made.get() + 1);
+                }
+            };
+            assert_eq!(to_its_end(change, LIMIT).await, None);
+            assert_eq!(steps.get(), 1, "it is in the middle when the answer goes out");
+            runtime::sleep(LIMIT).await;
+            assert_eq!(steps.get(), 2, "and comes to its end");
+            assert_eq!(to_its_end(async { 7 }, LIMIT).await, Some(7));
+        });
+        simulation.join(life, Duration::from_secs(60)).expect("it ends");
+    }
 }

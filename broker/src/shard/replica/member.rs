@@ -54,7 +54,7 @@ impl Member {
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         let stop = Flag::new();
-        let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
+        let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
             runtime::spawn(ends::run(Rc::clone(shard))),

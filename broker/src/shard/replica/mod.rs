@@ -51,7 +51,7 @@ pub struct Replica {
     last_office: Cell<Term>,
     /// The term of the newest entry that the shard has taken in, and the index behind it.
     taken_in: Cell<(Term, LogIndex)>,
-    /// The shard goes into office no more: it is being stopped.
+    /// The shard goes into office no more: it is being stopped, or has failed.
     retired: Cell<bool>,
     /// Until then no place is made for the member that should lead.
     held_until: Cell<Option<Instant>>,
@@ -94,6 +94,13 @@ impl Replica {
             tally: Tally::default(),
             making_place: Cell::new(0),
         }
+    }
+
+    /// As if the shard had been elected, and had taken in all there was.
+    #[cfg(test)]
+    pub(in crate::shard) fn put_into_office(&self, term: Term) {
+        self.office.set(Some(term));
+        self.last_office.set(term);
     }
 
     /// The group, once the log is read.

@@ -130,7 +130,7 @@ pub fn settle(shard: &Rc<Shard>) {
     }
 }
 
-/// Leaves office, for good: the shard is being stopped.
+/// Leaves office, for good: the shard is being stopped, or has failed.
 pub fn retire(shard: &Rc<Shard>) {
     if let Some(replica) = &shard.replica {
         replica.retired.set(true);

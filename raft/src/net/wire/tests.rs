@@ -195,6 +195,12 @@ fn votes_and_transfers_are_read_back_and_nothing_else_is() {
         assert_eq!((bytes.len(), vote::take(&bytes)), (vote::LEN, Ok(request.clone())));
         check(&bytes, vote::take, vote::put);
     }
+    // A vote is durable before openraft looks for the term behind it, at each start.
+    for term in [1 << 62, (1 << 62) + 1, u64::MAX] {
+        let request = VoteRequest::new(vote_of(term, 1, false), None);
+        let read = vote::take(&encoded(|out| vote::put(out, &request))).map(drop);
+        assert_eq!(read, if term > 1 << 62 { Err(WireError::Term(term)) } else { Ok(()) });
+    }
     for granted in [false, true] {
         let answer = VoteResponse::new(vote_of(3, 2, true), None, granted);
         let bytes = encoded(|out| vote::put_answer(out, &answer));
@@ -257,6 +263,18 @@ fn pieces_of_a_snapshot_are_read_back_and_lie_within_it() {
         let read = encoded(|out| wrong.put(out));
         assert_eq!(Piece::take(&read), Err(WireError::Piece { offset, len: 4, total }));
     }
+    // openraft takes a snapshot that is newer than its leader, or a group that is, for the end of the process.
+    let of = |last, group_id| {
+        let last_membership = StoredMembershipOf::<Types>::new(group_id, group());
+        let meta = SnapshotMetaOf::<Types> { last_log_id: last, last_membership };
+        let read = encoded(|out| Piece { meta, ..piece.clone() }.put(out));
+        Piece::take(&read).map(drop)
+    };
+    assert_eq!(of(Some(log_id(6, 9)), Some(log_id(6, 9))), Ok(()));
+    let falls = |index, found, before| Err(WireError::TermFalls { index, found, before });
+    assert_eq!(of(Some(log_id(7, 9)), Some(log_id(1, 1))), falls(9, 7, 6));
+    assert_eq!(of(Some(log_id(5, 9)), Some(log_id(5, 10))), falls(10, 5, 5));
+    assert_eq!(of(None, Some(log_id(1, 1))), falls(1, 1, 0));
     let empty = Piece { offset: 0, bytes: b"", ..piece };
     let read = encoded(|out| empty.put(out));
     assert!(Piece::take(&read).is_err(), "a piece of nothing of a snapshot with bytes");
