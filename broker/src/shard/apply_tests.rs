@@ -290,12 +290,12 @@ fn a_member_that_has_ended_by_itself_leaves_office_before_anything_comes_back() 
         ];
         let (shard, _events) = shard(&group).await;
         shard.replica.as_ref().expect("it is one of a group").put_into_office(Term(1));
-        assert_eq!((shard.register_as().broker_id, shard.register_as().term), (0, 1));
+        assert_eq!((shard.present_office().broker_id, shard.present_office().term), (0, 1));
         shard.completions.borrow_mut().push(Completion::OnewayMessage(runtime::now()));
         member_failed(&shard, "its disk could not be read");
         assert!(shard.completions.borrow().is_empty(), "nobody waits any more");
         // What is committed all the same is another one's from now on, and asks for nobody who waits.
-        assert_eq!((shard.register_as().broker_id, shard.register_as().term), (5, 0));
+        assert_eq!((shard.present_office().broker_id, shard.present_office().term), (5, 0));
     });
 }
 
