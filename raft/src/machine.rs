@@ -102,7 +102,8 @@ impl SnapshotBytes for Vec<u8> {
 
     /// openraft goes by what a snapshot is said to stand for, the store by its bytes.
     fn from_bytes(bytes: Vec<u8>, meta: &SnapshotMetaOf<Types>) -> Result<Self, String> {
-        let (last, group) = applied(storage::snapshot_state(&bytes)?).map_err(|error| error.to_string())?;
+        let (last, group) =
+            applied(storage::snapshot_state(&bytes)?).map_err(|error| error.to_string())?;
         if (&last, &group) == (&meta.last_log_id, &meta.last_membership) {
             return Ok(bytes);
         }
@@ -110,7 +111,10 @@ impl SnapshotBytes for Vec<u8> {
         Err(format!(
             "the snapshot is said to stand for what is before {} and for members as of {}, and its bytes are of {} and {}. This is a bug \
              of the one who sends it",
-            id(&meta.last_log_id), id(meta.last_membership.log_id()), id(&last), id(group.log_id())
+            id(&meta.last_log_id),
+            id(meta.last_membership.log_id()),
+            id(&last),
+            id(group.log_id())
         ))
     }
 }

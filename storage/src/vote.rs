@@ -167,7 +167,8 @@ pub(crate) fn newest(slots: &[Slice]) -> Option<(u64, Vote)> {
 
 /// The slot that is written first after a start, where these were found: never the one that alone holds what was promised.
 fn first_to_write(slots: &[Slice], newest: u64) -> u64 {
-    let holds_it = |slot: &Slice| Vote::decode(slot).is_some_and(|(sequence, _)| sequence == newest);
+    let holds_it =
+        |slot: &Slice| Vote::decode(slot).is_some_and(|(sequence, _)| sequence == newest);
     u64::from(!slots.iter().skip(1).any(holds_it))
 }
 

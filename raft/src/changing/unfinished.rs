@@ -46,7 +46,9 @@ pub(crate) async fn run(group: Group) {
                     "a change of the members was left in the middle, by a leader that was lost or an operator's command that \
                      was: this member has ended it"
                 ),
-                Err(error) => tracing::debug!(%error, "a change that was left in the middle is not ended yet"),
+                Err(error) => {
+                    tracing::debug!(%error, "a change that was left in the middle is not ended yet")
+                }
             }
         }
     }

@@ -118,7 +118,8 @@ impl<D> PeerClient<D> {
         match select(pin!(cancel), pin!(runtime::sleep(pause))).await {
             Either::Left((closed, _)) => closed.into(),
             Either::Right(((), _)) => {
-                Unreachable::from_string(format!("no snapshot for {target} at {addr}: {why}")).into()
+                Unreachable::from_string(format!("no snapshot for {target} at {addr}: {why}"))
+                    .into()
             }
         }
     }

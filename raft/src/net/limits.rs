@@ -143,7 +143,10 @@ impl Limits {
         assert!(!self.connect.is_zero() && !self.handshake.is_zero() && !self.stall.is_zero());
         assert!(!self.redial_min.is_zero() && self.redial_min <= self.redial_max);
         assert!(!self.refused.is_zero() && !self.answer.is_zero());
-        assert!(self.hopeless > self.redial_max, "what is hopeless is tried more seldom than the rest");
+        assert!(
+            self.hopeless > self.redial_max,
+            "what is hopeless is tried more seldom than the rest"
+        );
         assert!(!self.ping.is_zero() && self.ping * 3 <= self.silence, "one ping may be late");
     }
 }

@@ -46,9 +46,15 @@ fn a_member_whose_trimmed_log_begins_with_a_damaged_checkpoint_lives_and_brings_
         alone(dir, count, PhysicalOffset(size)).await;
         let at = beginnings(dir).await;
         assert!(at.len() >= 2 && at[0] == size, "{at:?}");
+        // What the trim came to is in a later checkpoint.
+        let (first, count) = (Live::start(dir, 0).await, count + 10);
+        first.found().await;
+        first.send(10, 40_000).await;
+        sleep(Duration::from_secs(1)).await;
+        first.stop().await.unwrap();
         spoil(&dir.join("checkpoints").join(name(size)), 0).await;
         let first = Live::start(dir, 0).await;
-        first.found().await;
+        until("it leads", || first.leads()).await;
         let second = join(&first, Live::start(Path::new("/b"), 1).await, 1).await;
         assert_eq!(second.messages(), count);
         first.send(3, 100).await;
@@ -63,10 +69,8 @@ fn a_member_whose_trimmed_log_begins_with_a_damaged_checkpoint_lives_and_brings_
         until("one of them leads", || first.leads() || second.leads()).await;
         let leader = if first.leads() { &first } else { &second };
         leader.send(3, 100).await;
-        until("both have all", || {
-            first.messages() == count + 6 && second.messages() == count + 6
-        })
-        .await;
+        until("both have all", || first.messages() == count + 6 && second.messages() == count + 6)
+            .await;
         second.stop().await.unwrap();
         first.stop().await.unwrap();
     });

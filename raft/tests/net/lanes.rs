@@ -267,7 +267,8 @@ fn a_snapshot_arrives_whole_and_one_that_cannot_be_sent_is_not_tried_at_once_aga
             (limits.max_snapshot + 1, "4097 bytes, where 4096 are the limit"),
             (0, "cannot be read here"),
         ] {
-            let snapshot = Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot: vec![0; len] };
+            let snapshot =
+                Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot: vec![0; len] };
             let (began, before) = (runtime::now(), status(&peers).sent);
             let sent = client.full_snapshot(leader(), snapshot, pending(), option()).await;
             let Err(StreamingError::Unreachable(error)) = sent else { panic!("{sent:?}") };

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use model::PhysicalOffset;
 use runtime::{File, IoError, OpenMode, fs};
 
+use super::applier::AppliedState;
 use crate::checkpoint::format::{self, Bad};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::OpenError;
@@ -18,7 +19,6 @@ use crate::options::Options;
 use crate::provision;
 use crate::segment::{self, SEGMENT_HEADER_LEN, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
-use super::applier::AppliedState;
 use crate::versions;
 use crate::vote::{Purged, Vote, VoteFile};
 

@@ -85,8 +85,10 @@ fn check_order(
     last: Option<&LogIdOf<Types>>,
     group: Option<&LogIdOf<Types>>,
 ) -> Result<(), WireError> {
-    let falls = |id: &LogIdOf<Types>, before| {
-        WireError::TermFalls { index: id.index, found: id.leader_id.term, before }
+    let falls = |id: &LogIdOf<Types>, before| WireError::TermFalls {
+        index: id.index,
+        found: id.leader_id.term,
+        before,
     };
     if let Some(last) = last.filter(|last| last.leader_id.term > vote.leader_id.term) {
         return Err(falls(last, vote.leader_id.term));
