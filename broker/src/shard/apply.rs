@@ -173,6 +173,7 @@ fn arrived(shard: &Rc<Shard>, records: &[AppliedRecord]) {
     pull::resume(shard, woken);
 }
 
+#[expect(clippy::vec_box, reason = "held pulls are boxed, and answered so")]
 fn arrived_in(polls: &mut LongPolls, record: &AppliedRecord, woken: &mut Vec<Box<PullRequest>>) {
     let (queue, message) = ((&*record.topic, record.queue), (record.queue_offset, record.tag_hash));
     polls.arrived(queue, message, woken);

@@ -18,6 +18,7 @@ use crate::limits::MAX_END_QUESTIONS;
 /// Pulls that wait until it is certain where their queues end.
 #[derive(Default)]
 pub struct Ends {
+    #[expect(clippy::vec_box, reason = "held pulls are boxed, and answered so")]
     waiting: RefCell<Vec<Box<PullRequest>>>,
     news: Notify,
 }

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn the_field_that_differs_is_named_with_both_values() {
         let one = entry(|_| {}, 1, b"payload");
-        let changes: [(&str, usize, fn(&mut Replicated)); 5] = [
+        type Change = (&'static str, usize, fn(&mut Replicated));
+        let changes: [Change; 5] = [
             ("index 7 and 8", 16, |part| part.index = LogIndex(8)),
             ("term 2 and 3", 24, |part| part.term = Term(3)),
             ("offset 4096 and 4104", 32, |part| part.offset = PhysicalOffset(4104)),
