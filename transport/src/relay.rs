@@ -33,7 +33,6 @@ pub enum RelayError {
 /// A request that was handed over. Dropped early, a late answer goes nowhere.
 pub struct Relayed {
     connection: Connection,
-    is_oneway: bool,
 }
 
 /// Hands the request in `frame` to `serve`, with a connection that has no socket behind it: its peer is who sent the request,
@@ -54,20 +53,19 @@ pub fn relay(
         return Err(RelayError::Answer);
     }
     let connection = Connection::new(from, to, Rc::clone(limits));
-    let is_oneway = request.flag.is_oneway();
-    if !is_oneway {
+    if !request.flag.is_oneway() {
         connection.inner.in_flight.borrow_mut().began(request.opaque, frame.len());
     }
     serve(&connection, request, frame.slice(range.body));
-    Ok(Relayed { connection, is_oneway })
+    Ok(Relayed { connection })
 }
 
 impl Relayed {
-    /// Waits for the answer, a whole frame. Nothing, at once, if nobody waits for one; nothing as well if it is too long. Cancel-safe
-    /// until it returns.
+    /// Waits for the answer, a whole frame. Nothing, at once, if nobody waits for one; nothing as well if it is too long, or was left
+    /// without an answer. Cancel-safe until it returns.
     pub async fn answer(&self) -> Vec<u8> {
         let inner = &self.connection.inner;
-        while !self.is_oneway && inner.outbox.borrow().is_empty() && self.connection.is_open() {
+        while self.connection.is_open() && !inner.in_flight.borrow().is_empty() {
             inner.room.notified().await; // an answer makes room, and so does the end
         }
         match self.connection.is_open() {
@@ -175,6 +173,15 @@ mod tests {
                 connection.respond(&head, &[0; 200]);
             });
             assert!(relayed.expect("a request").answer().await.is_empty(), "it is too long");
+            let relayed = relay(&frame_of(&request()), ENDS, &limits, |connection, _, _| {
+                let connection = connection.clone();
+                runtime::spawn(async move {
+                    runtime::sleep(Duration::from_secs(1)).await;
+                    connection.leave_unanswered(77);
+                })
+                .detach();
+            });
+            assert!(relayed.expect("a request").answer().await.is_empty(), "it was left");
         });
     }
 
