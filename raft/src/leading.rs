@@ -26,6 +26,7 @@ use runtime::channel::Notify;
 use runtime::{Instant, now, sleep_until};
 use storage::{Store, Unplaced};
 
+use crate::changing::MOST_BEHIND;
 use crate::log::{Helm, LogError};
 use crate::node::Raft;
 use crate::types::{MemberId, Proposal, Share, Types};
@@ -38,8 +39,6 @@ const LOOKS: u32 = 4;
 const FULL: Duration = Duration::from_secs(10);
 /// Time between two attempts to find somebody who is better off: he may not be, and hand it back.
 const BETTER_OFF: Duration = Duration::from_secs(60);
-/// Entries that one may lack at most who is asked to lead because he may be better off.
-const MOST_BEHIND: u64 = 1000;
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
 

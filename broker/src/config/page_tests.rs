@@ -66,8 +66,8 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       `removeMember` ([mqadmin.md](mqadmin.md)) change that while the group runs; `dLegerPeers` is brought up to date afterwards, and a start
       warns where the two differ. A new node's `dLegerPeers` names the others and itself.
     - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
-      refuse sends, consumer offsets, queue locks and changes of topics and groups with code 14, on which stock producers try another
-      broker or, once they have asked a NameServer again, the leader; they serve pulls of what is committed. A leader that makes place
+      hand sends, consumer offsets, queue locks and changes of topics and groups on to it, once; while they know of no leader they
+      refuse them with code 14, on which stock producers try another broker. They serve pulls of what is committed. A leader that makes place
       for the one that should lead finishes what is under way first, for up to two seconds. One that has heard of no majority for
       twice `raftElectionMaxMillis`, and one whose disk has written nothing for that long while another member's has, which hands over,
       answer code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice. Members

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use raft::net::{PeerStatus, Peers};
-use raft::{Follower, Group, MemberId, Role};
+use raft::{Follower, Group, MOST_BEHIND, MemberId, Role};
 use runtime::channel::oneshot;
 
 use super::super::completions::Afterwards;
@@ -23,8 +23,6 @@ const TAKE_OVER: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(1);
 /// So many attempts in a row are worth a warning.
 const TOO_OFTEN: u32 = 3;
-/// The most entries that one may lack that is asked to lead: it takes over when it has them.
-const MOST_BEHIND: u64 = 1000;
 
 /// What came of handing over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +50,16 @@ pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
         if office != before {
             began = now;
         }
+        if replica.is_held() {
+            // An operator says who leads: that says nothing of the member that should lead otherwise.
+            (began, back_off) = (now, BackOff::default());
+            continue;
+        }
         let members = group.members();
         let preferred = members.iter().find(|(_, member)| member.label == *wanted);
         let Some((id, _)) = preferred else { continue };
         let could = || could_lead(*id, &group.followers(), &peers.status());
-        if office.is_none() || !back_off.may_try(began, now) || replica.is_held() || !could() {
+        if office.is_none() || !back_off.may_try(began, now) || !could() {
             continue;
         }
         let attempts = back_off.tries(began, now);
