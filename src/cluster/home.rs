@@ -15,7 +15,7 @@ const TEXT_MAX: usize = 64 * 1024;
 /// Bytes of the end of a log that are looked at.
 const LOG_END: usize = 4096;
 /// Size of a segment of the log: small, because a try shall not take much of the disk.
-const SEGMENT: &str = "32MiB";
+const SEGMENT: &str = "64MiB";
 /// Memory for the end of the log.
 const TAIL_BUDGET: &str = "16MiB";
 

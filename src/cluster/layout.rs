@@ -271,7 +271,7 @@ mod tests {
             error.contains("f:1: `listenPort = 65530`") && error.contains("1 to 65515"),
             "{error}"
         );
-        assert!(of("listenPort = 65515\nraftPort=65533").is_ok());
+        assert!(of("listenPort = 65515\nraftPort=65528").is_ok());
         assert!(of("groups=2\nraftPort=64534").is_err());
         let error = of("namesrvPort = 40912").unwrap_err();
         assert!(error.contains("port 40912 would be for two"), "{error}");
