@@ -31,10 +31,10 @@ pub fn checks() -> Vec<Check> {
         .into_iter()
         .chain(clients::JAVA)
         .chain(["twonames"])
-        .map(|name| driven(name, Client::Java550, name, &[]))
+        .map(|name| driven(name, Client::Java550, (name, "trio"), &[]))
         .collect();
-    checks.push(driven("java-4.9.8-order", Client::Java498, "order", &[FEW]));
-    checks.push(driven("go-order", Client::Go, "order", &[FEW]));
+    checks.push(driven("java-4.9.8-order", Client::Java498, ("order", "trio498"), &[FEW]));
+    checks.push(driven("go-order", Client::Go, ("order", "triogo"), &[FEW]));
     checks.push(Check::new("trio/clusterList", Maker::Ours, &[Part::Apache], LIMIT, roles));
     checks.push(Check::new("trio/offsets", Maker::Ours, &[java], LIMIT, |lab| {
         lab.cluster(SPEC)?;
@@ -44,15 +44,16 @@ pub fn checks() -> Vec<Check> {
     checks.into_iter().map(|check| check.with_cores(usize::from(SPEC.shards))).collect()
 }
 
+/// `id` is in the names of its topics and groups: the cluster is not a new one for each.
 fn driven(
     name: &str,
     client: Client,
-    check: &'static str,
+    (check, id): (&'static str, &'static str),
     options: &'static [&'static str],
 ) -> Check {
     Check::new(format!("trio/{name}"), Maker::Ours, &[client.part()], LIMIT, move |lab| {
         lab.cluster(SPEC)?;
-        lab.drive(client, check, "trio", options)
+        lab.drive(client, check, id, options)
     })
 }
 
