@@ -133,7 +133,7 @@ pub async fn floor(session: &Session, args: &Floor) -> Result<Study, BenchError>
             ),
         };
         let name = format!("{name}, sends / ({what})");
-        study.spreads.extend(of_pairs(&name, sends.side.values(metric), floor.into_iter()));
+        study.spreads.extend(of_pairs(&name, sends.side.values(metric), floor));
     }
     study.add(sends.side);
     if let Some(alone) = alone {
