@@ -165,8 +165,8 @@ fn broker_conf(layout: &Layout, process: &Process, store: &Path) -> String {
     let store =
         store.to_str().expect("looked at when the directory was named").replace('\\', "\\\\");
     format!(
-        "# Member n{node} of group {name}: made by `turbopump cluster start`, and yours to change.\n\
-         # Every key is in docs/configuration.md.\n\
+        "# Member n{node} of group {name}: made by `turbopump cluster start`, and yours to change, but for ports,\n\
+         # names and members: they are those of ../cluster.conf. Every key is in docs/configuration.md.\n\
          brokerClusterName = RaftCluster\n\
          brokerName = {name}\n\
          listenPort = {port}\n\
@@ -178,6 +178,10 @@ fn broker_conf(layout: &Layout, process: &Process, store: &Path) -> String {
          dLegerGroup = {name}\n\
          dLegerPeers = {peers}\n\
          dLegerSelfId = n{node}\n\
+         # Longer than usual, because all members share this machine; a process that dies is noticed at once all the same.\n\
+         raftHeartbeatMillis = 200\n\
+         raftElectionMinMillis = 2000\n\
+         raftElectionMaxMillis = 3000\n\
          # Small, because a try shall take little of the disk and of the memory: without these lines 1GiB and more.\n\
          mappedFileSizeCommitLog = {SEGMENT}\n\
          tailBudget = {TAIL_BUDGET}\n"
