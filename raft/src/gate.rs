@@ -17,7 +17,8 @@ use openraft::raft::{
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
 use storage::Store;
 
-use crate::log::{Helm, weight};
+use crate::admitted::Admitted;
+use crate::log::{Helm, disk_len};
 use crate::net::{Handled, Handler, Requests, Results};
 use crate::node::Raft;
 use crate::types::Types;
@@ -30,17 +31,24 @@ pub struct Gate {
     raft: Raft,
     store: Store,
     helm: Helm,
+    admitted: Admitted,
+}
+
+/// Bytes that the entries of a request take on the disk.
+fn bytes_of(request: &AppendEntriesRequest<Types>) -> u64 {
+    request.entries.iter().map(disk_len).sum()
 }
 
 impl Gate {
     pub(crate) fn new(raft: Raft, store: Store, helm: Helm) -> Self {
-        Self { raft, store, helm }
+        Self { raft, store, helm, admitted: Admitted::default() }
     }
 
-    /// Whether there is room for these entries, behind all that waits.
-    fn admits(&self, request: &AppendEntriesRequest<Types>) -> bool {
-        let bytes: usize = request.entries.iter().map(weight).sum();
-        bytes == 0 || self.store.has_room((self.helm.waiting_bytes() + bytes) as u64)
+    /// Whether there is room for entries of so many bytes, behind all that waits: what was let in, and what the log has taken of a
+    /// connection that is gone by now.
+    fn admits(&self, bytes: u64) -> bool {
+        let waits = self.admitted.bytes().max(self.helm.waiting_bytes() as u64);
+        bytes == 0 || self.store.has_room(waits + bytes)
     }
 }
 
@@ -48,12 +56,18 @@ impl Handler for Gate {
     /// Ends behind a request that there is no room for.
     fn append_all(&self, requests: Requests) -> Results {
         let (gate, is_full) = (self.clone(), Rc::new(Cell::new(false)));
-        let noted = Rc::clone(&is_full);
+        let (noted, stream) = (Rc::clone(&is_full), Rc::new(self.admitted.stream()));
+        let entered = Rc::clone(&stream);
         let admitted = requests.take_while(move |request| {
-            noted.set(!gate.admits(request));
+            let bytes = bytes_of(request);
+            noted.set(!gate.admits(bytes));
+            if !noted.get() {
+                entered.enters(bytes);
+            }
             ready(!noted.get())
         });
         let results = Handler::append_all(&self.raft, admitted.boxed_local());
+        let results = results.inspect(move |_| stream.is_answered());
         let refusal = stream::once(async move { is_full.get().then(|| Err(FULL.to_owned())) });
         results.chain(refusal.filter_map(ready)).boxed_local()
     }
@@ -62,7 +76,7 @@ impl Handler for Gate {
         &self,
         request: AppendEntriesRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<StreamAppendResult<Types>>> {
-        match self.admits(&request) {
+        match self.admits(bytes_of(&request)) {
             true => Handler::append(&self.raft, request),
             false => Box::pin(ready(Err(FULL.to_owned()))),
         }

@@ -8,8 +8,9 @@
 //! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
 //! there is another leader, and all that it took before is applied then.
 //!
-//! It hands its office over, and leads on if nobody takes it, when its disk is full, or does not give what a follower lacks: others may
-//! be better off.
+//! It hands its office over as well when its disk is full, or does not give what a follower lacks: others may be better off. openraft
+//! never takes back that somebody was asked to lead: from then on this member takes nothing in its term. So only a member is asked that
+//! answers and has all of the log, and only while nothing is under way.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -26,7 +27,6 @@ use runtime::channel::Notify;
 use runtime::{Instant, now, sleep_until};
 use storage::{Store, Unplaced};
 
-use crate::changing::MOST_BEHIND;
 use crate::log::{Helm, LogError};
 use crate::node::Raft;
 use crate::types::{MemberId, Proposal, Share, Types};
@@ -37,7 +37,8 @@ const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
 const LOOKS: u32 = 4;
 /// A disk that has been full for so long does not get room by itself, as it does when a segment has just been trimmed.
 const FULL: Duration = Duration::from_secs(10);
-/// Time between two attempts to find somebody who is better off: he may not be, and hand it back.
+/// Time between two attempts to find somebody who is better off: he may not be, and hand it on. No longer than whoever should lead is
+/// left alone after he has lost the lead: he hands it on again then.
 const BETTER_OFF: Duration = Duration::from_secs(60);
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -154,10 +155,13 @@ impl Leading {
     /// Leads as long as the term goes on and the office is not given up.
     async fn lead(&self, term: Term) {
         let is_fit = || self.deaf_at() > now() && self.stuck_at() > now();
-        if !is_fit() || !self.take_helm(term).await {
+        if !is_fit() {
             return;
         }
-        if is_fit() {
+        // Its disk may not even take its first entry.
+        let (taking, unfit) = (pin!(self.take_helm(term)), pin!(self.stuck(term)));
+        let takes_it = matches!(select(taking, unfit).await, Either::Left((true, _)));
+        if takes_it && is_fit() {
             self.role.begin(term, self.helm.end());
             let (proposing, over) = (pin!(self.propose_all(term)), pin!(self.over(term)));
             select(select(proposing, over), pin!(self.unfit(term))).await;
@@ -188,16 +192,7 @@ impl Leading {
                 );
                 return;
             }
-            if self.stuck_at() <= now()
-                && let Some(to) = self.ahead()
-            {
-                tracing::warn!(
-                    group = %self.helm.group(), term = term.0, to = %self.name_of(to),
-                    "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
-                    self.patience
-                );
-                // An error says that the core has ended.
-                drop(self.raft.trigger().transfer_leader(to).await);
+            if self.makes_place_if_stuck(term).await {
                 return;
             }
             self.look_for_a_better_one(term).await;
@@ -205,15 +200,40 @@ impl Leading {
         }
     }
 
+    /// Waits until the disk has stood still for too long, and somebody else was asked to lead.
+    async fn stuck(&self, term: Term) {
+        while !self.makes_place_if_stuck(term).await {
+            runtime::sleep(self.patience / LOOKS).await;
+        }
+    }
+
+    /// Asks the follower to lead that has written more, if the disk here has stood still for too long; whether it did.
+    async fn makes_place_if_stuck(&self, term: Term) -> bool {
+        if self.stuck_at() > now() {
+            return false;
+        }
+        let Some(to) = self.ahead() else { return false };
+        tracing::warn!(
+            group = %self.helm.group(), term = term.0, to = %self.name_of(to),
+            "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
+            self.patience
+        );
+        // An error says that the core has ended.
+        drop(self.raft.trigger().transfer_leader(to).await);
+        true
+    }
+
     /// Asks a follower to lead, if this member is worse off than one should be who leads. Whether he does shows in the term.
     async fn look_for_a_better_one(&self, term: Term) {
         let is_full = self.store.stats().full;
         let Some(why) = self.burden.why(is_full, self.helm.unreadable_since()) else { return };
-        let Some(to) = self.most_of_the_log(self.helm.end().0.saturating_sub(MOST_BEHIND)) else {
-            return;
-        };
+        let last = self.helm.end().0.saturating_sub(1);
+        let Some(to) = self.most_of_the_log(last).filter(|_| self.is_quiet()) else { return };
         self.burden.tried.set(Some(now()));
-        tracing::warn!(term = term.0, %to, "{why}: leadership is handed over to another member, which may be better off");
+        tracing::warn!(
+            group = %self.helm.group(), term = term.0, to = %self.name_of(to),
+            "{why}: leadership is handed over to another member, which may be better off"
+        );
         // An error says that the core has ended.
         drop(self.raft.trigger().transfer_leader(to).await);
     }
@@ -238,13 +258,22 @@ impl Leading {
         self.most_of_the_log(self.helm.written_end().0)
     }
 
-    /// The follower that has the most of the log, if he has the entry at `least`.
+    /// Whether all that is written is committed, and nothing waits to be written.
+    fn is_quiet(&self) -> bool {
+        self.helm.waiting_since().is_none() && self.store.written() == self.store.stats().max
+    }
+
+    /// The voter that has the most of the log, if he has the entry at `least`; of those who have answered a while ago at most.
     fn most_of_the_log(&self, least: u64) -> Option<MemberId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let voters: Vec<MemberId> = metrics.membership_config.voter_ids().collect();
+        let heard = metrics.heartbeat.iter().flatten();
+        let heard = heard.filter(|(_, at)| at.is_some_and(|at| at.elapsed() <= self.patience));
+        let heard: Vec<MemberId> = heard.map(|(id, _)| *id).collect();
         let others = metrics.replication.iter().flatten();
-        let others = others.filter(|(id, _)| **id != metrics.id && voters.contains(id));
+        let others = others
+            .filter(|(id, _)| **id != metrics.id && voters.contains(id) && heard.contains(id));
         let (id, matched) = others.max_by_key(|(_, matched)| **matched)?;
         matched.as_ref().is_some_and(|matched| matched.index >= least).then_some(*id)
     }
@@ -254,8 +283,11 @@ impl Leading {
     async fn take_helm(&self, term: Term) -> bool {
         loop {
             let moves = self.store.moves();
-            if self.helm.lead(term).await {
-                return true;
+            let (asking, over) = (pin!(self.helm.lead(term)), pin!(self.over(term)));
+            match select(asking, over).await {
+                Either::Left((true, _)) => return true,
+                Either::Left((false, _)) => {}
+                Either::Right(_) => return false,
             }
             let (moved, over) = (Box::pin(self.store.moved(moves)), Box::pin(self.over(term)));
             if let Either::Right(_) = select(moved, over).await {

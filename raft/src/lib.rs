@@ -5,6 +5,7 @@
 //! (its feature `single-threaded`), and nothing here is shared between threads.
 #![forbid(unsafe_code)]
 
+mod admitted;
 mod changing;
 mod entry;
 mod founding;

@@ -141,7 +141,8 @@ pub(crate) enum BadEntry {
 }
 
 /// Bytes that an entry with this much payload takes, header and padding included.
-pub(crate) fn entry_len(payload_len: usize) -> usize {
+#[must_use]
+pub fn entry_len(payload_len: usize) -> usize {
     ENTRY_HEADER_LEN + payload_len.next_multiple_of(ENTRY_ALIGN)
 }
 

@@ -66,7 +66,7 @@ pub use by_time::Boundary;
 pub use cache::CacheStats;
 pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
-pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind};
+pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind, entry_len};
 pub use entry_log::{
     EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, OtherLog, Promise,
 };

@@ -34,6 +34,16 @@ pub(crate) fn weight(entry: &EntryOf<Types>) -> usize {
         }
 }
 
+/// Bytes that an entry takes on the disk.
+pub(crate) fn disk_len(entry: &EntryOf<Types>) -> u64 {
+    let payload = match &entry.payload {
+        EntryPayload::Normal(Proposal::Entry(content)) => content.body.len(),
+        EntryPayload::Membership(group) => membership::encode(group).len(),
+        EntryPayload::Normal(Proposal::Share(_)) | EntryPayload::Blank => 0,
+    };
+    storage::entry_len(payload) as u64
+}
+
 /// Times never fall along a log, and every member must come to the same one: a proposal has the later of its own time
 /// and that of the entry before it. Returns the entry's time, when `last` is that of the entry before.
 ///

@@ -62,7 +62,11 @@ impl Writer {
                     let cut = self.truncate(from).await;
                     self.tell(cut, done);
                 }
-                Some(Order::Lead(term, told)) => drop(told.send(self.lead(term))),
+                Some(Order::Lead(term, told)) => {
+                    if told.send(self.lead(term)).is_err() {
+                        self.shared.placing.borrow_mut().follow(); // whoever asked leads no more
+                    }
+                }
                 Some(Order::Purge(upto, done)) => {
                     let purged = self.purge(upto).await;
                     self.tell(purged, done);
