@@ -191,7 +191,7 @@ impl History {
     fn clock_jumps(&mut self, at: usize) {
         let far = [2_000, 120_000, HOUR][self.dice.below(3) as usize];
         let by = self.dice.below(2 * far).cast_signed() - far.cast_signed();
-        self.machines[at].node.set_clock(by);
+        self.machines[at].node.shift_clock(by);
     }
 
     fn names_go(&mut self, fault: Fault) {

@@ -43,7 +43,7 @@ impl History {
         for at in 0..self.machines.len() {
             let machine = &mut self.machines[at];
             machine.go_on();
-            machine.node.set_clock(0);
+            machine.node.shift_clock(0);
             machine.node.disk().heal();
             if machine.disk == Disk::Bad || self.plan.all_start_again || !machine.works() {
                 machine.die(false);

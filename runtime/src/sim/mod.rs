@@ -18,7 +18,7 @@
 //! (`futures::select!` draws from a random of its own: use `select_biased!`).
 //!
 //! Faults: a process dies ([`Node::crash`]) or stands still ([`Node::pause`]), the power goes ([`Node::power_cut`]), a wall clock is
-//! wrong ([`Node::set_clock`]), and a [`Disk`] fails, lies, is slow, full or rotten; and the
+//! wrong ([`Node::shift_clock`]), and a [`Disk`] fails, lies, is slow, full or rotten; and the
 //! network between two nodes is cut ([`Simulation::cut`], [`Simulation::cut_way`]) or rough ([`Simulation::roughen`]). All
 //! that they decide comes from the seed.
 
@@ -261,7 +261,7 @@ impl Node {
 
     /// Sets the node's wall clock so many milliseconds ahead of all others', or behind if it is less than nothing; it survives restarts.
     /// The monotonic clock knows nothing of it.
-    pub fn set_clock(&self, ahead_millis: i64) {
+    pub fn shift_clock(&self, ahead_millis: i64) {
         self.world.set_clock(&self.state, ahead_millis);
     }
 
