@@ -12,7 +12,7 @@ use crate::ci::cargo;
 mod mutations;
 
 /// Where histories are: package, test target, and the test in it that runs seeds.
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite {
         package: "storage",
         target: "histories",
@@ -47,6 +47,11 @@ const SUITES: [Suite; 7] = [
         package: "broker",
         target: "group_histories",
         test: "whatever_happens_to_a_group_what_was_answered_stays_true",
+    },
+    Suite {
+        package: "broker",
+        target: "cluster_histories",
+        test: "whatever_happens_to_a_cluster_its_clients_lose_nothing_and_it_goes_on",
     },
 ];
 

@@ -17,8 +17,8 @@
 //! time, randomness, files and sockets, and lets nothing depend on addresses or on the order of a `HashMap`
 //! (`futures::select!` draws from a random of its own: use `select_biased!`).
 //!
-//! Faults: a process dies ([`Node::crash`]), the power goes ([`Node::power_cut`]), and a [`Disk`] fails, lies, is slow,
-//! full or rotten; and the
+//! Faults: a process dies ([`Node::crash`]) or stands still ([`Node::pause`]), the power goes ([`Node::power_cut`]), a wall clock is
+//! wrong ([`Node::shift_clock`]), and a [`Disk`] fails, lies, is slow, full or rotten; and the
 //! network between two nodes is cut ([`Simulation::cut`], [`Simulation::cut_way`]) or rough ([`Simulation::roughen`]). All
 //! that they decide comes from the seed.
 
@@ -245,6 +245,24 @@ impl Node {
     /// but none without those before it that touched the same names; so does a file's length.
     pub fn power_cut(&self) {
         self.world.power_cut(&self.state);
+    }
+
+    /// Lets the node's process stand still, as SIGSTOP does: none of its tasks runs until [`Node::resume`], or ever if it is
+    /// killed before. Its machine goes on: time passes, what is sent to it is buffered, connections to it are made, and writes that it has
+    /// begun happen.
+    pub fn pause(&self) {
+        self.world.pause(&self.state, true);
+    }
+
+    /// Lets a process go on that stands still, with all that has become due meanwhile.
+    pub fn resume(&self) {
+        self.world.pause(&self.state, false);
+    }
+
+    /// Sets the node's wall clock so many milliseconds ahead of all others', or behind if it is less than nothing; it survives restarts.
+    /// The monotonic clock knows nothing of it.
+    pub fn shift_clock(&self, ahead_millis: i64) {
+        self.world.set_clock(&self.state, ahead_millis);
     }
 
     /// Its disk, to plan faults on.

@@ -63,6 +63,10 @@ struct RunningExecutor {
 
 pub(super) struct Scheduler {
     ready: Ready,
+    /// Some process has stood still: before, nobody looks.
+    pauses: Cell<bool>,
+    /// Tasks that were woken, and whose process stands still.
+    held: RefCell<Vec<TaskId>>,
     tasks: RefCell<BTreeMap<TaskId, Slot>>,
     executors: RefCell<BTreeMap<ExecutorId, RunningExecutor>>,
     next_id: Cell<u64>,
@@ -74,6 +78,8 @@ impl Scheduler {
     pub(super) fn new(rng: SmallRng) -> Scheduler {
         Scheduler {
             ready: Ready::default(),
+            pauses: Cell::new(false),
+            held: RefCell::default(),
             tasks: RefCell::default(),
             executors: RefCell::default(),
             next_id: Cell::new(0),
@@ -124,13 +130,34 @@ impl Scheduler {
         self.polls.set(0);
     }
 
+    /// A ready task whose process does not stand still.
     fn draw_ready(&self) -> Option<TaskId> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.is_empty() {
-            return None;
+        while !ready.is_empty() {
+            let index = self.rng.borrow_mut().random_range(0..ready.len());
+            let id = ready.swap_remove(index);
+            if !self.is_paused(id) {
+                return Some(id);
+            }
+            self.held.borrow_mut().push(id);
         }
-        let index = self.rng.borrow_mut().random_range(0..ready.len());
-        Some(ready.swap_remove(index))
+        None
+    }
+
+    fn is_paused(&self, id: TaskId) -> bool {
+        let is_paused = |slot: &Slot| slot.seat.process.paused.get();
+        self.pauses.get() && self.tasks.borrow().get(&id).is_some_and(is_paused)
+    }
+
+    /// Some process stands still from now on.
+    pub(super) fn pauses(&self) {
+        self.pauses.set(true);
+    }
+
+    /// Some process does not stand still any more: its tasks run that were woken meanwhile.
+    pub(super) fn go_on(&self) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.append(&mut self.held.borrow_mut());
     }
 
     /// Polls one ready task, drawn at random; false if none is ready.

@@ -38,7 +38,7 @@ impl Seat {
     }
 
     pub(crate) fn unix_millis(&self) -> u64 {
-        self.world.unix_millis()
+        self.world.unix_millis(&self.node)
     }
 
     pub(crate) fn with_rng<R>(&self, draw: impl FnOnce(&mut SmallRng) -> R) -> R {

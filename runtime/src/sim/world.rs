@@ -31,6 +31,8 @@ pub(super) type EventKey = (u64, u64);
 pub(super) struct Process {
     pub(super) pid: u32,
     pub(super) crashed: Cell<bool>,
+    /// It stands still: none of its tasks runs.
+    pub(super) paused: Cell<bool>,
 }
 
 /// A simulated machine.
@@ -40,6 +42,8 @@ pub(super) struct NodeState {
     pub(super) ip: Ipv4Addr,
     pub(super) disk: Rc<SimDisk>,
     pub(super) ports: Ports,
+    /// How far its wall clock is ahead of the others', in milliseconds.
+    pub(super) ahead_millis: Cell<i64>,
     process: RefCell<Rc<Process>>,
 }
 
@@ -107,8 +111,10 @@ impl World {
         Instant::from_nanos(self.now.get())
     }
 
-    pub(super) fn unix_millis(&self) -> u64 {
-        START_UNIX_MILLIS + (self.now.get() - START_NANOS) / 1_000_000
+    /// The wall clock of a node.
+    pub(super) fn unix_millis(&self, node: &NodeState) -> u64 {
+        let right = START_UNIX_MILLIS + (self.now.get() - START_NANOS) / 1_000_000;
+        right.saturating_add_signed(node.ahead_millis.get())
     }
 
     /// Lets `event` happen at `at`, after every event that was planned for the same time before.
@@ -201,6 +207,7 @@ impl World {
             ip,
             disk: Rc::new(SimDisk::new()),
             ports: Ports::default(),
+            ahead_millis: Cell::new(0),
             process: RefCell::new(process),
         });
         nodes.push(node.clone());
@@ -210,7 +217,7 @@ impl World {
     fn new_process(&self) -> Rc<Process> {
         let pid = self.next_pid.get();
         self.next_pid.set(pid + 1);
-        Rc::new(Process { pid, crashed: Cell::new(false) })
+        Rc::new(Process { pid, crashed: Cell::new(false), paused: Cell::new(false) })
     }
 
     pub(super) fn node_at(&self, ip: IpAddr) -> Option<Rc<NodeState>> {
@@ -230,6 +237,22 @@ impl World {
         self.end_process(node);
         self.mark(Mark::PowerCut, u64::from(node.index));
         self.with_fault_rng(|rng| node.disk.power_cut(rng));
+    }
+
+    /// Lets the process of a node stand still, or go on.
+    pub(super) fn pause(&self, node: &NodeState, pauses: bool) {
+        self.mark(Mark::Fault, u64::from(pauses));
+        node.process().paused.set(pauses);
+        match pauses {
+            true => self.scheduler.pauses(),
+            false => self.scheduler.go_on(),
+        }
+    }
+
+    /// Sets the wall clock of a node.
+    pub(super) fn set_clock(&self, node: &NodeState, ahead_millis: i64) {
+        self.mark(Mark::Fault, ahead_millis.cast_unsigned());
+        node.ahead_millis.set(ahead_millis);
     }
 
     fn end_process(&self, node: &NodeState) {

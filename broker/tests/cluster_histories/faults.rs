@@ -1,0 +1,205 @@
+//! What happens, never more than a cluster must survive: all of it passes but rot, which one node of a history may have.
+
+use std::time::Duration;
+
+use runtime::sim::{DiskOp, When};
+
+use crate::history::History;
+use crate::machine::Disk;
+use crate::rot;
+
+/// A disk that is about to be full has so many bytes left, at most.
+const ALMOST_FULL: u64 = 1_500_000;
+/// Operations of a disk after which one fails, at most.
+const SOON: u64 = 100;
+/// An hour, in milliseconds: as far as clocks jump.
+const HOUR: u64 = 3_600_000;
+
+/// A kind of thing that can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Kill,
+    KillLeader,
+    PowerCut,
+    PowerCutOfAll,
+    Stop,
+    StandStill,
+    CutOff,
+    CutOneWay,
+    CutPair,
+    CutFromNames,
+    Rough,
+    SlowDisk,
+    StillDisk,
+    FailingDisk,
+    FullDisk,
+    Rot,
+    Clock,
+    NamesDie,
+    NamesStandStill,
+}
+
+impl Fault {
+    pub const ALL: [Self; 19] = [
+        Self::Kill,
+        Self::KillLeader,
+        Self::PowerCut,
+        Self::PowerCutOfAll,
+        Self::Stop,
+        Self::StandStill,
+        Self::CutOff,
+        Self::CutOneWay,
+        Self::CutPair,
+        Self::CutFromNames,
+        Self::Rough,
+        Self::SlowDisk,
+        Self::StillDisk,
+        Self::FailingDisk,
+        Self::FullDisk,
+        Self::Rot,
+        Self::Clock,
+        Self::NamesDie,
+        Self::NamesStandStill,
+    ];
+}
+
+impl History {
+    pub fn happens(&mut self, fault: Fault) {
+        let at = self.some_node(fault);
+        self.note(&format!("{fault:?} at n{at}"));
+        match fault {
+            Fault::Kill | Fault::KillLeader => self.machines[at].die(false),
+            Fault::PowerCut => self.machines[at].die(true),
+            Fault::PowerCutOfAll => self.machines.iter_mut().for_each(|machine| machine.die(true)),
+            Fault::Stop => self.machines[at].stop(),
+            Fault::StandStill => self.machines[at].stand_still(),
+            Fault::CutOff => self.cut(at, (true, true)),
+            Fault::CutOneWay => {
+                let out = self.dice.below(2) == 0;
+                self.cut(at, (out, !out));
+            }
+            Fault::CutPair => self.cut_pair(at),
+            Fault::CutFromNames => self.cut_from_names(at),
+            Fault::Rough => self.roughen(at),
+            Fault::SlowDisk | Fault::StillDisk => self.disk_is_slow(at, fault),
+            Fault::FailingDisk => self.disk_fails(at),
+            Fault::FullDisk => self.disk_fills(at),
+            Fault::Rot => self.rots(at),
+            Fault::Clock => self.clock_jumps(at),
+            Fault::NamesDie | Fault::NamesStandStill => self.names_go(fault),
+        }
+    }
+
+    /// Any node; half of the time one that leads a group.
+    fn some_node(&mut self, fault: Fault) -> usize {
+        let shard = self.dice.below(self.plan.shards.into()) as u32;
+        let leader = self.witness.seen().leaders.last(shard);
+        let any = self.dice.below(self.machines.len() as u64) as usize;
+        let wanted = fault == Fault::KillLeader || self.dice.below(2) == 0;
+        leader.filter(|_| wanted).unwrap_or(any)
+    }
+
+    fn names_place(&self, at: usize) -> usize {
+        self.machines.len() + at
+    }
+
+    /// Nothing gets from a node to the others, or nothing from the others to it.
+    fn cut(&mut self, at: usize, (out, into): (bool, bool)) {
+        for other in (0..self.machines.len()).filter(|other| *other != at) {
+            if out {
+                self.network.cut_way(&self.sim, at, other);
+            }
+            if into {
+                self.network.cut_way(&self.sim, other, at);
+            }
+        }
+    }
+
+    /// Two nodes do not reach each other, and all others both: a bridge among three, a ring among five.
+    fn cut_pair(&mut self, at: usize) {
+        let other = (at + 1 + self.dice.below(self.machines.len() as u64 - 1) as usize)
+            % self.machines.len();
+        self.network.cut_way(&self.sim, at, other);
+        self.network.cut_way(&self.sim, other, at);
+    }
+
+    fn cut_from_names(&mut self, at: usize) {
+        let which = self.dice.below(self.names.len() as u64) as usize;
+        let names = self.names_place(which);
+        let (out, into) = [(true, true), (true, false), (false, true)][self.dice.below(3) as usize];
+        if out {
+            self.network.cut_way(&self.sim, at, names);
+        }
+        if into {
+            self.network.cut_way(&self.sim, names, at);
+        }
+    }
+
+    fn roughen(&mut self, at: usize) {
+        let places = self.machines.len() + self.names.len();
+        let other = (at + 1 + self.dice.below(places as u64 - 1) as usize) % places;
+        let longer = Duration::from_millis(self.dice.below(120));
+        let lost_in = [0, 3, 20][self.dice.below(3) as usize];
+        self.network.roughen(&self.sim, (at, other), longer, lost_in);
+    }
+
+    fn disk_is_slow(&mut self, at: usize, fault: Fault) {
+        let disk = self.machines[at].node.disk();
+        match fault {
+            Fault::SlowDisk => disk.slow(2 + self.dice.below(100) as u32),
+            _ => disk.stall(Duration::from_millis(self.dice.below(4_000))),
+        }
+        self.slow[at] = true;
+    }
+
+    /// One disk at a time.
+    fn some_disk_is_bad(&self) -> bool {
+        self.machines.iter().any(|machine| machine.disk != Disk::Well)
+    }
+
+    fn disk_fails(&mut self, at: usize) {
+        if self.some_disk_is_bad() {
+            return;
+        }
+        let ops = [DiskOp::Write, DiskOp::Flush, DiskOp::Flush, DiskOp::Read, DiskOp::Metadata];
+        let op = ops[self.dice.below(ops.len() as u64) as usize];
+        let machine = &mut self.machines[at];
+        machine.node.disk().fail(op, When::Nth(1 + self.dice.below(SOON)));
+        machine.disk = Disk::Bad;
+    }
+
+    fn disk_fills(&mut self, at: usize) {
+        if self.some_disk_is_bad() {
+            return;
+        }
+        let machine = &mut self.machines[at];
+        let disk = machine.node.disk();
+        disk.resize(disk.used() + self.dice.below(ALMOST_FULL));
+        machine.disk = Disk::Bad;
+    }
+
+    /// Of all nodes one, for ever: what its group has acknowledged is there on the others.
+    fn rots(&mut self, at: usize) {
+        if self.some_disk_is_bad() {
+            return;
+        }
+        if rot::rots(&self.machines[at].node.disk(), &mut self.dice) {
+            self.machines[at].disk = Disk::Rotten;
+        }
+    }
+
+    fn clock_jumps(&mut self, at: usize) {
+        let far = [2_000, 120_000, HOUR][self.dice.below(3) as usize];
+        let by = self.dice.below(2 * far).cast_signed() - far.cast_signed();
+        self.machines[at].node.shift_clock(by);
+    }
+
+    fn names_go(&mut self, fault: Fault) {
+        let at = self.dice.below(self.names.len() as u64) as usize;
+        match fault {
+            Fault::NamesDie => self.names[at].die(),
+            _ if self.names[at].runs => self.names[at].stand_still(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What a history came to.
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages that were acknowledged.
+    pub acknowledged: u64,
+    /// Messages that consumers were given, again or for the first time.
+    pub consumed: u64,
+    /// Groups, and terms of theirs in which somebody led.
+    pub groups: usize,
+    pub terms: usize,
+    /// Changes of topics and consumer groups that were acknowledged.
+    pub settings: u64,
+    /// Queues that were locked, again or for the first time.
+    pub locks: u64,
+    /// Looks at what a NameServer says of a group that has a leader.
+    pub looks: u64,
+    /// The most messages that one queue has.
+    pub longest: u64,
+    /// Fingerprint of everything that has happened.
+    pub trace: u64,
+}
