@@ -292,7 +292,7 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
     }
     Ok(Newcomer {
         id: store(header.store)?,
-        member: Member { label, addr },
+        member: Member::new(label, addr),
         instead_of: header.instead_of.map(store).transpose()?,
         rate: header.catch_up_rate.map(rate).transpose()?,
     })
