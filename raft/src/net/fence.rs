@@ -64,6 +64,12 @@ impl Fence {
         }
     }
 
+    /// Whether one whom no group names is told nothing of votes and terms: a member of the old group may not have the entry that names it.
+    /// Nobody else is elected, and leads, whose log does not name it.
+    pub(super) fn is_wary_of(&self, theirs: Option<Lineage>) -> bool {
+        theirs.is_none() && self.ours.get().unwrap_or(self.heard.get()) != Lineage::FIRST
+    }
+
     /// One of this lineage has refused this member: it was given up, if that one counts more recoveries.
     pub(super) fn learn(&self, theirs: Lineage) {
         let Some(ours) = self.ours.get() else { return };
@@ -154,6 +160,17 @@ mod tests {
         assert!(text.contains("an empty one the node joins"), "it says what to do: {text}");
         let text = refused(&fence(Some(NEXT)), TWIN);
         assert!(text.contains("on two members"), "{text}");
+    }
+
+    #[test]
+    fn whom_no_group_names_learns_no_term_of_a_recovered_one() {
+        assert!(fence(Some(NEXT)).is_wary_of(None));
+        assert!(!fence(Some(NEXT)).is_wary_of(Some(NEXT)));
+        assert!(!fence(Some(FIRST)).is_wary_of(None), "a group that never was needs no fence");
+        let new = fence(None);
+        assert!(!new.is_wary_of(None));
+        assert_eq!(new.admit(Some(NEXT), "g"), Ok(()));
+        assert!(new.is_wary_of(None), "it was taken in by a recovered one");
     }
 
     #[test]

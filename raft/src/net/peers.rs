@@ -151,6 +151,11 @@ impl Peers {
         self.net.fence.admit(lineage, &self.net.facts.group)
     }
 
+    /// Whether one of this lineage is told nothing of votes and terms.
+    pub(super) fn is_wary_of(&self, lineage: Option<Lineage>) -> bool {
+        self.net.fence.is_wary_of(lineage)
+    }
+
     /// Waits until this member has learned that its group was recovered by force without it, and which the group is now. Cancel
     /// safe.
     pub(crate) async fn given_up(&self) -> Lineage {
