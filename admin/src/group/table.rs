@@ -83,6 +83,11 @@ fn summary(survey: &Survey) -> String {
          {committed_index}  {}",
         can_lose(best.spare)
     );
+    match best.recoveries {
+        0 => {}
+        1 => line.push_str("  it was recovered by force once"),
+        times => line.push_str(&format!("  it was recovered by force {times} times")),
+    }
     if best.changing {
         line.push_str("  a change of the members is under way");
     }
