@@ -1,6 +1,5 @@
 //! `forceRecover`: one member becomes the group, whose majority is lost for good.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use remoting::body::{RaftRecovery, RaftRecoveryMember};
@@ -38,7 +37,7 @@ pub(super) async fn run(command: &ForceRecover, screen: &dyn Screen) -> Result<(
     };
     let stores: Vec<&str> = lost.iter().map(|one| one.store.as_str()).collect();
     let judged = asked.ask(&stores, false).await?;
-    screen.line(text(&judged).trim_end());
+    screen.line(&text(&judged));
     match (&judged.refusal, command.go_on) {
         (Some(why), true) => Err(AdminError::Stuck(format!("group {}: {why}", judged.group))),
         (Some(why), false) => {
@@ -167,57 +166,50 @@ fn named<'a>(report: &'a RaftRecovery, text: &str) -> Result<&'a RaftRecoveryMem
 /// What it would come to.
 fn text(report: &RaftRecovery) -> String {
     let RaftRecovery { group, label, store, last_index, last_term, committed_index, .. } = report;
-    let mut out = format!(
+    let mut lines = vec![format!(
         "group {group}: {label} (store {store}) would become the group, alone. Its log ends with entry {last_index} of term {last_term}; it \
-         knows that all up to {committed_index} is committed\n"
-    );
+         knows that all up to {committed_index} is committed"
+    )];
     let uncommitted = last_index - committed_index;
     if uncommitted > 0 {
-        let _ = writeln!(
-            out,
+        lines.push(format!(
             "The last {uncommitted} entries will be committed as well, though the group may never have done so: messages whose senders got \
              no answer may appear"
-        );
+        ));
     }
     let others: Vec<_> = report.members.iter().filter(|one| one.store != *store).collect();
-    others.iter().for_each(|one| out.push_str(&row(one)));
+    lines.extend(others.iter().map(|one| row(one)));
     let lost: Vec<&str> =
         others.iter().filter(|one| is_silent_voter(one)).map(|one| one.label.as_str()).collect();
     if !lost.is_empty() {
-        let _ = writeln!(
-            out,
+        lines.push(format!(
             "What may be lost: what {} had behind entry {last_index}. If a leader among them has acknowledged messages that {label} had not got \
              yet, they are gone; nobody here knows how many",
             lost.join(" and ")
-        );
+        ));
     }
-    out
+    lines.join("\n")
 }
 
 /// A line about another member.
 fn row(member: &RaftRecoveryMember) -> String {
     let RaftRecoveryMember { label, addr, vote, .. } = member;
-    let vote = vote.to_lowercase();
-    let mut line = format!("  {label}  {vote}  {addr}  ");
-    match (member.answers, member.last_index.zip(member.last_term)) {
+    let mut parts = vec![match (member.answers, member.last_index.zip(member.last_term)) {
         (true, Some((index, term))) => {
-            let _ = write!(line, "answers; its log ends with entry {index} of term {term}");
+            format!("answers; its log ends with entry {index} of term {term}")
         }
-        (true, None) => line.push_str("answers; its log is empty"),
-        (false, _) => line.push_str("does not answer"),
-    }
-    match member.heard_millis_ago.filter(|_| !member.answers) {
-        Some(millis) => {
-            let _ = write!(line, "; last heard {} s ago", millis / 1000);
-        }
-        None if !member.answers => line.push_str("; never heard since the broker was started"),
-        None => {}
+        (true, None) => "answers; its log is empty".to_owned(),
+        (false, _) => "does not answer".to_owned(),
+    }];
+    match member.heard_millis_ago {
+        _ if member.answers => {}
+        Some(millis) => parts.push(format!("last heard {} s ago", millis / 1000)),
+        None => parts.push("never heard since the broker was started".to_owned()),
     }
     if let Some(index) = member.durable_index {
-        let _ = write!(line, "; it had acknowledged all up to entry {index}");
+        parts.push(format!("it had acknowledged all up to entry {index}"));
     }
-    line.push('\n');
-    line
+    format!("  {label}  {}  {addr}  {}", vote.to_lowercase(), parts.join("; "))
 }
 
 /// What to type to go on.

@@ -86,7 +86,11 @@ fn summary(survey: &Survey) -> String {
     match best.recoveries {
         0 => {}
         1 => line.push_str("  it was recovered by force once"),
-        times => line.push_str(&format!("  it was recovered by force {times} times")),
+        times => {
+            line.push_str("  it was recovered by force ");
+            line.push_str(&times.to_string());
+            line.push_str(" times");
+        }
     }
     if best.changing {
         line.push_str("  a change of the members is under way");

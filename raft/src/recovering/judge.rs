@@ -44,7 +44,7 @@ pub enum RefusedRecovery {
     /// Somebody has a longer log.
     #[error(
         "{label} has a longer log: it ends with entry {} of term {}, and this one {}. Recover that member instead, or the messages that \
-         only it has are lost", .theirs.1, .theirs.0, ends(.ours)
+         only it has are lost", .theirs.1, .theirs.0, ends(*.ours)
     )]
     Longer {
         /// Who.
@@ -89,7 +89,7 @@ pub enum RefusedRecovery {
     Exhausted,
 }
 
-fn ends(last: &Option<(Term, LogIndex)>) -> String {
+fn ends(last: Option<(Term, LogIndex)>) -> String {
     match last {
         Some((term, index)) => format!("with entry {index} of term {term}"),
         None => "is empty".to_owned(),
@@ -173,13 +173,13 @@ mod tests {
         numbers.iter().copied().map(id).collect()
     }
 
-    fn seat(number: u128, ballot: Ballot) -> (MemberId, Seat) {
-        let member = Member::new(format!("n{number}"), ([10, 0, 0, 1], number as u16).into());
-        (id(number), Seat { member, ballot, progress: None })
+    fn seat(number: u16, ballot: Ballot) -> (MemberId, Seat) {
+        let member = Member::new(format!("n{number}"), ([10, 0, 0, 1], number).into());
+        (id(number.into()), Seat { member, ballot, progress: None })
     }
 
     /// Voters 1 to `voters`, and the learner 9; 1 is asked.
-    fn view(voters: u128) -> View {
+    fn view(voters: u16) -> View {
         let seats = (1..=voters).map(|number| seat(number, Ballot::Voter));
         View {
             own: id(1),
@@ -189,7 +189,7 @@ mod tests {
             next: LogIndex(100),
             committed: LogIndex(90),
             applied: LogIndex(90),
-            voters: vec![(1..=voters).map(id).collect()],
+            voters: vec![(1..=voters).map(|number| id(number.into())).collect()],
             settled: true,
             lineage: Lineage::FIRST,
             seats: seats.chain([seat(9, Ballot::Learner)]).collect(),

@@ -1,5 +1,7 @@
 //! A recovery by force whose power goes at any moment: the group is as it was, or as it becomes.
 
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;

@@ -116,7 +116,7 @@ async fn tell(
     if !go_on || judged == Ok(Judged::Already) {
         return Ok((report, None));
     }
-    judged.map_err(refusal)?;
+    judged.map_err(|error| refusal(&error))?;
     // It need not be in office: nobody is.
     if shard.phase.get() != Phase::Serving {
         let remark = "service not available now. The shard is being stopped, or its log has failed: its own log says which";
@@ -137,8 +137,8 @@ async fn tell(
     Ok((report, Some(recovery)))
 }
 
-fn refusal(error: RefusedRecovery) -> Refusal {
-    let code = match &error {
+fn refusal(error: &RefusedRecovery) -> Refusal {
+    let code = match error {
         RefusedRecovery::NoMember | RefusedRecovery::Unknown(_) => ResponseCode::InvalidParameter,
         RefusedRecovery::Led { .. }
         | RefusedRecovery::Longer { .. }
