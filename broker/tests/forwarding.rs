@@ -391,7 +391,7 @@ async fn stranger(to: usize) -> (Peers, MemberId) {
     let there = SocketAddr::new(addr(to).ip(), 40_911);
     let id = who_is(there, &facts, &limits).await.expect("it lets members in");
     let peers = Peers::new(facts, limits);
-    peers.know([(&id, &RaftMember { label: "n".into(), addr: there })]);
+    peers.know([(&id, &RaftMember::new("n", there))]);
     (peers, id)
 }
 

@@ -22,10 +22,16 @@ pub enum FoundError {
     Core(#[from] RaftError<Types, InitializeError<Types>>),
     /// The store was a group of its own, and its address could not be written.
     #[error("the address of this member cannot be written: {0}")]
-    Naming(#[from] RaftError<Types, ClientWriteError<Types>>),
+    Naming(#[source] Box<RaftError<Types, ClientWriteError<Types>>>),
     /// The core has ended meanwhile.
     #[error("the member has ended before it was named: its log, or the store, says why")]
     Ended,
+}
+
+impl From<RaftError<Types, ClientWriteError<Types>>> for FoundError {
+    fn from(error: RaftError<Types, ClientWriteError<Types>>) -> Self {
+        Self::Naming(Box::new(error))
+    }
 }
 
 /// Founds the group of these members, see [`crate::Node::found`].

@@ -12,8 +12,10 @@ use thiserror::Error;
 
 use crate::changing::Busy;
 use crate::founding::{self, FoundError};
+use crate::given_up::GivenUp;
 use crate::growing;
 use crate::leading::{Role, Watched};
+use crate::lineage::Lineage;
 use crate::log::membership;
 use crate::net::Standing;
 use crate::node::Raft;
@@ -28,6 +30,7 @@ pub struct Group {
     role: Watched,
     staged: Flag,
     pub(crate) busy: Busy,
+    given_up: GivenUp,
 }
 
 /// One that the leader sends its log to.
@@ -47,8 +50,31 @@ pub struct Follower {
 pub struct NotConfirmed(String);
 
 impl Group {
-    pub(crate) fn new(raft: Raft, role: Watched, staged: Flag, busy: Busy) -> Self {
-        Self { raft, role, staged, busy }
+    pub(crate) fn new(
+        raft: Raft,
+        role: &Watched,
+        staged: &Flag,
+        busy: &Busy,
+        given_up: &GivenUp,
+    ) -> Self {
+        let (role, staged, busy) = (role.clone(), staged.clone(), busy.clone());
+        Self { raft, role, staged, busy, given_up: given_up.clone() }
+    }
+
+    /// Which the group became when it was recovered by force without this member, if this member has learned so: it takes part no
+    /// more, and is to be stopped.
+    #[must_use]
+    pub fn given_up_by(&self) -> Option<Lineage> {
+        self.given_up.by()
+    }
+
+    /// Waits until this member has been given up, and its core has ended. Cancel safe.
+    pub async fn given_up(&self) -> Lineage {
+        self.ended().await;
+        match self.given_up.by() {
+            Some(by) => by,
+            None => std::future::pending().await,
+        }
     }
 
     /// Who leads, as far as this member knows.

@@ -13,6 +13,7 @@ use openraft::{ChangeMembers, RaftMetrics, ServerState};
 use runtime::sleep;
 
 use crate::founding::{FoundError, check_labels};
+use crate::lineage::Lineage;
 use crate::node::Raft;
 use crate::types::{Member, MemberId, Types};
 
@@ -28,7 +29,12 @@ pub(crate) async fn grow(
     members: BTreeMap<MemberId, Member>,
 ) -> Result<(), FoundError> {
     check_labels(&members)?;
-    let own = raft.metrics().borrow_watched().id;
+    let (own, lineage) = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.id, Lineage::of(metrics.membership_config.membership()))
+    };
+    let members = lineage.adopt(members);
     assert!(members.contains_key(&own), "a member takes others in, and is one of them");
     let others: BTreeSet<MemberId> = members.keys().copied().filter(|id| *id != own).collect();
     let (mine, theirs) = members.into_iter().partition(|(id, _)| *id == own);

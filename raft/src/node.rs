@@ -10,7 +10,7 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
-use openraft::{Config, SnapshotPolicy};
+use openraft::{Config, RaftMetrics, SnapshotPolicy};
 use runtime::Task;
 use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
@@ -19,9 +19,11 @@ use thiserror::Error;
 use crate::changing::{Busy, unfinished};
 use crate::founding::{self, FoundError};
 use crate::gate::Gate;
+use crate::given_up::{self, GivenUp};
 use crate::group::{self, Group};
 use crate::growing;
 use crate::leading::{Burden, Leading, Role, Watched};
+use crate::lineage::Lineage;
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
@@ -71,6 +73,16 @@ pub enum StartError {
         /// The term of the last entry.
         newest: u64,
     },
+    /// Its group goes on without it.
+    #[error(
+        "the group of this store was recovered by force, for the {recovery}. time, and this store was given up: the group goes on without \
+         what only this one has. `mqstore dump` reads that; with an empty directory the node joins the group again (`mqadmin addLearner` \
+         and `promote`, or `replaceMember`)"
+    )]
+    GivenUp {
+        /// How often the group was recovered by force by then.
+        recovery: u32,
+    },
     /// The log failed.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -91,7 +103,9 @@ pub struct Node {
     /// Once this member has been introduced to them.
     peers: Rc<OnceCell<Peers>>,
     leading: Task<()>,
-    succession: RefCell<Option<Task<()>>>,
+    given_up: GivenUp,
+    /// Once this member has been introduced to its peers.
+    introduced: RefCell<Vec<Task<()>>>,
     tasks: [Task<()>; 3],
     writer: Task<Result<(), LogError>>,
 }
@@ -117,6 +131,9 @@ impl Node {
         let (known, newest) = (log.promise().term, log.state().last_term);
         if known < newest {
             return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
+        }
+        if log.given_up() > 0 {
+            return Err(StartError::GivenUp { recovery: log.given_up() });
         }
         let (log, writer) = RaftLog::new(log).await?;
         let helm = log.helm();
@@ -144,8 +161,8 @@ impl Node {
         let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
         let peers = Rc::clone(&purging.peers);
         let purging = runtime::spawn(purging.run());
-        let (succession, busy) = (RefCell::default(), Busy::default());
-        let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
+        let (introduced, busy, given_up) = Default::default();
+        let group = Group::new(raft.clone(), &role, &staged, &busy, &given_up);
         let ending = runtime::spawn(unfinished::run(group));
         let tasks = [purging, failing, ending];
         Ok(Self {
@@ -158,7 +175,8 @@ impl Node {
             busy,
             peers,
             leading,
-            succession,
+            given_up,
+            introduced,
             tasks,
             writer,
         })
@@ -182,14 +200,20 @@ impl Node {
         self.helm.name_group(&peers.facts().group);
         self.peers.get_or_init(|| peers.clone());
         let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
-        self.succession.replace(Some(runtime::spawn(successor.run())));
+        let (raft, helm, given_up) = (self.raft.clone(), self.helm.clone(), self.given_up.clone());
+        let giving_up = given_up::run(raft, helm, peers.clone(), given_up);
+        let tasks = vec![runtime::spawn(successor.run()), runtime::spawn(giving_up)];
+        self.introduced.replace(tasks);
         let mut metrics = self.raft.metrics();
+        // Nobody is let in before this is said.
+        peers.belong(lineage_of(&metrics.borrow_watched()));
         let introducing = async move {
             loop {
                 let (members, voters): (BTreeMap<_, _>, BTreeSet<_>) = {
                     let known = metrics.borrow_watched();
                     peers.stand(group::standing(&known));
                     peers.copy(growing::copy_of(&known));
+                    peers.belong(lineage_of(&known));
                     let nodes = known.membership_config.nodes();
                     let members = nodes.map(|(id, member)| (*id, member.clone())).collect();
                     (members, known.membership_config.voter_ids().collect())
@@ -211,8 +235,8 @@ impl Node {
     /// The group as this member sees it. It may be kept longer than the member.
     #[must_use]
     pub fn group(&self) -> Group {
-        let Self { raft, role, staged, busy, .. } = self;
-        Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone())
+        let Self { raft, role, staged, busy, given_up, .. } = self;
+        Group::new(raft.clone(), role, staged, busy, given_up)
     }
 
     /// What answers the other members.
@@ -250,13 +274,19 @@ impl Node {
     /// # Errors
     /// The log could not be closed in order.
     pub async fn stop(self) -> Result<(), io::Error> {
-        drop((self.leading, self.succession, self.tasks));
+        drop((self.leading, self.introduced, self.tasks));
         self.store.lose_patience();
         self.store.refuse_appends();
         let Ok(()) = self.raft.shutdown().await;
         drop(self.raft);
         Ok(self.writer.await?)
     }
+}
+
+/// That of the group that names this member in its log; `None` where none does.
+fn lineage_of(metrics: &RaftMetrics<Types>) -> Option<Lineage> {
+    let group = metrics.membership_config.membership();
+    group.get_node(&metrics.id).map(|_| Lineage::of(group))
 }
 
 fn config(times: Times) -> Result<Arc<Config>, String> {

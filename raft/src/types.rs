@@ -14,6 +14,7 @@ use openraft::impls::{BoxedErrorSource, EntryPayload, InlineBatch, OneshotRespon
 use storage::{EntryKind, StoreId, Unplaced};
 
 use crate::entry::Entry;
+use crate::lineage::Lineage;
 use crate::runtime::Runtime;
 
 /// The types of a shard's group.
@@ -46,6 +47,9 @@ impl RaftTypeConfig for Types {
         T: 'static;
     type ErrorSource = BoxedErrorSource;
 }
+
+/// The newest term that is believed: it is stored before there is a use for the one behind it.
+pub(crate) const TERM_MAX: u64 = 1 << 62;
 
 /// Who somebody is in a group: the store is, not the machine. A wiped node is a new member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,15 +175,24 @@ pub struct Member {
     pub label: String,
     /// Where its peers reach it.
     pub addr: SocketAddr,
+    /// That of the group which it belongs to: all of a group have the same.
+    pub lineage: Lineage,
 }
 
 impl Member {
     /// Bytes of the longest label.
     pub const LABEL_MAX: usize = 255;
 
+    /// One who is called so and reached there. Which lineage it belongs to is said by the group that it becomes a member of.
+    #[must_use]
+    pub fn new(label: impl Into<String>, addr: SocketAddr) -> Self {
+        Self { label: label.into(), addr, lineage: Lineage::FIRST }
+    }
+
     /// A store that is a group of its own, as its log has it: without a label, and nowhere to be reached.
     pub(crate) fn unnamed() -> Self {
-        Self { label: String::new(), addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) }
+        let addr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Self { label: String::new(), addr, lineage: Lineage::FIRST }
     }
 
     /// Whether nobody has said yet what it is called, and where it is reached: it was a group of its own.

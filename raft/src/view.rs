@@ -7,6 +7,7 @@ use model::{LogIndex, Term};
 use openraft::async_runtime::Instant;
 use openraft::{RaftMetrics, StoredMembership};
 
+use crate::lineage::Lineage;
 use crate::net::Standing;
 use crate::types::{Member, MemberId, Types};
 
@@ -68,6 +69,8 @@ pub struct View {
     pub voters: Vec<BTreeSet<MemberId>>,
     /// The change that made it so is committed.
     pub settled: bool,
+    /// That of the group.
+    pub lineage: Lineage,
     /// All members, this one among them; none before the group is founded.
     pub seats: BTreeMap<MemberId, Seat>,
 }
@@ -91,6 +94,7 @@ impl View {
             committed: behind(metrics.local_committed.as_ref()),
             applied: behind(metrics.last_applied.as_ref()),
             settled: is_settled(&metrics.membership_config, &metrics.committed_membership_config),
+            lineage: Lineage::of(membership),
             seats: membership.nodes().map(seat).collect(),
             voters,
         }
@@ -167,6 +171,7 @@ mod tests {
             committed: LogIndex(0),
             applied: LogIndex(0),
             settled: true,
+            lineage: Lineage::FIRST,
             seats: BTreeMap::new(),
             voters,
         }

@@ -10,11 +10,14 @@ use crate::versions::ARCHIVE;
 
 /// First byte of what a group writes of itself; [`ARCHIVE`] is that of a store that is a group of its own.
 const GROUP: u8 = 2;
+/// The same of a group that was recovered by force: a number of eight bytes follows the head. What a checkpoint keeps has this byte
+/// as well, and neither is ever read as the other.
+const RECOVERED: u8 = 3;
 /// First byte of what a checkpoint keeps of that.
 const KEPT: u8 = 3;
 /// A [`KEPT`] byte, an index and a term.
 const KEPT_HEAD: usize = 1 + 8 + 8;
-const _: () = assert!(ARCHIVE < GROUP && GROUP < KEPT);
+const _: () = assert!(ARCHIVE < GROUP && GROUP < RECOVERED && GROUP < KEPT);
 
 /// The term of a store that is a group of its own.
 pub(crate) const ALONE: Term = Term(1);
@@ -57,7 +60,7 @@ pub(crate) enum Membership {
 impl Membership {
     /// What the entry of this index and term says.
     pub(crate) fn of_entry(index: LogIndex, term: Term, payload: &[u8]) -> Result<Self, String> {
-        if payload.first() == Some(&GROUP) {
+        if is_of_group(payload) {
             return Ok(Self::Group { index, term, payload: payload.to_vec() });
         }
         alone(payload).map(Self::Alone)
@@ -106,7 +109,7 @@ impl Membership {
             return alone(bytes).map(Self::Alone);
         }
         let (head, payload) = bytes.split_at_checked(KEPT_HEAD).ok_or("a membership is cut off")?;
-        if payload.first() != Some(&GROUP) {
+        if !is_of_group(payload) {
             return Err("a membership holds none of a group".to_owned());
         }
         let number = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight"));
@@ -115,9 +118,17 @@ impl Membership {
     }
 }
 
+/// Whether a group wrote this, and not a store that is a group of its own.
+fn is_of_group(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|version| [GROUP, RECOVERED].contains(version))
+}
+
 /// The voters in what a group wrote; `docs/format/membership.md` has the table.
 fn voters_of(payload: &[u8]) -> Option<Vec<u128>> {
     let (head, mut rest) = payload.split_first_chunk::<8>()?;
+    if head[0] == RECOVERED {
+        rest = rest.get(8..)?;
+    }
     let mut voters = BTreeSet::new();
     for _ in 0..head[1] {
         let (count, behind) = rest.split_first_chunk::<4>()?;
@@ -138,8 +149,8 @@ mod tests {
     #[test]
     fn a_checkpoint_keeps_what_entries_said() {
         let alone = Membership::founding(StoreId(7));
-        let group = [GROUP, 1, 2, 3];
-        for payload in [alone.as_slice(), &group] {
+        let (group, recovered) = ([GROUP, 1, 2, 3], [RECOVERED, 1, 2, 3]);
+        for payload in [alone.as_slice(), &group, &recovered] {
             let said = Membership::of_entry(LogIndex(4), Term(3), payload).expect("valid");
             let kept = said.to_bytes();
             assert_eq!(Membership::from_bytes(&kept), Ok(said));
@@ -167,11 +178,25 @@ mod tests {
     }
 
     #[test]
+    fn voters_are_found_behind_the_number_of_a_recovery() {
+        let sets =
+            [&2_u32.to_le_bytes()[..], &7_u128.to_le_bytes(), &9_u128.to_le_bytes()].concat();
+        let group = [&[GROUP, 1, 2, 0, 0, 0, 0, 0][..], &sets].concat();
+        let recovered =
+            [&[RECOVERED, 1, 2, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8][..], &sets].concat();
+        for payload in [group, recovered] {
+            let said = Membership::of_entry(LogIndex(4), Term(3), &payload).expect("valid");
+            assert_eq!(said.voters(), Ok(vec![7, 9]));
+        }
+    }
+
+    #[test]
     fn other_bytes_are_refused() {
         let two = Alone { voters: vec![1, 2] }.to_bytes();
-        for payload in [&[][..], &[0], &[KEPT], &two] {
+        for payload in [&[][..], &[0], &[RECOVERED + 1], &two] {
             assert!(Membership::of_entry(LogIndex(0), Term(1), payload).is_err());
             assert!(Membership::from_bytes(payload).is_err());
         }
+        assert!(Membership::from_bytes(&[KEPT]).is_err());
     }
 }

@@ -276,7 +276,16 @@ async fn create(options: &Options, first_vote: FirstVote) -> Result<Identity, Op
     };
     let elected = first_vote == FirstVote::Itself;
     let purged = Purged::default();
-    let vote = Vote { term, voted_for, elected, generation: 0, idle_mark, clean: true, purged };
+    let vote = Vote {
+        term,
+        voted_for,
+        elected,
+        generation: 0,
+        idle_mark,
+        clean: true,
+        purged,
+        given_up: 0,
+    };
     VoteFile::create(&options.dir, vote).await?;
     // The identity says that all of the store is there, so its name must not be durable before the vote's is.
     fs::sync_dir(&options.dir).await?;

@@ -12,6 +12,8 @@ use thiserror::Error;
 pub(crate) const STORE: u8 = 1;
 /// A slot of the file `vote`.
 pub(crate) const VOTE: u8 = 1;
+/// The same of a store that its group has given up. All others stay readable for those who know only the first.
+pub(crate) const VOTE_GIVEN_UP: u8 = 2;
 /// The header of a segment.
 pub(crate) const SEGMENT: u8 = 1;
 /// The header of an entry.

@@ -38,6 +38,8 @@ pub(crate) struct Vote {
     pub clean: bool,
     /// Entries that the group has no use for any more.
     pub purged: Purged,
+    /// How often the group was recovered by force that has given this store up; 0: none has.
+    pub given_up: u32,
 }
 
 impl Vote {
@@ -74,6 +76,8 @@ struct Layout {
     idle_mark: u64,
     purged_before: u64,
     purged_term: u64,
+    given_up: u32,
+    zero: u32,
 }
 
 const AT_VERSION: usize = offset_of!(Layout, version);
@@ -87,8 +91,10 @@ const AT_GENERATION: usize = offset_of!(Layout, generation);
 const AT_IDLE_MARK: usize = offset_of!(Layout, idle_mark);
 const AT_PURGED_BEFORE: usize = offset_of!(Layout, purged_before);
 const AT_PURGED_TERM: usize = offset_of!(Layout, purged_term);
+const AT_GIVEN_UP: usize = offset_of!(Layout, given_up);
 const LEN: usize = size_of::<Layout>();
-const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_SEQUENCE == 16 && LEN == 80);
+const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_SEQUENCE == 16 && LEN == 88);
+const _: () = assert!(AT_GIVEN_UP == 80 && offset_of!(Layout, zero) == 84);
 const _: () = assert!(LEN <= BLOCK && SLOTS == 2);
 
 /// Covers all of the slot, so that it covers the same bytes in a version that has more to say.
@@ -98,9 +104,14 @@ fn crc(slot: &[u8]) -> u32 {
 }
 
 impl Vote {
+    /// A release that knows nothing of stores that were given up must not start with one.
+    fn version(&self) -> u8 {
+        if self.given_up == 0 { versions::VOTE } else { versions::VOTE_GIVEN_UP }
+    }
+
     pub(crate) fn encode(&self, sequence: u64, slot: &mut [u8]) {
         slot[..MAGIC.len()].copy_from_slice(&MAGIC);
-        slot[AT_VERSION] = versions::VOTE;
+        slot[AT_VERSION] = self.version();
         slot[AT_CLEAN] = u8::from(self.clean);
         slot[AT_ELECTED] = u8::from(self.elected);
         slot[AT_SEQUENCE..AT_TERM].copy_from_slice(&sequence.to_le_bytes());
@@ -110,7 +121,8 @@ impl Vote {
         slot[AT_IDLE_MARK..AT_PURGED_BEFORE].copy_from_slice(&self.idle_mark.0.to_le_bytes());
         let Purged { before, term } = self.purged;
         slot[AT_PURGED_BEFORE..AT_PURGED_TERM].copy_from_slice(&before.0.to_le_bytes());
-        slot[AT_PURGED_TERM..LEN].copy_from_slice(&term.0.to_le_bytes());
+        slot[AT_PURGED_TERM..AT_GIVEN_UP].copy_from_slice(&term.0.to_le_bytes());
+        slot[AT_GIVEN_UP..AT_GIVEN_UP + 4].copy_from_slice(&self.given_up.to_le_bytes());
         let crc = crc(slot);
         slot[AT_CRC..AT_SEQUENCE].copy_from_slice(&crc.to_le_bytes());
     }
@@ -121,13 +133,12 @@ impl Vote {
         let version =
             *slot.get(..BLOCK).filter(|slot| slot.starts_with(&MAGIC))?.get(AT_VERSION)?;
         let stored = u32::from_le_bytes(slot[AT_CRC..AT_SEQUENCE].try_into().ok()?);
-        (version != versions::VOTE && stored == crc(slot)).then_some(version)
+        (!is_known(version) && stored == crc(slot)).then_some(version)
     }
 
     /// The slot's sequence number and content; `None` when it is not intact.
     pub(crate) fn decode(slot: &[u8]) -> Option<(u64, Self)> {
-        if slot.len() < BLOCK || slot[..MAGIC.len()] != MAGIC || slot[AT_VERSION] != versions::VOTE
-        {
+        if slot.len() < BLOCK || slot[..MAGIC.len()] != MAGIC || !is_known(slot[AT_VERSION]) {
             return None;
         }
         let stored = u32::from_le_bytes(slot[AT_CRC..AT_SEQUENCE].try_into().ok()?);
@@ -148,9 +159,17 @@ impl Vote {
                 before: LogIndex(u64_at(AT_PURGED_BEFORE)),
                 term: Term(u64_at(AT_PURGED_TERM)),
             },
+            given_up: u32::from_le_bytes(slot[AT_GIVEN_UP..AT_GIVEN_UP + 4].try_into().ok()?),
         };
+        if vote.version() != slot[AT_VERSION] {
+            return None;
+        }
         Some((u64_at(AT_SEQUENCE), vote))
     }
+}
+
+fn is_known(version: u8) -> bool {
+    [versions::VOTE, versions::VOTE_GIVEN_UP].contains(&version)
 }
 
 /// What the slots say together: the newer of the intact ones, with its sequence number. Where another is neither intact nor
@@ -206,7 +225,7 @@ impl VoteFile {
             slots.push(file.read_at(slot * BLOCK as u64, BLOCK).await?);
         }
         if let Some(found) = slots.iter().find_map(|slot| Vote::other_version(slot)) {
-            let (what, known) = ("a vote", versions::VOTE);
+            let (what, known) = ("a vote", versions::VOTE_GIVEN_UP);
             return Err(VersionError { file: path, what, found, known }.into());
         }
         let (sequence, vote) = newest(&slots).ok_or(OpenError::Vote { file: path })?;
@@ -223,7 +242,8 @@ impl VoteFile {
     pub(crate) async fn store(&mut self, vote: Vote) -> Result<(), IoError> {
         assert!(vote.term >= self.vote.term, "a node never goes back to an older term");
         assert!(vote.generation >= self.vote.generation, "generations rise");
-        assert!(vote.purged.before >= self.vote.purged.before, "what is given up stays given up");
+        assert!(vote.purged.before >= self.vote.purged.before, "what is purged stays purged");
+        assert!(vote.given_up >= self.vote.given_up, "what is given up stays given up");
         let sequence = self.sequence + 1;
         let mut block = self.file.buffer(BLOCK);
         block.fill(0);
@@ -258,6 +278,7 @@ mod tests {
         idle_mark: PhysicalOffset(5),
         clean: true,
         purged: Purged { before: LogIndex(6), term: Term(2) },
+        given_up: 0,
     };
 
     #[test]
@@ -287,14 +308,16 @@ mod tests {
 
     #[test]
     fn a_slot_is_read_back_and_every_flipped_bit_is_seen() {
-        let vote = VOTE;
-        let mut slot = vec![0; BLOCK];
-        vote.encode(9, &mut slot);
-        assert_eq!(Vote::decode(&slot), Some((9, vote)));
-        for bit in 0..BLOCK * 8 {
-            let mut bad = slot.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Vote::decode(&bad), None, "bit {bit}");
+        for (given_up, version) in [(0, 1), (3, 2)] {
+            let vote = Vote { given_up, ..VOTE };
+            let mut slot = vec![0; BLOCK];
+            vote.encode(9, &mut slot);
+            assert_eq!((slot[AT_VERSION], Vote::decode(&slot)), (version, Some((9, vote))));
+            for bit in 0..BLOCK * 8 {
+                let mut bad = slot.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Vote::decode(&bad), None, "bit {bit}");
+            }
         }
     }
 

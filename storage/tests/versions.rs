@@ -59,13 +59,18 @@ async fn checked() -> String {
 }
 
 /// Gives `file` another version with `change`: it is refused by name, and opened once it has its own again.
-async fn is_refused(file: PathBuf, at: u64, found: u8, change: impl Fn(&mut [u8], u8)) {
+async fn is_refused(
+    file: PathBuf,
+    at: u64,
+    (found, newest): (u8, u8),
+    change: impl Fn(&mut [u8], u8),
+) {
     alter(&file, at, 4096, |block| change(block, found)).await;
     let Err(OpenError::Version(error)) = try_open(options(dir())).await.map(drop) else {
         panic!("{}: not refused", file.display())
     };
     let VersionError { file: named, found: version, known, .. } = &error;
-    assert_eq!((named, *version, *known), (&file, found, 1));
+    assert_eq!((named, *version, *known), (&file, found, newest));
     let (text, word) = (error.to_string(), if found == 0 { "no release" } else { "upgrade" });
     assert!(text.contains(word), "{text}");
     let checked = checked().await;
@@ -89,11 +94,11 @@ fn files_of_another_version_are_refused_by_name() {
     on_sim(|| async {
         stored().await;
         for found in [0, 2, 255] {
-            is_refused(dir().join("store"), 0, found, version_alone).await;
-            is_refused(first_segment(dir()), 0, found, version_alone).await;
-            for slot in [0, 4096] {
-                is_refused(dir().join("vote"), slot, found, version_and_crc).await;
-            }
+            is_refused(dir().join("store"), 0, (found, 1), version_alone).await;
+            is_refused(first_segment(dir()), 0, (found, 1), version_alone).await;
+        }
+        for (found, slot) in [(0, 0), (3, 4096), (255, 0)] {
+            is_refused(dir().join("vote"), slot, (found, 2), version_and_crc).await;
         }
         all_is_there().await;
     });

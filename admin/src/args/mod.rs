@@ -37,6 +37,9 @@ pub enum Command {
     MoveMember(MoveMember),
     /// Hand leadership over to a member, or away from one
     TransferLeader(TransferLeader),
+    /// Where a majority is lost for good: make one member the group, with what it has. Only tells what that would come to, unless --go-on
+    /// is given; what only the lost ones had is lost then
+    ForceRecover(ForceRecover),
 }
 
 /// Which groups are meant: those of all shards that are found there.
@@ -159,6 +162,24 @@ pub struct TransferLeader {
     pub hold: Duration,
 }
 
+/// See [`Command::ForceRecover`].
+#[derive(Args, Clone, Debug)]
+pub struct ForceRecover {
+    /// The broker that becomes the group, by the address of its first shard: the one with the longest log
+    #[arg(short = 'b', long = "brokerAddr", value_name = "HOST:PORT", value_parser = parse::address)]
+    pub broker: String,
+    /// The shard whose group is meant
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub shard: u32,
+    /// A member whose disk is lost for good: its label, its Raft address, or the first digits of its store's id. Once for each of
+    /// them
+    #[arg(long, value_name = "MEMBER")]
+    pub lost: Vec<String>,
+    /// Do it, and do not only tell what it would come to
+    #[arg(long, requires = "lost")]
+    pub go_on: bool,
+}
+
 impl CommandLine {
     /// Of these words, the first of which is the program.
     ///
@@ -205,6 +226,26 @@ mod tests {
         assert!(parsed("replaceMember -b a:1 --old n1").is_err(), "somebody has to come");
         assert!(parsed("moveMember -b a:1 --new b:2 --raft-host 10.0.0.7").is_ok());
         assert!(parsed("moveMember -b a:1").is_err(), "it is somewhere");
+    }
+
+    #[test]
+    fn nobody_is_given_up_who_is_not_named() {
+        let Ok(Command::ForceRecover(asked)) = parsed("forceRecover -b a:1") else {
+            panic!("it is a command")
+        };
+        assert!(!asked.go_on && asked.lost.is_empty() && asked.shard == 0);
+        let Ok(Command::ForceRecover(asked)) =
+            parsed("forceRecover -b a:1 --lost n1 --lost n2 --go-on --shard 1")
+        else {
+            panic!("it is a command")
+        };
+        assert_eq!(
+            (asked.lost, asked.go_on, asked.shard),
+            (vec!["n1".into(), "n2".into()], true, 1)
+        );
+        assert!(parsed("forceRecover -b a:1 --go-on").is_err(), "who is lost?");
+        assert!(parsed("forceRecover --lost n1").is_err(), "who becomes the group?");
+        assert!(parsed("forceRecover -b a:1;b:2").is_err(), "one does");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod leadership;
 mod member;
 mod moving;
 mod on_leader;
+mod recover;
 mod replace;
 
 use crate::args::{Command, Where};
@@ -27,6 +28,7 @@ pub async fn carry_out(command: &Command, screen: &dyn Screen) -> Result<(), Adm
         Command::ReplaceMember(command) => replace::run(command, screen).await,
         Command::MoveMember(command) => moving::run(command, screen).await,
         Command::TransferLeader(command) => leadership::run(command, screen).await,
+        Command::ForceRecover(command) => recover::run(command, screen).await,
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use client::{Client, ClientError, Options};
 use futures::future::join_all;
-use remoting::body::{Body, ClusterInfo, RaftGroupState};
+use remoting::body::{Body, ClusterInfo, RaftGroupState, RaftRecovery};
 use remoting::command::EncodeExt;
+use remoting::header::raft::RecoverGroupHeader;
 use remoting::{RequestCode, ResponseCode};
 use runtime::timeout;
 
@@ -104,6 +105,20 @@ impl Finder {
     ) -> Result<bool, ClientError> {
         let answer = self.patient.ask(addr, code, header, &[]).await?;
         Ok(answer.ext.get("changed").is_none_or(|changed| changed != "false"))
+    }
+
+    /// Asks a broker what it would come to if it became its group by force; has it do so, if the header says that.
+    ///
+    /// # Errors
+    /// It refuses, or does not answer.
+    pub async fn recovery(
+        &self,
+        addr: &str,
+        header: &RecoverGroupHeader<'_>,
+    ) -> Result<RaftRecovery, ClientError> {
+        let answer = self.patient.ask(addr, RequestCode::RecoverRaftGroup, header, &[]).await?;
+        RaftRecovery::decode(&answer.body)
+            .map_err(|error| ClientError::Body { addr: addr.to_owned(), error })
     }
 
     /// The groups that are meant, each by its brokers.

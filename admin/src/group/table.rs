@@ -83,6 +83,15 @@ fn summary(survey: &Survey) -> String {
          {committed_index}  {}",
         can_lose(best.spare)
     );
+    match best.recoveries {
+        0 => {}
+        1 => line.push_str("  it was recovered by force once"),
+        times => {
+            line.push_str("  it was recovered by force ");
+            line.push_str(&times.to_string());
+            line.push_str(" times");
+        }
+    }
     if best.changing {
         line.push_str("  a change of the members is under way");
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
+use raft::Lineage;
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
 use storage::{Applier, EntryLog, Event, Events, OpenError, Opening, Recovery, Store, StoreError};
@@ -158,6 +159,10 @@ enum End {
     Stopped,
     /// The log is to be opened again: a snapshot of the group takes the place of what was there.
     Again,
+    /// The log is to be opened again, and made that of the group which this member becomes by force.
+    Recover(raft::Recovery),
+    /// The group goes on without this member.
+    GivenUp(Lineage),
 }
 
 /// A store whose log was read, and the shard over it.
@@ -185,7 +190,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         "groups are where they are configured"
     );
     let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
-    let mut life = Life::First;
+    let (mut life, mut recovery) = (Life::First, None);
     loop {
         let identity = Identity::of(&config, number, advertised);
         if life == Life::First {
@@ -197,24 +202,33 @@ pub async fn run(start: Start) -> Result<(), StartError> {
             _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
             opened = opening.fuse() => opened?,
         };
-        match live(opened, life, (&mut ready, &mut stop)).await? {
+        match live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await? {
             End::Stopped => return Ok(()),
-            End::Again => life = Life::Next,
+            End::Again => {}
+            End::Recover(decided) => recovery = Some(decided),
+            End::GivenUp(_) => {
+                // What it has is not the group's any more: nobody is to read it here.
+                let (Ok(()) | Err(Closed)) = stop.await;
+                return Ok(());
+            }
         }
+        life = Life::Next;
     }
 }
 
 /// A shard's life from when its log is read to when its store is stopped.
 async fn live(
     opened: Opened,
-    life: Life,
+    (life, recovery): (Life, Option<raft::Recovery>),
     (ready, stop): (&mut Option<Promise<Started>>, &mut PromiseReceiver<()>),
 ) -> Result<End, StartError> {
-    let Opened { shard, events, recovery, member } = opened;
+    let Opened { shard, events, recovery: read, member } = opened;
     shard.phase.set(Phase::Serving);
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
     let member = match member {
-        Some((log, applier)) => Some(Member::start(&shard, life, (log, applier)).await?),
+        Some((log, applier)) => {
+            Some(Member::start(&shard, life, (log, applier), recovery.as_ref()).await?)
+        }
         None => {
             seed(&shard).await?;
             None
@@ -224,15 +238,14 @@ async fn live(
     let tasks = background(&shard);
     register::start(&shard);
     tell_success(&shard);
-    let started =
-        Started { identity: shard.identity.clone(), clean: recovery.clean || recovery.new };
+    let started = Started { identity: shard.identity.clone(), clean: read.clean || read.new };
     if let Some(ready) = ready.take() {
         // Nobody may be waiting: a shard runs without a spectator too.
         drop(ready.fulfil(started));
     }
-    let restart_wanted = async {
+    let ended = async {
         match &member {
-            Some(member) => member.restart_wanted().await,
+            Some(member) => ended(&shard, member).await,
             None => std::future::pending().await,
         }
     };
@@ -241,18 +254,42 @@ async fn live(
         told = stop.fuse() => match told {
             Ok(()) | Err(Closed) => End::Stopped,
         },
-        () = restart_wanted.fuse() => End::Again,
+        end = ended.fuse() => end,
     };
     halt(&shard, server, tasks, member).await;
     applying.await;
-    let what = match end {
-        End::Stopped => "shard stopped",
-        End::Again => {
-            "the log is opened again: this member is too far behind, and has got a snapshot from the leader"
-        }
-    };
-    tracing::info!(shard = %shard.identity.name, "{what}");
+    tell_end(&shard, &end);
     Ok(end)
+}
+
+/// Why a member does not go on as it is.
+async fn ended(shard: &Shard, member: &Member) -> End {
+    let replica = shard.replica.as_ref().expect("it is a member of a group");
+    select_biased! {
+        () = member.restart_wanted().fuse() => End::Again,
+        recovery = replica.forced.wanted().fuse() => End::Recover(recovery),
+        by = member.given_up().fuse() => End::GivenUp(by),
+    }
+}
+
+fn tell_end(shard: &Shard, end: &End) {
+    let name = &shard.identity.name;
+    match end {
+        End::Stopped => tracing::info!(shard = %name, "shard stopped"),
+        End::Again => tracing::info!(
+            shard = %name,
+            "the log is opened again: this member is too far behind, and has got a snapshot from the leader"
+        ),
+        End::Recover(_) => {
+            tracing::warn!(shard = %name, "the log is opened again, for the recovery of the group by force");
+        }
+        End::GivenUp(by) => tracing::error!(
+            shard = %name, store = %shard.identity.dir.display(),
+            "shard stopped for good: its group was {by} without this store, which was given up. Stop this broker. `mqstore dump` reads what \
+             the store has; with an empty storePathRootDir the node joins the group again (`mqadmin addLearner` and `promote`, or \
+             `replaceMember`)"
+        ),
+    }
 }
 
 /// Opens the store and builds the shard's state from it.

@@ -201,8 +201,8 @@ fn add(
         return Err(ChangeError::Label { label, max: Member::LABEL_MAX });
     }
     if let Some(seat) = view.seats.get(&id) {
-        let Member { label, addr } = seat.member.clone();
-        let is_same = seat.member == *member;
+        let Member { label, addr, .. } = seat.member.clone();
+        let is_same = (&label, addr) == (&member.label, member.addr);
         return if is_same { Ok(None) } else { Err(ChangeError::OtherMember { id, label, addr }) };
     }
     if let Some(old) = instead_of.filter(|old| !view.seats.contains_key(old)) {
@@ -215,7 +215,8 @@ fn add(
             return Err(ChangeError::SameLabel { label, other: *other });
         }
     }
-    Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(id, member.clone())]))))
+    let comes = Member { lineage: view.lineage, ..member.clone() };
+    Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(id, comes)]))))
 }
 
 /// Whether nobody is at `addr` but the member `but`.
@@ -231,12 +232,12 @@ fn is_free(view: &View, addr: SocketAddr, but: Option<MemberId>) -> Result<(), C
 }
 
 fn moved(view: &View, id: MemberId, addr: SocketAddr) -> Result<Option<Proposed>, ChangeError> {
-    let Member { label, addr: before } = seat(view, id)?.member.clone();
-    if before == addr {
+    let before = seat(view, id)?.member.clone();
+    if before.addr == addr {
         return Ok(None);
     }
     is_free(view, addr, Some(id))?;
-    Ok(Some(ChangeMembers::SetNodes(BTreeMap::from([(id, Member { label, addr })]))))
+    Ok(Some(ChangeMembers::SetNodes(BTreeMap::from([(id, Member { addr, ..before })]))))
 }
 
 fn promote(view: &View, id: MemberId, patience: Duration) -> Result<Option<Proposed>, ChangeError> {
@@ -316,7 +317,7 @@ fn answers(seat: &Seat, patience: Duration) -> bool {
 }
 
 fn can_vote(seat: &Seat, patience: Duration) -> Result<(), ChangeError> {
-    let Member { label, addr } = seat.member.clone();
+    let Member { label, addr, .. } = seat.member.clone();
     if !answers(seat, patience) {
         return Err(ChangeError::Silent { label, addr });
     }
@@ -357,7 +358,7 @@ mod tests {
     }
 
     fn member(number: u16) -> Member {
-        Member { label: format!("n{number}"), addr: ([10, 0, 0, 1], number).into() }
+        Member::new(format!("n{number}"), ([10, 0, 0, 1], number).into())
     }
 
     /// The voters 1, 2, 3 and the learner 4; 1 leads, and all have all.
@@ -378,6 +379,7 @@ mod tests {
             applied: LogIndex(5000),
             voters: vec![[id(1), id(2), id(3)].into()],
             settled: true,
+            lineage: crate::Lineage::FIRST,
             seats: (1..=4).map(seat).collect(),
         }
     }
@@ -397,6 +399,24 @@ mod tests {
 
     fn added(number: u128, member: Member, instead_of: Option<u128>) -> Change {
         Change::AddLearner { id: id(number), member, instead_of: instead_of.map(id) }
+    }
+
+    #[test]
+    fn whoever_comes_or_moves_belongs_to_the_lineage_of_the_group() {
+        let lineage = crate::Lineage { recoveries: 1, number: 5 };
+        let mut view = View { lineage, ..view() };
+        for seat in view.seats.values_mut() {
+            seat.member.lineage = lineage;
+        }
+        let comes = planned(&view, &added(9, member(9), None)).expect("it may");
+        let nodes = lineage.adopt(BTreeMap::from([(id(9), member(9))]));
+        assert_eq!(comes, Some(ChangeMembers::AddNodes(nodes)));
+        let known = planned(&view, &added(4, member(4), None));
+        assert_eq!(known, Ok(None), "it is a member already, whatever its lineage was said to be");
+        let moves = Change::Move { id: id(4), addr: ([10, 0, 0, 7], 7).into() };
+        let moved = Member::new("n4", ([10, 0, 0, 7], 7).into());
+        let nodes = lineage.adopt(BTreeMap::from([(id(4), moved)]));
+        assert_eq!(planned(&view, &moves), Ok(Some(ChangeMembers::SetNodes(nodes))));
     }
 
     #[test]
@@ -428,7 +448,7 @@ mod tests {
         assert_eq!(planned(&view(), &added(4, member(4), None)), Ok(None));
         assert_eq!(planned(&view(), &added(2, member(2), None)), Ok(None));
         let error = planned(&view(), &added(4, member(5), None)).unwrap_err();
-        let Member { label, addr } = member(4);
+        let Member { label, addr, .. } = member(4);
         assert_eq!(error, ChangeError::OtherMember { id: id(4), label, addr });
     }
 

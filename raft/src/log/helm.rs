@@ -28,6 +28,17 @@ impl Helm {
         orders.send(Order::Lead(term, tell)).await.is_ok() && told.await.unwrap_or(false)
     }
 
+    /// Notes durably that the group has given this member up, in that recovery by force.
+    ///
+    /// # Errors
+    /// It could not be written, or the log is closed.
+    pub(crate) async fn given_up(&self, recovery: u32) -> Result<(), LogError> {
+        let orders = self.orders.upgrade().ok_or(LogError::Closed)?;
+        let (done, told) = oneshot();
+        orders.send(Order::GivenUp(recovery, done)).await.map_err(|_| LogError::Closed)?;
+        told.await.map_err(|_| LogError::Closed)?
+    }
+
     /// This member leads no more: what it took from its store becomes blank entries.
     pub(crate) fn follow(&self) {
         self.shared.placing.borrow_mut().follow();

@@ -30,7 +30,7 @@ impl From<u64> for MemberId {
 
 impl Default for Member {
     fn default() -> Self {
-        Self { label: "n0".to_owned(), addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 40911)) }
+        Self::new("n0", SocketAddr::from((Ipv4Addr::LOCALHOST, 40911)))
     }
 }
 

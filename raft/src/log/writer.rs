@@ -32,6 +32,8 @@ pub(super) enum Order {
     Purge(LogIdOf<Types>, Done),
     /// Lead in this term, if all that was accepted is applied. Answered with whether that is so.
     Lead(Term, OneshotSender<bool>),
+    /// Note that the group has given this member up, in that recovery by force.
+    GivenUp(u32, Done),
 }
 
 /// Owns the log. After an error everything that was or will be ordered is answered with it.
@@ -61,6 +63,10 @@ impl Writer {
                 Some(Order::Truncate(from, done)) => {
                     let cut = self.truncate(from).await;
                     self.tell(cut, done);
+                }
+                Some(Order::GivenUp(recovery, done)) => {
+                    let saved = self.save_given_up(recovery).await;
+                    self.tell(saved, done);
                 }
                 Some(Order::Lead(term, told)) => {
                     if told.send(self.lead(term)).is_err() {
@@ -196,6 +202,11 @@ impl Writer {
         self.log.save_promise(Promise { term, voted_for, elected: vote.committed }).await?;
         self.shared.vote.set(Some(vote));
         Ok(())
+    }
+
+    async fn save_given_up(&mut self, recovery: u32) -> Result<(), LogError> {
+        self.shared.check()?;
+        Ok(self.log.save_given_up(recovery).await?)
     }
 
     async fn truncate(&mut self, from: LogIndex) -> Result<(), LogError> {

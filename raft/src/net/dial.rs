@@ -65,7 +65,9 @@ async fn ask(
 ) -> Result<Dialled, DialError> {
     facts.assert_sound();
     limits.assert_sound();
-    let hello = Hello { facts: facts.clone(), expected: None, lane: Lane::Urgent, founds };
+    // Who asks says nothing more than that, and may be of any lineage.
+    let (expected, lane, lineage) = (None, Lane::Urgent, None);
+    let hello = Hello { facts: facts.clone(), expected, lane, founds, lineage };
     dial(addr, &hello, limits).await
 }
 
@@ -99,7 +101,7 @@ async fn shake_hands(
     send.write_all(&hello.encode()).await.map_err(|error| lost(error.into()))?;
     let answer = answer(addr, &mut frames, lost).await?;
     if let Err(refusal) = answer.verdict {
-        return Err(DialError::Refused { addr, refusal });
+        return Err(DialError::Refused { addr, refusal, lineage: answer.lineage });
     }
     match hello.expected {
         Some(expected) if expected != answer.store => {
@@ -141,8 +143,8 @@ pub(super) async fn receive(
         Ok(hello) if hello.founds => peers.standing_for(hello.facts.store),
         Ok(_) | Err(_) => peers.standing(),
     };
-    let store = peers.facts().store;
-    send.write_all(&Answer { store, standing, verdict }.encode()).await?;
+    let (store, lineage) = (peers.facts().store, peers.lineage().unwrap_or_default());
+    send.write_all(&Answer { store, standing, lineage, verdict }.encode()).await?;
     Ok(judged)
 }
 
@@ -173,7 +175,7 @@ async fn judge(
             "this node has as many connections of members as it takes: find out who holds them";
         return refuse(RefusalCode::Full, text.to_owned());
     }
-    let admitted = peers.facts().admits(&hello);
+    let admitted = peers.facts().admits(&hello).and_then(|()| peers.admit_kin(hello.lineage));
     let promised = admitted.and_then(|()| match hello.founds {
         true => peers.promise(hello.facts.store),
         false => Ok(()),

@@ -9,7 +9,8 @@ use runtime::IoError;
 use thiserror::Error;
 
 use super::wire::WireError;
-use super::wire::hello::Refusal;
+use super::wire::hello::{Refusal, RefusalCode};
+use crate::lineage::Lineage;
 use crate::types::MemberId;
 
 /// Why no connection was made.
@@ -64,6 +65,8 @@ pub enum DialError {
         addr: SocketAddr,
         /// Why, in its own words.
         refusal: Refusal,
+        /// That of the group which it belongs to.
+        lineage: Lineage,
     },
     /// It let us in although it is somebody else.
     #[error(
@@ -83,6 +86,16 @@ impl DialError {
     /// Whether the machine is there, and nobody listens: the process is gone.
     pub(super) fn is_nobody(&self) -> bool {
         matches!(self, Self::Connect(error) if error.kind() == ErrorKind::ConnectionRefused)
+    }
+
+    /// Which group the other one belongs to, if it refuses because that was recovered by force without one of the two.
+    pub(super) fn other_lineage(&self) -> Option<Lineage> {
+        match self {
+            Self::Refused { refusal, lineage, .. } if refusal.code == RefusalCode::Lineage => {
+                Some(*lineage)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the connection came and went: so does one to a process that is just ending.

@@ -196,7 +196,8 @@ pub(in crate::net) mod tests {
 
     fn code(change: impl FnOnce(&mut Hello)) -> Option<RefusalCode> {
         let expected = Some(MemberId(StoreId(1)));
-        let mut hello = Hello { facts: facts(2), expected, lane: Lane::Bulk, founds: false };
+        let (lane, founds, lineage) = (Lane::Bulk, false, None);
+        let mut hello = Hello { facts: facts(2), expected, lane, founds, lineage };
         change(&mut hello);
         let refusal = facts(1).admits(&hello).err()?;
         assert!(refusal.text.len() > 40, "it says what to do: {refusal}");

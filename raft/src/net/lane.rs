@@ -167,7 +167,8 @@ impl LaneTo {
 
     fn dial(&self) -> impl Future<Output = Result<Dialled, DialError>> {
         let (facts, expected) = (self.peer.net.facts.clone(), Some(self.peer.id));
-        let hello = Hello { facts, expected, lane: self.lane, founds: false };
+        let lineage = self.peer.net.fence.lineage();
+        let hello = Hello { facts, expected, lane: self.lane, founds: false, lineage };
         let (addr, net) = (self.peer.addr.get(), Rc::clone(&self.peer.net));
         async move { dial(addr, &hello, &net.limits).await }
     }
@@ -202,6 +203,9 @@ impl LaneTo {
             if error.is_refusal() { limits.refused } else { doubled.min(limits.redial_max) };
         if error.is_nobody() {
             self.peer.nobody(&error);
+        }
+        if let Some(theirs) = error.other_lineage() {
+            self.peer.net.fence.learn(theirs);
         }
         let trouble = Trouble::from(error);
         self.peer.troubled(&trouble);

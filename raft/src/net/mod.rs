@@ -27,6 +27,7 @@ mod client;
 mod dial;
 mod error;
 mod facts;
+mod fence;
 mod forward;
 mod frames;
 mod handler;

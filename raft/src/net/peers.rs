@@ -7,21 +7,24 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
+use openraft::raft::{VoteRequest, VoteResponse};
 use openraft::type_config::alias::{LogIdOf, VoteOf};
 use runtime::channel::{WatchReceiver, WatchSender, watch};
-use runtime::{Instant, now};
+use runtime::{Instant, now, sleep, timeout};
 
 use super::dial;
 use super::error::DialError;
 use super::facts::{Facts, Lane, Standing};
+use super::fence::Fence;
 use super::forward::{Forwarded, HandedOn, NotSent, Office};
 use super::handler::Handled;
 use super::limits::Limits;
 use super::pace::Pace;
 use super::peer::{Peer, PeerStatus};
 use super::wire::frame::Kind;
-use super::wire::gone;
 use super::wire::hello::{Refusal, RefusalCode};
+use super::wire::{gone, vote};
+use crate::lineage::Lineage;
 use crate::types::{Member, MemberId, Types};
 
 /// A peer whose process is gone: a connection to it was lost, and where it was nobody listens.
@@ -65,6 +68,8 @@ pub(super) struct Net {
     office: RefCell<Option<Rc<Office>>>,
     /// Whose log this member's is, while that one alone has a vote.
     copy_of: Cell<Option<MemberId>>,
+    /// Who is kept out since the group was recovered by force.
+    pub(super) fence: Fence,
 }
 
 impl Net {
@@ -105,8 +110,9 @@ impl Peers {
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
         let (standing, founder, witness, office, copy_of) = Default::default();
-        let pace = Pace::new(limits.catch_up);
-        let net = Net { facts, limits, pace, gone, standing, founder, witness, office, copy_of };
+        let (pace, fence) = (Pace::new(limits.catch_up), Fence::default());
+        let net =
+            Net { facts, limits, pace, gone, standing, founder, witness, office, copy_of, fence };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -125,6 +131,35 @@ impl Peers {
     /// Says whether it does.
     pub fn stand(&self, standing: Standing) {
         self.net.standing.set(standing);
+    }
+
+    /// That of the group that names this member, as its log has it; `None` where none does.
+    pub(super) fn lineage(&self) -> Option<Lineage> {
+        self.net.fence.lineage()
+    }
+
+    /// Says which it is. Whoever belongs to another one is refused from then on.
+    pub(crate) fn belong(&self, lineage: Option<Lineage>) {
+        self.net.fence.belong(lineage);
+    }
+
+    /// Whether one of this lineage may talk to this member.
+    ///
+    /// # Errors
+    /// The group was recovered by force, without one of the two.
+    pub(super) fn admit_kin(&self, lineage: Option<Lineage>) -> Result<(), Refusal> {
+        self.net.fence.admit(lineage, &self.net.facts.group)
+    }
+
+    /// Whether one of this lineage is told nothing of votes and terms.
+    pub(super) fn is_wary_of(&self, lineage: Option<Lineage>) -> bool {
+        self.net.fence.is_wary_of(lineage)
+    }
+
+    /// Waits until this member has learned that its group was recovered by force without it, and which the group is now. Cancel
+    /// safe.
+    pub(crate) async fn given_up(&self) -> Lineage {
+        self.net.fence.given_up().await
     }
 
     /// Says whose log this member has, if that one alone has a vote.
@@ -307,6 +342,28 @@ impl Peers {
         let fill = |out: &mut Vec<u8>| gone::put(out, leader);
         let answer = peer.ask(Lane::Urgent, Kind::Gone, limit, fill).await.ok()?;
         gone::take_answer(&answer).ok()
+    }
+
+    /// Asks a member how its log ends, and whether it keeps faith with a leader: how it would vote. `None` if there is no answer within
+    /// `limit`. Cancel safe.
+    pub(crate) async fn ask_for_its_end(
+        &self,
+        member: MemberId,
+        question: &VoteRequest<Types>,
+        limit: Duration,
+    ) -> Option<VoteResponse<Types>> {
+        let peer = self.known.borrow().get(&member).cloned()?;
+        let asked = async {
+            loop {
+                let fill = |out: &mut Vec<u8>| vote::put(out, question);
+                if let Ok(answer) = peer.ask(Lane::Urgent, Kind::PreVote, limit, fill).await {
+                    return vote::take_answer(&answer).ok();
+                }
+                // It may have come up a moment ago, and is not dialled again at once.
+                sleep(self.net.limits.redial_max).await;
+            }
+        };
+        timeout(limit, asked).await.ok().flatten()
     }
 
     /// Who acts on requests that other members hand on. Before that, and after [`Peers::stop`], nobody does.

@@ -174,11 +174,11 @@ impl Shared {
             }
         };
         self.accepted.set(self.accepted.get() + 1);
-        let Hello { facts: Facts { store, .. }, lane, .. } = hello;
+        let Hello { facts: Facts { store, .. }, lane, lineage, .. } = hello;
         caller.set(Some(store));
         tracing::debug!(%addr, peer = %store, %lane, "connection of a peer");
         let answering = (Rc::clone(&self.handler), self.peers.clone());
-        let session = Session::new(lane, Rc::clone(&self.limits), answering, &frames);
+        let session = Session::new((lane, lineage), Rc::clone(&self.limits), answering, &frames);
         let reason = session.drive(&mut frames, send).await;
         if reason.is_by_peer() {
             self.peers.left_us(store);

@@ -25,10 +25,15 @@ use super::wire::forward::Forward;
 use super::wire::frame::{self, Head, Kind, Part};
 use super::wire::snapshot::{Answer, Piece, put_answer};
 use super::wire::{WireError, gone, transfer, vote};
+use crate::lineage::Lineage;
+
+const STRANGER: &str = "its log named it in no group, and the group was recovered by force";
 
 /// What belongs to one connection, and ends with it.
 pub(super) struct Session {
     lane: Lane,
+    /// That of the group that names the other side.
+    lineage: Option<Lineage>,
     limits: Rc<Limits>,
     handler: Rc<dyn Handler>,
     peers: Peers,
@@ -45,13 +50,14 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(
-        lane: Lane,
+        (lane, lineage): (Lane, Option<Lineage>),
         limits: Rc<Limits>,
         (handler, peers): (Rc<dyn Handler>, Peers),
         frames: &Frames,
     ) -> Self {
         Self {
             lane,
+            lineage,
             appends: Appends::new(limits.in_flight),
             limits,
             handler,
@@ -122,6 +128,10 @@ impl Session {
             self.outbox.push(frame::failed(head.kind, head.id, &why));
             return Ok(());
         };
+        if kind.tells_terms() && self.peers.is_wary_of(self.lineage) {
+            // If a group names it by now, it says so on the next connection.
+            return Err(CloseReason::Broken(STRANGER));
+        }
         let handler = &self.handler;
         match kind {
             Kind::Ping if body.is_empty() => self.outbox.push(answer(head, |_| ())),

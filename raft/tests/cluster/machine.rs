@@ -35,7 +35,7 @@ impl Machine {
     }
 
     pub fn member(&self) -> Member {
-        Member { label: self.label.clone(), addr: self.home().listen }
+        Member::new(self.label.clone(), self.home().listen)
     }
 
     pub fn home(&self) -> Home {

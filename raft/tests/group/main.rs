@@ -80,7 +80,7 @@ async fn start(dir: &Path, wires: &Wires, heartbeat: Duration) -> Vec<Node> {
     let members: BTreeMap<MemberId, Member> = (1..=3_u8)
         .map(|number| {
             let addr = SocketAddr::from(([10, 0, 0, number], 40911));
-            (member_id(number), Member { label: format!("n{}", number - 1), addr })
+            (member_id(number), Member::new(format!("n{}", number - 1), addr))
         })
         .collect();
     nodes[0].raft.initialize(members).await.unwrap();

@@ -50,7 +50,7 @@ pub fn addr(number: u16) -> SocketAddr {
 }
 
 pub fn named(number: u16) -> Member {
-    Member { label: format!("n{number}"), addr: addr(number) }
+    Member::new(format!("n{number}"), addr(number))
 }
 
 pub fn draft(body: &[u8]) -> Draft<'_> {

@@ -27,10 +27,7 @@ fn group(number: u64) -> Membership<MemberId, Member> {
     let nodes: BTreeMap<_, _> = (0..=number % 5)
         .map(|member| {
             let addr = SocketAddr::from(([10, 0, 0, member as u8], number as u16));
-            (
-                MemberId(StoreId((number + member).into())),
-                Member { label: format!("n{member}"), addr },
-            )
+            (MemberId(StoreId((number + member).into())), Member::new(format!("n{member}"), addr))
         })
         .collect();
     Membership::new(vec![nodes.keys().copied().collect()], nodes).expect("valid")

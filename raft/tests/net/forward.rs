@@ -60,7 +60,7 @@ fn forwarded(number: u32, len: usize) -> Forwarded {
 /// Member 1, who knows member 2.
 fn asker(limits: Limits, addr: SocketAddr) -> Peers {
     let peers = peers(limits);
-    peers.know([(&member_id(2), &Member { label: "n1".into(), addr })]);
+    peers.know([(&member_id(2), &Member::new("n1", addr))]);
     peers
 }
 

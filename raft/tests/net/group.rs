@@ -38,7 +38,7 @@ impl<W: World> Group<'_, W> {
         self.until("all listen", listening);
         let member = |(at, board): (usize, &Board)| {
             let addr = board.notes().addr.unwrap();
-            (id(at), Member { label: format!("n{at}"), addr })
+            (id(at), Member::new(format!("n{at}"), addr))
         };
         let members: BTreeMap<_, _> = self.boards.iter().enumerate().map(member).collect();
         self.boards[0].order(Order::Found(members));

@@ -79,7 +79,7 @@ pub async fn clients(
     addr: SocketAddr,
 ) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
     let mut dialler = Dialler::new(peers.clone());
-    let member = Member { label: "n1".into(), addr };
+    let member = Member::new("n1", addr);
     let usual = dialler.new_client(member_id(2), &member).await;
     (usual, dialler.new_heartbeat_client(member_id(2), &member).await)
 }

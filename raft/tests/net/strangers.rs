@@ -165,7 +165,7 @@ fn a_warning_names_the_group_and_whom_it_is_about() {
         assert!(refused[0].contains("group=RaftNode00-s0 "), "{refused:?}");
         // The same from the side of the one who dials, who knows the other one's label.
         let peers = Peers::new(other, limits);
-        let member = Member { label: "n7".into(), addr: served.addr };
+        let member = Member::new("n7", served.addr);
         let mut client =
             Dialler::<Vec<u8>>::new(peers.clone()).new_client(member_id(2), &member).await;
         assert!(client.vote(vote_request(), option()).await.is_err(), "it is not let in");
@@ -207,7 +207,7 @@ fn a_wiped_peer_is_refused_and_an_operator_can_see_why() {
         let limits = Limits::test_min(LARGEST_BODY);
         let served = serve(limits.clone()).await;
         let peers = peers(limits);
-        let member = Member { label: "n2".into(), addr: served.addr };
+        let member = Member::new("n2", served.addr);
         // The group knows member 3 there, and finds member 2.
         let mut dialler = Dialler::<Vec<u8>>::new(peers.clone());
         let mut client = dialler.new_client(member_id(3), &member).await;

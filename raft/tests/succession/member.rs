@@ -59,7 +59,7 @@ pub fn ip(at: u8) -> Ipv4Addr {
 }
 
 pub fn named(at: u8) -> Member {
-    Member { label: format!("n{at}"), addr: SocketAddr::from((ip(at), PORT)) }
+    Member::new(format!("n{at}"), SocketAddr::from((ip(at), PORT)))
 }
 
 fn options(dir: &Path) -> Options {

@@ -25,7 +25,7 @@ pub use heartbeat::{
     ProducerData, SubscriptionData,
 };
 pub use lock::{LockReply, LockRequest};
-pub use raft::{RaftGroupState, RaftMember};
+pub use raft::{RaftGroupState, RaftMember, RaftRecovery, RaftRecoveryMember};
 pub use register::{RegisterBrokerBody, RegisterError, body_crc};
 pub use register_writer::{RegisterWriter, SQUEEZE_STEP, Squeeze};
 pub use stats::{ConsumeStats, GroupOffset, KvTable, TopicOffset, TopicStatsTable};
@@ -103,6 +103,7 @@ bodies! {
     LockRequest = "LockBatchRequestBody", MAX_CLIENT_BODY;
     MemberGroupReply = "GetBrokerMemberGroupResponseBody", MAX_INFLATED;
     RaftGroupState = "RaftGroupState", MAX_INFLATED;
+    RaftRecovery = "RaftRecovery", MAX_INFLATED;
     RegisterBrokerBody = "RegisterBrokerBody", MAX_INFLATED;
     SubscriptionGroupConfig = "SubscriptionGroupConfig", MAX_CLIENT_BODY;
     TopicConfig = "TopicConfig", MAX_CLIENT_BODY;

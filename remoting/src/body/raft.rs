@@ -48,6 +48,8 @@ pub struct RaftGroupState {
     pub namesrv_addr: String,
     /// Where its configuration says that the other members reach it.
     pub raft_addr: String,
+    /// How often the group was recovered by force, as this member's log has it.
+    pub recoveries: i64,
     /// `LEADER`, `FOLLOWER`, `LEARNER`, or `NONE` for one that does not belong to the group.
     pub role: String,
     /// The shard.
@@ -90,6 +92,60 @@ pub struct RaftMember {
     pub vote: String,
 }
 
+/// What a recovery of a group by force comes to, on the member that answers: the answer to our RECOVER_RAFT_GROUP (29007).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RaftRecovery {
+    /// This member is the group already, alone, since the last recovery.
+    pub already: bool,
+    /// It was asked for, and begins now.
+    pub begins: bool,
+    /// The last entry that is known here to be committed.
+    pub committed_index: i64,
+    /// The group.
+    pub group: String,
+    /// What this member is called.
+    pub label: String,
+    /// The last entry of its log.
+    pub last_index: i64,
+    /// The term of that.
+    pub last_term: i64,
+    /// All members that the group's log names.
+    pub members: Vec<RaftRecoveryMember>,
+    /// How often the group was recovered by force so far.
+    pub recoveries: i64,
+    /// Why it is refused, with those named as lost that were.
+    pub refusal: Option<String>,
+    /// The store of this member.
+    pub store: String,
+    /// The newest term that it knows.
+    pub term: i64,
+}
+
+/// One of the group, for whoever decides about a recovery.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RaftRecoveryMember {
+    /// Where the other members reach it.
+    pub addr: String,
+    /// Whether it has answered, just now.
+    pub answers: bool,
+    /// The last entry that it has said to have, if the member that answers has led it and knows.
+    pub durable_index: Option<i64>,
+    /// Milliseconds since it last said anything to the member that answers, since that was started.
+    pub heard_millis_ago: Option<i64>,
+    /// What operators call it.
+    pub label: String,
+    /// The last entry of its log, if it has answered.
+    pub last_index: Option<i64>,
+    /// The term of that.
+    pub last_term: Option<i64>,
+    /// Its store.
+    pub store: String,
+    /// `VOTER`, `LEARNER`, or while a change is under way `JOINING` and `LEAVING`.
+    pub vote: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,8 +160,21 @@ mod tests {
             role: "NONE".to_owned(),
             ..Default::default()
         };
-        let text = r#"{"appliedIndex":0,"brokerAddr":"","brokerName":"","catchUpRate":0,"changing":false,"cluster":"","committedIndex":0,"cutOff":false,"electionMaxMillis":0,"electionMinMillis":0,"group":"","label":"","lastIndex":-1,"logBegin":0,"logEnd":0,"members":[{"addr":"","label":"","store":"0a","vote":""}],"namesrvAddr":"","raftAddr":"","role":"NONE","shard":0,"shardPortStride":0,"shards":0,"standing":"","store":"","term":0}"#;
+        let text = r#"{"appliedIndex":0,"brokerAddr":"","brokerName":"","catchUpRate":0,"changing":false,"cluster":"","committedIndex":0,"cutOff":false,"electionMaxMillis":0,"electionMinMillis":0,"group":"","label":"","lastIndex":-1,"logBegin":0,"logEnd":0,"members":[{"addr":"","label":"","store":"0a","vote":""}],"namesrvAddr":"","raftAddr":"","recoveries":0,"role":"NONE","shard":0,"shardPortStride":0,"shards":0,"standing":"","store":"","term":0}"#;
         assert_json(&state, text);
         assert_eq!(RaftGroupState::decode(b"{}").unwrap(), RaftGroupState::default());
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_lost_member_is_absent() {
+        let member = RaftRecoveryMember { store: "0b".to_owned(), ..Default::default() };
+        let report = RaftRecovery {
+            last_index: 9,
+            members: vec![member],
+            refusal: Some("no".to_owned()),
+            ..Default::default()
+        };
+        let text = r#"{"already":false,"begins":false,"committedIndex":0,"group":"","label":"","lastIndex":9,"lastTerm":0,"members":[{"addr":"","answers":false,"label":"","store":"0b","vote":""}],"recoveries":0,"refusal":"no","store":"","term":0}"#;
+        assert_json(&report, text);
     }
 }

@@ -192,6 +192,7 @@ codes! {
     RemoveRaftMember = 29004, "REMOVE_RAFT_MEMBER";
     ReplaceRaftMember = 29005, "REPLACE_RAFT_MEMBER";
     TransferRaftLeader = 29006, "TRANSFER_RAFT_LEADER";
+    RecoverRaftGroup = 29007, "RECOVER_RAFT_GROUP";
 }
 
 impl RequestCode {

@@ -1,4 +1,4 @@
-//! Raft groups: our codes 29002 to 29006. docs/mqadmin.md describes them.
+//! Raft groups: our codes 29002 to 29007. docs/mqadmin.md describes them.
 //!
 //! `group` is the group that the one who asks means: whoever belongs to another one refuses. A store is named by the 32
 //! digits of its id.
@@ -59,6 +59,18 @@ header! {
 }
 
 header! {
+    /// RECOVER_RAFT_GROUP (29007).
+    pub struct RecoverGroupHeader<'a> {
+        /// The group.
+        pub group: &'a str = "group",
+        /// The stores of the members that are lost for good, separated by `;`; absent: none.
+        pub lost: Option<&'a str> = "lost",
+        /// Whether it is to be done; absent: only what it would come to is told.
+        pub go_on: Option<bool> = "goOn",
+    }
+}
+
+header! {
     /// The answers to 29002 to 29006.
     pub struct ChangedHeader {
         /// Whether anything was to do.
@@ -103,6 +115,10 @@ mod tests {
         let ext = assert_fields(&hold, &[("group", "g"), ("holdMillis", "5")]);
         let code = RequestCode::TransferRaftLeader;
         assert_eq!(TransferLeaderHeader::decode(code, &ext), Ok(hold));
+        let recover = RecoverGroupHeader { group: "g", lost: Some("0a;0b"), go_on: Some(true) };
+        let ext = assert_fields(&recover, &[("group", "g"), ("lost", "0a;0b"), ("goOn", "true")]);
+        let code = RequestCode::RecoverRaftGroup;
+        assert_eq!(RecoverGroupHeader::decode(code, &ext), Ok(recover));
         let changed = ChangedHeader { changed: false };
         let ext = assert_fields(&changed, &[("changed", "false")]);
         assert_eq!(ChangedHeader::decode(code, &ext), Ok(changed));

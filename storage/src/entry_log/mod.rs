@@ -251,6 +251,28 @@ impl EntryLog {
         self.note(stored)
     }
 
+    /// How often the group was recovered by force that has given this store up; 0: none has.
+    #[must_use]
+    pub fn given_up(&self) -> u32 {
+        self.vote.vote().given_up
+    }
+
+    /// Notes durably that the group has given this store up, in that recovery by force.
+    ///
+    /// # Errors
+    /// [`EntryLogError`].
+    ///
+    /// # Panics
+    /// When it is 0.
+    pub async fn save_given_up(&mut self, recovery: u32) -> Result<(), EntryLogError> {
+        assert!(recovery > 0, "somebody has given it up");
+        self.check()?;
+        let before = self.vote.vote();
+        let given_up = recovery.max(before.given_up);
+        let stored = self.vote.store(Vote { given_up, ..before }).await;
+        self.note(stored)
+    }
+
     /// How far the group has no use for entries any more, as it was saved last.
     #[must_use]
     pub fn purged(&self) -> Purged {

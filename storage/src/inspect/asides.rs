@@ -49,15 +49,21 @@ impl View {
         for (number, slot) in (0..).zip(&self.slots) {
             let finding = match Vote::decode(slot) {
                 Some((sequence, vote)) => {
-                    let Vote { term, generation, idle_mark, clean, purged, .. } = vote;
+                    let Vote { term, generation, idle_mark, clean, purged, given_up, .. } = vote;
                     let stopped = if clean { ", stopped in order" } else { "" };
                     let purged = match purged.before {
                         LogIndex(0) => String::new(),
                         before => format!(", purged before entry {before}"),
                     };
+                    let given_up = match given_up {
+                        0 => String::new(),
+                        recovery => {
+                            format!(", given up by its group in recovery {recovery} by force")
+                        }
+                    };
                     let what = format!(
                         "slot {number}: sequence {sequence}, term {term}, generation {generation}, idle mark \
-                         {idle_mark}{purged}{stopped}"
+                         {idle_mark}{purged}{stopped}{given_up}"
                     );
                     Finding::ok(&file, what)
                 }

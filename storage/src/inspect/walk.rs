@@ -117,6 +117,7 @@ const BLIND: Vote = Vote {
     idle_mark: PhysicalOffset(0),
     clean: false,
     purged: Purged { before: LogIndex(0), term: Term(0) },
+    given_up: 0,
 };
 
 impl<'a> Walk<'a> {

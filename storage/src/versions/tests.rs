@@ -21,9 +21,10 @@ use crate::vote::{Purged, Vote};
 
 /// CRC-32C of what is written for the same values, in each version that there was. A line is never changed: what
 /// a released version wrote is what it wrote. Where a format changes its version rises, and another line comes.
-const WRITTEN: [(&str, u8, u32); 10] = [
+const WRITTEN: [(&str, u8, u32); 11] = [
     ("store", 1, 0x82e1_ea75),
     ("vote", 1, 0x6e18_31c9),
+    ("vote", 2, 0x7687_334a),
     ("segment", 1, 0x8a52_f8d0),
     ("entry", 1, 0x3e61_4aa9),
     ("checkpoint", 1, 0xaa59_a2c1),
@@ -41,7 +42,8 @@ const KEY: QueueKey = QueueKey { incarnation: Incarnation(LogIndex(9)), queue: Q
 fn now() -> Vec<(&'static str, u8, Vec<u8>)> {
     vec![
         ("store", STORE, identity()),
-        ("vote", VOTE, vote()),
+        ("vote", VOTE, vote(0)),
+        ("vote", VOTE_GIVEN_UP, vote(2)),
         ("segment", SEGMENT, segment()),
         ("entry", ENTRY, entry()),
         ("checkpoint", CHECKPOINT, checkpoint()),
@@ -84,7 +86,7 @@ fn identity() -> Vec<u8> {
     block
 }
 
-fn vote() -> Vec<u8> {
+fn vote(given_up: u32) -> Vec<u8> {
     let mut slot = vec![0; BLOCK];
     let vote = Vote {
         term: Term(3),
@@ -94,6 +96,7 @@ fn vote() -> Vec<u8> {
         idle_mark: PhysicalOffset(4096),
         clean: true,
         purged: Purged { before: LogIndex(6), term: Term(2) },
+        given_up,
     };
     vote.encode(5, &mut slot);
     slot

@@ -236,6 +236,17 @@ impl Cluster {
         true
     }
 
+    /// Waits until a node that was started has ended by itself, and says why.
+    pub fn until_refused(&mut self, at: usize) -> String {
+        self.until("it ends by itself", |cluster| {
+            let running = cluster.running[at].as_ref().expect("it was started");
+            running.shards.iter().any(Executor::is_finished)
+        });
+        let running = self.running[at].take().expect("it was there");
+        let ended = running.shards.into_iter().find(Executor::is_finished).expect("one has");
+        ended.join().expect("it ended by itself").expect_err("it is refused").to_string()
+    }
+
     /// The node begins with an empty directory the next time.
     pub fn move_store(&mut self, at: usize) {
         self.moved[at] += 1;

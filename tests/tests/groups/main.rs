@@ -4,6 +4,7 @@
 
 mod cluster;
 mod members;
+mod recovery;
 
 use std::time::Duration;
 

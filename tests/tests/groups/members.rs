@@ -16,7 +16,7 @@ use crate::cluster::{Cluster, SECOND, send};
 const COMMAND: Duration = Duration::from_secs(200);
 
 /// What a command came to, and what it said.
-struct Said {
+pub struct Said {
     done: Result<(), String>,
     lines: Vec<String>,
 }
@@ -24,7 +24,7 @@ struct Said {
 impl Said {
     /// It was done, and said this.
     #[track_caller]
-    fn assert_done(self, what: &str) -> Vec<String> {
+    pub fn assert_done(self, what: &str) -> Vec<String> {
         assert_eq!(self.done, Ok(()), "{:#?}", self.lines);
         assert!(self.lines.iter().any(|line| line.contains(what)), "{what}: {:#?}", self.lines);
         self.lines
@@ -32,7 +32,7 @@ impl Said {
 
     /// It was refused for this.
     #[track_caller]
-    fn assert_refused(self, why: &str) {
+    pub fn assert_refused(self, why: &str) {
         let error = self.done.expect_err("it is refused");
         let all = format!("{}\n{error}", self.lines.join("\n"));
         assert!(all.contains(why), "{why}: {all}");
@@ -45,7 +45,7 @@ fn admin_within(cluster: &Cluster, words: &str, limit: Duration) -> Option<Said>
 }
 
 /// The same beside whatever else happens.
-fn begin(cluster: &Cluster, words: &str, limit: Duration) -> Executor<Option<Said>> {
+pub fn begin(cluster: &Cluster, words: &str, limit: Duration) -> Executor<Option<Said>> {
     let words = format!("mqadmin {words}");
     let CommandLine { command } =
         clap_parse(&words).unwrap_or_else(|error| panic!("{words}: {error}"));
@@ -60,7 +60,7 @@ fn clap_parse(words: &str) -> Result<CommandLine, String> {
     CommandLine::of_words(words.split(' ')).map_err(|error| error.to_string())
 }
 
-fn admin(cluster: &Cluster, words: &str) -> Said {
+pub fn admin(cluster: &Cluster, words: &str) -> Said {
     admin_within(cluster, words, COMMAND).expect("it ends by itself")
 }
 

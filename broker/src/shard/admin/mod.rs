@@ -19,7 +19,7 @@ pub use settings::data_version;
 pub use stats::{Days, Stats, sample};
 pub use window::{Counter, SmallCounter, Span};
 
-use super::replica::{changes, state};
+use super::replica::{changes, recover, state};
 use super::reply::{Caller, Refusal};
 use super::{Handler, Shard};
 
@@ -44,6 +44,7 @@ pub fn other(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
         Some(RequestCode::RemoveRaftMember) => changes::remove,
         Some(RequestCode::ReplaceRaftMember) => changes::replace,
         Some(RequestCode::TransferRaftLeader) => changes::transfer,
+        Some(RequestCode::RecoverRaftGroup) => recover::recover,
         _ => return transport::not_supported(connection, request),
     };
     handler(shard, connection, request, body);

@@ -292,7 +292,7 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
     }
     Ok(Newcomer {
         id: store(header.store)?,
-        member: Member { label, addr },
+        member: Member::new(label, addr),
         instead_of: header.instead_of.map(store).transpose()?,
         rate: header.catch_up_rate.map(rate).transpose()?,
     })
@@ -343,7 +343,10 @@ fn transferee(shard: &Shard, request: &CommandRef<'_>) -> Result<Option<MemberId
 }
 
 /// Whoever means another group has the wrong address.
-fn check_group(running: &Running<'_>, group: &str) -> Result<(), Refusal> {
+///
+/// # Errors
+/// That is so.
+pub(super) fn check_group(running: &Running<'_>, group: &str) -> Result<(), Refusal> {
     let own = &running.replica.layout.name;
     if own == group {
         return Ok(());
@@ -351,7 +354,11 @@ fn check_group(running: &Running<'_>, group: &str) -> Result<(), Refusal> {
     Err(Refusal::parameter(format!("this is a member of the group {own}, not of {group}")))
 }
 
-fn store(text: &str) -> Result<MemberId, Refusal> {
+/// The store with this id.
+///
+/// # Errors
+/// It is none.
+pub(super) fn store(text: &str) -> Result<MemberId, Refusal> {
     let wrong = || Refusal::parameter(format!("{text:?} is no id of a store: it has 32 digits"));
     let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = u128::from_str_radix(text, 16).ok().filter(|id| is_one && *id > 0);

@@ -140,7 +140,7 @@ fn with_own(
     mut members: BTreeMap<MemberId, Member>,
 ) -> BTreeMap<MemberId, Member> {
     let own = layout.own();
-    let known = Member { label: own.label.clone(), addr: layout.own_addr() };
+    let known = Member::new(own.label.clone(), layout.own_addr());
     members.insert(peers.facts().store, known);
     members
 }
@@ -178,7 +178,7 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
         if let Some(why) = why {
             return Step::Wait(why);
         }
-        let known = Member { label: label.clone(), addr: *addr };
+        let known = Member::new(label.clone(), *addr);
         if members.insert(*id, known).is_some() {
             return Step::Wait(format!(
                 "{label} at {} has the store {id}, which another member has too: one is a copy of the other. Give each an \

@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use futures::FutureExt;
 use raft::net::{Constants, Dialler, Facts, Limits, Peers, Server, Standing};
-use raft::{Group, MemberId, Node, Times};
+use raft::{Group, Lineage, MemberId, Node, Recovery, Times};
 use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
 use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
-use super::{Replica, ends, forward, founding, handover, office, roles, seats, vote};
+use super::{Replica, ends, forward, founding, handover, office, recover, roles, seats, vote};
 
 /// A member that runs.
 pub struct Member {
@@ -24,16 +24,21 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts the member whose log was read. It follows, or waits for the group to be founded.
+    /// Starts the member whose log was read. It follows, or waits for the group to be founded; or is the group, if its log is made
+    /// so before.
     ///
     /// # Errors
     /// The store is not a member's, the port cannot be had, or openraft refuses.
     pub async fn start(
         shard: &Rc<Shard>,
         life: Life,
-        (log, applier): (EntryLog, Applier),
+        (mut log, applier): (EntryLog, Applier),
+        recovery: Option<&Recovery>,
     ) -> Result<Self, StartError> {
         let replica = shard.replica.as_ref().expect("it is a member of a group");
+        if let Some(recovery) = recovery {
+            recover::carry_out(shard, &mut log, recovery).await?;
+        }
         let raft_group = shard.config.raft_group.as_ref().expect("it has groups");
         let limits = Limits { catch_up: raft_group.catch_up, ..Limits::new(log.largest_payload()) };
         let peers = Peers::new(facts(shard, replica), limits.clone());
@@ -73,6 +78,11 @@ impl Member {
         self.group.restart_wanted().await;
     }
 
+    /// Waits until this member has learned that its group goes on without it: it is to be stopped for good. Cancel safe.
+    pub async fn given_up(&self) -> Lineage {
+        self.group.given_up().await
+    }
+
     /// Hands leadership over, and leaves office.
     pub async fn retire(&self, shard: &Rc<Shard>) {
         handover::before_a_stop(shard, &self.group, &self.peers).await;
@@ -98,13 +108,13 @@ async fn found(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     seats::compare(&shard, &group).await;
 }
 
-/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, and
-/// when a snapshot takes the place of the log.
+/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, when
+/// a snapshot takes the place of the log, and when this member was given up.
 async fn watch_core(shard: Rc<Shard>, group: Group) {
     let why = group.ended().await;
     let has_failed = shard.store.failed().now_or_never().is_some();
     let is_replaced = group.restart_wanted().now_or_never().is_some();
-    if !has_failed && !is_replaced {
+    if !has_failed && !is_replaced && group.given_up_by().is_none() {
         apply::member_failed(&shard, &why);
     }
 }

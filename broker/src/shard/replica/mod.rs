@@ -14,6 +14,7 @@ pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
+pub mod recover;
 pub mod roles;
 pub mod seats;
 pub mod state;
@@ -33,6 +34,7 @@ use super::Shard;
 use crate::config::GroupLayout;
 use ends::Ends;
 use forward::Forwards;
+use recover::Forced;
 use tally::Tally;
 
 /// What a shard knows of its group.
@@ -63,6 +65,8 @@ pub struct Replica {
     pub tally: Tally,
     /// How many are about to hand leadership over.
     making_place: Cell<u32>,
+    /// Whether this member is to become the group.
+    pub forced: Forced,
 }
 
 /// Somebody is about to hand leadership over, until this is dropped: nothing new is taken meanwhile.
@@ -93,6 +97,7 @@ impl Replica {
             ends: Ends::default(),
             tally: Tally::default(),
             making_place: Cell::new(0),
+            forced: Forced::default(),
         }
     }
 

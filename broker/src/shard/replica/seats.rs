@@ -107,7 +107,7 @@ mod tests {
 
     fn members(last: [u8; 3]) -> BTreeMap<MemberId, Member> {
         let member = |(at, last): (u8, u8)| {
-            let member = Member { label: format!("n{at}"), addr: ([10, 0, 0, last], 40911).into() };
+            let member = Member::new(format!("n{at}"), ([10, 0, 0, last], 40911).into());
             (MemberId(StoreId(u128::from(at) + 1)), member)
         };
         (0..).zip(last).map(member).collect()

@@ -95,6 +95,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         members: members.collect(),
         namesrv_addr: config.namesrv_addrs.join(";"),
         raft_addr: replica.layout.own_addr().to_string(),
+        recoveries: view.lineage.recoveries.into(),
         role: role(group.role(), own.map(|own| own.ballot)).to_owned(),
         shard: i32::try_from(identity.number).expect("a small number"),
         shard_port_stride: config.shard_port_stride.into(),
@@ -155,7 +156,7 @@ fn role(role: Role, ballot: Option<Ballot>) -> &'static str {
     }
 }
 
-fn vote(ballot: Ballot) -> &'static str {
+pub(super) fn vote(ballot: Ballot) -> &'static str {
     match ballot {
         Ballot::Voter => "VOTER",
         Ballot::Learner => "LEARNER",
@@ -174,14 +175,14 @@ fn standing(standing: Standing) -> &'static str {
 }
 
 /// The last of the entries before `next`; −1 if there is none.
-fn index_before(next: LogIndex) -> i64 {
+pub(super) fn index_before(next: LogIndex) -> i64 {
     number(next.0) - 1
 }
 
-fn number(number: u64) -> i64 {
+pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

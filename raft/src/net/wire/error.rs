@@ -40,6 +40,9 @@ pub enum WireError {
     /// A text that is none.
     #[error("{0} is no line of UTF-8 text")]
     Text(&'static str),
+    /// A recovery without a number, or a number without one.
+    #[error("its lineage is none")]
+    Lineage,
     /// A number with two forms, in the wrong one.
     #[error("a log id is neither one nor none")]
     LogId,

@@ -50,6 +50,14 @@ pub(in crate::net) enum Kind {
 }
 
 impl Kind {
+    /// Whether request or answer tell a term, above which one could be elected.
+    pub(in crate::net) fn tells_terms(self) -> bool {
+        match self {
+            Self::Append | Self::Vote | Self::PreVote | Self::Transfer | Self::Snapshot => true,
+            Self::Ping | Self::Forward | Self::Gone => false,
+        }
+    }
+
     /// The kind of this number, if it is known.
     pub(in crate::net) fn from_byte(byte: u8) -> Option<Kind> {
         let all = [

@@ -24,6 +24,7 @@ use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{append, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
+use crate::lineage::Lineage;
 use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::net::peers::Testimony;
 use crate::types::{Content, Member, MemberId, Proposal, Types};
@@ -128,11 +129,9 @@ fn log_id(term: u64, index: u64) -> LogIdOf<Types> {
 }
 
 fn group() -> Membership<MemberId, Member> {
-    let member = |label: &str| Member {
-        label: label.to_owned(),
-        addr: SocketAddr::from(([10, 0, 0, 1], 40911)),
-    };
+    let member = |label: &str| Member::new(label, SocketAddr::from(([10, 0, 0, 1], 40911)));
     let nodes = BTreeMap::from([(id(1), member("n0")), (id(2), member("n1"))]);
+    let nodes = Lineage { recoveries: 1, number: 7 }.adopt(nodes);
     Membership::new(vec![[id(1), id(2)].into()], nodes).expect("voters are members")
 }
 
@@ -153,13 +152,18 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
         shard: 0,
         constants: Constants::new(1 << 30),
     };
-    let hello = Hello { facts, expected: Some(id(2)), lane: Lane::Urgent, founds: true };
+    let (expected, lane, founds) = (Some(id(2)), Lane::Urgent, true);
+    let new = Hello { facts, expected, lane, founds, lineage: None };
+    let lineage = Lineage { recoveries: 1, number: 7 };
+    let kin = Hello { founds: false, lineage: Some(lineage), ..new.clone() };
     let refusal = Refusal { code: RefusalCode::Store, text: "another one".into() };
     add("frame", 0, &|out| out.extend(encode(2, Part::Request, 9, |out| out.extend(b"body"))));
-    add("question", 1, &|out| out.extend(hello.encode()));
-    let accepted = Answer { store: id(2), standing: Standing::Empty, verdict: Ok(()) };
+    add("question", 1, &|out| out.extend(new.encode()));
+    add("kin", 1, &|out| out.extend(kin.encode()));
+    let (store, standing) = (id(2), Standing::Empty);
+    let accepted = Answer { store, standing, lineage: Lineage::FIRST, verdict: Ok(()) };
     add("accepted", 2, &|out| out.extend(accepted.encode()));
-    let refused = Answer { store: id(2), standing: Standing::Member, verdict: Err(refusal) };
+    let refused = Answer { store, standing: Standing::Member, lineage, verdict: Err(refusal) };
     add("refused", 2, &|out| out.extend(refused.encode()));
     add("append", 3, &|out| append::put(out, &entries()));
     let heartbeat = AppendEntriesRequest { entries: Vec::new(), ..entries() };

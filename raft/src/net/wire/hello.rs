@@ -9,11 +9,12 @@ use storage::StoreId;
 
 use super::cursor::Cursor;
 use super::error::WireError;
+use crate::lineage::Lineage;
 use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::MemberId;
 
 /// The version of the protocol, and so of all that is said after the handshake.
-pub(in crate::net) const VERSION: u8 = 3;
+pub(in crate::net) const VERSION: u8 = 4;
 const MAGIC: [u8; 8] = *b"TPPEER\0\0";
 
 /// What both messages begin with, in all versions. Only its layout is used.
@@ -40,7 +41,11 @@ struct Question {
     group_len: u8,
     founds: u8,
     known_as_len: u8,
-    reserved: [u8; 11],
+    belongs: u8,
+    reserved: [u8; 2],
+    number: u64,
+    recoveries: u32,
+    zero: [u8; 12],
 }
 
 /// What the other side says; a text follows. Only its layout is used.
@@ -50,7 +55,8 @@ struct Reply {
     code: u8,
     standing: u8,
     text_len: u16,
-    zero: [u8; 12],
+    recoveries: u32,
+    number: u64,
 }
 
 /// Bytes of the part that is the same in all versions.
@@ -58,10 +64,12 @@ pub(in crate::net) const PREFIX_LEN: usize = size_of::<Prefix>();
 const AT_CRC: usize = offset_of!(Prefix, crc);
 const _: () = assert!(PREFIX_LEN == 16 && offset_of!(Prefix, version) == 8 && AT_CRC == 12);
 const QUESTION_LEN: usize = size_of::<Question>();
-const _: () = assert!(QUESTION_LEN == 64 && offset_of!(Question, segment_size) == 32);
+const _: () = assert!(QUESTION_LEN == 80 && offset_of!(Question, segment_size) == 32);
+const _: () = assert!(offset_of!(Question, belongs) == 53 && offset_of!(Question, number) == 56);
 const _: () = assert!(offset_of!(Question, shard) == 44 && offset_of!(Question, lane) == 48);
 const REPLY_LEN: usize = size_of::<Reply>();
 const _: () = assert!(REPLY_LEN == 32 && offset_of!(Reply, text_len) == 18);
+const _: () = assert!(offset_of!(Reply, recoveries) == 20 && offset_of!(Reply, number) == 24);
 
 /// The longest body of either message.
 pub(in crate::net) const BODY_MAX: usize = 4096;
@@ -84,6 +92,8 @@ pub(in crate::net) struct Hello {
     pub(in crate::net) lane: Lane,
     /// He is about to found the group, and asks for the promise that nobody else will.
     pub(in crate::net) founds: bool,
+    /// That of the group that names him among its members; `None` if his log does not, as that of one who is new.
+    pub(in crate::net) lineage: Option<Lineage>,
 }
 
 /// Why a connection is refused. The number is on the wire.
@@ -110,6 +120,8 @@ pub enum RefusalCode {
     Founder = 9,
     /// Clients know it under another name.
     KnownAs = 10,
+    /// The group was recovered by force, without one of the two.
+    Lineage = 11,
 }
 
 impl RefusalCode {
@@ -125,6 +137,7 @@ impl RefusalCode {
             Self::Unreadable,
             Self::Founder,
             Self::KnownAs,
+            Self::Lineage,
         ];
         all.into_iter().find(|code| *code as u8 == byte)
     }
@@ -152,6 +165,8 @@ pub(in crate::net) struct Answer {
     pub(in crate::net) store: MemberId,
     /// Whether it belongs to a group already.
     pub(in crate::net) standing: Standing,
+    /// That of the group that names it among its members.
+    pub(in crate::net) lineage: Lineage,
     /// Whether it takes the connection.
     pub(in crate::net) verdict: Result<(), Refusal>,
 }
@@ -214,7 +229,7 @@ fn message(part: u8, body: &[u8]) -> Vec<u8> {
 impl Hello {
     /// The whole message.
     pub(in crate::net) fn encode(&self) -> Vec<u8> {
-        let Hello { facts, expected, lane, founds } = self;
+        let Hello { facts, expected, lane, founds, lineage } = self;
         let mut body = Vec::with_capacity(QUESTION_LEN + 3 * Facts::NAME_MAX);
         body.extend(facts.store.0.0.to_le_bytes());
         body.extend(expected.map_or(0, |id| id.0.0).to_le_bytes());
@@ -229,7 +244,11 @@ impl Hello {
             u8::from(*founds),
             len(&facts.known_as),
         ]);
-        body.extend([0; 11]);
+        let Lineage { recoveries, number } = lineage.unwrap_or_default();
+        body.extend([u8::from(lineage.is_some()), 0, 0]);
+        body.extend(number.to_le_bytes());
+        body.extend(recoveries.to_le_bytes());
+        body.extend([0; 12]);
         assert_eq!(body.len(), QUESTION_LEN);
         for name in [&facts.cluster, &facts.group, &facts.known_as] {
             body.extend_from_slice(name.as_bytes());
@@ -254,14 +273,28 @@ impl Hello {
             found => return Err(WireError::Case { what: "a wish to found", found }),
         };
         let known_as_len = usize::from(from.u8()?);
-        from.zeros::<11>()?;
+        let belongs = from.flag("whether a group names it")?;
+        from.zeros::<2>()?;
+        let number = from.u64()?;
+        let lineage = lineage_of(from.u32()?, number)?;
+        let lineage = match (belongs, lineage) {
+            (true, lineage) => Some(lineage),
+            (false, Lineage::FIRST) => None,
+            (false, _) => return Err(WireError::Lineage),
+        };
+        from.zeros::<12>()?;
         let cluster = from.text(cluster_len, "the cluster's name")?;
         let group = from.text(group_len, "the group's name")?;
         let known_as = from.text(known_as_len, "the name that clients know")?;
         from.end()?;
         let facts = Facts { store, cluster, group, known_as, shard, constants };
-        Ok(Hello { facts, expected, lane, founds })
+        Ok(Hello { facts, expected, lane, founds, lineage })
     }
+}
+
+fn lineage_of(recoveries: u32, number: u64) -> Result<Lineage, WireError> {
+    let lineage = Lineage { recoveries, number };
+    if lineage.is_sound() { Ok(lineage) } else { Err(WireError::Lineage) }
 }
 
 impl Answer {
@@ -279,7 +312,8 @@ impl Answer {
         let mut body = self.store.0.0.to_le_bytes().to_vec();
         body.extend([code, self.standing as u8]);
         body.extend(u16::try_from(text.len()).expect("a text is short").to_le_bytes());
-        body.extend([0; 12]);
+        body.extend(self.lineage.recoveries.to_le_bytes());
+        body.extend(self.lineage.number.to_le_bytes());
         assert_eq!(body.len(), REPLY_LEN);
         body.extend_from_slice(text);
         message(REPLIES, &body)
@@ -294,7 +328,8 @@ impl Answer {
         let standing = Standing::from_byte(standing)
             .ok_or(WireError::Case { what: "a standing", found: standing })?;
         let text_len = usize::from(from.u16()?);
-        from.zeros::<12>()?;
+        let recoveries = from.u32()?;
+        let lineage = lineage_of(recoveries, from.u64()?)?;
         let text = from.text(text_len, "the text of a refusal")?;
         from.end()?;
         let verdict = match (code, RefusalCode::from_byte(code)) {
@@ -303,6 +338,6 @@ impl Answer {
             (_, Some(code)) => Err(Refusal { code, text }),
             (found, None) => return Err(WireError::Case { what: "a refusal", found }),
         };
-        Ok(Answer { store, standing, verdict })
+        Ok(Answer { store, standing, lineage, verdict })
     }
 }

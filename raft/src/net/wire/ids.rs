@@ -7,7 +7,7 @@ use storage::StoreId;
 
 use super::cursor::Cursor;
 use super::error::WireError;
-use crate::types::{MemberId, Types};
+use crate::types::{MemberId, TERM_MAX, Types};
 
 /// A vote. Only its layout is used.
 #[repr(C)]
@@ -30,9 +30,6 @@ pub(super) const VOTE_LEN: usize = size_of::<VoteRow>();
 pub(super) const LOG_ID_LEN: usize = size_of::<LogIdRow>();
 const _: () = assert!(VOTE_LEN == 32 && std::mem::offset_of!(VoteRow, elected) == 24);
 const _: () = assert!(LOG_ID_LEN == 16 && std::mem::offset_of!(LogIdRow, term) == 8);
-
-/// The newest term that is believed.
-pub(super) const TERM_MAX: u64 = 1 << 62;
 
 pub(super) fn put_vote(out: &mut Vec<u8>, vote: &VoteOf<Types>) {
     out.extend(vote.leader_id.voted_for.0.0.to_le_bytes());

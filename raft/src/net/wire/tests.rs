@@ -24,6 +24,7 @@ use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
 use super::{WireError, append, forward, frame, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
+use crate::lineage::Lineage;
 use crate::net::facts::tests::facts;
 use crate::net::facts::{Lane, Standing};
 use crate::net::peers::Testimony;
@@ -52,10 +53,8 @@ fn slice(bytes: &[u8]) -> Slice {
 }
 
 fn group() -> Membership<MemberId, Member> {
-    let member = |number: u16| Member {
-        label: format!("n{number}"),
-        addr: SocketAddr::from(([10, 0, 0, 1], number)),
-    };
+    let member =
+        |number: u16| Member::new(format!("n{number}"), SocketAddr::from(([10, 0, 0, 1], number)));
     let nodes = BTreeMap::from([(id(1), member(1)), (id(2), member(2))]);
     Membership::new(vec![[id(1), id(2)].into()], nodes).expect("valid")
 }
@@ -353,8 +352,14 @@ fn check_shake<T>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, WireError>) {
 
 #[test]
 fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
-    for (expected, lane) in [(None, Lane::Bulk), (Some(id(9)), Lane::Urgent)] {
-        let hello = Hello { facts: facts(7), expected, lane, founds: expected.is_none() };
+    let lineage = Lineage { recoveries: 1, number: 7 };
+    for (expected, lane, lineage) in [
+        (None, Lane::Bulk, None),
+        (Some(id(9)), Lane::Urgent, Some(Lineage::FIRST)),
+        (Some(id(9)), Lane::Bulk, Some(lineage)),
+    ] {
+        let founds = expected.is_none();
+        let hello = Hello { facts: facts(7), expected, lane, founds, lineage };
         let bytes = hello.encode();
         assert_eq!(read_hello(&bytes), Ok(hello));
         check_shake(&bytes, read_hello);
@@ -362,14 +367,14 @@ fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
     }
     let refusal = Refusal { code: RefusalCode::Store, text: "another one".into() };
     for verdict in [Ok(()), Err(refusal)] {
-        let answer = Answer { store: id(7), standing: Standing::Member, verdict };
+        let answer = Answer { store: id(7), standing: Standing::Member, lineage, verdict };
         let bytes = answer.encode();
         assert_eq!(read_answer(&bytes), Ok(answer));
         check_shake(&bytes, read_answer);
     }
     let long = Refusal { code: RefusalCode::Version, text: "ü".repeat(5000) };
     let (standing, verdict) = (Standing::Empty, Err(long));
-    let read = read_answer(&Answer { store: id(7), standing, verdict }.encode());
+    let read = read_answer(&Answer { store: id(7), standing, lineage, verdict }.encode());
     assert!(read.expect("it was cut").verdict.expect_err("a refusal").text.len() > 1000);
 }
 

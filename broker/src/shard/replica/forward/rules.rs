@@ -91,6 +91,7 @@ mod tests {
             RequestCode::HeartBeat,
             RequestCode::GetRaftGroupState,
             RequestCode::TransferRaftLeader,
+            RequestCode::RecoverRaftGroup,
         ] {
             assert!(!is_for_leader(code), "{code:?}");
         }
