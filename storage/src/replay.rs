@@ -87,10 +87,16 @@ impl Window {
             .plus(offset.since(segment.header.base) / BLOCK as u64 * BLOCK as u64);
         let needed = usize::try_from(offset.since(begin)).expect("less than a block") + len;
         let left = usize::try_from(segment.end().since(begin)).expect("segments are below 4 GiB");
-        let bytes = segment
-            .file
-            .read_at(begin.since(segment.header.base), needed.max(self.ahead).min(left))
-            .await?;
+        let (pos, wide) = (begin.since(segment.header.base), needed.max(self.ahead).min(left));
+        let narrow = needed.next_multiple_of(BLOCK).min(left);
+        let bytes = match segment.file.read_at(pos, wide).await {
+            // What cannot be read ahead must not stand for what is read now.
+            Err(error) if error.is_unreadable() && narrow < wide => {
+                self.ahead = BLOCK;
+                segment.file.read_at(pos, narrow).await?
+            }
+            read => read?,
+        };
         *self = Self { at: begin, bytes: Some(bytes), ahead: self.ahead };
         let whole = self.bytes.as_ref().expect("just set");
         let from =
@@ -103,6 +109,14 @@ impl Window {
         let from = usize::try_from(offset.since(self.at)).ok()?;
         (from + len <= bytes.len()).then(|| bytes.slice(from..from + len))
     }
+}
+
+/// What is wrong where an entry should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsound {
+    pub why: String,
+    /// The disk does not give it.
+    pub is_unreadable: bool,
 }
 
 /// What stands where an entry was expected.
@@ -164,7 +178,11 @@ impl Replay {
             }
             return Err(damage("its segment is missing".into()).into());
         };
-        let header = Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await?;
+        let header = match Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await {
+            Ok(header) => header,
+            Err(error) if error.is_unreadable() => return Err(damage(error.to_string()).into()),
+            Err(error) => return Err(error.into()),
+        };
         match Replicated::decode(&header) {
             Ok(entry)
                 if entry.offset == at.last
@@ -197,7 +215,15 @@ impl Replay {
     /// The next intact entry; `None` at the end of the log. Only a torn tail may follow it then.
     pub(crate) async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
         loop {
-            let bad = match self.read().await? {
+            let found = match self.read().await {
+                // No power cut has done that, and the others of a group have it.
+                Err(error) if error.is_unreadable() && self.is_of_group() => {
+                    let evidence = "the disk does not give it".to_owned();
+                    return Err(self.not_readable(&error, evidence).into());
+                }
+                found => found?,
+            };
+            let bad = match found {
                 Found::Entry(entry) => {
                     self.advance(&entry);
                     return Ok(Some(entry));
@@ -213,6 +239,52 @@ impl Replay {
                 }
             }
         }
+    }
+
+    /// What stands next, also if it is damaged: a start is not what asks, and what is there of the log is known. It does not go on
+    /// behind damage.
+    pub(crate) async fn step(&mut self) -> Result<Result<Entry, Unsound>, StoreError> {
+        loop {
+            let unsound = match self.read().await {
+                Ok(Found::Entry(entry)) => {
+                    self.advance(&entry);
+                    return Ok(Ok(entry));
+                }
+                Ok(Found::Bad(bad)) => Unsound { why: bad.to_string(), is_unreadable: false },
+                Ok(Found::Version(found)) => {
+                    Unsound { why: format!("it has format version {found}"), is_unreadable: false }
+                }
+                Err(error) if error.is_unreadable() => {
+                    Unsound { why: error.to_string(), is_unreadable: true }
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match self.log.at(self.segment.end()) {
+                Some(next) if self.goes_on_in(&next) => self.go_to(next),
+                Some(_) | None => return Ok(Err(unsound)),
+            }
+        }
+    }
+
+    /// Looks at another point of the log next.
+    pub(crate) fn stand_at(&mut self, at: Position) {
+        let is_here = at.offset >= self.segment.first_entry() && at.offset < self.segment.end();
+        self.position = at;
+        let Some(segment) = self.log.at(at.offset).filter(|_| !is_here) else { return };
+        let offset = at.offset.max(segment.first_entry());
+        self.go_to(segment);
+        self.position.offset = offset;
+    }
+
+    fn goes_on_in(&self, next: &Segment) -> bool {
+        let SegmentHeader { index, chain, .. } = next.header;
+        (index, chain) == (self.position.index, self.position.chain)
+    }
+
+    fn go_to(&mut self, next: Rc<Segment>) {
+        self.segment = next;
+        self.position.offset = self.segment.first_entry();
+        self.window = Window { ahead: self.window.ahead, ..Window::default() };
     }
 
     fn advance(&mut self, entry: &Entry) {
@@ -280,14 +352,12 @@ impl Replay {
     /// Goes on in the next segment. It was made only after everything before it was durable, so it
     /// must continue exactly what was read.
     fn enter(&mut self, next: Rc<Segment>, bad: &BadEntry) -> Result<(), StoreError> {
-        let header = next.header;
-        if (header.index, header.chain) != (self.position.index, self.position.chain) {
-            let evidence = format!("segment {} continues with entry {}", header.base, header.index);
+        if !self.goes_on_in(&next) {
+            let SegmentHeader { base, index, .. } = next.header;
+            let evidence = format!("segment {base} continues with entry {index}");
             return Err(self.damage(bad, evidence).into());
         }
-        self.segment = next;
-        self.position.offset = self.segment.first_entry();
-        self.window = Window::default();
+        self.go_to(next);
         Ok(())
     }
 
@@ -340,7 +410,12 @@ impl Replay {
         StoreError::Foreign { segment, index: at.index.0, offset: at.offset, why }
     }
 
-    fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {
+    /// What is wrong where the disk does not give an entry that was there, because `evidence` says so.
+    pub(crate) fn not_readable(&self, error: &IoError, evidence: String) -> DamageError {
+        self.damage(error, evidence)
+    }
+
+    fn damage(&self, bad: &impl ToString, evidence: String) -> DamageError {
         DamageError {
             segment: self.segment.path(),
             offset: self.position.offset,
