@@ -6,6 +6,8 @@
 //! cut and the store does not start. What was durable is known from two places: the mark beside the
 //! vote, and later entries of the same run, each of which says what was durable when it was written.
 
+mod step;
+
 use std::rc::Rc;
 
 use model::PhysicalOffset;
@@ -111,14 +113,6 @@ impl Window {
     }
 }
 
-/// What is wrong where an entry should be.
-#[derive(Clone, Debug)]
-pub(crate) struct Unsound {
-    pub why: String,
-    /// The disk does not give it.
-    pub is_unreadable: bool,
-}
-
 /// What stands where an entry was expected.
 enum Found {
     Entry(Entry),
@@ -215,15 +209,7 @@ impl Replay {
     /// The next intact entry; `None` at the end of the log. Only a torn tail may follow it then.
     pub(crate) async fn next(&mut self) -> Result<Option<Entry>, StoreError> {
         loop {
-            let found = match self.read().await {
-                // No power cut has done that, and the others of a group have it.
-                Err(error) if error.is_unreadable() && self.is_of_group() => {
-                    let evidence = "the disk does not give it".to_owned();
-                    return Err(self.not_readable(&error, evidence).into());
-                }
-                found => found?,
-            };
-            let bad = match found {
+            let bad = match self.read().await? {
                 Found::Entry(entry) => {
                     self.advance(&entry);
                     return Ok(Some(entry));
@@ -239,41 +225,6 @@ impl Replay {
                 }
             }
         }
-    }
-
-    /// What stands next, also if it is damaged: a start is not what asks, and what is there of the log is known. It does not go on
-    /// behind damage.
-    pub(crate) async fn step(&mut self) -> Result<Result<Entry, Unsound>, StoreError> {
-        loop {
-            let unsound = match self.read().await {
-                Ok(Found::Entry(entry)) => {
-                    self.advance(&entry);
-                    return Ok(Ok(entry));
-                }
-                Ok(Found::Bad(bad)) => Unsound { why: bad.to_string(), is_unreadable: false },
-                Ok(Found::Version(found)) => {
-                    Unsound { why: format!("it has format version {found}"), is_unreadable: false }
-                }
-                Err(error) if error.is_unreadable() => {
-                    Unsound { why: error.to_string(), is_unreadable: true }
-                }
-                Err(error) => return Err(error.into()),
-            };
-            match self.log.at(self.segment.end()) {
-                Some(next) if self.goes_on_in(&next) => self.go_to(next),
-                Some(_) | None => return Ok(Err(unsound)),
-            }
-        }
-    }
-
-    /// Looks at another point of the log next.
-    pub(crate) fn stand_at(&mut self, at: Position) {
-        let is_here = at.offset >= self.segment.first_entry() && at.offset < self.segment.end();
-        self.position = at;
-        let Some(segment) = self.log.at(at.offset).filter(|_| !is_here) else { return };
-        let offset = at.offset.max(segment.first_entry());
-        self.go_to(segment);
-        self.position.offset = offset;
     }
 
     fn goes_on_in(&self, next: &Segment) -> bool {
