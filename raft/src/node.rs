@@ -22,10 +22,11 @@ use crate::gate::Gate;
 use crate::group::{self, Group};
 use crate::growing;
 use crate::leading::{Burden, Leading, Role, Watched};
-use crate::log::{Helm, LogError, RaftLog};
+use crate::log::{Helm, LogError, Mender, RaftLog};
 use crate::machine::Machine;
-use crate::net::Peers;
+use crate::net::{Peers, Wanted};
 use crate::purging::Purging;
+use crate::repairing::Repairing;
 use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
@@ -92,7 +93,8 @@ pub struct Node {
     peers: Rc<OnceCell<Peers>>,
     leading: Task<()>,
     succession: RefCell<Option<Task<()>>>,
-    tasks: [Task<()>; 3],
+    tasks: [Task<()>; 4],
+    mender: Mender,
     writer: Task<Result<(), LogError>>,
 }
 
@@ -119,7 +121,7 @@ impl Node {
             return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
         }
         let (log, writer) = RaftLog::new(log).await?;
-        let helm = log.helm();
+        let (helm, mender) = (log.helm(), log.mender());
         let staged = Flag::new();
         let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
@@ -144,10 +146,17 @@ impl Node {
         let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
         let peers = Rc::clone(&purging.peers);
         let purging = runtime::spawn(purging.run());
+        let repairing = Repairing {
+            mender: mender.clone(),
+            spots: store.spots(),
+            peers: Rc::clone(&peers),
+            refused: RefCell::default(),
+        };
+        let repairing = runtime::spawn(repairing.run());
         let (succession, busy) = (RefCell::default(), Busy::default());
         let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
         let ending = runtime::spawn(unfinished::run(group));
-        let tasks = [purging, failing, ending];
+        let tasks = [purging, failing, ending, repairing];
         Ok(Self {
             raft,
             helm,
@@ -160,6 +169,7 @@ impl Node {
             leading,
             succession,
             tasks,
+            mender,
             writer,
         })
     }
@@ -181,6 +191,11 @@ impl Node {
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
         self.peers.get_or_init(|| peers.clone());
+        let mender = self.mender.clone();
+        peers.lend_by(Rc::new(move |Wanted { range, max_bytes }| {
+            let mender = mender.clone();
+            Box::pin(async move { mender.lend(range, max_bytes as usize).await })
+        }));
         let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
         self.succession.replace(Some(runtime::spawn(successor.run())));
         let mut metrics = self.raft.metrics();

@@ -81,7 +81,7 @@ impl Raw {
 }
 
 /// The version of the protocol.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();

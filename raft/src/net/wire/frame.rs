@@ -47,6 +47,8 @@ pub(in crate::net) enum Kind {
     Forward = 7,
     /// Whether the process of the leader is gone.
     Gone = 8,
+    /// Entries for a member whose log is damaged.
+    Repair = 9,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Kind::Ping,
             Kind::Forward,
             Kind::Gone,
+            Kind::Repair,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }

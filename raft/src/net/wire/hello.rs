@@ -13,7 +13,7 @@ use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::MemberId;
 
 /// The version of the protocol, and so of all that is said after the handshake.
-pub(in crate::net) const VERSION: u8 = 3;
+pub(in crate::net) const VERSION: u8 = 4;
 const MAGIC: [u8; 8] = *b"TPPEER\0\0";
 
 /// What both messages begin with, in all versions. Only its layout is used.
