@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
+use model::PhysicalOffset;
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
 use storage::{Applier, EntryLog, Event, Events, OpenError, Opening, Recovery, Store, StoreError};
@@ -19,6 +20,7 @@ use super::dispatch::Requests;
 use super::identity::Identity;
 use super::recovery;
 use super::replica::member::Member;
+use super::replica::repair;
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
@@ -65,6 +67,14 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] StoreError),
+    /// The log of a member is damaged, and the others do not have what is.
+    #[error("{damage}. The other members were asked for it, and it could not be repaired: {why}")]
+    NotRepaired {
+        /// What is damaged.
+        damage: Box<StartError>,
+        /// Why nobody has it.
+        why: String,
+    },
     /// Metadata in the log.
     #[error("the log cannot be understood: {0}")]
     Command(#[from] CommandError),
@@ -185,7 +195,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         "groups are where they are configured"
     );
     let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
-    let mut life = Life::First;
+    let (mut life, mut repaired) = (Life::First, None);
     loop {
         let identity = Identity::of(&config, number, advertised);
         if life == Life::First {
@@ -195,12 +205,46 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
         let opened = select_biased! {
             _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-            opened = opening.fuse() => opened?,
+            opened = opening.fuse() => opened,
+        };
+        let opened = match (opened, &group) {
+            (Err(error), Some(layout)) => {
+                let identity = Identity::of(&config, number, advertised);
+                let repairing = repair_once(&config, &identity, layout, error, repaired);
+                repaired = select_biased! {
+                    _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
+                    at = repairing.fuse() => Some(at?),
+                };
+                continue;
+            }
+            (opened, _) => opened?,
         };
         match live(opened, life, (&mut ready, &mut stop)).await? {
             End::Stopped => return Ok(()),
             End::Again => life = Life::Next,
         }
+    }
+}
+
+/// Repairs a member's log whose start was refused because it is damaged, from the other members; where it is. What was repaired up to
+/// `before` is not looked at again.
+///
+/// # Errors
+/// The start was refused for another reason, or nobody has what is damaged: the refusal says so.
+async fn repair_once(
+    config: &Arc<Config>,
+    identity: &Identity,
+    layout: &GroupLayout,
+    error: StartError,
+    before: Option<PhysicalOffset>,
+) -> Result<PhysicalOffset, StartError> {
+    let Some(at) = repair::damage_of(&error).map(|damage| damage.offset) else { return Err(error) };
+    if before.is_some_and(|before| at <= before) {
+        return Err(error);
+    }
+    match repair::at_start(config, identity, layout, at).await {
+        Ok(()) => Ok(at),
+        Err(why) => Err(StartError::NotRepaired { damage: Box::new(error), why }),
     }
 }
 

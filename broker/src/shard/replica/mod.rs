@@ -14,6 +14,7 @@ pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
+pub mod repair;
 pub mod roles;
 pub mod seats;
 pub mod state;
