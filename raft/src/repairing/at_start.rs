@@ -23,7 +23,8 @@ pub async fn repair_at_start(
 ) -> Result<(), String> {
     loop {
         let looked = log.reader().look(at).await.map_err(|error| error.to_string())?;
-        let Some(damage) = looked else { return Ok(()) };
+        // Where the log ends is not known here: what follows `at` may be behind it.
+        let Some(damage) = looked.filter(|damage| damage.offset() <= at) else { return Ok(()) };
         repair(log, peers, &damage).await?;
     }
 }

@@ -237,7 +237,8 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         raw.write(&hello(VERSION + 1, BULK, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!(code, 1);
-        assert!(text.contains("version 4") && text.contains("speaks 3"), "{text}");
+        let (theirs, ours) = (format!("version {}", VERSION + 1), format!("speaks {VERSION}"));
+        assert!(text.contains(&theirs) && text.contains(&ours), "{text}");
         drop(raw);
         let mut raw = Raw::connect(served.addr).await;
         raw.write(&hello(VERSION, 3, 0)).await;
@@ -300,10 +301,10 @@ fn whoever_breaks_the_protocol_is_dropped_and_others_are_served() {
             raw.closed().await;
         }
         // A kind of a later version is answered, and the connection stays.
-        good.write(&frame(7, 0, b"for the leader")).await;
+        good.write(&frame(200, 0, b"for the leader")).await;
         let (kind, part, text) = good.frame().await;
-        assert_eq!((kind, part), (7, 2));
-        assert!(String::from_utf8(text).unwrap().contains("kind 7 are not known"));
+        assert_eq!((kind, part), (200, 2));
+        assert!(String::from_utf8(text).unwrap().contains("kind 200 are not known"));
         good.write(&frame(6, 0, b"")).await;
         assert_eq!(good.frame().await, (6, 1, Vec::new()));
         served.end().await;
