@@ -24,10 +24,11 @@ use crate::group::{self, Group};
 use crate::growing;
 use crate::leading::{Burden, Leading, Role, Watched};
 use crate::lineage::Lineage;
-use crate::log::{Helm, LogError, RaftLog};
+use crate::log::{Helm, LogError, Mender, RaftLog};
 use crate::machine::Machine;
-use crate::net::Peers;
+use crate::net::{Peers, Wanted};
 use crate::purging::Purging;
+use crate::repairing::Repairing;
 use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
@@ -106,7 +107,8 @@ pub struct Node {
     given_up: GivenUp,
     /// Once this member has been introduced to its peers.
     introduced: RefCell<Vec<Task<()>>>,
-    tasks: [Task<()>; 3],
+    tasks: [Task<()>; 4],
+    mender: Mender,
     writer: Task<Result<(), LogError>>,
 }
 
@@ -136,7 +138,7 @@ impl Node {
             return Err(StartError::GivenUp { recovery: log.given_up() });
         }
         let (log, writer) = RaftLog::new(log).await?;
-        let helm = log.helm();
+        let (helm, mender) = (log.helm(), log.mender());
         let staged = Flag::new();
         let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
@@ -161,10 +163,17 @@ impl Node {
         let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
         let peers = Rc::clone(&purging.peers);
         let purging = runtime::spawn(purging.run());
+        let repairing = Repairing {
+            mender: mender.clone(),
+            spots: store.spots(),
+            peers: Rc::clone(&peers),
+            refused: RefCell::default(),
+        };
+        let repairing = runtime::spawn(repairing.run());
         let (introduced, busy, given_up) = Default::default();
         let group = Group::new(raft.clone(), &role, &staged, &busy, &given_up);
         let ending = runtime::spawn(unfinished::run(group));
-        let tasks = [purging, failing, ending];
+        let tasks = [purging, failing, ending, repairing];
         Ok(Self {
             raft,
             helm,
@@ -178,6 +187,7 @@ impl Node {
             given_up,
             introduced,
             tasks,
+            mender,
             writer,
         })
     }
@@ -199,6 +209,11 @@ impl Node {
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
         self.peers.get_or_init(|| peers.clone());
+        let mender = self.mender.clone();
+        peers.lend_by(Rc::new(move |Wanted { range, max_bytes }| {
+            let mender = mender.clone();
+            Box::pin(async move { mender.lend(range, max_bytes as usize).await })
+        }));
         let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
         let (raft, helm, given_up) = (self.raft.clone(), self.helm.clone(), self.given_up.clone());
         let giving_up = given_up::run(raft, helm, peers.clone(), given_up);

@@ -65,6 +65,11 @@ impl Log {
         self.flushing.flush(async || self.active().file.sync().await).await
     }
 
+    /// Flushes what was written again in this segment. As [`Log::flush`].
+    pub(crate) async fn flush_again(&self, segment: &Segment) -> Result<(), IoError> {
+        self.flushing.flush(async || segment.file.sync().await).await
+    }
+
     pub(crate) fn add(&self, segment: Segment) -> Rc<Segment> {
         let segment = Rc::new(segment);
         let mut segments = self.segments.borrow_mut();

@@ -110,7 +110,7 @@ impl Store {
             match self.inner.cache.fetch(&at.place(), want).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(why) => match at.error(offset, why) {
-                    Some(error) => return Err(error),
+                    Some(error) => return Err(self.noted(offset, error)),
                     // A segment was recycled, or the log was cut. If it was another one, this read has
                     // nothing to fear but must be made again.
                     None => continue,
@@ -126,11 +126,23 @@ impl Store {
             match self.inner.cache.peek(&at.place(), at.pos, len as usize).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(why) => match at.error(offset, why) {
-                    Some(error) => return Err(error),
+                    Some(error) => return Err(self.noted(offset, error)),
                     None => continue,
                 },
             }
         }
+    }
+
+    /// Notes what the disk does not give, for whoever repairs.
+    fn noted(&self, offset: PhysicalOffset, error: ReadError) -> ReadError {
+        let is_damage = match &error {
+            ReadError::Io { source, .. } => source.is_unreadable(),
+            _ => true,
+        };
+        if is_damage {
+            self.inner.spots.note(offset);
+        }
+        error
     }
 
     fn locate(&self, offset: PhysicalOffset, len: u32) -> Result<Located, ReadError> {
@@ -225,6 +237,7 @@ impl Store {
         };
         let pos = offset.since(segment.header.base);
         self.inner.cache.distrust(segment.cache_id(), pos, len as u64);
+        self.inner.spots.note(offset);
         ReadError::Damaged { segment: segment.path(), offset, why }
     }
 

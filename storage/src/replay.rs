@@ -6,6 +6,8 @@
 //! cut and the store does not start. What was durable is known from two places: the mark beside the
 //! vote, and later entries of the same run, each of which says what was durable when it was written.
 
+mod step;
+
 use std::rc::Rc;
 
 use model::PhysicalOffset;
@@ -87,10 +89,16 @@ impl Window {
             .plus(offset.since(segment.header.base) / BLOCK as u64 * BLOCK as u64);
         let needed = usize::try_from(offset.since(begin)).expect("less than a block") + len;
         let left = usize::try_from(segment.end().since(begin)).expect("segments are below 4 GiB");
-        let bytes = segment
-            .file
-            .read_at(begin.since(segment.header.base), needed.max(self.ahead).min(left))
-            .await?;
+        let (pos, wide) = (begin.since(segment.header.base), needed.max(self.ahead).min(left));
+        let narrow = needed.next_multiple_of(BLOCK).min(left);
+        let bytes = match segment.file.read_at(pos, wide).await {
+            // What cannot be read ahead must not stand for what is read now.
+            Err(error) if error.is_unreadable() && narrow < wide => {
+                self.ahead = BLOCK;
+                segment.file.read_at(pos, narrow).await?
+            }
+            read => read?,
+        };
         *self = Self { at: begin, bytes: Some(bytes), ahead: self.ahead };
         let whole = self.bytes.as_ref().expect("just set");
         let from =
@@ -164,7 +172,11 @@ impl Replay {
             }
             return Err(damage("its segment is missing".into()).into());
         };
-        let header = Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await?;
+        let header = match Window::default().read(&segment, at.last, ENTRY_HEADER_LEN).await {
+            Ok(header) => header,
+            Err(error) if error.is_unreadable() => return Err(damage(error.to_string()).into()),
+            Err(error) => return Err(error.into()),
+        };
         match Replicated::decode(&header) {
             Ok(entry)
                 if entry.offset == at.last
@@ -213,6 +225,17 @@ impl Replay {
                 }
             }
         }
+    }
+
+    fn goes_on_in(&self, next: &Segment) -> bool {
+        let SegmentHeader { index, chain, .. } = next.header;
+        (index, chain) == (self.position.index, self.position.chain)
+    }
+
+    fn go_to(&mut self, next: Rc<Segment>) {
+        self.segment = next;
+        self.position.offset = self.segment.first_entry();
+        self.window = Window { ahead: self.window.ahead, ..Window::default() };
     }
 
     fn advance(&mut self, entry: &Entry) {
@@ -280,14 +303,12 @@ impl Replay {
     /// Goes on in the next segment. It was made only after everything before it was durable, so it
     /// must continue exactly what was read.
     fn enter(&mut self, next: Rc<Segment>, bad: &BadEntry) -> Result<(), StoreError> {
-        let header = next.header;
-        if (header.index, header.chain) != (self.position.index, self.position.chain) {
-            let evidence = format!("segment {} continues with entry {}", header.base, header.index);
+        if !self.goes_on_in(&next) {
+            let SegmentHeader { base, index, .. } = next.header;
+            let evidence = format!("segment {base} continues with entry {index}");
             return Err(self.damage(bad, evidence).into());
         }
-        self.segment = next;
-        self.position.offset = self.segment.first_entry();
-        self.window = Window::default();
+        self.go_to(next);
         Ok(())
     }
 
@@ -340,7 +361,12 @@ impl Replay {
         StoreError::Foreign { segment, index: at.index.0, offset: at.offset, why }
     }
 
-    fn damage(&self, bad: &BadEntry, evidence: String) -> DamageError {
+    /// What is wrong where the disk does not give an entry that was there, because `evidence` says so.
+    pub(crate) fn not_readable(&self, error: &IoError, evidence: String) -> DamageError {
+        self.damage(error, evidence)
+    }
+
+    fn damage(&self, bad: &impl ToString, evidence: String) -> DamageError {
         DamageError {
             segment: self.segment.path(),
             offset: self.position.offset,

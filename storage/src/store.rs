@@ -23,6 +23,7 @@ use crate::open::{self, FirstVote, Locks};
 use crate::options::Options;
 use crate::part::PartDir;
 use crate::provision::{Keep, Spares};
+use crate::repair::Spots;
 use crate::tail::Tail;
 use crate::topics::Topics;
 use crate::trim::Prepared;
@@ -111,6 +112,8 @@ pub(crate) struct Inner {
     /// The furthest trim that a start could not follow yet, and why.
     pub passed_over: RefCell<Option<(PhysicalOffset, StoreError)>>,
     pub places: Places,
+    /// Where the log was found damaged.
+    pub spots: Rc<Spots>,
     pub spares: Rc<Spares>,
     /// Nothing was appended for a while.
     pub idle: Cell<bool>,
@@ -161,6 +164,7 @@ impl Inner {
             prepared: RefCell::default(),
             passed_over: RefCell::default(),
             places: Places::default(),
+            spots: Rc::default(),
             spares,
             idle: Cell::new(false),
             _locks: opened.locks,
@@ -548,6 +552,12 @@ impl Store {
             }
         }
         pushed
+    }
+
+    /// Where the log was found damaged, for whoever repairs it.
+    #[must_use]
+    pub fn spots(&self) -> Rc<Spots> {
+        Rc::clone(&self.inner.spots)
     }
 
     /// What does not work at the moment and is tried again, each with the latest error, which names the file and the

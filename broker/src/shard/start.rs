@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
+use model::PhysicalOffset;
 use raft::Lineage;
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
@@ -20,6 +21,7 @@ use super::dispatch::Requests;
 use super::identity::Identity;
 use super::recovery;
 use super::replica::member::Member;
+use super::replica::repair;
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
@@ -66,6 +68,14 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] StoreError),
+    /// The log of a member is damaged, and the others do not have what is.
+    #[error("{damage}. The other members were asked for it, and it could not be repaired: {why}")]
+    NotRepaired {
+        /// What is damaged.
+        damage: Box<StartError>,
+        /// Why nobody has it.
+        why: String,
+    },
     /// Metadata in the log.
     #[error("the log cannot be understood: {0}")]
     Command(#[from] CommandError),
@@ -190,7 +200,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         "groups are where they are configured"
     );
     let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
-    let (mut life, mut recovery) = (Life::First, None);
+    let (mut life, mut recovery, mut repaired) = (Life::First, None, None);
     loop {
         let identity = Identity::of(&config, number, advertised);
         if life == Life::First {
@@ -200,7 +210,19 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
         let opened = select_biased! {
             _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-            opened = opening.fuse() => opened?,
+            opened = opening.fuse() => opened,
+        };
+        let opened = match (opened, &group) {
+            (Err(error), Some(layout)) => {
+                let identity = Identity::of(&config, number, advertised);
+                let repairing = repair_once(&config, &identity, layout, error, repaired);
+                repaired = select_biased! {
+                    _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
+                    at = repairing.fuse() => Some(at?),
+                };
+                continue;
+            }
+            (opened, _) => opened?,
         };
         match live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await? {
             End::Stopped => return Ok(()),
@@ -213,6 +235,28 @@ pub async fn run(start: Start) -> Result<(), StartError> {
             }
         }
         life = Life::Next;
+    }
+}
+
+/// Repairs a member's log whose start was refused because it is damaged, from the other members; where it is. What was repaired up to
+/// `before` is not looked at again.
+///
+/// # Errors
+/// The start was refused for another reason, or nobody has what is damaged: the refusal says so.
+async fn repair_once(
+    config: &Arc<Config>,
+    identity: &Identity,
+    layout: &GroupLayout,
+    error: StartError,
+    before: Option<PhysicalOffset>,
+) -> Result<PhysicalOffset, StartError> {
+    let Some(at) = repair::damage_of(&error).map(|damage| damage.offset) else { return Err(error) };
+    if before.is_some_and(|before| at <= before) {
+        return Err(error);
+    }
+    match repair::at_start(config, identity, layout, at).await {
+        Ok(()) => Ok(at),
+        Err(why) => Err(StartError::NotRepaired { damage: Box::new(error), why }),
     }
 }
 

@@ -60,13 +60,13 @@ pub(super) fn stamp(entry: &mut EntryOf<Types>, last: UnixMillis) -> UnixMillis 
 }
 
 /// The payload of an entry, as it is written.
-pub(super) enum Body {
+pub(crate) enum Body {
     Bytes(Vec<u8>),
     Slice(Slice),
 }
 
 impl Body {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Slice(slice) => slice,

@@ -77,7 +77,7 @@ impl Helm {
 
     /// Since when a follower has wanted entries that cannot be read here, unless none does any more.
     pub(crate) fn unreadable_since(&self) -> Option<Instant> {
-        self.shared.unreadable_since(2 * READ_AGAIN)
+        self.shared.unreadable_since(4 * READ_AGAIN)
     }
 
     /// Since when entries wait to be written here, and none was.

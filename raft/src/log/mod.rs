@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod helm;
 pub(crate) mod membership;
+mod mender;
 mod newest;
 mod placing;
 mod reader;
@@ -32,12 +33,13 @@ use storage::{EntryLog, Options, Promise, Purged, StoreId};
 
 pub use error::LogError;
 pub(crate) use helm::Helm;
+pub(crate) use mender::{Mender, as_written};
 pub use reader::LogReader;
 
 use crate::types::{MemberId, Types};
 use entry::behind;
-pub(crate) use entry::body_of;
-pub(crate) use entry::{disk_len, id_before};
+pub(crate) use entry::{Body, body_of};
+pub(crate) use entry::{disk_len, id_before, weight};
 use shared::Shared;
 use writer::{Done, Order, Writer};
 
@@ -105,6 +107,11 @@ impl RaftLog {
     /// The one who lets this member lead.
     pub(crate) fn helm(&self) -> Helm {
         Helm { shared: Rc::clone(&self.shared), orders: self.orders.downgrade() }
+    }
+
+    /// The one who repairs it.
+    pub(crate) fn mender(&self) -> Mender {
+        Mender { shared: Rc::clone(&self.shared), orders: self.orders.downgrade() }
     }
 
     /// Has the writer do something, and waits until it is done.

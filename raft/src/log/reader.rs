@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{Stream, stream};
 use openraft::type_config::alias::{EntryOf, VoteOf};
 use openraft::{OptionalSend, RaftLogReader};
-use runtime::sleep;
+use runtime::{sleep, timeout};
 
 use super::entry::{from_log, weight};
 use super::error::LogError;
@@ -36,13 +36,16 @@ impl LogReader {
         &self,
         range: Range<u64>,
         max_bytes: usize,
+        damage: Damage,
     ) -> Result<Vec<EntryOf<Types>>, LogError> {
         loop {
             let cuts = self.shared.cuts();
             let (written, waiting) = self.shared.split(&range, max_bytes);
-            let read = match written.is_empty() {
-                true => Ok(Vec::new()),
-                false => self.shared.reader.read(written.clone(), max_bytes).await,
+            let log = &self.shared.reader;
+            let read = match damage {
+                _ if written.is_empty() => Ok(Vec::new()),
+                Damage::IsTold => log.read(written.clone(), max_bytes).await,
+                Damage::IsRepaired => log.read_repaired(written.clone(), max_bytes).await,
             };
             // A cut began or ended meanwhile: what waited may be gone.
             if self.shared.cuts() == cuts {
@@ -65,7 +68,7 @@ impl LogReader {
             let to = range.end.min(self.shared.end());
             let (mut entries, mut from) = (Vec::<EntryOf<Types>>::new(), range.start);
             while from < to {
-                let read = self.read(from..to, READ_MAX).await?;
+                let read = self.read(from..to, READ_MAX, Damage::IsTold).await?;
                 let Some(last) = read.last() else { break };
                 from = last.log_id.index + 1;
                 entries.extend(read);
@@ -86,7 +89,7 @@ impl LogReader {
         range: &Range<u64>,
         due: Due,
     ) -> Result<VecDeque<EntryOf<Types>>, LogError> {
-        let read = self.read(range.clone(), READ_MAX).await?;
+        let read = self.read(range.clone(), READ_MAX, Damage::IsRepaired).await?;
         let next = read.first().map_or(self.shared.begin(), |first| first.log_id.index);
         let (expected, end) = (range.start, self.shared.end());
         match due {
@@ -100,6 +103,15 @@ impl LogReader {
         }
         Ok(read.into())
     }
+}
+
+/// What is to be done where the log is damaged.
+#[derive(Clone, Copy)]
+enum Damage {
+    /// It is an error.
+    IsTold,
+    /// It is waited for until it is repaired, if there is somebody who does that.
+    IsRepaired,
 }
 
 /// What must be there of what a stream reads next.
@@ -155,11 +167,15 @@ impl RaftLogReader<Types> for LogReader {
         start: u64,
         end: u64,
     ) -> Result<Vec<EntryOf<Types>>, io::Error> {
-        let error = match self.read(start..end, READ_MAX).await {
+        let error = match self.read(start..end, READ_MAX, Damage::IsTold).await {
             Ok(entries) => return Ok(entries),
             Err(LogError::Log(error)) if self.shared.check().is_ok() => error,
             Err(error) => return Err(error.into()),
         };
+        let repaired = self.read(start..end, READ_MAX, Damage::IsRepaired);
+        if let Ok(Ok(entries)) = timeout(READ_AGAIN, repaired).await {
+            return Ok(entries);
+        }
         if self.shared.not_readable() {
             tracing::error!(
                 %error, from = start,

@@ -7,7 +7,7 @@ use openraft::EntryPayload;
 use openraft::storage::IOFlushed;
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::{OneshotSender, Receiver};
-use storage::{EntryLog, EntryLogError, Promise, Purged, StoreId};
+use storage::{EntryHead, EntryLog, EntryLogError, Misfit, Patch, Promise, Purged, StoreId};
 
 use super::entry::{Body, behind, to_log};
 use super::error::LogError;
@@ -30,10 +30,21 @@ pub(super) enum Order {
     Truncate(LogIndex, Done),
     /// Entries up to this one are not needed any more.
     Purge(LogIdOf<Types>, Done),
+    /// Write a piece of what was damaged.
+    Mend(Mend),
     /// Lead in this term, if all that was accepted is applied. Answered with whether that is so.
     Lead(Term, OneshotSender<bool>),
     /// Note that the group has given this member up, in that recovery by force.
     GivenUp(u32, Done),
+}
+
+/// What is written where the log is damaged, and who is told how it went.
+pub(super) struct Mend {
+    pub patch: Rc<Patch>,
+    /// Number of the piece.
+    pub number: usize,
+    pub entries: Vec<(EntryHead, Body)>,
+    pub told: OneshotSender<Result<(), Misfit>>,
 }
 
 /// Owns the log. After an error everything that was or will be ordered is answered with it.
@@ -64,6 +75,7 @@ impl Writer {
                     let cut = self.truncate(from).await;
                     self.tell(cut, done);
                 }
+                Some(Order::Mend(mend)) => self.mend(mend).await,
                 Some(Order::GivenUp(recovery, done)) => {
                     let saved = self.save_given_up(recovery).await;
                     self.tell(saved, done);
@@ -192,6 +204,14 @@ impl Writer {
         let Some(placer) = self.log.take_placer(term) else { return false };
         self.shared.placing.borrow_mut().lead(placer);
         true
+    }
+
+    /// Writes a piece of what was damaged. A write that fails is the end of the log, as any other.
+    async fn mend(&mut self, mend: Mend) {
+        let Mend { patch, number, entries, told } = mend;
+        let given: Vec<_> = entries.iter().map(|(head, body)| (*head, body.bytes())).collect();
+        let written = self.log.mend(&patch, number, &given).await;
+        drop(told.send(written)); // Whoever asked may be gone.
     }
 
     async fn save_vote(&mut self, vote: VoteOf<Types>) -> Result<(), LogError> {

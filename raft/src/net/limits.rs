@@ -73,10 +73,13 @@ pub(super) const PARTING: Duration = Duration::from_secs(1);
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Dials in a row that nobody asked for: after a loss, to learn whether the other side's process is gone.
 pub(super) const DIALS_AFTER_LOSS: u32 = 8;
+/// Bytes of entries that are lent in one answer, but for the first one.
+pub(super) const LENT_MAX: u32 = 1024 * 1024;
 /// Refused connections that are remembered for an operator.
 pub(super) const VISITORS_KEPT: usize = 16;
 
 const _: () = assert!(GATHER <= WRITE_CHUNK);
+const _: () = assert!((LENT_MAX as usize) < BODY_SLACK);
 
 impl Limits {
     /// What we ship, for a log whose largest entry has so many bytes.

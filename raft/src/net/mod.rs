@@ -13,6 +13,8 @@
 //! A request of a client that only the leader can act on is handed on to it, once, with the client's address ([`Forwarded`]), on
 //! the lane for entries: a member that follows sends none there itself.
 //!
+//! A member whose log is damaged asks others for what it lacks, on the lane for entries: see `repairing`.
+//!
 //! Entries go out and are handed to openraft in order, on the one connection; their answers come in the same order, because
 //! openraft gives them so. All else is answered when it is ready.
 //!
@@ -61,3 +63,4 @@ pub use wire::WireError;
 #[doc(hidden)]
 pub use wire::fuzz;
 pub use wire::hello::{Refusal, RefusalCode};
+pub(crate) use wire::repair::Wanted;

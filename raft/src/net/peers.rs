@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use openraft::raft::{VoteRequest, VoteResponse};
-use openraft::type_config::alias::{LogIdOf, VoteOf};
+use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use runtime::channel::{WatchReceiver, WatchSender, watch};
 use runtime::{Instant, now, sleep, timeout};
 
@@ -23,8 +23,10 @@ use super::pace::Pace;
 use super::peer::{Peer, PeerStatus};
 use super::wire::frame::Kind;
 use super::wire::hello::{Refusal, RefusalCode};
+use super::wire::repair::{self, Wanted};
 use super::wire::{gone, vote};
 use crate::lineage::Lineage;
+use crate::log::weight;
 use crate::types::{Member, MemberId, Types};
 
 /// A peer whose process is gone: a connection to it was lost, and where it was nobody listens.
@@ -53,6 +55,9 @@ pub(crate) enum Testimony {
 /// Says what this member's log ends with, if it follows that leader.
 pub(crate) type Witness = dyn Fn(VoteOf<Types>) -> LocalBoxFuture<'static, Handled<Testimony>>;
 
+/// Lends another member, whose log is damaged, committed entries of this one's.
+pub(crate) type Lender = dyn Fn(Wanted) -> LocalBoxFuture<'static, Handled<Vec<EntryOf<Types>>>>;
+
 /// What all peers share.
 pub(super) struct Net {
     pub(super) facts: Facts,
@@ -66,6 +71,7 @@ pub(super) struct Net {
     witness: RefCell<Option<Rc<Witness>>>,
     /// Who acts on requests that others hand on.
     office: RefCell<Option<Rc<Office>>>,
+    lender: RefCell<Option<Rc<Lender>>>,
     /// Whose log this member's is, while that one alone has a vote.
     copy_of: Cell<Option<MemberId>>,
     /// Who is kept out since the group was recovered by force.
@@ -109,10 +115,22 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        let (standing, founder, witness, office, copy_of) = Default::default();
         let (pace, fence) = (Pace::new(limits.catch_up), Fence::default());
-        let net =
-            Net { facts, limits, pace, gone, standing, founder, witness, office, copy_of, fence };
+        let (standing, founder, copy_of) = Default::default();
+        let (witness, office, lender) = Default::default();
+        let net = Net {
+            facts,
+            limits,
+            pace,
+            gone,
+            standing,
+            founder,
+            witness,
+            office,
+            lender,
+            copy_of,
+            fence,
+        };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -366,6 +384,54 @@ impl Peers {
         timeout(limit, asked).await.ok().flatten()
     }
 
+    /// Who lends entries to members whose logs are damaged. Before that nobody does.
+    pub(crate) fn lend_by(&self, lender: Rc<Lender>) {
+        self.net.lender.replace(Some(lender));
+    }
+
+    /// Lends entries, at the pace of those who catch up.
+    pub(super) fn lend(
+        &self,
+        wanted: Wanted,
+    ) -> LocalBoxFuture<'static, Handled<Vec<EntryOf<Types>>>> {
+        let (net, lender) = (Rc::clone(&self.net), self.net.lender.borrow().clone());
+        Box::pin(async move {
+            let lender = lender.ok_or_else(|| "its log is not open yet".to_owned())?;
+            while net.pace.is_spent() {
+                net.pace.wait().await;
+            }
+            let entries = lender(wanted).await?;
+            net.pace.spend(entries.iter().map(weight).sum());
+            Ok(entries)
+        })
+    }
+
+    /// Asks a member for entries that are damaged here: some from the first one on.
+    ///
+    /// # Errors
+    /// It has no such entry, or does not answer in time; the text says why. Cancel safe.
+    pub(crate) async fn borrow(
+        &self,
+        from: MemberId,
+        wanted: &Wanted,
+    ) -> Result<Vec<EntryOf<Types>>, String> {
+        let peer = self.known.borrow().get(&from).cloned();
+        let peer = peer.ok_or_else(|| "it is no member any more".to_owned())?;
+        let fill = |out: &mut Vec<u8>| repair::put(out, wanted);
+        let answer = peer.ask(Lane::Bulk, Kind::Repair, self.limits().answer, fill).await;
+        let answer = answer.map_err(|error| error.to_string())?.into_slice();
+        match repair::take_answer(&answer) {
+            Ok(entries) if entries.is_empty() => Err("it answers with no entry".to_owned()),
+            Ok(entries) => Ok(entries),
+            Err(error) => Err(format!("its answer cannot be read: {error}")),
+        }
+    }
+
+    /// The other members that are known.
+    pub(crate) fn others(&self) -> Vec<MemberId> {
+        self.known.borrow().keys().copied().collect()
+    }
+
     /// Who acts on requests that other members hand on. Before that, and after [`Peers::stop`], nobody does.
     pub fn serve(&self, office: Rc<Office>) {
         self.net.office.replace(Some(office));
@@ -394,6 +460,7 @@ impl Peers {
     pub fn stop(&self) {
         self.net.witness.take();
         self.net.office.take();
+        self.net.lender.take();
         self.known.borrow().values().for_each(|peer| peer.stop());
     }
 }

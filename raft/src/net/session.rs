@@ -16,13 +16,14 @@ use super::forward::Forwarded;
 use super::frames::{Frame, Frames};
 use super::handler::{Handled, Handler};
 use super::in_flight::{InFlight, Place};
-use super::limits::Limits;
+use super::limits::{LENT_MAX, Limits};
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::snapshot::{self, Partial};
 use super::wire::append;
 use super::wire::forward::Forward;
 use super::wire::frame::{self, Head, Kind, Part};
+use super::wire::repair::{self, Wanted};
 use super::wire::snapshot::{Answer, Piece, put_answer};
 use super::wire::{WireError, gone, transfer, vote};
 use crate::lineage::Lineage;
@@ -41,6 +42,8 @@ pub(super) struct Session {
     in_flight: Rc<InFlight>,
     /// Requests of clients: they wait for the log, and nobody else shall wait for them.
     forwards: Rc<InFlight>,
+    /// Requests for entries that are damaged there.
+    lending: Rc<InFlight>,
     appends: Appends,
     partial: RefCell<Option<Partial>>,
     received: Rc<Cell<Instant>>,
@@ -65,6 +68,7 @@ impl Session {
             outbox: Rc::new(Outbox::new()),
             in_flight: Rc::default(),
             forwards: Rc::default(),
+            lending: Rc::default(),
             partial: RefCell::default(),
             received: frames.received(),
             listens: Cell::new(false),
@@ -165,6 +169,10 @@ impl Session {
                 self.later(head, place, self.peers.testify(asked), gone::put_answer);
             }
             Kind::Snapshot => self.piece(head, place, &Piece::take(&body)?),
+            Kind::Repair => {
+                let wanted = repair::take(&body)?;
+                return self.lend(head, wanted);
+            }
             Kind::Forward => return self.forward(head, &body.into_bytes()),
         }
         Ok(())
@@ -212,6 +220,22 @@ impl Session {
             Ok(Some(answer).filter(|answer| answer.len() <= max_body).unwrap_or_default())
         };
         self.later(head, place, answered, |out, answer: &Vec<u8>| out.extend_from_slice(answer));
+        Ok(())
+    }
+
+    /// Sends entries to a member whose log is damaged, one answer at a time.
+    fn lend(&self, head: &Head, wanted: Wanted) -> Result<(), CloseReason> {
+        if self.lane == Lane::Urgent {
+            return Err(CloseReason::Broken("it asks for entries on the urgent lane"));
+        }
+        let max_bytes = wanted.max_bytes.min(LENT_MAX);
+        let Some(place) = self.lending.try_enter(1, (1, usize::MAX)) else {
+            let why = "it asks for entries again before it was answered";
+            self.outbox.push(frame::failed(head.kind, head.id, why));
+            return Ok(());
+        };
+        let lent = self.peers.lend(Wanted { max_bytes, ..wanted });
+        self.later(head, place, lent, |out, entries: &Vec<_>| repair::put_answer(out, entries));
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 mod copying;
 mod damage;
 mod member;
+mod repair;
 mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -81,7 +81,7 @@ impl Raw {
 }
 
 /// The version of the protocol.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
@@ -243,7 +243,8 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         raw.write(&hello(VERSION + 1, BULK, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!(code, 1);
-        assert!(text.contains("version 4") && text.contains("speaks 3"), "{text}");
+        let (theirs, ours) = (format!("version {}", VERSION + 1), format!("speaks {VERSION}"));
+        assert!(text.contains(&theirs) && text.contains(&ours), "{text}");
         drop(raw);
         let mut raw = Raw::connect(served.addr).await;
         raw.write(&hello(VERSION, 3, 0)).await;

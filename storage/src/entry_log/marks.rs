@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use model::LogIndex;
+use model::{LogIndex, PhysicalOffset};
 
 use crate::log::Log;
 use crate::position::Position;
@@ -53,6 +53,16 @@ impl Marks {
         *before.expect("the log begins before what is looked for").1
     }
 
+    /// The last point that lies at `offset` or before it, if the log begins there.
+    pub(crate) fn before_offset(&self, offset: PhysicalOffset) -> Option<Position> {
+        self.points.values().rev().find(|point| point.offset <= offset).copied()
+    }
+
+    /// The point before the entry `index`, if there is one.
+    pub(crate) fn at(&self, index: LogIndex) -> Option<Position> {
+        self.points.get(&index).copied()
+    }
+
     /// The log ends before the entry `index`.
     pub(super) fn cut(&mut self, index: LogIndex) {
         self.points.retain(|at, _| *at <= index);
@@ -62,8 +72,6 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use model::PhysicalOffset;
-
     use super::*;
 
     fn point(index: u64, offset: u64) -> Position {

@@ -81,10 +81,11 @@ impl EntryLog {
         let shared = Shared {
             log: Rc::clone(&tip.log),
             vote: Cell::new(vote.vote()),
-            next: Cell::new(end.index),
+            end: Cell::new(end),
             committed: Rc::new(Cell::new(committed)),
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
+            spots: Rc::clone(&ahead.inner.spots),
         };
         let (max_batch, unmarked) =
             (ahead.inner.options.max_batch, ahead.inner.options.scale.furthest);
@@ -199,7 +200,7 @@ impl EntryLog {
         let mut marks = self.shared.marks.borrow_mut();
         written.iter().for_each(|entry| marks.note(entry.end));
         self.end = end;
-        self.shared.next.set(end.index);
+        self.shared.end.set(end);
         if let Owner::Member { ahead, .. } = &self.owner {
             let records = written.iter().map(|entry| u64::from(entry.header.records)).sum();
             ahead.inner.counters.count(part.end.since(part.start), records, took);

@@ -10,6 +10,7 @@
 mod error;
 mod marks;
 mod member;
+mod mend;
 mod reader;
 
 use std::cell::{Cell, RefCell};
@@ -44,7 +45,7 @@ use crate::vote::{Purged, Vote, VoteFile};
 pub(crate) use marks::Marks;
 pub(crate) use member::OfMember;
 use member::Owner;
-use reader::Shared;
+pub(crate) use reader::Shared;
 
 /// What every node agrees on of an entry, but for its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +161,11 @@ impl EntryLog {
         let shared = Shared {
             log: Rc::clone(&log),
             vote: Cell::new(vote.vote()),
-            next: Cell::new(end.index),
+            end: Cell::new(end),
             committed: Rc::new(Cell::new(committed)),
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
+            spots: Rc::default(),
         };
         let spares = Spares::new(options, opened.spares).await;
         let tip = Tip {
@@ -436,13 +438,13 @@ impl EntryLog {
 
     async fn cut_at(&mut self, to: Position, last_block: Vec<u8>) -> Result<(), IoError> {
         // Readers must not take what is under way for damage.
-        self.shared.cut(to.index);
+        self.shared.cut(to);
         if let Owner::Member { ahead, .. } = &self.owner {
             ahead.cut(to.index, to.offset);
         }
         self.generation = truncate(&mut self.tip, &mut self.vote, to, last_block).await?;
         self.shared.vote.set(self.vote.vote());
-        self.shared.cut(to.index); // nor what has begun meanwhile
+        self.shared.cut(to); // nor what has begun meanwhile
         self.end = to;
         Ok(())
     }
@@ -540,7 +542,7 @@ fn first_of(log: &Log) -> LogIndex {
 }
 
 /// Lays an entry down at `at` in `buf`, which begins at `base`, behind a log that ends at `end`; its header.
-fn lay_down(
+pub(crate) fn lay_down(
     buf: &mut Buffer,
     at: usize,
     base: PhysicalOffset,

@@ -14,21 +14,24 @@ use crate::error::StoreError;
 use crate::log::Log;
 use crate::member::ahead::Written;
 use crate::position::Position;
+use crate::repair::Spots;
 use crate::replay::{Entry, Replay};
 use crate::segment::SegmentHeader;
 use crate::vote::Vote;
 
 /// What the writer of a log and its readers share.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub log: Rc<Log>,
     pub vote: Cell<Vote>,
-    /// Index behind the newest entry.
-    pub next: Cell<LogIndex>,
+    /// Behind the newest entry.
+    pub end: Cell<Position>,
     /// Entries before this index are committed.
     pub committed: Rc<Cell<LogIndex>>,
     pub marks: RefCell<Marks>,
     /// How often the log was cut.
     pub cuts: Cell<u64>,
+    /// Where it was found damaged.
+    pub spots: Rc<Spots>,
 }
 
 impl Shared {
@@ -44,7 +47,7 @@ impl Shared {
         let mut replay = Replay::new(Rc::clone(&self.log), self.vote.get(), Some(from), no_limit);
         let cuts = self.cuts.get();
         while replay.position.index < index {
-            next(&mut replay).await?;
+            self.next_of(&mut replay).await?;
             if self.cuts.get() == cuts {
                 self.marks.borrow_mut().note(replay.position);
             }
@@ -52,36 +55,64 @@ impl Shared {
         Ok(replay)
     }
 
-    /// The log ends before the entry `index` from now on.
-    pub(super) fn cut(&self, index: LogIndex) {
+    /// The next entry, which must be there: damage is noted.
+    async fn next_of(&self, replay: &mut Replay) -> Result<Entry, StoreError> {
+        let cuts = self.cuts.get();
+        let read = next(replay).await;
+        if let Err(error) = &read
+            && let Some(at) = spot_of(error)
+            && self.cuts.get() == cuts
+        {
+            self.spots.note(at);
+        }
+        read
+    }
+
+    /// The log ends at `end` from now on.
+    pub(super) fn cut(&self, end: Position) {
         self.cuts.set(self.cuts.get() + 1);
-        self.next.set(index);
-        self.marks.borrow_mut().cut(index);
+        self.end.set(end);
+        self.marks.borrow_mut().cut(end.index);
     }
 
     /// The log begins at `begin`, and is empty.
     pub(super) fn begin(&self, begin: Position) {
         self.cuts.set(self.cuts.get() + 1);
-        for index in [&self.next, &*self.committed] {
-            index.set(begin.index);
-        }
+        self.end.set(begin);
+        self.committed.set(begin.index);
         self.marks.replace(Marks::new(begin));
     }
 }
 
 /// The next entry, which must be there.
 async fn next(replay: &mut Replay) -> Result<Entry, StoreError> {
-    if let Some(entry) = replay.next().await? {
-        return Ok(entry);
+    let evidence = |replay: &Replay| {
+        let index = replay.position.index;
+        format!("entry {index} was written or read before")
+    };
+    match replay.next().await {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => Err(replay.too_short(evidence(replay)).into()),
+        Err(StoreError::Io(error)) if error.is_unreadable() => {
+            Err(replay.not_readable(&error, evidence(replay)).into())
+        }
+        Err(error) => Err(error),
     }
-    let index = replay.position.index;
-    Err(replay.too_short(format!("entry {index} was written or read before")).into())
+}
+
+/// Where a log is damaged that says this: it does not hold any more what was written. An open log has no entries of another version.
+fn spot_of(error: &StoreError) -> Option<PhysicalOffset> {
+    match error {
+        StoreError::Damage(damage) => Some(damage.offset),
+        StoreError::Foreign { offset, .. } => Some(*offset),
+        _ => None,
+    }
 }
 
 /// Reads entries of a log that is open. A cheap handle.
 #[derive(Clone)]
 pub struct EntryReader {
-    pub(super) shared: Rc<Shared>,
+    pub(crate) shared: Rc<Shared>,
 }
 
 impl EntryReader {
@@ -103,6 +134,44 @@ impl EntryReader {
                 return Ok(read?);
             }
         }
+    }
+
+    /// As [`EntryReader::read`]; what is damaged is waited for until it is repaired, as long as there is somebody who repairs it.
+    ///
+    /// # Errors
+    /// As there: nobody repairs it, or nobody can.
+    pub async fn read_repaired(
+        &self,
+        range: Range<LogIndex>,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, EntryLogError> {
+        loop {
+            match self.read(range.clone(), max_bytes).await {
+                Ok(entries) => return Ok(entries),
+                Err(EntryLogError::Store(error)) => self.repaired(error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`EntryReader::written`], and as [`EntryReader::read_repaired`].
+    pub(crate) async fn written_repaired(
+        &self,
+        from: LogIndex,
+        most: usize,
+    ) -> Result<Vec<Written>, StoreError> {
+        loop {
+            match self.written(from, most).await {
+                Ok(written) => return Ok(written),
+                Err(error) => self.repaired(error).await?,
+            }
+        }
+    }
+
+    /// Waits until it is repaired that the log says this.
+    async fn repaired(&self, error: StoreError) -> Result<(), StoreError> {
+        let Some(at) = spot_of(&error) else { return Err(error) };
+        if self.shared.spots.is_repaired(at).await { Ok(()) } else { Err(error) }
     }
 
     /// What is written of the entries from `from` on, but for their payloads; `most` of them at most. As
@@ -129,7 +198,7 @@ impl EntryReader {
         }
         let mut replay = self.shared.walk_to(from).await?;
         while replay.position.index.0 < to {
-            let Entry { header, .. } = next(&mut replay).await?;
+            let Entry { header, .. } = self.shared.next_of(&mut replay).await?;
             written.push(Written { header, end: replay.position, records: None });
         }
         Ok(written)
@@ -137,7 +206,7 @@ impl EntryReader {
 
     /// Index that the next entry gets.
     pub(crate) fn next(&self) -> LogIndex {
-        self.shared.next.get()
+        self.shared.end.get().index
     }
 
     async fn read_once(
@@ -146,14 +215,14 @@ impl EntryReader {
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let from = range.start.max(first_of(&self.shared.log));
-        let to = range.end.min(self.shared.next.get());
+        let to = range.end.min(self.next());
         let (mut entries, mut bytes) = (Vec::new(), 0);
         if from >= to {
             return Ok(entries);
         }
         let mut replay = self.shared.walk_to(from).await?;
         while replay.position.index < to {
-            let Entry { header, payload, .. } = next(&mut replay).await?;
+            let Entry { header, payload, .. } = self.shared.next_of(&mut replay).await?;
             bytes += entry_len(payload.len());
             if bytes > max_bytes && !entries.is_empty() {
                 break;

@@ -102,7 +102,7 @@ impl Ahead {
     /// Looks up what comes next, which is the entry `index` if it is there.
     async fn look_up(&self, index: LogIndex) -> Result<(), StoreError> {
         let log = self.log.get().expect("nothing is applied before the log is open");
-        let found = log.written(index, LOOKED_UP).await?;
+        let found = log.written_repaired(index, LOOKED_UP).await?;
         assert!(self.entries.borrow().is_empty(), "only one applies");
         found.into_iter().for_each(|entry| self.remember(entry));
         let next = self.entries.borrow().back().map_or(index, |last| last.header.index.next());

@@ -119,6 +119,16 @@ async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), St
     Ok(vote.store(Vote { purged, ..before }).await?)
 }
 
+/// The next entry. What the disk does not give is damage, as no power cut leaves it, and others of the group have it.
+async fn next(replay: &mut Replay) -> Result<Option<Entry>, StoreError> {
+    match replay.next().await {
+        Err(StoreError::Io(error)) if error.is_unreadable() => {
+            Err(replay.not_readable(&error, "the disk does not give it".to_owned()).into())
+        }
+        read => read,
+    }
+}
+
 struct Read {
     entries: u64,
     records: u64,
@@ -155,7 +165,7 @@ async fn read(
     let mut behind = replay.position;
     let (mut entries, mut records) = (0, 0);
     let mut waiting: VecDeque<(Written, Slice)> = VecDeque::new();
-    while let Some(entry) = replay.next().await? {
+    while let Some(entry) = next(replay).await? {
         let end: Position = replay.position;
         marks.note(end);
         behind = end;

@@ -9,9 +9,11 @@ use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
+use super::super::identity::Identity;
 use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
 use super::{Replica, ends, forward, founding, handover, office, recover, roles, seats, vote};
+use crate::config::{Config, GroupLayout};
 
 /// A member that runs.
 pub struct Member {
@@ -120,16 +122,24 @@ async fn watch_core(shard: Rc<Shard>, group: Group) {
 }
 
 fn facts(shard: &Shard, replica: &Replica) -> Facts {
-    let constants = Constants {
-        segment_size: shard.config.segment_size,
-        log_version: storage::ENTRY_VERSION.into(),
-    };
+    facts_of(&shard.config, &shard.identity, &replica.layout, MemberId(shard.store.id()))
+}
+
+/// Which member of which group a store is.
+pub(super) fn facts_of(
+    config: &Config,
+    identity: &Identity,
+    layout: &GroupLayout,
+    store: MemberId,
+) -> Facts {
+    let constants =
+        Constants { segment_size: config.segment_size, log_version: storage::ENTRY_VERSION.into() };
     Facts {
-        store: MemberId(shard.store.id()),
-        cluster: shard.identity.cluster.clone(),
-        group: replica.layout.name.clone(),
-        known_as: shard.identity.name.clone(),
-        shard: replica.layout.shard,
+        store,
+        cluster: identity.cluster.clone(),
+        group: layout.name.clone(),
+        known_as: identity.name.clone(),
+        shard: layout.shard,
         constants,
     }
 }

@@ -70,6 +70,9 @@ pub enum WireError {
     /// Somebody waits for an answer, and for no time.
     #[error("a request for whose answer no time is left")]
     NoTime,
+    /// Entries are asked for, and none at all.
+    #[error("a request for no entries")]
+    Nothing,
     /// An entry that says who belongs to the group is damaged.
     #[error("who belongs to the group cannot be read: {0}")]
     Membership(&'static str),

@@ -47,6 +47,8 @@ pub(in crate::net) enum Kind {
     Forward = 7,
     /// Whether the process of the leader is gone.
     Gone = 8,
+    /// Entries for a member whose log is damaged.
+    Repair = 9,
 }
 
 impl Kind {
@@ -54,7 +56,8 @@ impl Kind {
     pub(in crate::net) fn tells_terms(self) -> bool {
         match self {
             Self::Append | Self::Vote | Self::PreVote | Self::Transfer | Self::Snapshot => true,
-            Self::Ping | Self::Forward | Self::Gone => false,
+            // Lent entries have terms that the borrower's log goes beyond already: nothing else is taken.
+            Self::Ping | Self::Forward | Self::Gone | Self::Repair => false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Kind {
             Kind::Ping,
             Kind::Forward,
             Kind::Gone,
+            Kind::Repair,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }

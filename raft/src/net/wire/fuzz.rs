@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Term, UnixMillis};
+use model::{LogIndex, Term, UnixMillis};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, TransferLeaderError,
@@ -21,8 +21,9 @@ use super::error::WireError;
 use super::forward::Forward;
 use super::frame::{HEAD_LEN, Head, Part, encode};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
+use super::repair::Wanted;
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{append, gone, snapshot, transfer, vote};
+use super::{append, gone, repair, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::lineage::Lineage;
 use crate::net::facts::{Constants, Facts, Lane, Standing};
@@ -56,6 +57,12 @@ pub fn check(input: &[u8]) -> Result<(), WireError> {
         11 => same(bytes, gone::take, gone::put),
         12 => same(bytes, gone::take_answer, gone::put_answer),
         13 => same(bytes, Forward::take, |out, forward| forward.put(out)),
+        14 => same(bytes, repair::take, repair::put),
+        15 => same(
+            bytes,
+            |bytes| repair::take_answer(&slice(bytes)),
+            |out, entries| repair::put_answer(out, entries),
+        ),
         found => Err(WireError::Case { what: "a message", found: *found }),
     }
 }
@@ -197,6 +204,9 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
         let forward = Forward { term, origin, left, request: b"a request" };
         add(name, 13, &|out| forward.put(out));
     }
+    let wanted = Wanted { range: LogIndex(5)..LogIndex(8), max_bytes: 65_536 };
+    add("wanted", 14, &|out| repair::put(out, &wanted));
+    add("lent", 15, &|out| repair::put_answer(out, &entries().entries));
     out
 }
 

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub(super) mod gone;
 pub(super) mod hello;
 mod ids;
+pub(super) mod repair;
 pub(super) mod snapshot;
 pub(super) mod transfer;
 pub(super) mod vote;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Term, UnixMillis};
+use model::{LogIndex, Term, UnixMillis};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
@@ -21,8 +21,9 @@ use storage::{EntryKind, StoreId};
 use super::forward::Forward;
 use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
+use super::repair::Wanted;
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{WireError, append, forward, frame, gone, snapshot, transfer, vote};
+use super::{WireError, append, forward, frame, gone, repair, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::lineage::Lineage;
 use crate::net::facts::tests::facts;
@@ -236,6 +237,28 @@ fn questions_about_a_leader_are_read_back_and_only_a_leader_is_asked_about() {
         assert_eq!(gone::take_answer(&bytes), Ok(answer));
         check(&bytes, gone::take_answer, gone::put_answer);
     }
+}
+
+#[test]
+fn what_a_damaged_log_lacks_is_asked_for_and_sent() {
+    let wanted = Wanted { range: LogIndex(5)..LogIndex(8), max_bytes: 65_536 };
+    let bytes = encoded(|out| repair::put(out, &wanted));
+    assert_eq!((bytes.len(), repair::take(&bytes)), (24, Ok(wanted.clone())));
+    check(&bytes, repair::take, repair::put);
+    let mut nothing = bytes.clone();
+    nothing[0] = 8;
+    assert_eq!(repair::take(&nothing), Err(WireError::Nothing), "from 8 to 8");
+    let mut no_bytes = bytes;
+    no_bytes[16..20].fill(0);
+    assert_eq!(repair::take(&no_bytes), Err(WireError::Nothing));
+    let laid = Some(Laid { chain: 7, timestamp: UnixMillis(9) });
+    let blank = EntryOf::<Types> { log_id: log_id(3, 5), payload: EntryPayload::Blank, laid };
+    let bytes = encoded(|out| repair::put_answer(out, &[blank]));
+    let read = repair::take_answer(&slice(&bytes)).expect("it is read back");
+    assert_eq!((read.len(), read[0].log_id, read[0].laid), (1, log_id(3, 5), laid));
+    assert_eq!(encoded(|out| repair::put_answer(out, &read)), bytes);
+    let cut = repair::take_answer(&slice(&bytes[..bytes.len() - 1]));
+    assert_eq!(cut.err(), Some(WireError::Short));
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! A member that does not start because its log is damaged.
+
+use model::{LogIndex, PhysicalOffset};
+use storage::{Damage, Damaged, Patch};
+
+use super::lent::{self, Refused};
+use super::say;
+use crate::net::Peers;
+use crate::types::MemberId;
+
+/// Nothing is known here of what is committed: those who lend lend no more than what they know to be.
+const WHATEVER: LogIndex = LogIndex(u64::MAX);
+
+/// Repairs the log of a member whose start was refused because of what is damaged at `at`, with what `peers` have, which must be
+/// known. What else is damaged the next start finds.
+///
+/// # Errors
+/// Nobody has what is needed; the text says why, member by member.
+pub async fn repair_at_start(
+    log: &mut Damaged,
+    peers: &Peers,
+    at: PhysicalOffset,
+) -> Result<(), String> {
+    loop {
+        let looked = log.reader().look(at).await.map_err(|error| error.to_string())?;
+        // Where the log ends is not known here: what follows `at` may be behind it.
+        let Some(damage) = looked.filter(|damage| damage.offset() <= at) else { return Ok(()) };
+        repair(log, peers, &damage).await?;
+    }
+}
+
+async fn repair(log: &mut Damaged, peers: &Peers, damage: &Damage) -> Result<(), String> {
+    let mut why = Vec::new();
+    for id in peers.others() {
+        let name = peers.name_of(id);
+        match repair_from(log, peers, id, damage).await {
+            Ok(patch) => {
+                say(peers, &name, damage, &patch);
+                return Ok(());
+            }
+            Err(error) => why.push(format!("{name}: {error}")),
+        }
+    }
+    Err(if why.is_empty() { "no other member is reached".to_owned() } else { why.join("; ") })
+}
+
+async fn repair_from(
+    log: &mut Damaged,
+    peers: &Peers,
+    id: MemberId,
+    damage: &Damage,
+) -> Result<Patch, Refused> {
+    let proof = log.reader().prove(damage, WHATEVER);
+    let patch = lent::prove(peers, id, proof, WHATEVER).await?;
+    for (number, range) in patch.pieces().enumerate() {
+        let entries = lent::all_of(peers, id, range).await?;
+        let given: Vec<_> = entries.iter().map(|(head, body)| (*head, body.bytes())).collect();
+        log.mend(&patch, number, &given).await?;
+    }
+    Ok(patch)
+}
