@@ -375,6 +375,19 @@ impl Cluster {
         assert_eq!(sent, Some(Ok(())), "all are acknowledged");
     }
 
+    /// Sends a message of that many bytes; whether it is acknowledged.
+    pub fn try_large(&self, at: usize, shard: u32, bytes: usize, number: u32) -> bool {
+        let addr = Self::addr(at, shard);
+        let sent = self.ask(LIMIT, move |client| async move {
+            let mut body = vec![7; bytes];
+            body[..4].copy_from_slice(&number.to_be_bytes());
+            let message =
+                Message { topic: TOPIC, queue: Some(0), body: &body, ..Message::default() };
+            client.send(&addr, "PG", &message, Form::Short).await.map_err(text)
+        });
+        sent.is_some_and(|sent| sent.is_ok())
+    }
+
     /// Sends messages, several at a time, and kills the node when some of them are acknowledged.
     pub fn send_and_die(
         &mut self,
