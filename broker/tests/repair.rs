@@ -1,6 +1,7 @@
 //! Groups of three brokers, one of whose logs is damaged: it is repaired with what the others have, while the broker runs and when it
 //! starts.
 
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
 
 mod support;
