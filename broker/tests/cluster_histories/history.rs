@@ -166,8 +166,8 @@ impl History {
         for (number, names) in self.names.iter().enumerate() {
             let there =
                 names.runs && !names.stands_still && self.network.is_well_at(nodes + number);
-            for at in 0..nodes {
-                if !majority || !there || !well[at] {
+            for (at, is_well) in well.iter().enumerate() {
+                if !majority || !there || !is_well {
                     self.witness.seen().routes.trouble(at, number, now);
                 }
             }
