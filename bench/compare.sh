@@ -4,10 +4,11 @@ set -euo pipefail
 
 usage() {
     cat >&2 <<'END'
-usage: bench/compare.sh [--only sync,async,dledger] [--windows N] [--duration TIME] [--warmup TIME]
+usage: bench/compare.sh [--only sync,async,dledger,group,group-dledger] [--windows N] [--duration TIME] [--warmup TIME]
                         [--depths LIST] [--messages N] [--out DIR]
 
-  --only      which comparisons (sync,async,dledger)
+  --only      which comparisons (sync,async,dledger): `dledger` is one broker of ours beside Apache's group of three, `group` our
+              group of three beside one broker of ours, `group-dledger` both groups of three
   --windows   windows of each side, in turn (5)
   --duration  of a window (15s)
   --warmup    before each window (30s: some systems change their pace half a minute after they have something to do)
@@ -55,7 +56,7 @@ trap 'exit 143' TERM
 if [ -z "${PEERS_BIN:-}" ]; then
     (cd "$root" && cargo build --quiet --locked --release --bins -p bench -p broker -p namesrv)
 fi
-"$peer" fetch
+case $only in group) ;; *) "$peer" fetch ;; esac
 mkdir -p "$out"
 results=()
 
@@ -110,6 +111,8 @@ for which in ${only//,/ }; do
     case $which in
         sync) both sync ours-sync apache-sync "Apache 5.5.0 SYNC_FLUSH" SYNC_FLUSH ;;
         async) both async ours-async apache-async "Apache 5.5.0 ASYNC_FLUSH" ASYNC_FLUSH ;;
+        group) both group ours-group ours-sync "Turbopump SYNC_FLUSH, one node" "× 3" ;;
+        group-dledger) both group-dledger ours-group apache-dledger "Apache 5.5.0 DLedger × 3" "× 3" ;;
         dledger) both dledger ours-sync apache-dledger "Apache 5.5.0 DLedger × 3" "SYNC_FLUSH, one node" ;;
         *) usage ;;
     esac

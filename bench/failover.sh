@@ -5,19 +5,22 @@ set -euo pipefail
 
 usage() {
     cat >&2 <<'END_OF_USAGE'
-usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause] [--times N] [--every TIME] [--settle TIME]
+usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause,drop,stall] [--times N] [--every TIME] [--settle TIME]
                          [--rate N] [--out DIR]
 
   --kind    which group (dledger)
             dledger     Apache RocketMQ 5.5.0, DLedger mode: it never flushes before it acknowledges
             controller  Apache RocketMQ 5.5.0, controller mode, all replicas in sync flush (PEERS_MIN_IN_SYNC, see peer.sh)
-            ours        three of our brokers: not there yet
+            ours        three of our brokers, which flush on two of the three before they acknowledge
   --faults  what is done to the leader (kill,pause)
             kill   SIGKILL; it is started again when the group has been well for --settle
             pause  SIGSTOP; it goes on then
+            drop   its network link is dropped, as if its power had failed; joined again then. Ours only, as root: each
+                   broker is in a network namespace (bench/peers/namespaces.sh)
+            stall  its writes to the disk wait in the kernel; they go on then. Ours only, as root (bench/peers/stall.sh)
   --times   faults of each kind (10)
   --every   from one to the next at least (10s)
-  --settle  how long all must be well before a fault and before its end (15s: Apache's followers copy the list of topics
+  --settle  how long all must be well before a fault and before its end (ours 5s, Apache 15s: Apache's followers copy the list of topics
             every ten seconds, and one that leads without it knows the topic only by half)
   --rate    probes a second (200)
   --out     where JSON, tables and the page go (target/failover)
@@ -29,8 +32,9 @@ END_OF_USAGE
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 peer=$root/bench/peers/peer.sh
+namespaces=$root/bench/peers/namespaces.sh stall=$root/bench/peers/stall.sh
 bin=${PEERS_BIN:-$root/target/release}
-kind=dledger faults=kill,pause times=10 every=10s settle=15s rate=200 out=$root/target/failover
+kind=dledger faults=kill,pause times=10 every=10s settle="" rate=200 out=$root/target/failover
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || usage
     case $1 in
@@ -46,15 +50,25 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 case $kind in
-    dledger | controller) group=apache-$kind ;;
-    ours)
-        echo "failover.sh: a group of three of our brokers is not there yet: a broker of this build does not replicate" >&2
-        exit 1
-        ;;
+    dledger | controller) group=apache-$kind settle=${settle:-15s} ;;
+    ours) group=ours-group settle=${settle:-5s} ;;
     *) usage ;;
 esac
 for fault in ${faults//,/ }; do
-    case $fault in kill | pause) ;; *) usage ;; esac
+    case $fault:$kind in
+        kill:* | pause:*) ;;
+        drop:ours) export PEERS_NAMESPACES=yes ;;
+        stall:ours)
+            mkdir -p "${PEERS_DIR:=$root/target/peers}"
+            export PEERS_DIR
+            "$stall" check "$PEERS_DIR"
+            ;;
+        drop:* | stall:*)
+            echo "failover.sh: $fault is for --kind ours only" >&2
+            exit 1
+            ;;
+        *) usage ;;
+    esac
 done
 
 # What was started is stopped, however this ends, and the stores go.
@@ -88,6 +102,14 @@ for fault in ${faults//,/ }; do
     case $fault in
         kill) strike='kill -KILL "$LEADER_PID"' heal="$again >/dev/null" ;;
         pause) strike='kill -STOP "$LEADER_PID"' heal='kill -CONT "$LEADER_PID"' ;;
+        drop)
+            printf -v strike '%q drop "$LEADER_ADDR"' "$namespaces"
+            printf -v heal '%q join "$LEADER_ADDR"' "$namespaces"
+            ;;
+        stall)
+            printf -v strike '%q stall "$LEADER_PID" %q' "$stall" "$PEERS_DIR"
+            printf -v heal '%q go "$LEADER_PID"' "$stall"
+            ;;
     esac
     file=$out/$kind-$fault.json
     echo "$kind, $fault" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts and stops what is measured: our servers and Apache RocketMQ 5.5.0, all on loopback, each with a store of its own.
-# It changes nothing in the system, and stops only what it started. See bench/README.md.
+# It changes nothing in the system but what PEERS_NAMESPACES asks for, and stops only what it started. See bench/README.md.
 set -euo pipefail
 
 usage() {
@@ -14,14 +14,16 @@ usage: peer.sh fetch               resolve Apache RocketMQ 5.5.0 with Maven
                                    STARTED (ms since 1970)
        peer.sh stop KIND           stop it
        peer.sh clean KIND          stop it and remove its store
-KIND   ours-sync ours-async ours-trim apache-sync apache-async apache-dledger apache-controller
-       ours-trim is ours-sync with segments of 32 MiB, of which it gives up all but the newest every ten seconds
+KIND   ours-sync ours-async ours-trim ours-group apache-sync apache-async apache-dledger apache-controller
+       ours-trim is ours-sync with segments of 32 MiB, of which it gives up all but the newest every ten seconds;
+       ours-group is three of our brokers in a Raft group, each on a core of its own as far as there are some
 
 environment
   PEERS_DIR   where stores, logs and process ids go (target/peers); put it on the device to be measured
   PEERS_BIN   where mqnamesrv, mqbroker and mqbench are (target/release)
-  PEERS_PORT  first of 700 ports (23000)
+  PEERS_PORT  first of 800 ports (23000)
   PEERS_HEAP  options of a broker's JVM (-Xms2g -Xmx2g -Xmn1g; -Xms1g -Xmx1g -Xmn512m for each of a group of three)
+  PEERS_NAMESPACES  if it is not empty, each broker of ours-group is in a network namespace (namespaces.sh; needs root)
   PEERS_MIN_IN_SYNC  of apache-controller: replicas that must be in sync for a send to be taken, 1 to 3 (2)
 END
     exit 2
@@ -46,12 +48,14 @@ number_of() {
         apache-dledger) echo 4 ;;
         ours-trim) echo 5 ;;
         apache-controller) echo 6 ;;
+        ours-group) echo 7 ;;
         *) usage ;;
     esac
 }
 
 durability_of() {
     case $1 in
+        ours-group) echo "flushed on two of three brokers before the acknowledgement" ;;
         *-controller) echo "flushed before the acknowledgement, on every replica in sync" ;;
         *-sync | ours-trim) echo "flushed before the acknowledgement" ;;
         *-async) echo "not flushed before the acknowledgement: it survives the process, not the power" ;;
@@ -117,8 +121,8 @@ broker_pids() {
 variables() {
     local pids
     pids=$(broker_pids)
-    printf 'NAMESRV=127.0.0.1:%s\nBROKER=127.0.0.1:%s\nPIDS=%s\nDURABILITY="%s"\n' \
-        "$namesrv_port" "$broker_port" "$pids" "$(durability_of "$kind")"
+    printf 'NAMESRV=%s\nBROKER=%s\nPIDS=%s\nDURABILITY="%s"\n' \
+        "$host:$namesrv_port" "$(host_of 0):$broker_port" "$pids" "$(durability_of "$kind")"
 }
 
 # --- Apache ------------------------------------------------------------------------------------------------------------
@@ -256,6 +260,52 @@ END
     launch broker "$bin/mqbroker" -c "$home/broker.conf"
 }
 
+# One group of three, as start_apache_dledger has it.
+start_ours_group() {
+    local n peers=""
+    [ -x "$bin/mqbroker" ] || die "$bin/mqbroker is missing: cargo build --release --bins --workspace"
+    if [ -n "$namespaces" ]; then "$namespaces_sh" up; fi
+    printf 'listenPort=%s\nbindAddress=%s\n' "$namesrv_port" "$host" >"$home/namesrv.conf"
+    launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
+    for n in 0 1 2; do
+        peers="${peers:+$peers;}n$n-$(host_of "$n"):$((broker_port + 50 + n))"
+    done
+    for n in 0 1 2; do
+        cat >"$home/broker-$n.conf" <<END
+brokerClusterName=bench
+brokerName=broker-a
+listenPort=$((broker_port + n * 10))
+bindAddress=$(host_of "$n")
+brokerIP1=$(host_of "$n")
+namesrvAddr=$host:$namesrv_port
+storePathRootDir=$home/store-$n
+mappedFileSizeCommitLog=268435456
+enableDLegerCommitLog=true
+dLegerGroup=broker-a
+dLegerPeers=$peers
+dLegerSelfId=n$n
+END
+        ours_node "$n"
+    done
+}
+
+# ours_node N: starts one of three, on the configuration and the store that it has. Brokers take the first core that they may
+# use, so each is given another one.
+ours_node() {
+    local cores core
+    mapfile -t cores < <(taskset -cp $$ | sed 's/.*: //' | tr , '\n' |
+        while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done)
+    core=${cores[$1 % ${#cores[@]}]}
+    if [ -n "$namespaces" ]; then
+        launch "broker-$1" "$namespaces_sh" exec "$1" taskset -c "$core" "$bin/mqbroker" -c "$home/broker-$1.conf"
+    else
+        launch "broker-$1" taskset -c "$core" "$bin/mqbroker" -c "$home/broker-$1.conf"
+    fi
+}
+
+# host_of N: the address of broker N of this kind.
+host_of() { if [ -n "$namespaces" ]; then "$namespaces_sh" addr "$1"; else echo 127.0.0.1; fi; }
+
 # The ratios are below what most disks in use have reached, so that all goes that can.
 trim_conf() {
     cat <<END
@@ -303,14 +353,21 @@ pid_at() {
 
 start_again() {
     local name
-    name=$(name_of "${1:-127.0.0.1:$broker_port}")
+    name=$(name_of "${1:-$host:$broker_port}")
     if [ -f "$home/run/$name" ] && running "$home/run/$name" >/dev/null; then die "$name of $kind runs"; fi
     echo "STARTED=$(date +%s%3N)"
     case $kind:$name in
+        ours-group:broker-?) ours_node "${name#broker-}" ;;
         ours-*) launch "$name" "$bin/mqbroker" -c "$home/$name.conf" ;;
         *:broker-?) apache_node "${name#broker-}" ;;
         *) die "$kind is not started again: it is no group" ;;
     esac
+}
+
+# Stops it, and removes what namespaces it had.
+take_down() {
+    stop
+    if [ "$kind" = ours-group ] && [ -n "$namespaces" ]; then "$namespaces_sh" down; fi
 }
 
 # --- start -------------------------------------------------------------------------------------------------------------
@@ -319,7 +376,7 @@ start_again() {
 wait_until_ready() {
     local waited=0
     [ -x "$bin/mqbench" ] || die "$bin/mqbench is missing: cargo build --release --bins --workspace"
-    until "$bin/mqbench" produce -n "127.0.0.1:$namesrv_port" -t ready --count 1 >/dev/null 2>&1; do
+    until "$bin/mqbench" produce -n "$host:$namesrv_port" -t ready --count 1 >/dev/null 2>&1; do
         broker_pids >/dev/null
         waited=$((waited + 1))
         [ "$waited" -lt "$ready_limit" ] || die "$kind takes no message after $ready_limit s; see $home/*.out"
@@ -334,11 +391,12 @@ start() {
     case $kind in apache-*) fetch ;; esac
     mkdir -p "$home/run"
     # From here on a failure takes down what was started.
-    trap 'code=$?; if [ "$code" != 0 ]; then stop; fi' EXIT
+    trap 'code=$?; if [ "$code" != 0 ]; then take_down; fi' EXIT
     case $kind in
         ours-sync) start_ours SYNC_FLUSH ;;
         ours-async) start_ours ASYNC_FLUSH ;;
         ours-trim) start_ours SYNC_FLUSH "$(trim_conf)" ;;
+        ours-group) start_ours_group ;;
         apache-sync) start_apache_single SYNC_FLUSH ;;
         apache-async) start_apache_single ASYNC_FLUSH ;;
         apache-dledger) start_apache_dledger ;;
@@ -360,13 +418,19 @@ number=$(number_of "$kind")
 home=$dir/$kind
 namesrv_port=$((first_port + number * 100))
 broker_port=$((namesrv_port + 11))
+namespaces="" host=127.0.0.1
+namespaces_sh=$root/bench/peers/namespaces.sh
+if [ "$kind" = ours-group ] && [ -n "${PEERS_NAMESPACES:-}" ]; then
+    namespaces=yes
+    host=$("$namespaces_sh" host)
+fi
 case $action in
     start) start ;;
     env) variables ;;
     kill) kill_broker ;;
     again) start_again "${3:-}" ;;
     pid) pid_at "$3" ;;
-    stop) stop ;;
-    clean) stop; rm -rf "$home" ;;
+    stop) take_down ;;
+    clean) take_down; rm -rf "$home" ;;
     *) usage ;;
 esac

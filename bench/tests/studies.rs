@@ -284,6 +284,11 @@ fn the_floor_is_measured_alone_and_beside_sends() {
         assert_eq!(shape(&done).iter().map(|side| side.1).collect::<Vec<_>>(), [2, 2, 2]);
         assert!(done.spreads[1].name.starts_with("p99, sends / (write + echo)"), "{done}");
         assert_eq!(fake.stored("T"), 60);
+        let done = study(&format!("{line} --one-replica {}", fake.addr())).await;
+        assert_eq!(shape(&done).iter().map(|side| side.1).collect::<Vec<_>>(), [2, 2, 2, 2]);
+        let name = "p50, sends / (one replica + write + echo)";
+        assert!(done.spreads[0].name.starts_with(name), "{done}");
+        assert_eq!(fake.stored("T"), 60 + 2 * 60);
     };
     let bounded = move || async move { runtime::timeout(LIMIT, Box::pin(test())).await };
     let executor = runtime::start(spec, bounded).expect("an executor");

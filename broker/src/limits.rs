@@ -44,6 +44,9 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024 * 1024;
 /// The most pulls that a shard holds until a message arrives; a further one is answered "busy", which lets a client wait
 /// before it asks again. Enough for a consumer of 100,000 queues.
 pub const MAX_HELD_PULLS: usize = 131_072;
+/// The most pulls from behind the end of a queue that wait until a leader is certain of the end; a further one is treated as at a
+/// member that follows.
+pub const MAX_END_QUESTIONS: usize = 4096;
 /// The longest time that a pull is held, whatever the client asks for.
 pub const MAX_SUSPEND: Duration = Duration::from_secs(60);
 /// Bytes that a consumer may leave untaken before its next pulls are put off.
@@ -84,6 +87,12 @@ pub const MAX_OFFSETS: usize = 10_000_000;
 /// The most consumer offsets (group × topic × queue) that wait for the log; further ones are refused.
 pub const MAX_PENDING_OFFSETS: usize = 262_144;
 
+/// The most questions for consumer offsets that are not answered yet; a further one is left without an answer.
+pub const MAX_OFFSET_QUESTIONS: usize = 65_536;
+/// A question for a consumer offset that cannot be answered is held for so long, and then left without an answer. Less than clients
+/// wait: those of Java (4.9.8, 5.x) for 5 seconds, those of Go for 3.
+pub const OFFSET_PATIENCE: Duration = Duration::from_millis(2_500);
+
 /// A queue whose first message lies at most this many bytes of log back is young: a group that is new
 /// to it starts from that message.
 pub const YOUNG_QUEUE: u64 = 4 * 1024 * 1024 * 1024;
@@ -95,9 +104,21 @@ pub const MAILBOX: usize = 1024;
 pub const MAX_MEMBERS: usize = 9;
 /// The longest label of a member, bytes.
 pub const MAX_LABEL: usize = 255;
-/// The most questions for consumer offsets that wait until it is certain that this member leads its group; a further one is
-/// answered "busy".
-pub const MAX_LEADER_READS: usize = 65_536;
+/// The most requests that a member which does not lead has handed on to the leader, or is about to, and that are not
+/// answered; a further one is answered "busy".
+pub const MAX_FORWARDS: usize = 4096;
+/// The most bytes of those, but for one that alone is larger.
+pub const MAX_FORWARD_BYTES: usize = 16 * 1024 * 1024;
+/// How long the leader's answer to such a request is waited for: clients wait 3 seconds for the answer to a send, all that they
+/// try included, if nobody says otherwise.
+pub const FORWARD_WAIT: Duration = Duration::from_secs(2);
+/// And how long once somebody else leads: a leader that is there says at once what has become of what it had.
+pub const FORWARD_GRACE: Duration = Duration::from_millis(200);
+/// The fewest bytes a second that learners of a group get (`raftCatchUpRate`): with less they never catch up.
+pub const LEAST_CATCH_UP: u64 = 64 * 1024;
+/// And the most, which no disk has.
+pub const MOST_CATCH_UP: u64 = 16 << 30;
+const _: () = assert!(LEAST_CATCH_UP > 0 && LEAST_CATCH_UP < MOST_CATCH_UP);
 /// How long a start waits for the address of a member's host.
 pub const RESOLVE: Duration = Duration::from_secs(10);
 
@@ -136,6 +157,7 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 
 const _: () = assert!(MAX_QUEUES as u64 <= MAX_QUEUES_TOTAL);
 const _: () = assert!(MAX_TOPICS as u64 <= MAX_QUEUES_TOTAL);
+const _: () = assert!(FORWARD_GRACE.as_millis() < FORWARD_WAIT.as_millis());
 const _: () = assert!(MAX_PULL_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(MAX_QUERY_BYTES < remoting::MAX_FRAME);
 const _: () = assert!(MAX_HELD_PULLS > 100_000);
@@ -143,7 +165,13 @@ const _: () = assert!(HOLD_TICK.as_millis() < MAX_SUSPEND.as_millis());
 
 #[cfg(test)]
 mod tests {
-    use super::max_connections;
+    use super::{MAX_FORWARD_BYTES, MAX_FORWARDS, max_connections};
+
+    #[test]
+    fn a_leader_takes_as_much_as_a_member_hands_on() {
+        let limits = raft::net::Limits::new(1024 * 1024);
+        assert!(MAX_FORWARDS <= limits.forwards && MAX_FORWARD_BYTES <= limits.forward_bytes);
+    }
 
     #[test]
     fn connections_leave_files_for_the_log() {

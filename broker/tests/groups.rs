@@ -164,7 +164,7 @@ impl Group {
 }
 
 async fn check_nodes(shared: Shared, leader: SocketAddr, nodes: Vec<SocketAddr>) {
-    check_all(Arc::clone(&shared), leader).await;
+    assert_eq!(check_all(Arc::clone(&shared), leader).await, 0, "it leads");
     for addr in nodes {
         caught_up(addr, leader).await;
         check_all(Arc::clone(&shared), addr).await;

@@ -88,7 +88,8 @@ fn history(seed: u64) -> u64 {
     clients.crash();
     let (mine, addr) = (Arc::clone(&shared), place.addr());
     let checked = clients.start("check", move || check_all(mine, addr));
-    simulation.join(checked, LIMIT).expect("the check ends");
+    let unanswered = simulation.join(checked, LIMIT).expect("the check ends");
+    assert_eq!(unanswered, 0, "all questions are answered");
     simulation.trace_hash()
 }
 

@@ -136,7 +136,7 @@ impl Drop for Place {
 
 async fn check_shards(shards: Vec<(SocketAddr, Shared)>) {
     for (addr, shared) in shards {
-        check_all(shared, addr).await;
+        assert_eq!(check_all(shared, addr).await, 0, "all questions are answered");
     }
 }
 

@@ -13,9 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use broker::shard::commands::{CONSUMER_OFFSETS, ConsumerOffsets, OffsetUpdate, TopicConfig};
-use model::{Draft, QueueId, UnixMillis};
+use model::{Draft, LogIndex, QueueId, Term, UnixMillis};
 use runtime::{Placement, Spec};
-use storage::{Event, Events, Flush, FlushMethod, Options, Store, What};
+use storage::{
+    EntryHead, EntryKind, EntryLog, Event, Events, Flush, FlushMethod, Options, Store, StoreId,
+    What, founding_entry,
+};
 
 const MQSTORE: &str = env!("CARGO_BIN_EXE_mqstore");
 const MESSAGES: u64 = 6;
@@ -126,6 +129,56 @@ async fn make(options: Options) -> Vec<u64> {
     while !matches!(events.next().await, Event::Stopped) {}
     stopping.await;
     entries
+}
+
+/// A store whose log begins as that of `founder`, or as its own, with a few entries, the last of which is another one if
+/// `strays`; its id.
+async fn make_member(options: Options, founder: Option<StoreId>, strays: bool) -> StoreId {
+    const ENTRIES: u64 = 6;
+    let mut log = EntryLog::open(&options).await.expect("it opens");
+    let id = log.id();
+    let founder = founder.unwrap_or(id);
+    log.begin_as(founder).await.expect("nothing is in it");
+    let founding = founding_entry(founder);
+    for at in 0..ENTRIES {
+        let (index, term, timestamp) = (LogIndex(at), Term(1), UnixMillis(7));
+        let command =
+            format!("{} {at}", if strays && at == ENTRIES - 2 { "other" } else { "entry" });
+        let (kind, payload) = match at {
+            0 => (EntryKind::Membership, &founding[..]),
+            _ => (EntryKind::Command, command.as_bytes()),
+        };
+        let head = EntryHead { index, term, kind, timestamp, records: 0, chain: None };
+        log.commit(index);
+        log.append(&[(head, payload)]).await.expect("appended");
+    }
+    log.close().await.expect("closed");
+    id
+}
+
+/// The stores of members of one group, the last of which has an entry of its own if `strays`.
+fn members(place: &Place, name: &str, count: usize, strays: bool) -> Vec<PathBuf> {
+    let dirs: Vec<PathBuf> = (0..count).map(|at| place.dir.join(format!("{name}{at}"))).collect();
+    let all: Vec<Options> = dirs.iter().map(|dir| options(dir, 0, 1)).collect();
+    let spec = Spec { name: "make".into(), placement: Placement::Any, busy_poll: None };
+    let made = runtime::start(spec, move || async move {
+        let mut founder = None;
+        for (at, options) in all.into_iter().enumerate() {
+            let id = make_member(options, founder, strays && at + 1 == count).await;
+            founder.get_or_insert(id);
+        }
+    });
+    made.expect("an executor").join().expect("the stores are made");
+    dirs
+}
+
+/// `mqstore check --compare`.
+fn compare(dirs: &[&Path], more: &[&str]) -> (i32, String) {
+    let mut args = vec!["check", "--compare"];
+    let (last, rest) = dirs.split_last().expect("there are some");
+    args.extend(rest.iter().map(|dir| dir.to_str().expect("text")));
+    args.splice(1..1, more.iter().copied());
+    mqstore(&args, last)
 }
 
 /// Runs the program; its exit code and all it printed.
@@ -316,4 +369,74 @@ fn a_file_is_refused_with_the_directory_that_is_meant() {
     let (code, text) = mqstore(&["check"], &elsewhere);
     assert!(code == 2 && text.contains("Give the directory of the store"), "{text}");
     assert!(!text.contains("lies in"), "{text}");
+}
+
+#[test]
+fn replicas_are_compared_and_left_as_they_are() {
+    let place = Place::new("compare");
+    let dirs = members(&place, "n", 3, false);
+    let all: Vec<&Path> = dirs.iter().map(PathBuf::as_path).collect();
+    let before = all_bytes(&place.dir);
+    let (code, text) = compare(&all, &[]);
+    assert_eq!(code, 0, "{text}");
+    for part in [
+        "entries 0 to 5, offsets 4096 to ",
+        "known as committed before entry 5",
+        "entries 0 to 5 are the same (6 entries, ",
+        "identical: the common committed prefix, entries 0 to 4",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    let (code, json) = compare(&all[..2], &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["groups"][0]["identical"]), (0, &true.into()), "{json}");
+    assert_eq!(json["groups"][0]["pairs"][0]["entries"], 6);
+    assert!(before == all_bytes(&place.dir), "a file was changed");
+}
+
+#[test]
+fn what_replicas_do_not_have_alike_is_named_with_its_file() {
+    let place = Place::new("differ");
+    let dirs = members(&place, "n", 2, true);
+    let (code, text) = compare(&[&dirs[0], &dirs[1]], &[]);
+    assert_eq!(code, 1, "{text}");
+    let file = first_segment(&dirs[1]);
+    for part in [
+        "COMMITTED ENTRIES DIFFER",
+        "entry 4: bytes 0 to 4 of the payload's 7; chain 0x",
+        &format!("{}, offset ", file.display()),
+        "DIFFERENT: the common committed prefix, entries 0 to 4",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    let (code, json) = compare(&[&dirs[0], &dirs[1]], &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["groups"][0]["pairs"][0]["verdict"]), (1, &"differ".into()), "{json}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let place = Place::new("refused-compare");
+    let ours = members(&place, "n", 1, false).remove(0);
+    let theirs = members(&place, "other", 1, false).remove(0);
+    let copy = place.dir.join("copy");
+    let copied = Command::new("cp").arg("-r").args([&ours, &copy]).status().expect("it runs");
+    assert!(copied.success());
+    let nothing = place.dir.join("nothing");
+    let sharded = place.dir.join("store");
+    place.store(0, 2);
+    place.store(1, 2);
+    for (other, part) in [
+        (&theirs, "not of one group"),
+        (&copy, "a copy of the other"),
+        (&nothing, "holds no store"),
+        (&sharded, "shards"),
+        (&ours, "is named twice"),
+    ] {
+        let (code, text) = compare(&[&ours, other], &[]);
+        assert!(code == 2 && text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    assert_eq!(compare(&[&ours], &[]).0, 2);
+    let (code, text) = compare(&[&ours, &theirs], &["--log-dir", "x"]);
+    assert!(code == 2 && text.contains("--log-dir"), "{text}");
 }

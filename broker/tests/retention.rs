@@ -13,7 +13,10 @@ use remoting::{RequestCode, ResponseCode};
 use runtime::channel::{MailboxSender, mailbox};
 use runtime::sim::Simulation;
 use support::log::Lines;
-use support::{Client, IP, Running, Sent, config, create_header, send_header, simulated};
+use support::{
+    Client, IP, Running, Sent, config, create_header, offset_question, send_header, simulated,
+};
+use transport::RequestError;
 
 const MIB: u64 = 1 << 20;
 const LARGE_DISK: u64 = 4096 * MIB;
@@ -293,6 +296,10 @@ fn what_is_kept_for_offsets_on_a_full_disk_ends_with_a_line() {
             );
             runtime::sleep(Duration::from_secs(3)).await;
         }
+        // What the group has told would not be in an answer, and consumers of 4.9.8 begin elsewhere after a refusal.
+        let limit = Duration::from_secs(4);
+        let silence = client.connection.request(offset_question("G", "T", 0), limit).await;
+        assert!(matches!(silence, Err(RequestError::Timeout { .. })), "{silence:?}");
         larger.try_send(()).expect("it is asked for once");
         runtime::sleep(Duration::from_secs(11)).await;
         client.create_topic("Another", 8).await;
@@ -301,6 +308,33 @@ fn what_is_kept_for_offsets_on_a_full_disk_ends_with_a_line() {
     });
     let told = lines.with("on a full disk is used up");
     assert_eq!(told.len(), 1, "{told:#?}");
+}
+
+#[test]
+fn a_stop_with_a_full_log_tells_no_offset_that_was_overtaken() {
+    in_simulation(55, 96 * MIB, |_| async move {
+        let (shard, client) = start(&[("cleanFileForciblyEnable", "false")]).await;
+        client.create_topic("T", 1).await;
+        client.pull("T", 0, 0).await; // makes the group
+        assert_eq!(client.commit("G", "T", 0, 7).await.code, 0);
+        let mut sent = 0;
+        while !matches!(send(&client, sent).await, Err((ResponseCode::ServiceNotAvailable, _))) {
+            sent += 1;
+            runtime::sleep(Duration::from_millis(300)).await;
+        }
+        let mut last = 8;
+        while client.commit("G", "T", 0, last).await.code == 0 {
+            last += 1;
+        }
+        let other = Client::connect(client.connection.peer()).await;
+        let question = runtime::spawn(async move {
+            other.connection.request(offset_question("G", "T", 0), Duration::from_secs(10)).await
+        });
+        runtime::sleep(Duration::from_secs(1)).await;
+        shard.stop().await;
+        let answer = question.await;
+        assert!(answer.is_err(), "{last} was told, and is not in the log: {answer:?}");
+    });
 }
 
 #[test]

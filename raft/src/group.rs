@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{LogIndex, Term};
 use openraft::async_runtime::{Instant, WatchReceiver};
 use openraft::errors::{Fatal, LinearizableReadError, RaftError};
-use openraft::{RaftMetrics, ReadPolicy};
+use openraft::{Membership, RaftMetrics, ReadPolicy};
 use runtime::channel::Flag;
 use thiserror::Error;
 
@@ -57,6 +57,17 @@ impl Group {
         self.role.role()
     }
 
+    /// Whom this member follows, and the term in which that one leads: nobody if it leads itself, or knows of nobody who does.
+    #[must_use]
+    pub fn follows(&self) -> Option<(MemberId, Term)> {
+        let Role::Following(Some(leader)) = self.role() else { return None };
+        let of =
+            |metrics: &RaftMetrics<Types>| (metrics.current_leader, Term(metrics.current_term));
+        // The role is told a moment later.
+        let (newest, term) = self.seen(of);
+        (newest == Some(leader)).then_some((leader, term))
+    }
+
     /// Waits until the role is another one than `last`. Cancel safe.
     pub async fn role_changed(&self, last: Role) -> Role {
         self.role.changed(last).await
@@ -94,6 +105,46 @@ impl Group {
             let nodes = metrics.membership_config.nodes();
             nodes.map(|(id, member)| (*id, member.clone())).collect()
         })
+    }
+
+    /// Takes part in the group no more, until the next start: the core ends. The member is to be stopped as ever.
+    pub async fn resign(&self) {
+        let Ok(()) = self.raft.shutdown().await;
+    }
+
+    /// Whether this member has a vote, and keeps it if a change of the members is under way. One that is on its own has it.
+    #[must_use]
+    pub fn has_vote(&self) -> bool {
+        self.seen(|metrics| {
+            let votes = last_voters(metrics.membership_config.membership(), metrics.id);
+            votes || standing(metrics) == Standing::Alone
+        })
+    }
+
+    /// Whether this member gets the group's log, and has no vote and never had one that is being taken from it.
+    #[must_use]
+    pub fn is_learner(&self) -> bool {
+        self.seen(|metrics| {
+            let membership = metrics.membership_config.membership();
+            let is_member = membership.get_node(&metrics.id).is_some();
+            is_member && !membership.voter_ids().any(|id| id == metrics.id)
+        })
+    }
+
+    /// Waits until it has a vote, or has none any more: another answer of [`Group::has_vote`] than `last`. Cancel safe.
+    pub async fn vote_changed(&self, last: bool) -> bool {
+        // It is not told of each entry, as the other metrics are, and these are written first.
+        let mut changes = self.raft.server_metrics();
+        loop {
+            let has_vote = self.has_vote();
+            if has_vote != last {
+                return has_vote;
+            }
+            if changes.changed().await.is_err() {
+                // The core has ended, and nothing changes any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Those who vote and to whom this member sends its log; none unless it leads.
@@ -201,6 +252,11 @@ impl Group {
 }
 
 type LogId = openraft::type_config::alias::LogIdOf<Types>;
+
+/// Whether this one is among the voters that remain.
+fn last_voters(membership: &Membership<MemberId, Member>, id: MemberId) -> bool {
+    membership.get_joint_config().last().is_some_and(|voters| voters.contains(&id))
+}
 
 /// Whether the store of this member belongs to a group. One that has voted does, though it may not have the group's first
 /// entry yet.

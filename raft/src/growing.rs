@@ -16,8 +16,9 @@ use crate::founding::{FoundError, check_labels};
 use crate::node::Raft;
 use crate::types::{Member, MemberId, Types};
 
-/// Entries that one may lack at most who gets a vote.
-const MOST_BEHIND: u64 = 100;
+/// Entries that one may lack at most who gets a vote: fewer than an operator may promote with, because nobody looks on.
+const NEARLY_ALL: u64 = 100;
+const _: () = assert!(NEARLY_ALL <= crate::changing::MOST_BEHIND);
 /// Between two looks at how far the others are.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -64,7 +65,7 @@ fn have_all(metrics: &RaftMetrics<Types>, others: &BTreeSet<MemberId>) -> bool {
     let Some(sent) = &metrics.replication else { return false };
     others.iter().all(|id| {
         let next = sent.get(id).and_then(Option::as_ref).map_or(0, |last| last.index + 1);
-        next > 0 && end.saturating_sub(next) <= MOST_BEHIND
+        next > 0 && end.saturating_sub(next) <= NEARLY_ALL
     })
 }
 

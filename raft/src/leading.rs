@@ -7,6 +7,9 @@
 //! somebody else, and when its disk stands still while a follower's does not. openraft lets it lead on until it hears of another one;
 //! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
 //! there is another leader, and all that it took before is applied then.
+//!
+//! It hands its office over, and leads on if nobody takes it, when its disk is full, or does not give what a follower lacks: others may
+//! be better off.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -23,6 +26,7 @@ use runtime::channel::Notify;
 use runtime::{Instant, now, sleep_until};
 use storage::{Store, Unplaced};
 
+use crate::changing::MOST_BEHIND;
 use crate::log::{Helm, LogError};
 use crate::node::Raft;
 use crate::types::{MemberId, Proposal, Share, Types};
@@ -31,6 +35,10 @@ use crate::types::{MemberId, Proposal, Share, Types};
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
 /// How often a leader looks, within its patience, at whether its disk writes.
 const LOOKS: u32 = 4;
+/// A disk that has been full for so long does not get room by itself, as it does when a segment has just been trimmed.
+const FULL: Duration = Duration::from_secs(10);
+/// Time between two attempts to find somebody who is better off: he may not be, and hand it back.
+const BETTER_OFF: Duration = Duration::from_secs(60);
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
 
@@ -99,6 +107,29 @@ pub(crate) struct Leading {
     pub role: Watched,
     /// A leader that has heard of no majority for so long, or written nothing of what waits, gives its office up.
     pub patience: Duration,
+    pub burden: Burden,
+}
+
+/// What is wrong with a leader that leads on if nobody is better off.
+#[derive(Default)]
+pub(crate) struct Burden {
+    full_since: Cell<Option<Instant>>,
+    /// When somebody else was last asked to lead.
+    tried: Cell<Option<Instant>>,
+}
+
+impl Burden {
+    /// Why somebody else should lead now: the disk is full, as it has been for a while, or does not give what a follower lacks.
+    fn why(&self, is_full: bool, unreadable_since: Option<Instant>) -> Option<&'static str> {
+        let full_since = is_full.then(|| self.full_since.get().unwrap_or_else(now));
+        self.full_since.set(full_since);
+        let why = match (full_since, unreadable_since) {
+            (_, Some(_)) => "a follower lacks entries that cannot be read here",
+            (Some(since), None) if since.elapsed() >= FULL => "the disk is full",
+            (Some(_) | None, None) => return None,
+        };
+        self.tried.get().is_none_or(|tried| tried.elapsed() >= BETTER_OFF).then_some(why)
+    }
 }
 
 impl Leading {
@@ -135,12 +166,23 @@ impl Leading {
         self.store.refuse_appends();
     }
 
+    /// What operators call a member, and where it is.
+    fn name_of(&self, id: MemberId) -> String {
+        let metrics = self.raft.metrics();
+        let known = metrics.borrow_watched();
+        let mut nodes = known.membership_config.nodes();
+        match nodes.find(|(other, _)| **other == id) {
+            Some((_, member)) => format!("{} ({})", member.label, member.addr),
+            None => format!("the store {id}"),
+        }
+    }
+
     /// Waits until the office is to be given up.
     async fn unfit(&self, term: Term) {
         loop {
             if self.deaf_at() <= now() {
                 tracing::warn!(
-                    term = term.0, limit = ?self.patience,
+                    group = %self.helm.group(), term = term.0, limit = ?self.patience,
                     "a majority of the group has not answered for {:?}: this member leads no more until it does",
                     self.patience
                 );
@@ -150,7 +192,7 @@ impl Leading {
                 && let Some(to) = self.ahead()
             {
                 tracing::warn!(
-                    term = term.0, %to,
+                    group = %self.helm.group(), term = term.0, to = %self.name_of(to),
                     "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
                     self.patience
                 );
@@ -158,8 +200,22 @@ impl Leading {
                 drop(self.raft.trigger().transfer_leader(to).await);
                 return;
             }
+            self.look_for_a_better_one(term).await;
             sleep_until(self.deaf_at().min(now() + self.patience / LOOKS)).await;
         }
+    }
+
+    /// Asks a follower to lead, if this member is worse off than one should be who leads. Whether he does shows in the term.
+    async fn look_for_a_better_one(&self, term: Term) {
+        let is_full = self.store.stats().full;
+        let Some(why) = self.burden.why(is_full, self.helm.unreadable_since()) else { return };
+        let Some(to) = self.most_of_the_log(self.helm.end().0.saturating_sub(MOST_BEHIND)) else {
+            return;
+        };
+        self.burden.tried.set(Some(now()));
+        tracing::warn!(term = term.0, %to, "{why}: leadership is handed over to another member, which may be better off");
+        // An error says that the core has ended.
+        drop(self.raft.trigger().transfer_leader(to).await);
     }
 
     /// When the others may have elected somebody else, unless this member hears of a majority before.
@@ -179,14 +235,18 @@ impl Leading {
 
     /// The follower that has the most of the log, if that is more than is written here.
     fn ahead(&self) -> Option<MemberId> {
-        let written = self.helm.written_end().0;
+        self.most_of_the_log(self.helm.written_end().0)
+    }
+
+    /// The follower that has the most of the log, if he has the entry at `least`.
+    fn most_of_the_log(&self, least: u64) -> Option<MemberId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let voters: Vec<MemberId> = metrics.membership_config.voter_ids().collect();
         let others = metrics.replication.iter().flatten();
         let others = others.filter(|(id, _)| **id != metrics.id && voters.contains(id));
         let (id, matched) = others.max_by_key(|(_, matched)| **matched)?;
-        matched.as_ref().is_some_and(|matched| matched.index >= written).then_some(*id)
+        matched.as_ref().is_some_and(|matched| matched.index >= least).then_some(*id)
     }
 
     /// Waits until this member may lead in `term`, for which all that is in its log has to be applied; false if the term is
@@ -285,4 +345,39 @@ fn passes(error: &ClientWriteError<Types>) -> bool {
 fn read(metrics: &RaftMetrics<Types>) -> (Option<Term>, Option<MemberId>) {
     let leads = metrics.state == ServerState::Leader;
     (leads.then_some(Term(metrics.current_term)), metrics.current_leader)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use runtime::sim::Simulation;
+    use runtime::sleep;
+
+    use super::*;
+
+    #[test]
+    fn who_is_worse_off_for_a_while_asks_another_one_to_lead_now_and_then() {
+        let simulation = Simulation::new(1);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let life = node.start("leader", || async {
+            let burden = Burden::default();
+            assert_eq!(burden.why(false, None), None);
+            assert_eq!(burden.why(true, None), None, "it may get room in a moment");
+            sleep(FULL / 2).await;
+            assert_eq!(burden.why(false, None), None, "and has");
+            sleep(FULL / 2).await;
+            assert_eq!(burden.why(true, None), None, "full again, for the first time");
+            sleep(FULL).await;
+            assert_eq!(burden.why(true, None), Some("the disk is full"));
+            burden.tried.set(Some(now()));
+            sleep(BETTER_OFF / 2).await;
+            assert_eq!(burden.why(true, None), None, "nobody was better off");
+            sleep(BETTER_OFF / 2).await;
+            assert!(burden.why(true, None).is_some());
+            let unreadable = burden.why(false, Some(now()));
+            assert!(unreadable.is_some_and(|why| why.contains("cannot be read")), "at once");
+        });
+        simulation.join(life, Duration::from_secs(600)).expect("it ends");
+    }
 }

@@ -8,6 +8,7 @@
 mod changing;
 mod entry;
 mod founding;
+mod gate;
 mod group;
 mod growing;
 mod leading;
@@ -24,6 +25,7 @@ mod view;
 pub use crate::changing::{Change, ChangeError, Changed, MOST_BEHIND};
 pub use crate::entry::{Entry, Laid};
 pub use crate::founding::FoundError;
+pub use crate::gate::Gate;
 pub use crate::group::{Follower, Group, NotConfirmed};
 pub use crate::leading::Role;
 pub use crate::log::{LogError, LogReader, RaftLog};

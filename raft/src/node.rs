@@ -1,8 +1,9 @@
 //! One member of a group, alive: openraft over its log and its store, and the role it plays.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +16,16 @@ use runtime::channel::Flag;
 use storage::{Applier, EntryLog, Store};
 use thiserror::Error;
 
-use crate::changing::Busy;
+use crate::changing::{Busy, unfinished};
 use crate::founding::{self, FoundError};
+use crate::gate::Gate;
 use crate::group::{self, Group};
 use crate::growing;
-use crate::leading::{Leading, Role, Watched};
+use crate::leading::{Burden, Leading, Role, Watched};
 use crate::log::{Helm, LogError, RaftLog};
 use crate::machine::Machine;
 use crate::net::Peers;
-use crate::purging;
+use crate::purging::Purging;
 use crate::succession::Successor;
 use crate::types::{Member, MemberId, Types};
 
@@ -57,6 +59,18 @@ pub enum StartError {
         "the times of the group do not go together: {0}. Heartbeats must be several times as frequent as elections"
     )]
     Times(String),
+    /// Whoever appends an entry has promised its term before.
+    #[error(
+        "the vote of this member is of term {known}, and its log has entries of term {newest}: the vote's newest block was lost, or an \
+         older file put in its place, and what this member has promised since is forgotten. It must not vote: start it with an empty \
+         directory, and have the group take it in instead of this one (`mqadmin replaceMember`)"
+    )]
+    OlderVote {
+        /// The vote's term.
+        known: u64,
+        /// The term of the last entry.
+        newest: u64,
+    },
     /// The log failed.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -74,9 +88,11 @@ pub struct Node {
     staged: Flag,
     times: Times,
     busy: Busy,
+    /// Once this member has been introduced to them.
+    peers: Rc<OnceCell<Peers>>,
     leading: Task<()>,
     succession: RefCell<Option<Task<()>>>,
-    tasks: [Task<()>; 2],
+    tasks: [Task<()>; 3],
     writer: Task<Result<(), LogError>>,
 }
 
@@ -98,10 +114,14 @@ impl Node {
     {
         let id = MemberId(store.id());
         let config = config(times).map_err(StartError::Times)?;
+        let (known, newest) = (log.promise().term, log.state().last_term);
+        if known < newest {
+            return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
+        }
         let (log, writer) = RaftLog::new(log).await?;
         let helm = log.helm();
         let staged = Flag::new();
-        let machine = Machine::new(store.clone(), applier, staged.clone());
+        let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
         let raft = Raft::new(id, config, network, log, machine).await?;
         raft.is_initialized().await?; // what its metrics say comes from the log from here on
         let role = Watched::new();
@@ -111,6 +131,7 @@ impl Node {
             helm: helm.clone(),
             role: role.clone(),
             patience: times.patience(),
+            burden: Burden::default(),
         };
         let leading = runtime::spawn(leading.run());
         let failing = {
@@ -120,9 +141,13 @@ impl Node {
                 let Ok(()) = raft.shutdown().await; // nobody may count on this member any more
             })
         };
-        let purging = runtime::spawn(purging::run(raft.clone(), store.clone()));
-        let tasks = [purging, failing];
+        let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
+        let peers = Rc::clone(&purging.peers);
+        let purging = runtime::spawn(purging.run());
         let (succession, busy) = (RefCell::default(), Busy::default());
+        let group = Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone());
+        let ending = runtime::spawn(unfinished::run(group));
+        let tasks = [purging, failing, ending];
         Ok(Self {
             raft,
             helm,
@@ -131,6 +156,7 @@ impl Node {
             staged,
             times,
             busy,
+            peers,
             leading,
             succession,
             tasks,
@@ -154,6 +180,7 @@ impl Node {
     /// they see of a leader whose process is gone is news for this member from now on.
     pub fn introduce(&self, peers: Peers) {
         self.helm.name_group(&peers.facts().group);
+        self.peers.get_or_init(|| peers.clone());
         let successor = Successor::new(self.raft.clone(), peers.clone(), self.times);
         self.succession.replace(Some(runtime::spawn(successor.run())));
         let mut metrics = self.raft.metrics();
@@ -186,6 +213,12 @@ impl Node {
     pub fn group(&self) -> Group {
         let Self { raft, role, staged, busy, .. } = self;
         Group::new(raft.clone(), role.clone(), staged.clone(), busy.clone())
+    }
+
+    /// What answers the other members.
+    #[must_use]
+    pub fn handler(&self) -> Gate {
+        Gate::new(self.raft.clone(), self.store.clone(), self.helm.clone())
     }
 
     /// openraft's core.

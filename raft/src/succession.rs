@@ -95,7 +95,8 @@ impl Successor {
             match self.ask(&leader, last).await {
                 Some(Step::Stand) => {
                     tracing::info!(
-                        leader = %leader.leader_id.voted_for, term = leader.leader_id.term,
+                        group = %self.peers.facts().group,
+                        leader = %self.peers.name_of(leader.leader_id.voted_for), term = leader.leader_id.term,
                         "the process of the leader is gone, a majority sees it: this member stands for election at once"
                     );
                     let stands = TransferLeaderRequest::new(leader, self.own, last);

@@ -35,6 +35,8 @@ pub enum IoOp {
     Resolve,
     Signal,
     Terminate,
+    Resume,
+    Start,
     /// Give other threads the way.
     Priority,
 }
@@ -68,6 +70,8 @@ impl IoOp {
             IoOp::Resolve => "resolve",
             IoOp::Signal => "watch",
             IoOp::Terminate => "terminate",
+            IoOp::Resume => "resume",
+            IoOp::Start => "start",
             IoOp::Priority => "lower the priority of",
         }
     }

@@ -43,7 +43,8 @@ struct Layout {
     committed_index: u64,
 }
 
-const REPLICATED_LEN: usize = offset_of!(Layout, local_crc);
+/// Bytes of the part of a header that every node agrees on.
+pub(crate) const REPLICATED_LEN: usize = offset_of!(Layout, local_crc);
 const _: () = assert!(ENTRY_HEADER_LEN == 88 && REPLICATED_LEN == 56);
 const _: () = assert!(ENTRY_HEADER_LEN.is_multiple_of(ENTRY_ALIGN));
 const _: () = assert!(offset_of!(Layout, kind) == 12 && offset_of!(Layout, index) == 16);
@@ -100,6 +101,21 @@ pub(crate) struct Local {
     /// What was known to be committed when this was written.
     pub committed: LogIndex,
 }
+
+/// The fields of the replicated part, with their first bytes, in their order: for who says what differs.
+pub(crate) const REPLICATED_FIELDS: [(&str, usize); 11] = [
+    ("magic and version", offset_of!(Layout, magic)),
+    ("chain", offset_of!(Layout, chain)),
+    ("length of the payload", offset_of!(Layout, payload_len)),
+    ("kind", offset_of!(Layout, kind)),
+    ("reserved bytes", offset_of!(Layout, reserved0)),
+    ("index", offset_of!(Layout, index)),
+    ("term", offset_of!(Layout, term)),
+    ("offset", offset_of!(Layout, offset)),
+    ("timestamp", offset_of!(Layout, timestamp)),
+    ("number of records", offset_of!(Layout, records)),
+    ("reserved bytes", offset_of!(Layout, reserved1)),
+];
 
 /// Why bytes are not an intact entry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

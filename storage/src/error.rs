@@ -84,8 +84,9 @@ pub enum OpenError {
     },
     /// The vote is unreadable in both slots.
     #[error(
-        "{file}: neither slot can be read, so what this node promised is unknown. The store is left as it is; \
-         restore it from a copy, or start with an empty directory"
+        "{file}: neither slot can be read, so what this node promised is unknown. The store is left as it is. One on its own: \
+         restore the file from a copy, or start with an empty directory. One of a group must not have an older vote: start it with an \
+         empty directory, and have the group take it in instead of this one (`mqadmin replaceMember`)"
     )]
     Vote {
         /// The vote file.
@@ -100,8 +101,7 @@ pub enum OpenError {
 #[derive(Debug, Error)]
 #[error(
     "{segment}: damaged at offset {offset} ({why}); {evidence}, so this is no torn tail. Nothing was cut. `mqstore \
-     check` tells what is intact; restore the segment from a copy or from another replica, give up the log from here on \
-     (`mqstore repair --cut`), or start with an empty directory"
+     check` tells what is intact; {}", way_out(.of_group)
 )]
 pub struct DamageError {
     /// The segment file.
@@ -112,6 +112,22 @@ pub struct DamageError {
     pub why: String,
     /// How we know that it was durable.
     pub evidence: String,
+    /// The store is one of a group, which counts on what it has acknowledged.
+    pub of_group: bool,
+}
+
+/// What to do about a damaged log. One of a group that forgets what it has acknowledged, and votes, makes the group forget it.
+fn way_out(of_group: &bool) -> &'static str {
+    match of_group {
+        false => {
+            "restore the segment from a copy, give up the log from here on (`mqstore repair --cut`), or start with an empty \
+             directory"
+        }
+        true => {
+            "this is one of a group, so the log must not be cut: start it with an empty storePathRootDir, and have the group take it \
+             in instead of this one (`mqadmin replaceMember`)"
+        }
+    }
 }
 
 /// Why the log was not trimmed. Nothing was changed.
@@ -146,7 +162,7 @@ pub enum StoreError {
     #[error(
         "{dir}: no checkpoint from which the log can be read is intact ({why}), and the log begins at offset {oldest}. \
          `mqstore check` tells what is intact; restore the checkpoint of that offset from a copy, or start with an empty \
-         directory"
+         directory (one of a group is then taken in anew, with `mqadmin replaceMember`)"
     )]
     NoCheckpoint {
         /// The checkpoints.
@@ -172,10 +188,25 @@ pub enum StoreError {
         /// What does not go.
         why: &'static str,
     },
+    /// The vote of one of a group is not its newest.
+    #[error(
+        "{}: the vote is of generation {known}, and the log has entries of generation {found}: the vote's newest block was lost, or \
+         an older file put in its place, and what this node has promised since is forgotten. It must not vote: start it with an empty \
+         directory, and have the group take it in instead of this one (`mqadmin replaceMember`)", .file.display()
+    )]
+    OlderVote {
+        /// The vote file.
+        file: PathBuf,
+        /// Its generation.
+        known: u64,
+        /// The newest generation of the log.
+        found: u64,
+    },
     /// Segments at the beginning of the log are gone, and were not trimmed.
     #[error(
         "{dir}: the segments from offset {from} to {to} are missing, and no trim has given them up. `mqstore check` tells \
-         what is intact; restore them from a copy or from another replica, or start with an empty directory"
+         what is intact; restore them from a copy, or start with an empty directory (one of a group is then taken in anew, with \
+         `mqadmin replaceMember`)"
     )]
     Missing {
         /// The log's directory.
@@ -316,7 +347,7 @@ pub enum ReadError {
     /// The bytes on the disk are not those that were written.
     #[error(
         "the record at offset {offset} is damaged on the disk, in {segment}: {why}. Check the device; `mqstore check` tells \
-         what else is damaged; restore the segment from a copy or another replica"
+         what else is damaged, and what to do"
     )]
     Damaged {
         /// The segment file.
@@ -331,7 +362,8 @@ pub enum ReadError {
     Index(String),
     /// The disk gives an error; `source` names the segment.
     #[error(
-        "the bytes at offset {offset} cannot be read: {source}. Check the device, restore the segment from a copy or another replica"
+        "the bytes at offset {offset} cannot be read: {source}. Check the device; `mqstore check` tells what else is \
+         damaged, and what to do"
     )]
     Io {
         /// Where they begin.

@@ -323,8 +323,9 @@ async fn open_segments(
         let refuse = |why: String| OpenError::Identity {
             file: path.clone(),
             why,
-            remedy: "`mqstore check` tells what is intact; restore the segment from a copy or from another replica, give up \
-                     the log from there (`mqstore repair --cut`), or start with an empty directory",
+            remedy: "`mqstore check` tells what is intact; restore the segment from a copy; a store on its own may give up \
+                     the log from there (`mqstore repair --cut`); or start with an empty directory (one of a group is then taken in \
+                     anew, with `mqadmin replaceMember`)",
         };
         let file = Segment::open_file(&path, options.file_method()).await?;
         let block = file.read_at(0, BLOCK).await?;

@@ -275,10 +275,13 @@ async fn hand_out(
     }
 }
 
-/// What one of a group has in its log need not be committed: read as that of a store on its own it would be.
+/// What one of a group has in its log need not be committed: read as that of a store on its own it would be. The log of another
+/// store on its own is that of a group which was growing.
 fn check_alone(inner: &Inner) -> Result<(), StoreError> {
+    let of_group = || Err(StoreError::OfGroup { dir: inner.log.dir.clone() });
     match inner.index.borrow().membership() {
-        Some(Membership::Group { .. }) => Err(StoreError::OfGroup { dir: inner.log.dir.clone() }),
+        Some(Membership::Group { .. }) => of_group(),
+        Some(Membership::Alone(founder)) if *founder != inner.id => of_group(),
         Some(Membership::Alone(_)) | None => Ok(()),
     }
 }

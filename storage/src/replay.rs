@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub header: Replicated,
     pub local: Local,
     pub payload: Slice,
+    /// Header and payload as they lie on the disk, without the padding.
+    pub bytes: Slice,
 }
 
 /// Reads entries one after the other.
@@ -154,6 +156,7 @@ impl Replay {
             offset: at.last,
             why,
             evidence: format!("the checkpoint at offset {} continues it", at.offset),
+            of_group: self.is_of_group(),
         };
         let Some(segment) = self.log.at(at.last) else {
             if self.begins_log() {
@@ -246,7 +249,7 @@ impl Replay {
             return Ok(Found::Bad(bad));
         }
         let payload = entry.slice(ENTRY_HEADER_LEN..len);
-        Ok(Found::Entry(Entry { header: replicated, local, payload }))
+        Ok(Found::Entry(Entry { header: replicated, local, payload, bytes: entry }))
     }
 
     fn check_header(&self, header: &[u8]) -> Result<(Replicated, Local), BadEntry> {
@@ -343,7 +346,13 @@ impl Replay {
             offset: self.position.offset,
             why: bad.to_string(),
             evidence,
+            of_group: self.is_of_group(),
         }
+    }
+
+    /// As far as the vote tells. Only damage asks: a vote that was lost, and that of the first of a group, tell nothing.
+    fn is_of_group(&self) -> bool {
+        !self.vote.is_of_one_alone(self.segment.header.store)
     }
 
     /// The block that the log ends in, up to that end.

@@ -605,6 +605,22 @@ impl Store {
         }
     }
 
+    /// Whether so many bytes of entries could be written behind the log, in a member of a group: not where they reach into the next
+    /// segment, there is no file for that, and the disk had no room for one when it was last asked for.
+    #[must_use]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        let inner = &self.inner;
+        let left = match inner.written.get().0 % inner.options.segment_size {
+            0 => 0,
+            into => inner.options.segment_size - into,
+        };
+        let has_room = bytes <= left || inner.spares.ready() > 0 || !inner.spares.full();
+        if !has_room {
+            inner.spares.wake();
+        }
+        has_room
+    }
+
     /// Says how many files are kept for segments to come, [`Keep::Many`] at first. None is made ahead of time that would not
     /// `leave` so many bytes of the disk available, nor one that would not leave as much as it takes.
     pub fn keep(&self, keep: Keep, leave: u64) {

@@ -121,9 +121,32 @@ pub(crate) async fn read_checkpoint(
             offset: to,
             why: damaged.why,
             evidence: "the log is trimmed to there".into(),
+            of_group: inner.index.borrow().is_of_group(),
         }
         .into()),
     }
+}
+
+/// The oldest checkpoint that can be read of those at which a trimmed log could begin: where it was trimmed to, or where a later
+/// segment begins. All that any of them stands for is applied here.
+///
+/// # Errors
+/// There is none; what is wrong with the one where the log was trimmed to.
+pub(crate) async fn oldest_beginning(inner: &Inner) -> Result<Checkpoint, StoreError> {
+    let trimmed = inner.index.borrow().trimmed_to();
+    let first = match read_checkpoint(inner, trimmed).await {
+        Ok(checkpoint) => return Ok(checkpoint),
+        Err(error) => error,
+    };
+    let applied = inner.committed.get();
+    let size = inner.options.segment_size;
+    for offset in inner.checkpoints.list().await? {
+        let is_beginning = offset > trimmed && offset <= applied && offset.0.is_multiple_of(size);
+        if is_beginning && let Ok(checkpoint) = read_checkpoint(inner, offset).await {
+            return Ok(checkpoint);
+        }
+    }
+    Err(first)
 }
 
 /// A trim is committed: offsets below are gone from now on, the files follow.

@@ -31,8 +31,8 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SegmentFile => {
-                "the file of the log's next segment cannot be made; without it messages are refused with code 14, and \
-                 consumers go on"
+                "the file of the log's next segment cannot be made; without it nothing more is written: messages are refused with \
+                 code 14 where they are taken, and consumers go on"
             }
             Self::Ahead => {
                 "no file can be made ready for the log's next segment: it would go on in blocks that were never written, \

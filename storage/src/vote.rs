@@ -1,7 +1,8 @@
 //! What this node has promised: term, vote, and marks for its own recovery.
 //!
-//! Two slots of one block each in the file `vote`, written in turn and flushed before anybody is
-//! answered, so that a torn write leaves the other slot. `docs/format/store.md` has the table.
+//! Two slots of one block each in the file `vote`, both written with the same, one after the other, each flushed before the
+//! next step and before anybody is answered: a torn write leaves the other slot, and a block that rots later leaves one
+//! that says the same. `docs/format/store.md` has the table.
 
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use runtime::{BLOCK, File, IoError, OpenMode, Slice};
 
 use crate::error::OpenError;
 use crate::identity::StoreId;
+use crate::membership::ALONE;
 use crate::versions::{self, VersionError};
 
 /// The name of the vote file.
@@ -36,6 +38,14 @@ pub(crate) struct Vote {
     pub clean: bool,
     /// Entries that the group has no use for any more.
     pub purged: Purged,
+}
+
+impl Vote {
+    /// Whether it is that of `store` as a group of its own, which never votes for anybody else and never again. The first of a group
+    /// may have the same one: then its log tells.
+    pub(crate) fn is_of_one_alone(&self, store: StoreId) -> bool {
+        self.term == ALONE && self.voted_for == store && self.elected
+    }
 }
 
 /// How far the group that a log belongs to has no use for entries any more: a snapshot stands for them. They stay
@@ -79,7 +89,7 @@ const AT_PURGED_BEFORE: usize = offset_of!(Layout, purged_before);
 const AT_PURGED_TERM: usize = offset_of!(Layout, purged_term);
 const LEN: usize = size_of::<Layout>();
 const _: () = assert!(AT_VERSION == 8 && AT_CRC == 12 && AT_SEQUENCE == 16 && LEN == 80);
-const _: () = assert!(LEN <= BLOCK);
+const _: () = assert!(LEN <= BLOCK && SLOTS == 2);
 
 /// Covers all of the slot, so that it covers the same bytes in a version that has more to say.
 fn crc(slot: &[u8]) -> u32 {
@@ -143,8 +153,9 @@ impl Vote {
     }
 }
 
-/// What the slots say together: the newer of the intact ones, with its sequence number. Where another is
-/// neither intact nor blank it may have been newer, so nothing is said to have been stopped in order.
+/// What the slots say together: the newer of the intact ones, with its sequence number. Where another is neither intact nor
+/// blank it was being written, and nobody has been answered for it, or it has rotted, and was no newer. It may have said that
+/// something followed the mark, so nothing is said to have been stopped in order.
 pub(crate) fn newest(slots: &[Slice]) -> Option<(u64, Vote)> {
     let intact = slots.iter().filter_map(|slot| Vote::decode(slot));
     let (sequence, mut vote) = intact.max_by_key(|(sequence, _)| *sequence)?;
@@ -154,11 +165,20 @@ pub(crate) fn newest(slots: &[Slice]) -> Option<(u64, Vote)> {
     Some((sequence, vote))
 }
 
+/// The slot that is written first after a start, where these were found: never the one that alone holds what was promised.
+fn first_to_write(slots: &[Slice], newest: u64) -> u64 {
+    let holds_it =
+        |slot: &Slice| Vote::decode(slot).is_some_and(|(sequence, _)| sequence == newest);
+    u64::from(!slots.iter().skip(1).any(holds_it))
+}
+
 /// The vote file, and what it holds.
 pub(crate) struct VoteFile {
     file: File,
     sequence: u64,
     vote: Vote,
+    /// The slot that is written first, the next time.
+    first: u64,
 }
 
 impl VoteFile {
@@ -170,7 +190,7 @@ impl VoteFile {
         }
         let file = File::open(&path, OpenMode::CreateNew).await?;
         file.allocate(SLOTS * BLOCK as u64).await?;
-        let mut made = Self { file, sequence: 0, vote };
+        let mut made = Self { file, sequence: 0, vote, first: 0 };
         made.store(vote).await?;
         Ok(made)
     }
@@ -190,14 +210,16 @@ impl VoteFile {
             return Err(VersionError { file: path, what, found, known }.into());
         }
         let (sequence, vote) = newest(&slots).ok_or(OpenError::Vote { file: path })?;
-        Ok(Self { file, sequence, vote })
+        let first = first_to_write(&slots, sequence);
+        Ok(Self { file, sequence, vote, first })
     }
 
     pub(crate) fn vote(&self) -> Vote {
         self.vote
     }
 
-    /// Makes `vote` durable in the slot that does not hold the present one.
+    /// Makes `vote` durable in both slots, one after the other. After an error, or dropped early, the file holds this one or the
+    /// one before; nothing may be written any more then.
     pub(crate) async fn store(&mut self, vote: Vote) -> Result<(), IoError> {
         assert!(vote.term >= self.vote.term, "a node never goes back to an older term");
         assert!(vote.generation >= self.vote.generation, "generations rise");
@@ -206,8 +228,11 @@ impl VoteFile {
         let mut block = self.file.buffer(BLOCK);
         block.fill(0);
         vote.encode(sequence, &mut block);
-        self.file.write_at(&Rc::new(block), sequence % SLOTS * BLOCK as u64).await?;
-        self.file.sync().await?;
+        let block = Rc::new(block);
+        for slot in [self.first, 1 - self.first] {
+            self.file.write_at(&block, slot * BLOCK as u64).await?;
+            self.file.sync().await?;
+        }
         (self.sequence, self.vote) = (sequence, vote);
         Ok(())
     }
@@ -216,9 +241,11 @@ impl VoteFile {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use runtime::sim::Simulation;
+    use runtime::sim::{Node, Simulation};
 
     use super::*;
 
@@ -269,5 +296,90 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Vote::decode(&bad), None, "bit {bit}");
         }
+    }
+
+    /// Promises one term after the other until the power goes after `micros`; the last one that was told to be durable.
+    fn promise_until_the_power_goes(simulation: &Simulation, node: &Node, micros: u64) -> Term {
+        let told = Arc::new(AtomicU64::new(0));
+        let tells = Arc::clone(&told);
+        drop(node.start("promising", move || async move {
+            let mut file = match runtime::fs::exists("/vote").await {
+                Ok(true) => VoteFile::open(Path::new("/")).await.expect("readable"),
+                _ => {
+                    let file = VoteFile::create(Path::new("/"), VOTE).await.expect("made");
+                    runtime::fs::sync_dir("/").await.expect("durable");
+                    file
+                }
+            };
+            tells.store(file.vote().term.0, Ordering::Relaxed);
+            loop {
+                let next = Vote { term: Term(file.vote().term.0 + 1), ..file.vote() };
+                file.store(next).await.expect("a healthy disk");
+                tells.store(next.term.0, Ordering::Relaxed);
+            }
+        }));
+        simulation.run_for(Duration::from_micros(micros));
+        node.power_cut();
+        Term(told.load(Ordering::Relaxed))
+    }
+
+    /// Spoils a slot, unless the other one is not intact; what the file says then.
+    async fn after_rot_of(slot: u64) -> Option<Term> {
+        let file = File::open(Path::new("/vote"), OpenMode::ReadWrite).await.expect("there");
+        let other = file.read_at((1 - slot) * BLOCK as u64, BLOCK).await.expect("readable");
+        if Vote::decode(&other).is_some() {
+            let mut block = file.buffer(BLOCK);
+            block.fill(0xA5);
+            file.write_at(&Rc::new(block), slot * BLOCK as u64).await.expect("written");
+            file.sync().await.expect("durable");
+        }
+        file.close().await.expect("closed");
+        VoteFile::open(Path::new("/")).await.ok().map(|file| file.vote().term)
+    }
+
+    #[test]
+    fn a_promise_outlives_a_power_cut_and_the_rot_of_either_slot_after_it() {
+        for seed in 0..40 {
+            let simulation = Simulation::new(seed);
+            let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+            let mut least = promise_until_the_power_goes(&simulation, &node, 50_000);
+            assert!(least > VOTE.term, "it has promised something");
+            for life in 0..6 {
+                let slot = (seed + life) % SLOTS;
+                let read = node.start("rot", move || after_rot_of(slot));
+                let found = simulation.join(read, LIMIT).expect("it ends");
+                assert!(found >= Some(least), "seed {seed}: {found:?} where {least} was promised");
+                node.crash();
+                // What a start has read stays.
+                least = least.max(found.expect("it was read"));
+                let micros = 300 + seed * 37 + life * 113;
+                least = least.max(promise_until_the_power_goes(&simulation, &node, micros));
+            }
+        }
+    }
+
+    #[test]
+    fn the_slot_that_alone_holds_the_promise_is_written_last() {
+        let simulation = Simulation::new(1);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let life = node.start("life", || async {
+            let slice = |block: &[u8]| {
+                let mut buffer = runtime::buffer(BLOCK);
+                buffer.copy_from_slice(block);
+                Slice::new(Rc::new(buffer), 0..BLOCK)
+            };
+            let of = |sequence| {
+                let mut block = vec![0; BLOCK];
+                VOTE.encode(sequence, &mut block);
+                slice(&block)
+            };
+            let bad = || slice(&[7; BLOCK]);
+            assert_eq!(first_to_write(&[of(4), of(3)], 4), 1);
+            assert_eq!(first_to_write(&[of(3), of(4)], 4), 0);
+            assert_eq!(first_to_write(&[of(4), bad()], 4), 1);
+            assert_eq!(first_to_write(&[bad(), of(4)], 4), 0);
+            assert_eq!(first_to_write(&[of(4), of(4)], 4), 0);
+        });
+        simulation.join(life, LIMIT).expect("it ends");
     }
 }

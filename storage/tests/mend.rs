@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use model::{PhysicalOffset, QueueId, Record};
+use model::{LogIndex, PhysicalOffset, QueueId, Record, Term};
 use runtime::fs;
 use runtime::sim::{Node, Simulation};
-use storage::Event;
 use storage::inspect::{Checked, MendError, Mending, Place, Start, View};
+use storage::{EntryHead, EntryKind, Event, Promise, Store, StoreId, founding_entry};
 use support::{Opened, alter, everywhere, open, options, try_open};
 
 const LEN: usize = 300_000;
@@ -298,5 +298,93 @@ fn a_cut_tells_how_far_the_log_went_of_which_a_segment_is_gone() {
         let (from, to) = cut.missing.expect("a segment is missing");
         assert_eq!(from.0, 2 * size);
         assert!(to.0 > from.0 + 1_000_000, "{to}");
+    });
+}
+
+/// The store of one of a group, with what says so in its log, in its vote, or in both; where its third entry begins.
+async fn make_member(dir: &Path, in_log: bool, voted_for: Option<StoreId>) -> u64 {
+    let (store, mut events, opening) = Store::open_member(options(dir)).await.expect("it opens");
+    let owner =
+        runtime::spawn(async move { while !matches!(events.next().await, Event::Stopped) {} });
+    let (mut log, applier) = opening.ready().await.expect("the log is read");
+    let voted_for = voted_for.unwrap_or(log.id());
+    let promise = Promise { term: Term(1), voted_for, elected: true };
+    log.save_promise(promise).await.expect("durable");
+    // A group's membership, of which the store knows the first bytes only.
+    let group = match in_log {
+        true => vec![2, 0, 0, 0, 0, 0, 0, 0],
+        false => founding_entry(log.id()),
+    };
+    let mut third = 0;
+    for index in 0..4 {
+        let (kind, payload) = match index {
+            0 => (EntryKind::Membership, &group),
+            _ => (EntryKind::Command, &vec![7; 10_000]),
+        };
+        if index == 2 {
+            third = log.state().end.0;
+        }
+        let timestamp = log.state().last_timestamp;
+        let (index, term) = (LogIndex(index), Term(1));
+        let head = EntryHead { index, term, kind, timestamp, records: 0, chain: None };
+        log.append(&[(head, payload)]).await.expect("appended");
+    }
+    log.close().await.expect("closed");
+    drop(applier);
+    store.stop().await;
+    owner.await;
+    third
+}
+
+#[test]
+fn the_log_of_one_of_a_group_is_not_cut() {
+    everywhere("mend-member", |dir| async move {
+        let other = Some(StoreId(5));
+        let all = [(true, None, true), (false, other, true), (false, None, false)];
+        for (number, (in_log, voted_for, is_member)) in all.into_iter().enumerate() {
+            let dir = dir.join(number.to_string());
+            let at = make_member(&dir, in_log, voted_for).await;
+            spoil(&dir, at + 200).await;
+            let (view, checked) = look(&dir).await;
+            assert_eq!(checked.damaged_at(), Some(PhysicalOffset(at)));
+            assert_eq!(checked.of_group, is_member, "{number}");
+            let planned = view.plan(&checked, Some(PhysicalOffset(at)));
+            let remedies: Vec<_> = checked.findings.iter().map(|found| &found.remedy).collect();
+            let advised = format!("{remedies:?}");
+            if is_member {
+                let refused = planned.expect_err("it has acknowledged what is behind").to_string();
+                assert!(refused.contains("mqadmin replaceMember"), "{refused}");
+                assert!(
+                    advised.contains("replaceMember") && !advised.contains("--cut"),
+                    "{advised}"
+                );
+            } else {
+                assert!(planned.expect("nobody counts on it").cut.is_some());
+                assert!(advised.contains("--cut"), "{advised}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_start_of_one_of_a_group_advises_no_cut_of_its_log() {
+    everywhere("mend-advice", |dir| async move {
+        for (number, voted_for) in [Some(StoreId(5)), None].into_iter().enumerate() {
+            let dir = dir.join(number.to_string());
+            let at = make_member(&dir, false, voted_for).await;
+            spoil(&dir, at + 200).await;
+            let (_store, mut events, _opening) =
+                Store::open_member(options(&dir)).await.expect("it opens");
+            let failed = loop {
+                match events.next().await {
+                    Event::StateWanted(wanted) => wanted.give(support::STATE.to_vec()),
+                    Event::Failed(error) => break error.to_string(),
+                    Event::Recovered(_) => panic!("it goes on without what it acknowledged"),
+                    _ => {}
+                }
+            };
+            assert_eq!(failed.contains("replaceMember"), voted_for.is_some(), "{failed}");
+            assert_eq!(failed.contains("repair --cut"), voted_for.is_none(), "{failed}");
+        }
     });
 }

@@ -106,11 +106,31 @@ impl Connection {
         self.inner.queued();
     }
 
+    /// Queues an answer that somebody else has encoded: a whole frame, which repeats the request's `opaque`. Otherwise as
+    /// [`respond`](Self::respond).
+    pub fn respond_frame(&self, opaque: i32, frame: &[u8]) {
+        if !self.is_open() || !self.inner.in_flight.borrow_mut().answered(opaque) {
+            return;
+        }
+        self.inner.room.notify_all();
+        self.inner.outbox.borrow_mut().extend_from_slice(frame);
+        self.inner.queued();
+    }
+
     /// Takes a request that waits for its answer out of what `Limits::in_flight` and `Limits::in_flight_bytes` count: for one
     /// that the service holds, within a limit of its own, until something happens. It is answered as any other. Does nothing if
     /// no such request waits.
     pub fn hold_aside(&self, opaque: i32) {
         if self.inner.in_flight.borrow_mut().hold_aside(opaque) {
+            self.inner.room.notify_all();
+        }
+    }
+
+    /// The request with this number gets no answer, ever: it is waited for no more, neither at the limits nor at the end of the
+    /// connection. For one of which whoever sent it learns more from silence than from any answer. Does nothing if no such
+    /// request waits.
+    pub fn leave_unanswered(&self, opaque: i32) {
+        if self.inner.in_flight.borrow_mut().answered(opaque) {
             self.inner.room.notify_all();
         }
     }

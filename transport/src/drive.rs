@@ -200,7 +200,7 @@ fn dispatch(
     if !command.flag.is_oneway() {
         inner.in_flight.borrow_mut().began(command.opaque, bytes.len());
     }
-    service.on_request(connection, command, body);
+    service.on_frame(connection, command, body, bytes);
     Ok(())
 }
 

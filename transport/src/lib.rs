@@ -22,6 +22,7 @@ mod inner;
 mod limits;
 mod quiet;
 mod registry;
+mod relay;
 mod serve;
 mod server;
 
@@ -31,5 +32,6 @@ pub use error::{BindError, CloseReason, ConnectError, RequestError};
 pub use foreign::Foreign;
 pub use limits::Limits;
 pub use quiet::Quiet;
+pub use relay::{RelayError, Relayed, relay};
 pub use serve::{NoRequests, Serve, not_supported};
 pub use server::{Server, can_listen};

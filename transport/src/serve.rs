@@ -14,8 +14,22 @@ pub trait Serve: 'static {
     ///
     /// Answer now with [`Connection::respond`], or keep a clone of the connection and `request.opaque` and answer later, from
     /// any task of the executor. A request that is never answered counts against `Limits::in_flight` until the connection
-    /// closes. `body` shares memory with the receive buffer and keeps it alive: copy a small part that is to be kept long.
+    /// closes, unless it is said ([`Connection::leave_unanswered`]). `body` shares memory with the receive buffer and keeps it
+    /// alive: copy a small part that is to be kept long.
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes);
+
+    /// As [`on_request`](Serve::on_request), which it calls, with the bytes of the whole frame: for a service that may hand the
+    /// request on as it came. `frame` shares memory with the receive buffer, as `body` does.
+    fn on_frame(
+        &self,
+        connection: &Connection,
+        request: CommandRef<'_>,
+        body: Bytes,
+        frame: &Bytes,
+    ) {
+        let _ = frame;
+        self.on_request(connection, request, body);
+    }
 
     /// The connection is there; requests may follow.
     fn on_open(&self, connection: &Connection) {
@@ -31,6 +45,16 @@ pub trait Serve: 'static {
 impl<S: Serve + ?Sized> Serve for std::rc::Rc<S> {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, body: Bytes) {
         (**self).on_request(connection, request, body);
+    }
+
+    fn on_frame(
+        &self,
+        connection: &Connection,
+        request: CommandRef<'_>,
+        body: Bytes,
+        frame: &Bytes,
+    ) {
+        (**self).on_frame(connection, request, body, frame);
     }
 
     fn on_open(&self, connection: &Connection) {

@@ -173,6 +173,27 @@ fn a_request_is_answered_once() {
 }
 
 #[test]
+fn what_is_left_unanswered_gets_no_answer_and_holds_up_no_end() {
+    everywhere(|addr| async move {
+        let (server, echo) = server(addr, Limits::default()).await;
+        let mut raw = Raw::connect(server.local_addr()).await;
+        raw.send(&encoded(&request(3, 7, b""))).await;
+        until("it is held", || echo.held.borrow().len() == 1).await;
+        let (connection, opaque) = echo.held.borrow()[0].clone();
+        connection.leave_unanswered(opaque);
+        echo.release();
+        raw.send(&encoded(&request(1, 8, b""))).await;
+        assert_eq!(raw.next().await.unwrap().opaque, 8, "the answer to 7 goes nowhere");
+        raw.send(&encoded(&request(3, 9, b""))).await;
+        until("it is held", || echo.held.borrow().len() == 1).await;
+        let end = runtime::spawn(server.shutdown(60 * SECOND));
+        runtime::yield_now().await;
+        connection.leave_unanswered(9);
+        runtime::timeout(20 * SECOND, end).await.expect("nobody waits for an answer");
+    });
+}
+
+#[test]
 fn time_out_and_late_answer() {
     everywhere(|addr| async move {
         let (server, echo) = server(addr, Limits::default()).await;

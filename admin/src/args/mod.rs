@@ -33,6 +33,8 @@ pub enum Command {
     RemoveMember(OneMember),
     /// Replace a member, lost or not, by a new node: add, catch up, and change their places
     ReplaceMember(ReplaceMember),
+    /// Tell a group that a member is at another address now, with the store that it had
+    MoveMember(MoveMember),
     /// Hand leadership over to a member, or away from one
     TransferLeader(TransferLeader),
 }
@@ -124,6 +126,20 @@ pub struct ReplaceMember {
     pub newcomer: Newcomer,
 }
 
+/// See [`Command::MoveMember`].
+#[derive(Args, Clone, Debug)]
+pub struct MoveMember {
+    /// Which groups.
+    #[command(flatten)]
+    pub at: Where,
+    /// The broker of the member that has moved, by the address of its first shard as it is now: it runs, with its old store
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse::address)]
+    pub new: String,
+    /// Where the other members reach it, if not where its own dLegerPeers says
+    #[arg(long, value_name = "IP")]
+    pub raft_host: Option<IpAddr>,
+}
+
 /// See [`Command::TransferLeader`].
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
@@ -187,6 +203,8 @@ mod tests {
         assert!(parsed("group-state -b a:1").is_err());
         assert!(parsed("replaceMember -b a:1 --old n1 --new b:2 --rate 8MiB").is_ok());
         assert!(parsed("replaceMember -b a:1 --old n1").is_err(), "somebody has to come");
+        assert!(parsed("moveMember -b a:1 --new b:2 --raft-host 10.0.0.7").is_ok());
+        assert!(parsed("moveMember -b a:1").is_err(), "it is somewhere");
     }
 
     #[test]

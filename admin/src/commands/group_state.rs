@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::unanswered;
 use crate::args::GroupState;
 use crate::error::AdminError;
 use crate::group::{Finder, json, text};
@@ -10,11 +11,11 @@ use crate::screen::Screen;
 /// Shows the groups. One of which nobody answers is an error, when the others are shown.
 pub(super) async fn run(command: &GroupState, screen: &dyn Screen) -> Result<(), AdminError> {
     let finder = Finder::new(&command.at)?;
-    let (mut found, mut failed) = (Vec::new(), None);
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     for target in finder.targets().await? {
         match finder.survey(&target).await {
             Ok(survey) => found.extend(survey),
-            Err(error) => failed = Some(error),
+            Err(error) => failed.push(error),
         }
     }
     if command.json {
@@ -24,11 +25,5 @@ pub(super) async fn run(command: &GroupState, screen: &dyn Screen) -> Result<(),
         let texts: Vec<String> = found.iter().map(text).collect();
         screen.line(texts.join("\n").trim_end());
     }
-    match failed {
-        Some(error) => Err(error),
-        None if found.is_empty() => Err(AdminError::NoGroup(
-            "no Raft group of these is the one that is meant: look at -g and -c".to_owned(),
-        )),
-        None => Ok(()),
-    }
+    unanswered(&command.at, failed, found.is_empty())
 }

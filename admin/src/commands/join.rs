@@ -73,8 +73,8 @@ pub(super) async fn ask(
         Ok(state) => state,
         Err(error) => {
             return refuse(format!(
-                "the new node's broker does not answer: {}. Start it first, with an empty storePathRootDir, and with the \
-                 brokerName, dLegerGroup, shards and mappedFileSizeCommitLog of the others",
+                "the new node's broker does not answer: {}. Start it first, with the brokerName, dLegerGroup, shards and \
+                 mappedFileSizeCommitLog of the others; one that is to join with an empty storePathRootDir",
                 told(&error)
             ));
         }
@@ -84,6 +84,12 @@ pub(super) async fn ask(
             "{broker} is a node of group {} in cluster {}, and that is another group than {group} in cluster {}: correct \
              --new, or its dLegerGroup, brokerName and brokerClusterName",
             state.group, state.cluster, best.cluster
+        ));
+    }
+    if state.broker_name != best.broker_name {
+        return refuse(format!(
+            "{broker} is called {}, and the members of the group {}: give it their brokerName, and start it again",
+            state.broker_name, best.broker_name
         ));
     }
     let Ok(mut addr) = state.raft_addr.parse::<SocketAddr>() else {

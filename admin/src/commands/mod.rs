@@ -5,6 +5,7 @@ mod group_state;
 mod join;
 mod leadership;
 mod member;
+mod moving;
 mod on_leader;
 mod replace;
 
@@ -24,6 +25,7 @@ pub async fn carry_out(command: &Command, screen: &dyn Screen) -> Result<(), Adm
         Command::Promote(command) => member::promote(command, screen).await,
         Command::RemoveMember(command) => member::remove(command, screen).await,
         Command::ReplaceMember(command) => replace::run(command, screen).await,
+        Command::MoveMember(command) => moving::run(command, screen).await,
         Command::TransferLeader(command) => leadership::run(command, screen).await,
     }
 }
@@ -31,18 +33,29 @@ pub async fn carry_out(command: &Command, screen: &dyn Screen) -> Result<(), Adm
 /// The groups that are meant, of which there is one at least.
 async fn groups(at: &Where) -> Result<(Finder, Vec<(Target, Survey)>), AdminError> {
     let finder = Finder::new(at)?;
-    let mut groups = Vec::new();
+    let (mut groups, mut failed) = (Vec::new(), Vec::new());
     for target in finder.targets().await? {
-        if let Some(survey) = finder.survey(&target).await? {
-            groups.push((target, survey));
+        match finder.survey(&target).await {
+            Ok(survey) => groups.extend(survey.map(|survey| (target, survey))),
+            Err(error) => failed.push(error),
         }
     }
-    if groups.is_empty() {
-        return Err(AdminError::NoGroup(
-            "no Raft group of these is the one that is meant: look at -g and -c".to_owned(),
-        ));
-    }
+    unanswered(at, failed, groups.is_empty())?;
     Ok((finder, groups))
+}
+
+/// What is wrong if nobody of some groups has answered, or none is left that is meant. Where one is named, and was found, the others are
+/// nobody's business.
+fn unanswered(at: &Where, failed: Vec<AdminError>, is_none: bool) -> Result<(), AdminError> {
+    let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    match (failed.is_empty(), is_none) {
+        (true, false) => Ok(()),
+        (false, false) if at.group.is_some() => Ok(()),
+        (true, true) => Err(AdminError::NoGroup(
+            "no Raft group of these is the one that is meant: look at -g and -c".to_owned(),
+        )),
+        (false, _) => Err(AdminError::NoGroup(failed.join("\n"))),
+    }
 }
 
 /// What comes of several groups: each is told of, and one that fails does not keep the others from being done.

@@ -8,7 +8,7 @@ use super::catch_up::watch;
 use super::join::{Joining, add, ask};
 use super::leadership::make_place;
 use super::member::spare;
-use super::on_leader::on_leader;
+use super::on_leader::{look, on_leader};
 use super::{Outcomes, groups};
 use crate::args::ReplaceMember;
 use crate::error::AdminError;
@@ -44,7 +44,8 @@ async fn one(
     let old_store = old.member.store.as_str();
     add(finder, target, survey, &joining, Some(old_store), command.newcomer.rate, screen).await?;
     watch(finder, target, &joining, screen).await?;
-    make_place(finder, target, survey, old_store, screen).await?;
+    // The copy takes long, and who led before it may lead no more.
+    make_place(finder, target, &look(finder, target).await?, old_store, screen).await?;
     let header = ReplaceMemberHeader { group, old: old_store, new: &joining.store };
     on_leader(finder, target, RequestCode::ReplaceRaftMember, &header).await?;
     let lost = match old.own {

@@ -24,8 +24,8 @@ const CHANGE: Duration = Duration::from_secs(15);
 pub struct Target {
     /// The broker name under which its members register; empty where only addresses are known.
     pub broker_name: String,
-    /// The shard.
-    pub shard: u32,
+    /// The shard; `None` where nobody has said so.
+    pub shard: Option<u32>,
     /// Brokers that may be members.
     pub addrs: BTreeSet<String>,
 }
@@ -115,7 +115,8 @@ impl Finder {
             Some(brokers) => self.of_brokers(brokers).await?,
             None => self.of_names().await?,
         };
-        targets.retain(|target| self.at.shard.is_none_or(|shard| shard == target.shard));
+        let is_meant = |shard| self.at.shard.is_none_or(|meant| meant == shard);
+        targets.retain(|target| target.shard.is_none_or(is_meant));
         if targets.is_empty() {
             let which = self.at.shard.map(|shard| format!(" of shard {shard}")).unwrap_or_default();
             return Err(AdminError::NoGroup(format!(
@@ -139,7 +140,7 @@ impl Finder {
             let at_shard = |(addr, state): &(&str, RaftGroupState)| at_shard(addr, state, shard);
             let addrs = known.iter().filter_map(at_shard).collect();
             let broker_name = name_of_shard(first, shard);
-            targets.push(Target { broker_name, shard, addrs });
+            targets.push(Target { broker_name, shard: Some(shard), addrs });
         }
         // The others of the group are where the NameServers say; without them the ones that were named have to do.
         if let Some(info) = self.registered(&first.namesrv_addr).await {
@@ -154,7 +155,8 @@ impl Finder {
         let like_first = RaftGroupState { shard: 0, ..first.clone() };
         for (addr, _) in brokers.iter().zip(&said).filter(|(_, said)| said.is_err()) {
             for target in &mut targets {
-                target.addrs.extend(at_shard(addr, &like_first, target.shard));
+                let shard = target.shard.expect("it was counted");
+                target.addrs.extend(at_shard(addr, &like_first, shard));
             }
         }
         Ok(targets)
@@ -183,9 +185,7 @@ impl Finder {
             .collect();
         let asked = brokers.iter().map(|(name, addrs)| async move {
             let said = join_all(addrs.iter().map(|addr| self.state_of(addr))).await;
-            let state = said.into_iter().flatten().next()?;
-            let shard = u32::try_from(state.shard).ok()?;
-            Some(Target { broker_name: (*name).clone(), shard, addrs: addrs.clone() })
+            target_of(name, addrs, &said)
         });
         Ok(join_all(asked).await.into_iter().flatten().collect())
     }
@@ -206,7 +206,7 @@ impl Finder {
         let Some(group) = answers.first().map(|first: &RaftGroupState| first.group.clone()) else {
             let why: Vec<String> = silent.iter().map(|one| format!("\n  {}", one.why)).collect();
             return Err(AdminError::NoGroup(format!(
-                "nobody of broker {} answers:{}",
+                "nobody of broker {} answers, so its group is not shown:{}",
                 target.broker_name,
                 why.concat()
             )));
@@ -220,6 +220,23 @@ impl Finder {
             && self.at.cluster.as_ref().is_none_or(|name| name == cluster);
         Ok(is_meant.then(|| Survey::new(answers, silent)))
     }
+}
+
+/// The group of the brokers of a name; `None` if they have none. One of which nobody answers may have one, and is asked again: its
+/// operator is to be told of it.
+fn target_of(name: &str, addrs: &BTreeSet<String>, said: &[Said]) -> Option<Target> {
+    let state = said.iter().flatten().next();
+    if state.is_none() && said.iter().any(|said| said.as_ref().is_err_and(has_no_group)) {
+        return None;
+    }
+    let shard = state.map(|state| u32::try_from(state.shard).unwrap_or_default());
+    Some(Target { broker_name: name.to_owned(), shard, addrs: addrs.clone() })
+}
+
+/// Whether a broker has answered, and has no group: one of Apache's, or one without replicas.
+fn has_no_group(error: &ClientError) -> bool {
+    let without = [ResponseCode::RequestCodeNotSupported, ResponseCode::InvalidParameter];
+    error.refused_with().is_some_and(|code| without.iter().any(|one| one.code() == code))
 }
 
 fn nobody(brokers: &[&str], said: &[Said]) -> AdminError {
@@ -268,6 +285,27 @@ mod tests {
             broker_name: name.to_owned(),
             ..RaftGroupState::default()
         }
+    }
+
+    fn refused(code: ResponseCode) -> Said {
+        let (addr, remark) = ("h:1".to_owned(), "no".to_owned());
+        Err(ClientError::Refused { addr, request: 29001, code: code.code(), remark })
+    }
+
+    #[test]
+    fn a_group_is_left_out_only_where_a_broker_says_that_there_is_none() {
+        let addrs = BTreeSet::from(["h:1".to_owned()]);
+        let shard = |said: &[Said]| target_of("a", &addrs, said).map(|target| target.shard);
+        let silent = || refused(ResponseCode::RpcTimeOut);
+        assert_eq!(shard(&[silent(), Ok(state(2, "a"))]), Some(Some(2)));
+        assert_eq!(shard(&[silent(), silent()]), Some(None), "all hang");
+        assert_eq!(
+            shard(&[refused(ResponseCode::ServiceNotAvailable)]),
+            Some(None),
+            "its log is read"
+        );
+        assert_eq!(shard(&[silent(), refused(ResponseCode::RequestCodeNotSupported)]), None);
+        assert_eq!(shard(&[refused(ResponseCode::InvalidParameter)]), None, "it has no replicas");
     }
 
     #[test]

@@ -41,10 +41,30 @@ pub fn text(survey: &Survey) -> String {
             standing.to_lowercase()
         ));
     }
+    out.extend(other_times(survey));
     for silent in &survey.silent {
         out.push_str(&format!("{} does not answer: {}\n", silent.addr, silent.why));
     }
     out
+}
+
+/// A line about members that wait for different times before they stand for election.
+fn other_times(survey: &Survey) -> Option<String> {
+    let members = || survey.answers.iter().filter(|answer| answer.election_max_millis > 0);
+    let times = |answer: &RaftGroupState| (answer.election_min_millis, answer.election_max_millis);
+    let first = times(members().next()?);
+    if members().all(|answer| times(answer) == first) {
+        return None;
+    }
+    let each = members().map(|answer| {
+        let (min, max) = times(answer);
+        format!("{} {min} to {max} ms", answer.label)
+    });
+    Some(format!(
+        "the members' election times differ: {}. One that waits longer keeps its office, and its clients, longer than the others wait \
+         for it: give all the same raftElectionMinMillis and raftElectionMaxMillis\n",
+        each.collect::<Vec<_>>().join(", ")
+    ))
 }
 
 /// A line about the group.
@@ -108,7 +128,10 @@ fn cells(row: &Row<'_>, best: &RaftGroupState) -> [String; HEADS.len()] {
             Some(millis) => time(millis),
             None => none(),
         },
-        state(row, is_leader),
+        match row.own.and_then(|own| own.disk.as_ref()) {
+            Some(disk) => format!("{}; {disk}", state(row, is_leader)),
+            None => state(row, is_leader),
+        },
     ]
 }
 
@@ -214,6 +237,9 @@ fn member_json(row: &Row<'_>) -> Value {
         "heardMillisAgo": member.heard_millis_ago,
         "connected": member.connected,
         "trouble": member.trouble,
+        "disk": row.own.map(|own| &own.disk),
+        "electionMinMillis": row.own.map(|own| own.election_min_millis),
+        "electionMaxMillis": row.own.map(|own| own.election_max_millis),
     })
 }
 
@@ -249,6 +275,37 @@ n2      voter  10.0.0.2:40911  -                03000000  99        40 entries  
 10.0.0.2:10911 does not answer: no connection
 "
         );
+    }
+
+    #[test]
+    fn a_member_whose_disk_is_full_is_named() {
+        let mut full = answer(1);
+        full.disk = Some("the disk has no room for the log's next segment".to_owned());
+        let survey = Survey::new(vec![answer(0), full], Vec::new());
+        let told = text(&survey);
+        let line = told.lines().find(|line| line.starts_with("n1 ")).expect("it has a line");
+        assert!(
+            line.ends_with("follows; the disk has no room for the log's next segment"),
+            "{line}"
+        );
+        assert!(json(&survey)["members"][1]["disk"].is_string());
+    }
+
+    #[test]
+    fn election_times_that_differ_are_told() {
+        let of = |number: usize, max: i64| {
+            let times = (100, max);
+            let mut one = answer(number);
+            (one.election_min_millis, one.election_max_millis) = times;
+            one
+        };
+        // A member of an older release does not say its times.
+        let same = Survey::new(vec![of(0, 180), of(1, 180), answer(2)], Vec::new());
+        assert!(!text(&same).contains("election times"), "{}", text(&same));
+        let other = Survey::new(vec![of(0, 180), of(1, 360)], Vec::new());
+        let told = text(&other);
+        assert!(told.contains("differ: n0 100 to 180 ms, n1 100 to 360 ms. One that"), "{told}");
+        assert_eq!(json(&other)["members"][1]["electionMaxMillis"], 360);
     }
 
     #[test]

@@ -153,6 +153,10 @@ pub struct Floor {
     #[command(flatten)]
     #[serde(flatten)]
     pub send: Produce,
+    /// NameServer of a broker without replicas, to which sends go in turn as well: the floor of a group is its latency and a
+    /// write and an echo more
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse::namesrv)]
+    pub one_replica: Option<String>,
     /// The file.
     #[command(flatten)]
     #[serde(flatten)]

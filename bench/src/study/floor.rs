@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Figures, Metric, Session, Side, Spread, Study, Window, of_pairs};
-use crate::args::{Device, Floor, Limit, Mode, Produce};
+use crate::args::{Device, Floor, Limit, Mode, Produce, Run};
 use crate::error::BenchError;
 use crate::limit::{Echo, Extent, Measured, Sizes, Track, on_thread};
 
@@ -45,9 +45,8 @@ impl Ground {
     }
 
     /// The sum of a number of both, window by window.
-    fn sums(&self, metric: Metric) -> impl Iterator<Item = Option<f64>> + '_ {
-        let pairs = self.device.values(metric).zip(self.loopback.values(metric));
-        pairs.map(|(device, echo)| Some(device? + echo?))
+    fn sums(&self, metric: Metric) -> Vec<Option<f64>> {
+        added(self.device.values(metric), self.loopback.values(metric))
     }
 }
 
@@ -80,7 +79,7 @@ pub async fn limit(session: &Session, args: &Limit) -> Result<Study, BenchError>
         }
     }
     for (metric, name) in SUMS {
-        let values = ground.sums(metric).flatten().collect();
+        let values = ground.sums(metric).into_iter().flatten().collect();
         study.spreads.extend(Spread::new(&format!("{name}, write + echo"), "us", values));
     }
     study.add(ground.device);
@@ -103,13 +102,18 @@ pub async fn floor(session: &Session, args: &Floor) -> Result<Study, BenchError>
     let extent = Extent { duration: run.duration, count: run.count };
     // As the echo does it, unless the load is to look for its answers all the time.
     let blocking = run.busy_poll == 0;
-    let mode = Mode::Produce(Produce { run, in_flight: 1, blocking, ..args.send.clone() });
-    let mut sends = Side::new("sends, 1 in flight");
+    let mode = |namesrv: &str, pid| {
+        let run = Run { namesrv: namesrv.to_owned(), pid, ..run.clone() };
+        Mode::Produce(Produce { run, in_flight: 1, blocking, ..args.send.clone() })
+    };
+    let mut sends = Loaded::new("sends, 1 in flight", mode(&run.namesrv, run.pid.clone()));
+    let mut alone =
+        args.one_replica.as_deref().map(|namesrv| Loaded::new("one replica", mode(namesrv, None)));
     let runs = async {
-        for turn in 0..args.turns.windows {
-            if !session.is_interrupted() {
-                let label = format!("{} #{}", sends.label, turn + 1);
-                sends.push(Window::Load(Box::new(session.load(&label, &mode).await?)));
+        for _ in 0..args.turns.windows {
+            sends.window(session).await?;
+            if let Some(alone) = &mut alone {
+                alone.window(session).await?;
             }
             if !session.is_interrupted() {
                 ground.window(session, extent).await?;
@@ -118,14 +122,55 @@ pub async fn floor(session: &Session, args: &Floor) -> Result<Study, BenchError>
         Ok(())
     };
     let runs = runs.await;
-    study.stop(runs, &[&sends])?;
+    let loads: Vec<&Side> = [&sends].into_iter().chain(&alone).map(|load| &load.side).collect();
+    study.stop(runs, &loads)?;
     for (metric, name) in SUMS {
-        let name = format!("{name}, sends / (write + echo)");
-        study.spreads.extend(of_pairs(&name, sends.values(metric), ground.sums(metric)));
+        let (what, floor) = match &alone {
+            None => ("write + echo", ground.sums(metric)),
+            Some(alone) => (
+                "one replica + write + echo",
+                added(alone.side.values(metric), ground.sums(metric).into_iter()),
+            ),
+        };
+        let name = format!("{name}, sends / ({what})");
+        study.spreads.extend(of_pairs(&name, sends.side.values(metric), floor));
     }
-    study.add(sends);
+    study.add(sends.side);
+    if let Some(alone) = alone {
+        study.add(alone.side);
+    }
     study.add(ground.device);
     study.add(ground.loopback);
     study.interrupted = session.is_interrupted();
     Ok(study)
+}
+
+/// Windows of sends.
+struct Loaded {
+    side: Side,
+    mode: Mode,
+}
+
+impl Loaded {
+    fn new(label: &str, mode: Mode) -> Self {
+        Self { side: Side::new(label), mode }
+    }
+
+    /// One more, unless somebody wants the end.
+    async fn window(&mut self, session: &Session) -> Result<(), BenchError> {
+        if !session.is_interrupted() {
+            let label = format!("{} #{}", self.side.label, self.side.windows.len() + 1);
+            let summary = session.load(&label, &self.mode).await?;
+            self.side.push(Window::Load(Box::new(summary)));
+        }
+        Ok(())
+    }
+}
+
+/// The sums, window by window.
+fn added(
+    one: impl Iterator<Item = Option<f64>>,
+    other: impl Iterator<Item = Option<f64>>,
+) -> Vec<Option<f64>> {
+    one.zip(other).map(|(one, other)| Some(one? + other?)).collect()
 }

@@ -102,22 +102,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let config = loaded.config()?;
     let signals = runtime::process::stop_signals_second_ends("mqbroker")?;
-    let Some(mut broker) = boot::start(config, signals)? else {
-        tracing::info!("stopped before it served");
-        return Ok(());
-    };
-    for shard in broker.started() {
-        let identity = &shard.identity;
-        tracing::info!(
-            broker = %identity.name, listen = %identity.listen, clients_dial = %identity.address, "the broker serves"
-        );
-    }
-    boot::check_reachable(broker.started());
-    let signal = broker.wait_for_signal();
-    tracing::info!(signal = signal.map(tracing::field::display), "stopping");
-    broker.stop()?;
-    tracing::info!("stopped in good order");
-    Ok(())
+    Ok(boot::serve(config, signals)?)
 }
 
 /// `-p` and `-m`: what the process would start with.

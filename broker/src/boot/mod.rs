@@ -151,6 +151,29 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
     }
 }
 
+/// Starts a broker, serves until the process is told to stop, and stops in good order. Blocks the calling thread all that time.
+///
+/// # Errors
+/// It does not start, or a shard does not end in good order.
+pub fn serve(config: Config, signals: StopSignals) -> Result<(), BootError> {
+    let Some(mut broker) = start(config, signals)? else {
+        tracing::info!("stopped before it served");
+        return Ok(());
+    };
+    for shard in broker.started() {
+        let identity = &shard.identity;
+        tracing::info!(
+            broker = %identity.name, listen = %identity.listen, clients_dial = %identity.address, "the broker serves"
+        );
+    }
+    check_reachable(broker.started());
+    let signal = broker.wait_for_signal();
+    tracing::info!(signal = signal.map(display), "stopping");
+    broker.stop()?;
+    tracing::info!("stopped in good order");
+    Ok(())
+}
+
 /// Whether this machine can run such a broker, directories apart; the cores for its shards.
 fn examine(config: &Arc<Config>) -> Result<Vec<usize>, BootError> {
     runtime::probe::probe(None)?;
@@ -209,11 +232,17 @@ fn prepare(config: &Arc<Config>) -> Result<Ipv4Addr, BootError> {
     prepared.join()?
 }
 
-fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
-    let flush = match config.flush {
+/// When messages are flushed.
+fn flush_in_words(config: &Config) -> String {
+    match config.flush {
+        _ if config.raft_group.is_some() => "before a member acknowledges".to_owned(),
         storage::Flush::Sync => "SYNC_FLUSH".to_owned(),
         storage::Flush::Async { interval } => format!("ASYNC_FLUSH every {interval:?}"),
-    };
+    }
+}
+
+fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
+    let flush = flush_in_words(config);
     tracing::info!(
         broker = %config.broker_name, cluster = %config.cluster, shards = config.shards, ?cores,
         clients_dial = %advertised, store = %config.store_dir.display(), %flush,
@@ -319,5 +348,22 @@ impl Broker {
             stopping.push((shard.started.identity.number, shard.executor));
         }
         end(stopping)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::of_text;
+
+    #[test]
+    fn the_flushing_of_a_group_is_not_told_as_that_of_a_broker_on_its_own() {
+        let told = |more: &str| {
+            let text = format!("flushDiskType=ASYNC_FLUSH\nbrokerName=b\n{more}");
+            flush_in_words(&of_text(&text).expect("the configuration fits"))
+        };
+        assert_eq!(told("flushIntervalCommitLog=250"), "ASYNC_FLUSH every 250ms");
+        let group = "enableDLegerCommitLog=true\ndLegerSelfId=n0\ndLegerPeers=n0-10.0.0.1:40911\n";
+        assert_eq!(told(group), "before a member acknowledges");
     }
 }

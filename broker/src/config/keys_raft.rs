@@ -3,6 +3,7 @@
 use ::config::Key;
 
 use super::reasons::{ALWAYS_BATCHED, LOG_IS_THE_COMMITLOG};
+use crate::limits::{LEAST_CATCH_UP, MOST_CATCH_UP};
 
 /// The keys, in the order of the documentation page.
 pub(super) const KEYS: [Key; 11] = [
@@ -67,8 +68,8 @@ pub(super) const KEYS: [Key; 11] = [
     Key::size(
         "raftCatchUpRate",
         "64MiB",
-        64 * 1024,
-        16 << 30,
+        LEAST_CATCH_UP,
+        MOST_CATCH_UP,
         "Bytes a second that a leader gives to learners, members that catch up and do not vote yet, all of its group together. What the log grows by comes out of it, too. `mqadmin addLearner --rate` changes it while the leader runs",
     )
     .restart()

@@ -35,7 +35,7 @@ pub use load::{LoadError, Surroundings, quiet_keys};
 pub use profile::{Choice, PROFILE_KEYS, Profile, ProfileError};
 pub use raft_group::{
     GroupLayout, Host, LayoutError, Member, Peer, PeerError, PortUse, Purpose, RaftGroup,
-    RaftTiming,
+    RaftTiming, is_label,
 };
 pub use retention::Retention;
 pub use table::{IMPORTANT, KEYS};

@@ -66,11 +66,22 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       `removeMember` ([mqadmin.md](mqadmin.md)) change that while the group runs; `dLegerPeers` is brought up to date afterwards, and a start
       warns where the two differ. A new node's `dLegerPeers` names the others and itself.
     - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
-      refuse sends, consumer offsets, queue locks and changes of topics and groups with code 14, on which stock producers try another
-      broker or, once they have asked a NameServer again, the leader; they serve pulls of what is committed. A leader that makes place
-      answers code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice. So does one that
-      has heard of no majority for twice `raftElectionMaxMillis`, and one whose disk has written nothing for that long while another
-      member's has, which hands over.
+      hand sends, consumer offsets, queue locks and changes of topics and groups on to it, once; while they know of no leader they
+      refuse them with code 14, on which stock producers try another broker. They serve pulls of what is committed. A leader that makes place
+      for the one that should lead finishes what is under way first, for up to two seconds. One that has heard of no majority for
+      twice `raftElectionMaxMillis`, and one whose disk has written nothing for that long while another member's has, which hands over,
+      answer code 14 to whoever waits: such a message may be stored, and a client that sends it again stores it twice. Members
+      without a vote, such as one that still gets the log, or was removed, are not registered.
+    - *Consumer offsets.* A question for one is answered by a leader that has made sure that it still leads, or not at all; never with a
+      code such as 14. Clients of 4.9.8 take any refusal for *none* and begin at the end of the queue
+      (`RemoteBrokerOffsetStore.readOffset`, `RebalancePushImpl.computePullFromWhere`): a backlog would never be consumed. Up to
+      65,536 questions are held and tried again for 2.5 seconds, and then left without an answer. Clients ask again after that: those of
+      Java have waited for 5 seconds, those of Go for 3.
+    - *Behind the end.* Only a leader that is certain of it tells a consumer that its offset is behind the end of a queue, and sends it
+      back. Another member may not have the message yet: it holds the pull, and answers in the end that there is nothing new.
+    - *Who should lead.* A leader makes place for the member that should lead five seconds after that one could. If it leads again soon
+      afterwards, because that member is sick, it waits a minute before the next attempt, then two, and so on, an hour at most;
+      the third attempt in a row is a warning. Ten minutes of the other one's leading make up for that.
     - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.
     - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log. When its process
       is killed the others learn that from its machine and elect one at once. When the machine itself is gone, or the network, they do when

@@ -12,13 +12,16 @@ use super::commands::{
     CONSUMER_OFFSETS, CommandError, QUEUE_LOCKS, SUBSCRIPTION_GROUP, TOPIC_ANNOUNCED,
 };
 use super::completions::{Afterwards, Completion};
+use super::long_poll::LongPolls;
 use super::offsets::OffsetQuestion;
+use super::pull::PullRequest;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
 use super::send::{answer_refused, lost};
 use super::start::StartError;
 use super::{
-    Phase, Shard, groups, locks, offsets, pull, register, replica, siblings, state, topics,
+    Phase, Shard, groups, locks, offset_questions, offsets, pull, register, replica, siblings,
+    state, topics,
 };
 
 /// Where something that is committed comes from.
@@ -78,7 +81,9 @@ pub async fn run(shard: Rc<Shard>, mut events: Events) {
         match events.next().await {
             Event::Committed(applied) => {
                 assert!(!applied.replayed, "recovery has ended");
-                committed(&shard, applied).expect("a shard reads what it has just written");
+                if let Err(error) = committed(&shard, applied) {
+                    return outdated(&shard, events, &error).await;
+                }
             }
             Event::Failed(error) => return failed(&shard, &error),
             Event::Stopped => {
@@ -153,9 +158,7 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
             }
         };
         shard.stats.stored(&record.topic, record.size, now - since);
-        let mut polls = shard.long_polls.borrow_mut();
-        polls.arrived(&record.topic, record.queue, record.tag_hash, &mut woken);
-        drop(polls);
+        arrived_in(&mut shard.long_polls.borrow_mut(), record, &mut woken);
         what_is_due(shard);
     }
     pull::resume(shard, woken);
@@ -165,11 +168,15 @@ fn messages(shard: &Rc<Shard>, records: &[AppliedRecord]) {
 fn arrived(shard: &Rc<Shard>, records: &[AppliedRecord]) {
     let mut woken = Vec::new();
     let mut polls = shard.long_polls.borrow_mut();
-    for record in records {
-        polls.arrived(&record.topic, record.queue, record.tag_hash, &mut woken);
-    }
+    records.iter().for_each(|record| arrived_in(&mut polls, record, &mut woken));
     drop(polls);
     pull::resume(shard, woken);
+}
+
+#[expect(clippy::vec_box, reason = "held pulls are boxed, and answered so")]
+fn arrived_in(polls: &mut LongPolls, record: &AppliedRecord, woken: &mut Vec<Box<PullRequest>>) {
+    let (queue, message) = ((&*record.topic, record.queue), (record.queue_offset, record.tag_hash));
+    polls.arrived(queue, message, woken);
 }
 
 /// A topic or a command is committed.
@@ -226,6 +233,25 @@ fn failed(shard: &Rc<Shard>, error: &StoreError) {
     fail_stop(shard);
 }
 
+/// A leader of a newer release has written what this one does not know. What it comes to would be missing in all that is built on it,
+/// so that nothing more is applied, no checkpoint is made, and the member takes part in the group no more: it must not lead it.
+async fn outdated(shard: &Rc<Shard>, mut events: Events, error: &CommandError) {
+    let replica = shard.replica.as_ref();
+    let replica = replica.expect("a shard on its own reads what it has just written");
+    tracing::error!(
+        shard = %shard.identity.name, group = %replica.layout.name, %error,
+        unanswered = shard.completions.borrow().len(),
+        "the group's log has something that this release does not know: its leader runs a newer one. This member takes part in the \
+         group no more, and takes no messages; its log is well. Install the release of the leader here, and start it again"
+    );
+    fail_stop(shard);
+    if let Some(group) = replica.group().cloned() {
+        runtime::spawn(async move { group.resign().await }).detach();
+    }
+    // What was under way to be applied is in nobody's way meanwhile, and a checkpoint that is due is given up with the event.
+    while !matches!(events.next().await, Event::Stopped | Event::Failed(_)) {}
+}
+
 /// The member of the group is no more, though its log is well: the same as a log that has failed.
 pub fn member_failed(shard: &Rc<Shard>, why: &str) {
     if shard.phase.get() == Phase::Failed {
@@ -239,16 +265,20 @@ pub fn member_failed(shard: &Rc<Shard>, why: &str) {
     fail_stop(shard);
 }
 
-/// Nothing is appended any more.
+/// Nothing is appended any more. One of a group leaves office as well, before anything else can happen: what was appended may
+/// still be committed and come back, and nobody here waits for it any more.
 fn fail_stop(shard: &Rc<Shard>) {
     shard.phase.set(Phase::Failed);
+    replica::office::retire(shard);
     // NameServers look at permissions only when the version of the topics has changed.
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
     let why = "The log failed before the change was stored";
-    let then = give_up(shard, &lost(shard), why);
-    for question in then {
-        question.answer(shard);
+    let questions = give_up(shard, &lost(shard), why);
+    match &shard.replica {
+        // The others may have told more than is applied here.
+        Some(_) => offset_questions::hold(shard, questions),
+        None => questions.iter().for_each(|question| question.answer(shard)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::{Settings, Source};
-use model::{Draft, QueueId, QueueOffset, UnixMillis};
+use model::{Draft, QueueId, QueueOffset, Term, UnixMillis};
 use remoting::body::{Body, RegisterBrokerBody, TopicConfigs};
 use remoting::command::EncodeExt;
 use remoting::header::pull::{PullHeader, pull_flag};
@@ -37,28 +37,41 @@ struct Stalled {
     _server: Server,
 }
 
+/// A shard that has read its log, with more in its configuration: one of a group if that says so, whose member does not run.
+async fn shard(more: &[(&str, &str)]) -> (Rc<Shard>, Events) {
+    let mut settings = Settings::defaults(&KEYS);
+    let source = Source::option("test");
+    let usual = [
+        ("brokerName", "b"),
+        ("storePathRootDir", "/store"),
+        ("maxMessageSize", "1MiB"),
+        ("mappedFileSizeCommitLog", "64MiB"),
+        ("maxQueuedBytes", "16MiB"),
+        ("namesrvAddr", "10.0.0.1:9876"),
+    ];
+    for (key, value) in usual.iter().chain(more) {
+        settings.set(&source, key, value).expect("a key and its value");
+    }
+    let around = Surroundings { home: None, host_name: "test".into(), cores: 2 };
+    let config = Arc::new(Config::from_settings(&settings, &around).expect("a configuration"));
+    let group = config.raft_group.as_ref();
+    let layout = group.map(|group| group.layouts(&config, &[Some(IP.into())]).expect("one member"));
+    let identity = Identity::of(&config, 0, IP.into());
+    let options = config.store_options(PathBuf::from("/store"), PathBuf::from("/store/log"), 0);
+    let (store, mut events) = Store::open(options).await.expect("a new store");
+    let shard = Shard::new(config, identity, store, mailboxes(1).remove(0));
+    let shard = Rc::new(match layout {
+        Some(mut layouts) => shard.in_group(layouts.remove(0)),
+        None => shard,
+    });
+    recover(&shard, &mut events).await.expect("nothing to recover");
+    shard.phase.set(Phase::Serving);
+    (shard, events)
+}
+
 impl Stalled {
     async fn start() -> Self {
-        let mut settings = Settings::defaults(&KEYS);
-        let source = Source::option("test");
-        for (key, value) in [
-            ("brokerName", "b"),
-            ("storePathRootDir", "/store"),
-            ("maxMessageSize", "1MiB"),
-            ("mappedFileSizeCommitLog", "64MiB"),
-            ("maxQueuedBytes", "16MiB"),
-            ("namesrvAddr", "10.0.0.1:9876"),
-        ] {
-            settings.set(&source, key, value).expect("a key and its value");
-        }
-        let around = Surroundings { home: None, host_name: "test".into(), cores: 2 };
-        let config = Arc::new(Config::from_settings(&settings, &around).expect("a configuration"));
-        let identity = Identity::of(&config, 0, IP.into());
-        let options = config.store_options(PathBuf::from("/store"), PathBuf::from("/store/log"), 0);
-        let (store, mut events) = Store::open(options).await.expect("a new store");
-        let shard = Rc::new(Shard::new(config, identity, store, mailboxes(1).remove(0)));
-        recover(&shard, &mut events).await.expect("nothing to recover");
-        shard.phase.set(Phase::Serving);
+        let (shard, events) = shard(&[]).await;
         topics::put(&shard, TopicConfig::new("T", 1, 6), Completion::Silent).expect("room");
         let service = Rc::new(Requests(Rc::clone(&shard)));
         let server = Server::bind(shard.identity.listen, Limits::default(), service).await;
@@ -236,6 +249,53 @@ fn a_member_that_has_ended_by_itself_stops_its_shard_as_a_failed_log_does() {
         let error = IoError::path(IoOp::Write, "/store/log/0", std::io::Error::other("test"));
         failed(&stalled.shard, &error.into());
         assert_eq!(stalled.shard.phase.get(), Phase::Failed);
+    });
+}
+
+#[test]
+fn what_a_newer_leader_writes_ends_the_member_and_not_the_process() {
+    in_simulation(|| async {
+        let Stalled { shard, events, client, _server: server } = Stalled::start().await;
+        drop(client);
+        let text = "enableDLegerCommitLog=true\ndLegerSelfId=n0\nbrokerName=b\ndLegerPeers=n0-10.0.0.1:40911\n";
+        let config = crate::config::of_text(text).expect("the configuration fits");
+        let group = config.raft_group.as_ref().expect("there is a group");
+        let layout = group.layouts(&config, &[Some(IP.into())]).expect("it fits").remove(0);
+        // The same store, of which a group's leader writes the log.
+        drop(server);
+        let store = shard.store.clone();
+        let (config, identity) = (Arc::clone(&shard.config), shard.identity.clone());
+        let member = Shard::new(config, identity, store, mailboxes(1).remove(0)).in_group(layout);
+        let member = Rc::new(member);
+        member.phase.set(Phase::Serving);
+        let applying = runtime::spawn(run(Rc::clone(&member), events.into_inner()));
+        let topic = TopicConfig::new("U", 1, 6);
+        member.store.append_command(storage::CommandKind(99), b"from the future").expect("room");
+        member.store.append_create_topic("U", 1, &topic.to_bytes()).expect("room");
+        runtime::sleep(Duration::from_millis(50)).await;
+        assert_eq!(member.phase.get(), Phase::Failed);
+        assert!(member.topics.borrow().find("U").is_none(), "nothing behind it is applied");
+        member.store.stop().await;
+        applying.await;
+    });
+}
+
+#[test]
+fn a_member_that_has_ended_by_itself_leaves_office_before_anything_comes_back() {
+    in_simulation(|| async {
+        let group = [
+            ("enableDLegerCommitLog", "true"),
+            ("dLegerPeers", "n4-10.0.0.1:40911"),
+            ("dLegerSelfId", "n4"),
+        ];
+        let (shard, _events) = shard(&group).await;
+        shard.replica.as_ref().expect("it is one of a group").put_into_office(Term(1));
+        assert_eq!((shard.present_office().broker_id, shard.present_office().term), (0, 1));
+        shard.completions.borrow_mut().push(Completion::OnewayMessage(runtime::now()));
+        member_failed(&shard, "its disk could not be read");
+        assert!(shard.completions.borrow().is_empty(), "nobody waits any more");
+        // What is committed all the same is another one's from now on, and asks for nobody who waits.
+        assert_eq!((shard.present_office().broker_id, shard.present_office().term), (5, 0));
     });
 }
 

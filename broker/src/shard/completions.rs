@@ -117,6 +117,19 @@ impl Completions {
         self.queue.len()
     }
 
+    /// How many of them are messages whose senders, if they want an answer, are to get one.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        let is_message = |waiting: &&Waiting| match waiting {
+            Waiting::Append(completion) => matches!(
+                completion,
+                Completion::Message(_) | Completion::InBatch(_) | Completion::OnewayMessage(_)
+            ),
+            Waiting::Afterwards(_) => false,
+        };
+        self.queue.iter().filter(is_message).count()
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -165,9 +178,11 @@ mod tests {
         assert!(matches!(completions.committed(), Completion::Announce(_)));
         assert!(completions.due().is_some());
         assert!(completions.due().is_none());
-        assert_eq!(completions.len(), 1);
+        assert_eq!((completions.len(), completions.messages()), (1, 0));
+        completions.push(Completion::OnewayMessage(runtime::now()));
+        assert_eq!(completions.messages(), 1);
         let (appends, then) = completions.fail();
-        assert_eq!((appends.len(), then.len(), completions.len()), (1, 0, 0));
+        assert_eq!((appends.len(), then.len(), completions.len()), (2, 0, 0));
     }
 
     #[test]

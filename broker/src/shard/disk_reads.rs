@@ -82,14 +82,24 @@ impl DiskReads {
         if inner.works.replace(true) {
             inner.more.notify_one();
         } else {
-            runtime::spawn(work(Rc::clone(inner))).detach();
+            runtime::spawn(work(Working(Rc::clone(inner)))).detach();
         }
         Ok(())
     }
 }
 
+/// The task that carries reads out. What waits goes with it if it is dropped early: reads hold the shard, and it holds them.
+struct Working(Rc<Inner>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        drop(self.0.waiting.take());
+    }
+}
+
 /// Carries out reads until none is left.
-async fn work(inner: Rc<Inner>) {
+async fn work(working: Working) {
+    let inner = &working.0;
     let mut running = FuturesUnordered::new();
     loop {
         let room = MAX_DISK_READS - running.len();
@@ -129,6 +139,8 @@ async fn rounds() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     fn in_simulation<F: Future<Output = ()> + 'static>(test: fn() -> F) {
@@ -164,6 +176,40 @@ mod tests {
             assert_eq!((most.get(), ended.get()), (MAX_DISK_READS, MAX_DISK_READS + 5));
             assert_eq!(reads.run(async {}), Ok(()));
         });
+    }
+
+    #[test]
+    fn reads_that_wait_go_with_the_shard_that_they_hold() {
+        struct Held(
+            #[expect(dead_code, reason = "reads hold the shard")] DiskReads,
+            Arc<AtomicUsize>,
+        );
+        impl Drop for Held {
+            fn drop(&mut self) {
+                self.1.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let gone = Arc::<AtomicUsize>::default();
+        let world = runtime::sim::Simulation::new(1);
+        let node = world.node("n", [10, 0, 0, 1].into());
+        let count = Arc::clone(&gone);
+        let life = node.start("main", move || async move {
+            let reads = DiskReads::new(|| async { true });
+            for _ in 0..MAX_DISK_READS + 3 {
+                let held = Held(reads.clone(), Arc::clone(&count));
+                let read = async move {
+                    runtime::sleep(Duration::from_secs(10)).await;
+                    drop(held);
+                };
+                assert_eq!(reads.run(read), Ok(()));
+            }
+            runtime::sleep(Duration::from_secs(10)).await;
+        });
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(gone.load(Ordering::Relaxed), 0);
+        node.crash();
+        drop(life);
+        assert_eq!(gone.load(Ordering::Relaxed), MAX_DISK_READS + 3);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use remoting::{CommandRef, RequestCode};
 use transport::{Connection, Serve};
 
+use super::replica::forward;
 use super::{
     Shard, admin, clients, groups, locks, long_poll, offsets, pull, query, send, send_back, topics,
     view,
@@ -19,6 +20,18 @@ impl Serve for Requests {
         dispatch(&self.0, connection, &request, body);
     }
 
+    fn on_frame(
+        &self,
+        connection: &Connection,
+        request: CommandRef<'_>,
+        body: Bytes,
+        frame: &Bytes,
+    ) {
+        if !forward::take(&self.0, connection, &request, frame) {
+            dispatch(&self.0, connection, &request, body);
+        }
+    }
+
     fn on_close(&self, connection: &Connection) {
         long_poll::connection_closed(&self.0, connection);
         clients::connection_closed(&self.0, connection);
@@ -26,7 +39,7 @@ impl Serve for Requests {
 }
 
 /// Whether a request changes something. A question that wants no answer costs nothing: no task, no read.
-fn has_effect(code: RequestCode) -> bool {
+pub(in crate::shard) fn has_effect(code: RequestCode) -> bool {
     matches!(
         code,
         RequestCode::SendMessage
@@ -34,6 +47,7 @@ fn has_effect(code: RequestCode) -> bool {
             | RequestCode::SendBatchMessage
             | RequestCode::PullMessage
             | RequestCode::LitePullMessage
+            | RequestCode::ConsumerSendMsgBack
             | RequestCode::UpdateConsumerOffset
             | RequestCode::UpdateAndCreateTopic
             | RequestCode::DeleteTopicInBroker
@@ -48,7 +62,12 @@ fn has_effect(code: RequestCode) -> bool {
 
 /// Hands a request to its handler. A handler answers at once, or keeps a [`super::reply::Caller`] and
 /// answers later; none waits here.
-fn dispatch(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, body: Bytes) {
+pub(in crate::shard) fn dispatch(
+    shard: &Rc<Shard>,
+    connection: &Connection,
+    request: &CommandRef<'_>,
+    body: Bytes,
+) {
     let code = RequestCode::from_code(request.code);
     if request.flag.is_oneway() && !code.is_some_and(has_effect) {
         return;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use model::QueueId;
+use model::{QueueId, QueueOffset};
 use runtime::Instant;
 
 use super::subscription::Subscription;
@@ -18,6 +18,8 @@ pub struct Hold<C, T> {
     pub topic: Rc<str>,
     /// The queue.
     pub queue: QueueId,
+    /// Messages before this one do not end the wait.
+    pub from: QueueOffset,
     /// Which messages end the wait.
     pub subscription: Rc<Subscription>,
     /// When it ends without one.
@@ -81,12 +83,20 @@ impl<C: Copy + Ord, T> Held<C, T> {
         Ok(())
     }
 
-    /// A message with this tag hash has arrived in a queue: moves what waits for it to `woken`.
-    pub fn arrived(&mut self, topic: &str, queue: QueueId, hash: i64, woken: &mut Vec<T>) {
+    /// A message with this offset and tag hash has arrived in a queue: moves what waits for it to `woken`.
+    pub fn arrived(
+        &mut self,
+        (topic, queue): (&str, QueueId),
+        (offset, hash): (QueueOffset, i64),
+        woken: &mut Vec<T>,
+    ) {
         let Some(ids) = self.by_queue.get(topic).and_then(|queues| queues.get(&queue)) else {
             return;
         };
-        let wanted = |id: &&Id| self.holds[*id].subscription.filter.matches(hash);
+        let wanted = |id: &&Id| {
+            let hold = &self.holds[*id];
+            offset >= hold.from && hold.subscription.filter.matches(hash)
+        };
         let ids: Vec<Id> = ids.iter().filter(wanted).copied().collect();
         woken.extend(ids.into_iter().map(|id| self.take(id)));
     }
@@ -160,6 +170,7 @@ mod tests {
         Hold {
             topic: Rc::from("T"),
             queue: QueueId(queue),
+            from: QueueOffset(5),
             subscription: Rc::new(Subscription { text: String::new(), version: 0, filter }),
             deadline: runtime::now() + Duration::from_millis(millis),
             connection,
@@ -185,12 +196,15 @@ mod tests {
         in_simulation(|| {
             let mut held = filled();
             let mut woken = Vec::new();
-            held.arrived("T", QueueId(0), 8, &mut woken);
+            let at = |offset, hash| (QueueOffset(offset), hash);
+            held.arrived(("T", QueueId(0)), at(4, 8), &mut woken);
+            assert!(woken.is_empty(), "it is not the one they wait for");
+            held.arrived(("T", QueueId(0)), at(5, 8), &mut woken);
             woken.sort_unstable();
             assert_eq!(woken, [100, 102]);
-            held.arrived("T", QueueId(0), 8, &mut woken);
-            held.arrived("T", QueueId(2), 7, &mut woken);
-            held.arrived("U", QueueId(0), 7, &mut woken);
+            held.arrived(("T", QueueId(0)), at(6, 8), &mut woken);
+            held.arrived(("T", QueueId(2)), at(6, 7), &mut woken);
+            held.arrived(("U", QueueId(0)), at(6, 7), &mut woken);
             assert_eq!((woken.len(), held.len()), (2, 2));
         });
     }

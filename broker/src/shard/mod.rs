@@ -18,6 +18,7 @@ pub mod identity;
 pub mod locks;
 pub mod long_poll;
 pub mod notices;
+pub mod offset_questions;
 pub mod offset_table;
 pub mod offsets;
 pub mod properties;
@@ -60,6 +61,7 @@ use identity::Identity;
 use locks::Locks;
 use long_poll::LongPolls;
 use notices::Notices;
+use offset_questions::OffsetQuestions;
 use offsets::Offsets;
 use register::Register;
 use replica::Replica;
@@ -117,6 +119,8 @@ pub struct Shard {
     pub locks: RefCell<Locks>,
     /// Consumer offsets, applied and pending.
     pub offsets: RefCell<Offsets>,
+    /// Questions for consumer offsets that are not answered yet.
+    pub offset_questions: OffsetQuestions,
     /// Pulls that wait for a message.
     pub long_polls: RefCell<LongPolls>,
     /// Whether the disk has room for messages.
@@ -168,6 +172,7 @@ impl Shard {
             group_changes: Changes::default(),
             locks: RefCell::default(),
             offsets: RefCell::default(),
+            offset_questions: OffsetQuestions::default(),
             long_polls: RefCell::default(),
             disk: Disk::default(),
             reserve_is_spent: Cell::default(),

@@ -17,6 +17,10 @@ use crate::limits::{MAX_NOTICE_TEXT, NOTICE_EVERY};
 pub enum Notice {
     /// A send that wants no answer was refused with this code.
     OnewayRefused(ResponseCode),
+    /// A question for a consumer offset got no answer.
+    OffsetUnanswered,
+    /// A topic of a sibling shard was not created.
+    SiblingsTopic,
     /// A consumer gave a message back (`CONSUMER_SEND_MSG_BACK`).
     SendBack,
 }

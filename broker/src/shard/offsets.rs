@@ -2,7 +2,8 @@
 //!
 //! What was acknowledged or told never goes back: an update that is answered is committed before, and a
 //! query is answered from what is committed, after the group's pending updates are. A oneway update waits
-//! for at most [`OFFSETS_EVERY`] and goes to the log with all others.
+//! for at most [`OFFSETS_EVERY`] and goes to the log with all others. A query is answered with an offset, or that there is none, or
+//! not at all ([`super::offset_questions`] says why).
 
 use std::rc::Rc;
 
@@ -11,6 +12,7 @@ use model::{QueueId, QueueOffset};
 use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, QueryOffsetHeader, UpdateOffsetHeader};
 use remoting::{CommandRef, ResponseCode};
+use runtime::Instant;
 use runtime::channel::oneshot;
 use storage::AppendError;
 use transport::Connection;
@@ -18,15 +20,17 @@ use transport::Connection;
 use super::apply::Source;
 use super::commands::{CONSUMER_OFFSETS, CommandError, ConsumerOffsets};
 use super::completions::{Afterwards, Completion};
+use super::offset_questions::{self, Place};
 use super::refusals::{check_phase, code_of};
+use super::replica::Replica;
 use super::reply::{Caller, Refusal};
-use super::{Phase, Shard, replica};
+use super::{Phase, Shard};
 use crate::limits::{OFFSETS_EVERY, YOUNG_QUEUE};
 
 use super::offset_table::NotNoted;
 pub use super::offset_table::OffsetTable as Offsets;
 
-/// A question for a consumer offset that waits for updates under way.
+/// A question for a consumer offset that waits for updates under way, or until it is certain what the answer is.
 pub struct OffsetQuestion {
     caller: Caller,
     group: String,
@@ -34,9 +38,24 @@ pub struct OffsetQuestion {
     queue: QueueId,
     /// Whether a group without an offset may be told 0.
     set_zero: bool,
+    /// When it came.
+    since: Instant,
+    _place: Place,
 }
 
 impl OffsetQuestion {
+    /// Who asks.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// When it came.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Answers it from what is committed.
     pub fn answer(&self, shard: &Shard) {
         let committed = shard.offsets.borrow().find(&self.group, &self.topic, self.queue);
@@ -51,13 +70,6 @@ impl OffsetQuestion {
             Some(offset) => self.caller.ok(&OffsetReply { offset: offset.0.cast_signed() }),
             None => self.caller.refuse(ResponseCode::QueryNotFound, not_found(self.set_zero)),
         }
-    }
-}
-
-impl OffsetQuestion {
-    /// Refuses it.
-    pub fn refuse(&self, refusal: &Refusal) {
-        refusal.send(&self.caller);
     }
 }
 
@@ -86,31 +98,32 @@ pub fn query(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
         Ok(header) => header,
         Err(error) => return Refusal::from(error).send(&caller),
     };
+    let Some(place) = shard.offset_questions.place() else {
+        return offset_questions::too_many(shard, &caller);
+    };
     let question = OffsetQuestion {
         caller,
         group: header.consumer_group.to_owned(),
         topic: header.topic.to_owned(),
         queue: QueueId(u32::try_from(header.queue_id).unwrap_or(u32::MAX)),
         set_zero: header.set_zero_if_not_found != Some(false),
+        since: runtime::now(),
+        _place: place,
     };
-    match &shard.replica {
-        Some(replica) => replica::reads::ask(shard, replica, question),
-        None => answer_in_order(shard, question),
-    }
+    offset_questions::ask(shard, question);
 }
 
 /// Answers the question behind what the group has told before.
-pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) {
-    let pending = shard.offsets.borrow().has_pending(&question.group);
-    if pending {
+///
+/// # Errors
+/// The question: the log does not take what the group has told, which would not be in the answer.
+pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) -> Result<(), OffsetQuestion> {
+    let has_pending = || shard.offsets.borrow().has_pending(&question.group);
+    if has_pending() {
         propose(shard, Some(&question.group));
-        // What the group has told would not be in the answer.
-        if shard.phase.get() == Phase::Serving
-            && shard.offsets.borrow().has_pending(&question.group)
-        {
-            let remark =
-                "[OVERLOAD]broker busy, the log does not take the group's offsets now; ask again";
-            return Refusal::new(ResponseCode::SystemBusy, remark).send(&question.caller);
+        // A log that has failed takes it never, and a restart would not know it either.
+        if shard.phase.get() != Phase::Failed && has_pending() {
+            return Err(question);
         }
     }
     if shard.offsets.borrow().is_under_way() {
@@ -118,20 +131,28 @@ pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) {
     } else {
         question.answer(shard);
     }
+    Ok(())
 }
 
 /// UPDATE_CONSUMER_OFFSET (15).
 pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let caller = Caller::of(connection, request);
     if let Err(refusal) = try_update(shard, &caller, request) {
+        if let Some(replica) = &shard.replica
+            && caller.is_oneway()
+            && refusal.code == ResponseCode::ServiceNotAvailable
+        {
+            replica.tally.commits_dropped.add(1);
+        }
         refusal.send(&caller);
     }
 }
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    if shard.phase.get() != Phase::Stopping {
-        // During a graceful stop consumers bring their last offsets: they are still taken.
+    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken.
+    let makes_place = shard.replica.as_ref().is_some_and(Replica::is_making_place);
+    if shard.phase.get() != Phase::Stopping && !makes_place {
         check_phase(shard)?;
     }
     shard.check_office()?;

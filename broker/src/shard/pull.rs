@@ -22,6 +22,7 @@ use super::disk_reads::TooMany;
 use super::held::Hold;
 use super::pull_rules::{self, Begin, Choice, Status};
 use super::refusals::{code_of, no_topic, too_many_held, too_many_reads, unread};
+use super::replica::ends;
 use super::reply::{Caller, Refusal};
 use super::subscription::{Filter, Subscription};
 use super::{Phase, Shard, offsets};
@@ -93,7 +94,7 @@ pub fn pull(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>
         Err(refusal) => return refusal.send(&caller),
     };
     let commits = header.sys_flag & pull_flag::COMMIT_OFFSET != 0 && header.commit_offset >= 0;
-    if serve(shard, pull, true) && commits {
+    if serve(shard, pull, Turn::First) && commits {
         let (queue, offset) = (header.queue_id, header.commit_offset);
         if let Err(refusal) =
             offsets::note(shard, header.consumer_group, header.topic, queue, offset)
@@ -108,8 +109,27 @@ pub fn resume(shard: &Rc<Shard>, woken: Vec<Box<PullRequest>>) {
     let now = runtime::now();
     for mut pull in woken {
         pull.since = now;
-        serve(shard, pull, false);
+        serve(shard, pull, Turn::Last);
     }
+}
+
+/// Goes on with a pull from behind the end, of which it was asked whether it is the end.
+pub fn go_on(shard: &Rc<Shard>, pull: Box<PullRequest>, is_certain: bool) {
+    let turn = if is_certain { Turn::Certain } else { Turn::Uncertain };
+    serve(shard, pull, turn);
+}
+
+/// How often a pull was looked at, and what is known since.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It has just come.
+    First,
+    /// All that was committed when it came is here.
+    Certain,
+    /// Perhaps not: another member may have more.
+    Uncertain,
+    /// It was held, and is not held again.
+    Last,
 }
 
 impl PullRequest {
@@ -222,8 +242,8 @@ impl PullRequest {
     }
 }
 
-/// Answers a pull, or holds it if `may_hold`. False if it was refused.
-fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
+/// Answers a pull, or holds it, unless this is its last turn. False if it was refused.
+fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, turn: Turn) -> bool {
     let allowed = match pull.check(shard) {
         Ok(allowed) => allowed,
         Err(refused) => {
@@ -232,18 +252,38 @@ fn serve(shard: &Rc<Shard>, pull: Box<PullRequest>, may_hold: bool) -> bool {
         }
     };
     let range = shard.store.queue(&pull.topic, allowed.queue);
-    match pull_rules::begin(range, pull.offset) {
-        Begin::Nowhere { status, next } => {
-            let waits = may_hold && status.code(pull.offset) == ResponseCode::PullNotFound;
-            let wait = pull.wait.filter(|_| waits && shard.phase.get() != Phase::Stopping);
-            match wait {
-                Some(wait) => hold(shard, pull, &allowed, wait),
-                None => answer_empty(shard, &pull, &allowed, status, next),
-            }
+    let (status, next) = match pull_rules::begin(range, pull.offset) {
+        Begin::Nowhere { status, next } => (status, next),
+        Begin::At(offset) => {
+            read(shard, pull, allowed, offset);
+            return true;
         }
-        Begin::At(offset) => read(shard, pull, allowed, offset),
+    };
+    let in_doubt = shard.replica.is_some() && turn != Turn::Certain;
+    match in_doubt && status.sends_back(pull.offset) {
+        true if turn == Turn::First => ends::ask(shard, pull),
+        true => {
+            let wanted = QueueOffset(pull.offset.cast_unsigned());
+            wait_or_answer(shard, pull, &allowed, (Status::OffsetOverflowOne, wanted), turn);
+        }
+        false => wait_or_answer(shard, pull, &allowed, (status, next), turn),
     }
     true
+}
+
+/// There is no message for the pull: holds it if that may pass, or says so.
+fn wait_or_answer(
+    shard: &Shard,
+    pull: Box<PullRequest>,
+    allowed: &Allowed,
+    (status, next): (Status, QueueOffset),
+    turn: Turn,
+) {
+    let waits = turn != Turn::Last && status.code(pull.offset) == ResponseCode::PullNotFound;
+    match pull.wait.filter(|_| waits && shard.phase.get() != Phase::Stopping) {
+        Some(wait) => hold(shard, pull, allowed, wait),
+        None => answer_empty(shard, &pull, allowed, status, next),
+    }
 }
 
 /// Holds the pull, out of its connection's count of requests: [`MAX_HELD_PULLS`](crate::limits::MAX_HELD_PULLS) bounds it.
@@ -252,6 +292,7 @@ fn hold(shard: &Shard, pull: Box<PullRequest>, allowed: &Allowed, wait: Duration
     let hold = Hold {
         topic: Rc::from(&*pull.topic),
         queue: allowed.queue,
+        from: QueueOffset(u64::try_from(pull.offset).unwrap_or(0)),
         subscription: Rc::clone(&allowed.subscription),
         deadline: runtime::now() + wait,
         connection: pull.caller.connection().id(),

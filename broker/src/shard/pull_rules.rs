@@ -45,6 +45,15 @@ impl Status {
         }
     }
 
+    /// Whether the answer to a pull from `offset` would tell its consumer to go back to the end: only one who is certain where
+    /// the queue ends may say that.
+    #[must_use]
+    pub fn sends_back(self, offset: i64) -> bool {
+        offset > 0
+            && self != Self::OffsetTooSmall
+            && self.code(offset) == ResponseCode::PullOffsetMoved
+    }
+
     /// The answer's code; `offset` is the one that was asked for.
     #[must_use]
     pub fn code(self, offset: i64) -> ResponseCode {
@@ -200,6 +209,18 @@ mod tests {
         for (range, offset, want) in cases {
             assert_eq!(begin(range, offset), want, "{range:?} from {offset}");
         }
+    }
+
+    #[test]
+    fn only_those_behind_the_end_are_sent_back() {
+        use Status::*;
+        for status in [OffsetOverflowBadly, NoMessageInQueue, NoMatchedLogicQueue] {
+            assert!(status.sends_back(3), "{status:?}");
+        }
+        for status in [OffsetTooSmall, OffsetOverflowOne, Found, NoMatchedMessage] {
+            assert!(!status.sends_back(3), "{status:?}");
+        }
+        assert!(!NoMessageInQueue.sends_back(0) && !NoMatchedLogicQueue.sends_back(-1));
     }
 
     #[test]

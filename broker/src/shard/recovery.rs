@@ -2,10 +2,28 @@
 
 use model::PhysicalOffset;
 use runtime::Instant;
-use storage::{Applied, What};
+use storage::{Applied, Recovery, What};
 
 use super::Shard;
 use crate::limits::RECOVERY_LINE_EVERY;
+
+/// What came of a start, for operators. A member of a group flushes before it acknowledges, whatever flushDiskType says.
+#[must_use]
+pub fn in_words(recovery: &Recovery, in_group: bool) -> &'static str {
+    match (recovery.new, recovery.clean, recovery.torn, in_group) {
+        (true, ..) => "store created",
+        (false, true, ..) => "clean start",
+        (false, false, true, false) => {
+            "unclean start, log recovered; an unfinished write at its end was cut. With SYNC_FLUSH \
+             nothing acknowledged was in it, with ASYNC_FLUSH only a power cut can have taken some"
+        }
+        (false, false, true, true) => {
+            "unclean start, log recovered; an unfinished write at its end was cut. Nothing that this member of the group has \
+             acknowledged was in it"
+        }
+        (false, false, false, _) => "unclean start, log recovered; nothing was cut",
+    }
+}
 
 /// Where a replay has come to. Says something every few seconds.
 #[derive(Debug)]
@@ -106,6 +124,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_member_of_a_group_has_forgotten_nothing_that_it_acknowledged() {
+        let recovery = Recovery {
+            clean: false,
+            new: false,
+            entries: 1,
+            records: 1,
+            start: PhysicalOffset(0),
+            end: PhysicalOffset(9),
+            torn: true,
+            took: std::time::Duration::ZERO,
+        };
+        assert!(in_words(&recovery, false).contains("with ASYNC_FLUSH only a power cut"));
+        let of_member = in_words(&recovery, true);
+        assert!(
+            !of_member.contains("ASYNC_FLUSH") && of_member.contains("Nothing that this member")
+        );
+    }
 
     #[test]
     fn a_short_recovery_says_nothing_and_a_long_one_every_five_seconds() {

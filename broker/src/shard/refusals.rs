@@ -5,6 +5,7 @@ use remoting::header::HeaderError;
 use remoting::{CommandRef, RequestCode, ResponseCode};
 use storage::{AppendError, ReadError};
 
+use super::replica::Replica;
 use super::reply::Refusal;
 use super::{Phase, Shard};
 use crate::limits::MAX_HELD_PULLS;
@@ -91,12 +92,16 @@ pub fn too_many_held() -> Refusal {
     Refusal::new(ResponseCode::SystemBusy, remark)
 }
 
-/// Whether the shard takes what goes to the log: it is up, and leads its group if it has one.
+/// Whether the shard takes what goes to the log: it is up, and leads its group if it has one, and is not about to hand that over.
 ///
 /// # Errors
 /// Code 14, which sends a producer to another broker.
 pub fn check_phase(shard: &Shard) -> Result<(), Refusal> {
+    let makes_place = || shard.replica.as_ref().is_some_and(Replica::is_making_place);
     let why = match shard.phase.get() {
+        Phase::Serving if shard.check_office().is_ok() && makes_place() => {
+            "it is making place for another leader; send to that one, or to another broker"
+        }
         Phase::Serving => return shard.check_office(),
         Phase::Recovering => "its log is being recovered",
         Phase::Failed => {

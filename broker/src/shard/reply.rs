@@ -1,7 +1,7 @@
 //! Where an answer goes.
 
 use remoting::command::EncodeExt;
-use remoting::{CommandRef, ResponseCode, ResponseHead};
+use remoting::{CommandRef, ResponseCode, ResponseHead, frame};
 use transport::Connection;
 
 /// The sender of one request, kept until it is answered. Nothing is sent for a oneway request, to a
@@ -36,6 +36,13 @@ impl Caller {
         self.connection.hold_aside(self.opaque);
     }
 
+    /// Gives no answer, ever: the sender is to think that this node is away.
+    pub fn leave_unanswered(&self) {
+        if !self.oneway {
+            self.connection.leave_unanswered(self.opaque);
+        }
+    }
+
     /// Whether nobody waits for an answer.
     #[must_use]
     pub fn is_oneway(&self) -> bool {
@@ -66,6 +73,21 @@ impl Caller {
         body: &[u8],
     ) {
         self.answer_with(code, remark, ext, body.len(), |out| out.extend_from_slice(body));
+    }
+
+    /// Answers what another node has answered: a whole frame. False, and nothing is answered, if it is no answer to this request.
+    #[must_use]
+    pub fn answer_frame(&self, frame: &[u8]) -> bool {
+        let whole = frame::split(frame, usize::MAX).ok().flatten();
+        let whole = whole.filter(|range| range.end() == frame.len());
+        let header = whole.map(|range| CommandRef::decode(range.serialize, &frame[range.header]));
+        let is_answer = header.is_some_and(|header| {
+            header.is_ok_and(|head| head.flag.is_response() && head.opaque == self.opaque)
+        });
+        if is_answer && !self.oneway {
+            self.connection.respond_frame(self.opaque, frame);
+        }
+        is_answer
     }
 
     /// As [`Caller::answer`], with a body of `len` bytes that `fill` appends to the outgoing bytes.

@@ -73,20 +73,25 @@ impl Disk {
         }
         let (name, log) = (&shard.identity.name, shard.identity.log_dir.display());
         if !refuses {
-            return tracing::info!(shard = %name, log = %log, "the disk has room again: messages are taken");
+            let then =
+                if shard.check_office().is_ok() { "messages are taken" } else { "the log goes on" };
+            return tracing::info!(shard = %name, log = %log, "the disk has room again: {then}");
         }
+        let why = self.too_full(shard).expect("it was just seen");
+        let then = consequence(shard.check_office().is_ok(), log_full);
+        tracing::warn!(shard = %name, log = %log, used_percent, "{why}: {then}");
+    }
+
+    /// Why the disk is too full, if it is.
+    pub fn too_full(&self, shard: &Shard) -> Option<String> {
         let most = shard.config.retention.full_percent;
-        let why = match log_full {
-            true => "the disk has no room for the log's next segment".to_owned(),
-            false => format!(
+        match (self.log_full.get(), self.too_full.get()) {
+            (true, _) => Some("the disk has no room for the log's next segment".to_owned()),
+            (false, Some(_)) => Some(format!(
                 "more of the disk is in use than diskSpaceWarningLevelRatio = {most} allows"
-            ),
-        };
-        tracing::warn!(
-            shard = %name, log = %log, used_percent,
-            "{why}: messages are refused with code 14 until there is room again; consumers go on. Free some space, or let \
-             messages expire earlier (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
-        );
+            )),
+            (false, None) => None,
+        }
     }
 
     /// Says once what does not work beside the log, again when the reason is another, and when it works again.
@@ -105,6 +110,25 @@ impl Disk {
             if !now.contains_key(&trouble) {
                 tracing::info!(shard = %name, log = %log, was = %error, "it works again: {trouble:?}");
             }
+        }
+    }
+}
+
+/// What comes of a disk that is too full, and what to do. A member of a group that does not lead refuses nothing; it stops when the
+/// log has no room, and what the log keeps is decided by its leader.
+fn consequence(takes_messages: bool, log_full: bool) -> &'static str {
+    match (takes_messages, log_full) {
+        (true, _) => {
+            "messages are refused with code 14 until there is room again; consumers go on. Free some space, or let messages \
+             expire earlier (fileReservedTime, diskMaxUsedSpaceRatio, cleanFileForciblyEnable)"
+        }
+        (false, true) => {
+            "this member of the group writes nothing more until there is room again. The group goes on without it, and can lose \
+             one node less. Free some space on this machine, or have the leader, which decides what the log keeps, keep less"
+        }
+        (false, false) => {
+            "this member of the group does not lead, so nothing is refused; it stops writing when the log has no room. Free some \
+             space on this machine, or have the leader, which decides what the log keeps, keep less"
         }
     }
 }

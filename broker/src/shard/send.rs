@@ -169,12 +169,19 @@ fn oneway_text(topic: &str, caller: &Caller, refusal: &Refusal) -> String {
     )
 }
 
+/// A send is refused because of what this node is, or is not, at the moment.
+fn count_refusal(shard: &Shard) {
+    if let Some(replica) = &shard.replica {
+        replica.tally.sends_refused.add(1);
+    }
+}
+
 /// The checks that come before a look at the message itself, in RocketMQ's order.
 ///
 /// # Errors
 /// What to answer.
 pub fn check(shard: &Shard, header: &SendHeader<'_>) -> Result<Rc<TopicConfig>, Refusal> {
-    check_phase(shard)?;
+    check_phase(shard).inspect_err(|_| count_refusal(shard))?;
     shard.disk.check(shard)?;
     send_rules::check_name(header.topic, shard.config.max_topic_length)?;
     let queues = header.default_topic_queue_nums;

@@ -5,15 +5,18 @@
 //! task that fills it wait, and no request.
 //!
 //! Shards that have groups may have their leaders on different nodes, so there the log of the one tells: wherever it comes to
-//! be applied the siblings beside it are told, and the one among them that leads its own group creates the topic.
+//! be applied the siblings beside it are told, and the one among them that leads its own group creates the topic. Until somebody
+//! has, each of them wants it: whoever comes to lead next creates it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::lock::Mutex;
+use futures::{FutureExt, select_biased};
 use runtime::channel::{
-    MailboxReceiver, MailboxSender, Receiver, Sender, TrySendError, mailbox, mpsc,
+    MailboxReceiver, MailboxSender, Notify, Receiver, Sender, TrySendError, mailbox, mpsc,
 };
 
 use model::UnixMillis;
@@ -22,14 +25,17 @@ use remoting::ResponseCode;
 use super::apply::Source;
 use super::commands::{CommandError, TOPIC_ANNOUNCED, TopicConfig};
 use super::completions::Completion;
+use super::notices::{self, Notice};
 use super::reply::Refusal;
 use super::{Phase, Shard, topics};
 use crate::limits::{MAILBOX, MAX_ANNOUNCEMENTS};
 
 /// How long a shard waits before it tries again to append what a sibling told it.
 const RETRY: Duration = Duration::from_millis(50);
-/// For so long a member of a group waits for a topic of a sibling, which its leader creates, whoever that comes to be.
-const AWAIT_LEADER: Duration = Duration::from_secs(10);
+/// How often it is looked at what waits for a leader, beside when one begins to lead.
+const LOOK: Duration = Duration::from_secs(1);
+/// Topics that wait for longer are told of, once.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// An announcement that is older is no news, milliseconds.
 const RECENT_MILLIS: u64 = 60_000;
 
@@ -64,6 +70,9 @@ pub struct Siblings {
     mailbox: Rc<Mailbox>,
     outbox: Option<Sender<Rc<TopicConfig>>>,
     announced: RefCell<Option<Receiver<Rc<TopicConfig>>>>,
+    /// Topics of the siblings that are not here yet; at most [`MAX_ANNOUNCEMENTS`].
+    wanted: RefCell<BTreeMap<String, TopicConfig>>,
+    news: Notify,
 }
 
 impl Siblings {
@@ -73,7 +82,24 @@ impl Siblings {
         let (outbox, announced) = mpsc(MAX_ANNOUNCEMENTS);
         let alone = mailbox.others.is_empty();
         let outbox = (!alone).then_some(outbox);
-        Self { mailbox, outbox, announced: RefCell::new(Some(announced)) }
+        let (wanted, news) = Default::default();
+        Self { mailbox, outbox, announced: RefCell::new(Some(announced)), wanted, news }
+    }
+
+    /// Something is wanted that was not, or the shard may create topics now: what is wanted is looked at.
+    pub fn look_again(&self) {
+        self.news.notify_one();
+    }
+
+    /// Topics of the siblings that are not here yet.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        self.wanted.borrow().len()
+    }
+
+    /// A topic is here.
+    pub fn has_come(&self, topic: &str) {
+        self.wanted.borrow_mut().remove(topic);
     }
 
     /// Tells all siblings that a topic was created. Never waits.
@@ -136,44 +162,86 @@ pub async fn run(shard: Rc<Shard>) {
     let receive = async {
         let mut inbox = inbox.lock().await;
         while let Some(Note::TopicCreated(topic)) = inbox.recv().await {
-            create(&shard, topic).await;
+            want(&shard, topic);
         }
     };
-    futures::future::join(deliver, receive).await;
+    futures::future::join3(deliver, receive, create_what_is_wanted(&shard)).await;
 }
 
-/// Creates a sibling's topic here, unless it is there. Tries again while the log is busy; what is refused for
-/// good must not keep those behind it waiting.
-async fn create(shard: &Rc<Shard>, topic: TopicConfig) {
-    let began = runtime::now();
-    while shard.phase.get() == Phase::Serving {
-        if shard.check_office().is_err() {
-            let is_there = shard.topics.borrow().find_applied(&topic.name).is_some();
-            if is_there {
-                return;
-            }
-            if began.elapsed() > AWAIT_LEADER {
-                tracing::warn!(
-                    shard = %shard.identity.name, topic = %topic.name,
-                    "the topic of a sibling shard was not created by this shard's leader within {AWAIT_LEADER:?}; create it \
-                     there with mqadmin updateTopic if it is missing"
-                );
-                return;
-            }
-            runtime::sleep(RETRY).await;
+/// Notes that a sibling has a topic.
+fn want(shard: &Shard, topic: TopicConfig) {
+    let siblings = &shard.siblings;
+    let mut wanted = siblings.wanted.borrow_mut();
+    if wanted.len() >= MAX_ANNOUNCEMENTS && !wanted.contains_key(&topic.name) {
+        notices::note(shard, Notice::SiblingsTopic, || {
+            format!(
+                "topics of sibling shards are not created here: {MAX_ANNOUNCEMENTS} already wait. Create them with mqadmin \
+                 updateTopic; one is {}",
+                notices::name(&topic.name)
+            )
+        });
+        return;
+    }
+    wanted.insert(topic.name.clone(), topic);
+    siblings.look_again();
+}
+
+/// Creates what is wanted as soon as this shard may; in a group another member may be faster. Never ends.
+async fn create_what_is_wanted(shard: &Shard) {
+    let siblings = &shard.siblings;
+    let mut waits = None;
+    loop {
+        let news = siblings.news.notified();
+        let pause = create_all(shard);
+        if siblings.wanted() == 0 {
+            waits = None;
+            news.await;
             continue;
         }
-        let Err(refusal) = topics::ensure(shard, topic.clone(), Completion::Silent) else {
-            return;
-        };
-        let (shard, topic, reason) = (&shard.identity.name, &topic.name, &refusal.remark);
-        if !will_pass(&refusal) {
-            tracing::warn!(%shard, %topic, %reason, "topic of a sibling shard not created here");
-            return;
+        let (since, told) = waits.get_or_insert((runtime::now(), false));
+        if !*told && since.elapsed() > PATIENCE {
+            *told = true;
+            tell_of_patience(shard);
         }
-        tracing::debug!(%shard, %topic, %reason, "topic of a sibling shard not created yet");
-        runtime::sleep(RETRY).await;
+        select_biased! {
+            () = news.fuse() => {}
+            () = runtime::sleep(pause).fuse() => {}
+        }
     }
+}
+
+fn tell_of_patience(shard: &Shard) {
+    let why = shard.check_office().err().map_or("its log is busy".to_owned(), |why| why.remark);
+    tracing::warn!(
+        shard = %shard.identity.name, topics = shard.siblings.wanted(), %why,
+        "topics of sibling shards wait here for longer than {PATIENCE:?}. They are created as soon as this shard's leader takes them"
+    );
+}
+
+/// Creates what is wanted, if this shard may; how long to wait with what is left.
+fn create_all(shard: &Shard) -> Duration {
+    let names: Vec<String> = shard.siblings.wanted.borrow().keys().cloned().collect();
+    for name in names {
+        if shard.topics.borrow().find_applied(&name).is_some() {
+            shard.siblings.has_come(&name);
+            continue;
+        }
+        if shard.phase.get() != Phase::Serving || shard.check_office().is_err() {
+            return LOOK;
+        }
+        let topic = shard.siblings.wanted.borrow().get(&name).cloned();
+        let topic = topic.expect("nothing was awaited since it was there");
+        // It is wanted until it is committed: the office may be lost before.
+        let Err(refusal) = topics::ensure(shard, topic, Completion::Silent) else { continue };
+        let (shard_name, reason) = (&shard.identity.name, &refusal.remark);
+        if will_pass(&refusal) {
+            tracing::debug!(shard = %shard_name, topic = %name, %reason, "topic of a sibling shard not created yet");
+            return RETRY;
+        }
+        tracing::warn!(shard = %shard_name, topic = %name, %reason, "topic of a sibling shard not created here");
+        shard.siblings.has_come(&name);
+    }
+    LOOK
 }
 
 /// Whether what was refused may be taken a moment later. A log that has failed shows in the shard's phase.

@@ -1,8 +1,10 @@
 //! How a shard starts, runs and stops.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
@@ -15,13 +17,14 @@ use super::commands::CommandError;
 use super::completions::{Afterwards, Completion};
 use super::dispatch::Requests;
 use super::identity::Identity;
+use super::recovery;
 use super::replica::member::Member;
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
 use super::{
-    Phase, Shard, admin, apply, clients, long_poll, notices, offsets, register, retention,
-    topic_rules, topics,
+    Phase, Shard, admin, apply, clients, long_poll, notices, offset_questions, offsets, register,
+    retention, topic_rules, topics,
 };
 use crate::config::{Config, GroupLayout};
 use crate::limits::DRAIN;
@@ -105,6 +108,50 @@ pub enum StartError {
     },
 }
 
+/// How long a life that follows another one waits for its ports, which are nobody's in between: a connection of another process, for
+/// which Linux looks for a port, may have got one.
+const PORTS_COME_BACK: Duration = Duration::from_secs(10);
+/// Time between two attempts.
+const PORT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Whether a shard has lived before in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It has not.
+    First,
+    /// It has, and goes on with another log.
+    Next,
+}
+
+impl Life {
+    /// Has a port bound: at once, or in a life that follows another as soon as it can be had.
+    ///
+    /// # Errors
+    /// What `bind` says, at last.
+    pub(super) async fn bind<T, E: Display>(
+        self,
+        shard: &Shard,
+        bind: impl AsyncFn() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (began, mut told) = (runtime::now(), false);
+        loop {
+            let error = match bind().await {
+                Err(error) if self == Self::Next && began.elapsed() < PORTS_COME_BACK => error,
+                bound => return bound,
+            };
+            if !told {
+                tracing::warn!(
+                    shard = %shard.identity.name, %error,
+                    "another process has taken a port of this shard while it opened its log again; it is waited for, at most \
+                     {PORTS_COME_BACK:?}. net.ipv4.ip_local_reserved_ports keeps ports free"
+                );
+                told = true;
+            }
+            runtime::sleep(PORT_AGAIN).await;
+        }
+    }
+}
+
 /// How a shard's life ended.
 enum End {
     /// As it was told.
@@ -138,17 +185,21 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         "groups are where they are configured"
     );
     let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
+    let mut life = Life::First;
     loop {
         let identity = Identity::of(&config, number, advertised);
+        if life == Life::First {
+            check_port(&identity).await?;
+        }
         let opening = open(Arc::clone(&config), identity, Rc::clone(&mailbox), group.clone());
         // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
         let opened = select_biased! {
             _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
             opened = opening.fuse() => opened?,
         };
-        match live(opened, &mut ready, &mut stop).await? {
+        match live(opened, life, (&mut ready, &mut stop)).await? {
             End::Stopped => return Ok(()),
-            End::Again => {}
+            End::Again => life = Life::Next,
         }
     }
 }
@@ -156,20 +207,20 @@ pub async fn run(start: Start) -> Result<(), StartError> {
 /// A shard's life from when its log is read to when its store is stopped.
 async fn live(
     opened: Opened,
-    ready: &mut Option<Promise<Started>>,
-    stop: &mut PromiseReceiver<()>,
+    life: Life,
+    (ready, stop): (&mut Option<Promise<Started>>, &mut PromiseReceiver<()>),
 ) -> Result<End, StartError> {
     let Opened { shard, events, recovery, member } = opened;
     shard.phase.set(Phase::Serving);
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
     let member = match member {
-        Some((log, applier)) => Some(Member::start(&shard, log, applier).await?),
+        Some((log, applier)) => Some(Member::start(&shard, life, (log, applier)).await?),
         None => {
             seed(&shard).await?;
             None
         }
     };
-    let server = serve(&shard).await?;
+    let server = serve(&shard, life).await?;
     let tasks = background(&shard);
     register::start(&shard);
     tell_success(&shard);
@@ -211,7 +262,6 @@ async fn open(
     mailbox: Rc<Mailbox>,
     group: Option<GroupLayout>,
 ) -> Result<Opened, StartError> {
-    check_port(&identity).await?;
     let (dir, log_dir) = (identity.dir.clone(), identity.log_dir.clone());
     let options = config.store_options(dir, log_dir, identity.number);
     let began = runtime::now();
@@ -263,15 +313,7 @@ async fn check_port(identity: &Identity) -> Result<(), BindError> {
 }
 
 fn tell_recovery(shard: &Shard, recovery: &Recovery, began: Instant) {
-    let how = match (recovery.new, recovery.clean) {
-        (true, _) => "store created",
-        (false, true) => "clean start",
-        (false, false) if recovery.torn => {
-            "unclean start, log recovered; an unfinished write at its end was cut. With SYNC_FLUSH \
-             nothing acknowledged was in it, with ASYNC_FLUSH only a power cut can have taken some"
-        }
-        (false, false) => "unclean start, log recovered; nothing was cut",
-    };
+    let how = recovery::in_words(recovery, shard.replica.is_some());
     tracing::info!(
         shard = %shard.identity.name,
         store = %shard.identity.dir.display(),
@@ -322,7 +364,7 @@ pub fn put_system_topics(shard: &Rc<Shard>) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
+async fn serve(shard: &Rc<Shard>, life: Life) -> Result<Server, StartError> {
     let (files, most) = (runtime::process::open_files_limit(), Limits::default().max_connections);
     let max_connections = crate::limits::max_connections(files, shard.config.shards, most);
     if max_connections < most {
@@ -334,7 +376,9 @@ async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
     }
     let limits = Limits { idle: shard.config.idle_timeout, max_connections, ..Limits::default() };
     let service = Rc::new(Requests(Rc::clone(shard)));
-    let server = Server::bind(shard.identity.listen, limits, service).await?;
+    let listen = shard.identity.listen;
+    let bind = async || Server::bind(listen, limits.clone(), Rc::clone(&service)).await;
+    let server = life.bind(shard, bind).await?;
     server.serve();
     Ok(server)
 }
@@ -343,6 +387,7 @@ async fn serve(shard: &Rc<Shard>) -> Result<Server, StartError> {
 fn background(shard: &Rc<Shard>) -> Vec<Task<()>> {
     vec![
         runtime::spawn(offsets::propose_regularly(Rc::clone(shard))),
+        runtime::spawn(offset_questions::run(Rc::clone(shard))),
         runtime::spawn(long_poll::expire_regularly(Rc::clone(shard))),
         runtime::spawn(siblings::run(Rc::clone(shard))),
         runtime::spawn(clients::run(Rc::clone(shard))),

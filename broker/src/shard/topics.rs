@@ -338,6 +338,7 @@ pub fn applied(
     let topic = TopicConfig::from_bytes(payload)?;
     let name = topic.name.clone();
     shard.topics.borrow_mut().apply(topic, source.is_foreign(), when.0);
+    shard.siblings.has_come(&name);
     if source.is_news() {
         register::topic_changed(shard, &name);
     }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use broker::shard::Start;
 use broker::shard::siblings::mailboxes;
 use bytes::Bytes;
+use remoting::body::{Body, RaftGroupState};
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::channel::{Promise, promise};
 use runtime::sim::{Node, Simulation};
+use transport::Connection;
 
 use super::{Client, LIMIT, Place, Sent, config, send_header, sent};
 
@@ -85,7 +87,7 @@ impl Cluster {
         let keys = self.keys.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let keys: Vec<_> = keys.chain(more.iter().copied()).collect();
         let config = config(&place, &keys);
-        let ips: Vec<IpAddr> = (0..NODES).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = (0..NODES).map(|at| Some(ip(at).into())).collect();
         let layouts = config.raft_group.as_ref().map(|group| group.layouts(&config, &ips));
         let group = layouts.map(|layouts| layouts.expect("they fit").remove(0));
         let ((stop, stopped), (ready, _)) = (promise(), promise());
@@ -181,16 +183,44 @@ impl Cluster {
     }
 }
 
-/// Sends to all nodes in turn, until one acknowledges; which one, and what it has answered.
+/// Sends to all nodes that do not say that they follow, in turn, until one has stored it itself; which one, and what it has
+/// answered.
 pub async fn leader() -> (usize, Sent) {
     loop {
         for at in 0..NODES {
-            if let Some(Ok(sent)) = try_send(at, b"who leads", SHORT).await {
+            if !follows(at).await
+                && let Some(Ok(sent)) = try_send(at, b"who leads", SHORT).await
+                && stored_by(&sent) == at
+            {
                 return (at, sent);
             }
         }
         runtime::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Whether a node says that it is one of a group and does not lead it.
+pub async fn follows(at: usize) -> bool {
+    let asked = async {
+        let connection = connect(at).await?;
+        let state = Command::request(RequestCode::GetRaftGroupState);
+        connection.request(state, SHORT).await.ok()
+    };
+    let answer = runtime::timeout(SHORT, asked).await.ok().flatten();
+    let state = answer.filter(|answer| answer.code == ResponseCode::Success.code());
+    state
+        .is_some_and(|state| RaftGroupState::decode(&state.body).expect("a state").role != "LEADER")
+}
+
+/// The node whose address is in the id of a message.
+pub fn stored_by(sent: &Sent) -> usize {
+    let is_its = |at: &usize| sent.id.starts_with(&format!("{:08X}", ip(*at).to_bits()));
+    (0..NODES).find(is_its).expect("a node has stored it")
+}
+
+async fn connect(at: usize) -> Option<Connection> {
+    let limits = transport::Limits::default();
+    transport::connect(addr(at), limits, std::rc::Rc::new(transport::NoRequests)).await.ok()
 }
 
 /// Sends to a node, on a connection of its own; `None` without an answer within `limit`.
@@ -200,12 +230,7 @@ pub async fn try_send(
     limit: Duration,
 ) -> Option<Result<Sent, (ResponseCode, String)>> {
     let answered = async {
-        let connected = transport::connect(
-            addr(at),
-            transport::Limits::default(),
-            std::rc::Rc::new(transport::NoRequests),
-        );
-        let client = Client { connection: connected.await.ok()? };
+        let client = Client { connection: connect(at).await? };
         let header = send_header("T", 0);
         let command = Command::request(RequestCode::SendMessageV2).with_ext(&header);
         let command = command.with_body(Bytes::from_static(body));

@@ -380,13 +380,7 @@ impl Client {
     }
 
     pub async fn committed(&self, group: &str, topic: &str, queue: i32) -> Option<i64> {
-        let header = QueryOffsetHeader {
-            consumer_group: group,
-            topic,
-            queue_id: queue,
-            set_zero_if_not_found: Some(false),
-        };
-        let answer = self.request(RequestCode::QueryConsumerOffset, &header).await;
+        let answer = self.ask(offset_question(group, topic, queue)).await;
         match ResponseCode::from_code(answer.code) {
             Some(ResponseCode::Success) => Some(
                 OffsetReply::decode(RequestCode::QueryConsumerOffset, &answer.ext)
@@ -397,6 +391,17 @@ impl Client {
             _ => panic!("{answer:?}"),
         }
     }
+}
+
+/// The question for a group's offset.
+pub fn offset_question(group: &str, topic: &str, queue: i32) -> Command {
+    let header = QueryOffsetHeader {
+        consumer_group: group,
+        topic,
+        queue_id: queue,
+        set_zero_if_not_found: Some(false),
+    };
+    Command::request(RequestCode::QueryConsumerOffset).with_ext(&header)
 }
 
 /// The header that creates a topic.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-pub use register::{Accepted, Refused, Registration, Topic};
+pub use register::{Accepted, Refused, Registration, Replaced, Topic};
 pub use topics::Queues;
 pub use view::{BrokerView, RouteView};
 

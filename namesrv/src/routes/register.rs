@@ -47,7 +47,16 @@ pub struct Accepted {
     /// The process was not known before, or had another id.
     pub joined: bool,
     /// Another process that had this name and id until now.
-    pub replaced: Option<String>,
+    pub replaced: Option<Replaced>,
+}
+
+/// A process that had the name and id of one that has registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its address.
+    pub addr: String,
+    /// It was live, and the new one has a greater state version: the one was elected after the other.
+    pub in_turn: bool,
 }
 
 /// The registration does not hold.
@@ -106,12 +115,16 @@ impl Routes {
         self.check(&reg)?;
         let known_before = self.live.get(&reg.process).is_some_and(|live| live.id == reg.id);
         let replaced = self.place(&reg);
-        let first = replaced != Some(reg.process.addr.clone());
+        let first = replaced.as_ref() != Some(&reg.process.addr);
         self.take_topics(&reg, first);
         let accepted = Accepted {
             master: self.master_for(&reg),
             joined: first || !known_before,
-            replaced: replaced.filter(|addr| *addr != reg.process.addr),
+            replaced: replaced.filter(|addr| *addr != reg.process.addr).map(|addr| {
+                let before = Process { cluster: reg.process.cluster.clone(), addr: addr.clone() };
+                let state = self.live.get(&before).map(|live| live.version.state);
+                Replaced { addr, in_turn: state.is_some_and(|state| state < reg.version.state) }
+            }),
         };
         let Registration { process, name, id, ha_addr, timeout, version, link, .. } = reg;
         let timeout = timeout.unwrap_or(BROKER_TIMEOUT).min(BROKER_TIMEOUT_MAX);

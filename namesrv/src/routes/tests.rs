@@ -230,9 +230,22 @@ fn an_older_state_never_replaces_a_newer_one() {
 
     let same = Registration { version: Version { state: 5, ..Version::default() }, ..older };
     let accepted = routes.register(after(2), same).unwrap();
-    assert_eq!(accepted.replaced, Some("h:1".to_owned()));
+    assert_eq!(accepted.replaced, Some(Replaced { addr: "h:1".to_owned(), in_turn: false }));
     assert_eq!(addrs(&routes, "T"), [(0, "h:2".to_owned())]);
     assert!(routes.disconnected(Link(1)).len() == 1 && routes.route("T").is_some());
+}
+
+#[test]
+fn a_leader_that_was_elected_later_is_told_from_a_second_broker_of_one_name() {
+    let of_term = |addr, link, state| {
+        let version = Version { state, ..Version::default() };
+        Registration { version, ..broker(addr, link) }
+    };
+    let mut routes = routes_with([of_term("h:1", 1, 5)]);
+    let next = routes.register(after(1), of_term("h:2", 2, 6)).unwrap();
+    assert_eq!(next.replaced, Some(Replaced { addr: "h:1".to_owned(), in_turn: true }));
+    let double = routes.register(after(2), of_term("h:3", 3, 6)).unwrap();
+    assert_eq!(double.replaced, Some(Replaced { addr: "h:2".to_owned(), in_turn: false }));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use remoting::{RequestCode, ResponseCode};
 use super::answer::{Answer, Failure};
 use super::{Request, State, link, tell};
 use crate::kv::ORDER_TOPICS;
-use crate::routes::{Gone, Process, Queues, Registration, Topic, Version};
+use crate::routes::{Gone, Process, Queues, Registration, Replaced, Topic, Version};
 
 /// The first byte of a zlib stream, which no JSON begins with. RocketMQ 5.5.0's broker says `compressed=false` of a body that
 /// `compressedRegister=true` made it compress, so the body itself is asked.
@@ -59,12 +59,17 @@ impl State {
             tracing::info!(cluster = %cluster_name, broker = %broker_name, id = broker_id, addr = %broker_addr, topics, "broker registered");
         }
         if let Some(before) = accepted.replaced {
-            tracing::warn!(
-                "broker {} id {} was at {before} and is now at {}: are two brokers configured with the same name and id?",
-                header.broker_name,
-                header.broker_id,
-                header.broker_addr,
-            );
+            let RegisterBrokerHeader { broker_name, broker_id, broker_addr, .. } = header;
+            let Replaced { addr, in_turn } = before;
+            match in_turn {
+                true => tracing::info!(
+                    "broker {broker_name} id {broker_id} is at {broker_addr} now, and was at {addr}: another member of its group leads"
+                ),
+                false => tracing::warn!(
+                    "broker {broker_name} id {broker_id} was at {addr} and is now at {broker_addr}: are two brokers configured with \
+                     the same name and id?"
+                ),
+            }
         }
         let (ha, master) = accepted.master.unzip();
         let reply =

@@ -2,9 +2,11 @@
 //!
 //! A change of those who vote is two entries of the log: one under which the old and the new voters both count, and one with
 //! the new ones alone. A leader that is lost between the two leaves the group in the middle, where it goes on, and needs both
-//! majorities. Whoever changes anything next ends that change first.
+//! majorities. Whoever changes anything next ends that change first, and if nobody does whoever leads then ends it by itself
+//! ([`unfinished`]).
 
 mod plan;
+pub(crate) mod unfinished;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -32,6 +34,10 @@ struct Turn(Busy);
 impl Busy {
     fn take(&self) -> Option<Turn> {
         (!self.0.replace(true)).then(|| Turn(self.clone()))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.0.get()
     }
 }
 

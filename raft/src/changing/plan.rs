@@ -26,6 +26,13 @@ pub enum Change {
         /// The member that it takes the place of: it may have the same label, and the same address.
         instead_of: Option<MemberId>,
     },
+    /// This member is at another address from now on. Whoever asks for that has found its store there.
+    Move {
+        /// Its store.
+        id: MemberId,
+        /// Where the others reach it.
+        addr: SocketAddr,
+    },
     /// This learner votes from now on.
     Promote(MemberId),
     /// This learner votes, and that voter does not belong to the group any more: one change.
@@ -90,7 +97,8 @@ pub enum ChangeError {
     },
     /// It was added with another label or address.
     #[error(
-        "the store {id} is a member already, as {label} at {addr}: remove it first to add it as something else"
+        "the store {id} is a member already, as {label} at {addr}: `mqadmin moveMember` gives it another address, and for \
+         another label it has to be removed first"
     )]
     OtherMember {
         /// Its store.
@@ -175,6 +183,7 @@ pub(crate) fn plan(
     assert!(view.voters.len() <= 1, "a change that was begun is ended first");
     match change {
         Change::AddLearner { id, member, instead_of } => add(view, *id, member, *instead_of),
+        Change::Move { id, addr } => moved(view, *id, *addr),
         Change::Promote(id) => promote(view, *id, patience),
         Change::Replace { old, new } => replace(view, *old, *new, patience),
         Change::Remove(id) => remove(view, *id, patience),
@@ -199,16 +208,35 @@ fn add(
     if let Some(old) = instead_of.filter(|old| !view.seats.contains_key(old)) {
         return Err(ChangeError::Unknown(old));
     }
+    is_free(view, member.addr, instead_of)?;
     for (other, seat) in view.seats.iter().filter(|(other, _)| Some(**other) != instead_of) {
-        let Member { label, addr } = seat.member.clone();
-        if addr == member.addr {
-            return Err(ChangeError::SameAddress { addr, label, other: *other });
-        }
+        let label = seat.member.label.clone();
         if label == member.label {
             return Err(ChangeError::SameLabel { label, other: *other });
         }
     }
     Ok(Some(ChangeMembers::AddNodes(BTreeMap::from([(id, member.clone())]))))
+}
+
+/// Whether nobody is at `addr` but the member `but`.
+fn is_free(view: &View, addr: SocketAddr, but: Option<MemberId>) -> Result<(), ChangeError> {
+    let mut others = view.seats.iter().filter(|(other, _)| Some(**other) != but);
+    match others.find(|(_, seat)| seat.member.addr == addr) {
+        None => Ok(()),
+        Some((other, seat)) => {
+            let label = seat.member.label.clone();
+            Err(ChangeError::SameAddress { addr, label, other: *other })
+        }
+    }
+}
+
+fn moved(view: &View, id: MemberId, addr: SocketAddr) -> Result<Option<Proposed>, ChangeError> {
+    let Member { label, addr: before } = seat(view, id)?.member.clone();
+    if before == addr {
+        return Ok(None);
+    }
+    is_free(view, addr, Some(id))?;
+    Ok(Some(ChangeMembers::SetNodes(BTreeMap::from([(id, Member { label, addr })]))))
 }
 
 fn promote(view: &View, id: MemberId, patience: Duration) -> Result<Option<Proposed>, ChangeError> {
@@ -402,6 +430,23 @@ mod tests {
         let error = planned(&view(), &added(4, member(5), None)).unwrap_err();
         let Member { label, addr } = member(4);
         assert_eq!(error, ChangeError::OtherMember { id: id(4), label, addr });
+    }
+
+    #[test]
+    fn one_that_has_moved_stays_what_it_was_at_another_address() {
+        let to =
+            |id: u128, number: u16| Change::Move { id: self::id(id), addr: member(number).addr };
+        for number in [1, 2, 4] {
+            let label = format!("n{number}");
+            let nodes = BTreeMap::from([(id(number), Member { label, ..member(9) })]);
+            let proposed = Ok(Some(ChangeMembers::SetNodes(nodes)));
+            assert_eq!(planned(&view(), &to(number, 9)), proposed);
+        }
+        assert_eq!(planned(&view(), &to(2, 2)), Ok(None));
+        assert_eq!(planned(&view(), &to(7, 9)), Err(ChangeError::Unknown(id(7))));
+        let taken = planned(&view(), &to(2, 3)).unwrap_err();
+        let (addr, label, other) = (member(3).addr, "n3".into(), id(3));
+        assert_eq!(taken, ChangeError::SameAddress { addr, label, other });
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn behind(id: Option<&LogIdOf<Types>>) -> LogIndex {
 }
 
 /// Bytes of memory that an entry holds, about.
-pub(super) fn weight(entry: &EntryOf<Types>) -> usize {
+pub(crate) fn weight(entry: &EntryOf<Types>) -> usize {
     size_of::<EntryOf<Types>>()
         + match &entry.payload {
             EntryPayload::Normal(Proposal::Entry(content)) => content.body.len(),

@@ -3,12 +3,15 @@
 use std::rc::Rc;
 
 use model::{LogIndex, Term};
+use openraft::type_config::alias::LogIdOf;
 use runtime::Instant;
 use runtime::channel::{WeakSender, oneshot};
 
 use super::error::LogError;
+use super::reader::READ_AGAIN;
 use super::shared::Shared;
 use super::writer::Order;
+use crate::types::Types;
 
 /// For the one who knows when this member leads. Clones are the same.
 #[derive(Clone)]
@@ -36,6 +39,11 @@ impl Helm {
         assert_eq!(&**named, name, "a log belongs to one group");
     }
 
+    /// What the group is called; empty before anybody has said so.
+    pub(crate) fn group(&self) -> &str {
+        self.shared.group.get().map_or("", |name| name)
+    }
+
     /// Index behind the last entry that was accepted.
     pub(crate) fn end(&self) -> LogIndex {
         LogIndex(self.shared.end())
@@ -44,6 +52,21 @@ impl Helm {
     /// Index behind the last entry that is written here.
     pub(crate) fn written_end(&self) -> LogIndex {
         LogIndex(self.shared.written_end())
+    }
+
+    /// Bytes of the entries that were accepted and are not written yet.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.shared.waiting_bytes()
+    }
+
+    /// The last entry that is purged.
+    pub(crate) fn purged(&self) -> Option<LogIdOf<Types>> {
+        self.shared.purged()
+    }
+
+    /// Since when a follower has wanted entries that cannot be read here, unless none does any more.
+    pub(crate) fn unreadable_since(&self) -> Option<Instant> {
+        self.shared.unreadable_since(2 * READ_AGAIN)
     }
 
     /// Since when entries wait to be written here, and none was.

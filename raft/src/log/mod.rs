@@ -37,7 +37,7 @@ pub use reader::LogReader;
 use crate::types::{MemberId, Types};
 use entry::behind;
 pub(crate) use entry::body_of;
-pub(crate) use entry::id_before;
+pub(crate) use entry::{id_before, weight};
 use shared::Shared;
 use writer::{Done, Order, Writer};
 

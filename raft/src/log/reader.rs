@@ -5,10 +5,12 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures::{Stream, stream};
 use openraft::type_config::alias::{EntryOf, VoteOf};
 use openraft::{OptionalSend, RaftLogReader};
+use runtime::sleep;
 
 use super::entry::{from_log, weight};
 use super::error::LogError;
@@ -17,6 +19,9 @@ use crate::types::Types;
 
 /// Bytes that are read at a time: what a follower is sent in one request, and what waits to be applied.
 const READ_MAX: usize = 1024 * 1024;
+
+/// Time until it is tried again to read for a follower what could not be read.
+pub(super) const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Reads the log while it goes on. Clones are the same. Calls are cancel safe.
 #[derive(Clone)]
@@ -142,13 +147,28 @@ impl RaftLogReader<Types> for LogReader {
         Ok(self.read_all(half_open(&range)).await?)
     }
 
-    /// One of them at least, and no more than a request has room for.
+    /// For a follower that is behind: one of them at least, and no more than a request has room for. None where the disk does not
+    /// give them, after a while: openraft tries again then, and would take an error for the end of this member, which is well but
+    /// for what one follower lacks.
     async fn limited_get_log_entries(
         &mut self,
         start: u64,
         end: u64,
     ) -> Result<Vec<EntryOf<Types>>, io::Error> {
-        Ok(self.read(start..end, READ_MAX).await?)
+        let error = match self.read(start..end, READ_MAX).await {
+            Ok(entries) => return Ok(entries),
+            Err(LogError::Log(error)) if self.shared.check().is_ok() => error,
+            Err(error) => return Err(error.into()),
+        };
+        if self.shared.not_readable() {
+            tracing::error!(
+                %error, from = start,
+                "a follower wants entries that cannot be read here: it gets none until another member leads, or it is started anew with \
+                 an empty directory. Leadership is handed over to a member that has them, if there is one; look at this one's disk"
+            );
+        }
+        sleep(READ_AGAIN).await;
+        Ok(Vec::new())
     }
 
     /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory. It ends with an error

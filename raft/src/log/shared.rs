@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{LogIndex, UnixMillis};
 use openraft::EntryPayload;
@@ -57,6 +58,10 @@ pub(super) struct Shared {
     failure: RefCell<Option<LogError>>,
     /// What the group is called, once somebody has said it.
     pub group: OnceCell<Arc<str>>,
+    /// An empty log takes whatever comes first, which openraft's suite wants.
+    pub(super) begins_anywhere: Cell<bool>,
+    /// A follower wants entries that cannot be read here: since when, and when that was seen last.
+    unreadable: Cell<Option<(Instant, Instant)>>,
 }
 
 impl Shared {
@@ -77,6 +82,8 @@ impl Shared {
             cuts: Cell::new(0),
             failure: RefCell::default(),
             group: OnceCell::new(),
+            begins_anywhere: Cell::new(false),
+            unreadable: Cell::new(None),
         }
     }
 
@@ -134,6 +141,19 @@ impl Shared {
         self.room.notify_all();
     }
 
+    /// A follower wants entries that cannot be read. Whether that is news.
+    pub(super) fn not_readable(&self) -> bool {
+        let before = self.unreadable.get();
+        self.unreadable.set(Some((before.map_or_else(now, |(since, _)| since), now())));
+        before.is_none()
+    }
+
+    /// Since when a follower has wanted entries that cannot be read, if one did within `last`.
+    pub(super) fn unreadable_since(&self, last: Duration) -> Option<Instant> {
+        let (since, seen) = self.unreadable.get()?;
+        (seen.elapsed() <= last).then_some(since)
+    }
+
     /// Waits until some entries may wait.
     pub(super) async fn room(&self) -> Result<(), LogError> {
         loop {
@@ -156,8 +176,9 @@ impl Shared {
         let mut placing = self.placing.borrow_mut();
         for entry in entries {
             let (expected, found) = (behind(last.as_ref()).0, entry.log_id.index);
-            // A log that nothing was ever in begins with whatever comes first.
-            if found != expected && last.is_some() {
+            // A log that nothing was ever in has no history for an entry that is not the first: what is before it may be on its
+            // way here in a snapshot, which then gives the log up.
+            if found != expected && !(last.is_none() && self.begins_anywhere.get()) {
                 return Err(LogError::Gap { expected, found });
             }
             if let EntryPayload::Membership(group) = &entry.payload
@@ -212,6 +233,12 @@ impl Shared {
             Some(Unit::Placed(placed)) => (Vec::new(), Some(placed)),
             _ => (Vec::new(), None),
         }
+    }
+
+    /// Bytes of those that wait, as they are written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let newest = self.newest.borrow();
+        newest.weight_behind(0, newest.count_waiting())
     }
 
     /// Whether nothing waits.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use model::{LogIndex, Term};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -18,7 +19,7 @@ use openraft::{RaftSnapshotBuilder, StorageError};
 use runtime::sim::Simulation;
 use storage::{Flush, FlushMethod, Options, Scale, StoreId};
 
-use super::RaftLog;
+use super::{LogError, RaftLog};
 use crate::types::{Member, MemberId, Types};
 
 impl From<u64> for MemberId {
@@ -108,6 +109,7 @@ impl StoreBuilder<Types, RaftLog, Machine> for Logs {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let options = options(&self.dir.join(number.to_string()), self.flush);
         let (log, writer) = RaftLog::open(&options).await.expect("a log");
+        log.shared.begins_anywhere.set(true);
         writer.detach();
         Ok(((), log, Machine::default()))
     }
@@ -159,4 +161,35 @@ fn the_suite_for_logs_passes_on_uring() {
         async { runtime::timeout(Duration::from_secs(120), suite(inside, Flush::Sync)).await };
     runtime::block_on("suite", run).expect("an executor").expect("it does not hang");
     std::fs::remove_dir_all(&dir).expect("the directory is ours");
+}
+
+#[test]
+fn an_empty_log_takes_no_entry_that_has_others_before_it() {
+    let simulation = Simulation::new(1);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let life = node.start("log", || async {
+        let options = options(Path::new("/log"), Flush::Sync);
+        let (log, _writer) = RaftLog::open(&options).await.expect("a log");
+        let entry = |index| {
+            let id = LogIdOf::<Types>::new_term_index(3, index);
+            openraft::type_config::alias::EntryOf::<Types>::new_blank(id)
+        };
+        // What is before it may come in a snapshot; the log must not begin with it, in its place.
+        let refused = log.shared.accept([entry(7)]);
+        assert!(matches!(refused, Err(LogError::Gap { expected: 0, found: 7 })), "{refused:?}");
+        assert_eq!(log.shared.last(), None, "nothing is there");
+        // Behind what is purged it goes on.
+        log.shared.purge(Some(LogIdOf::<Types>::new_term_index(3, 6)));
+        log.shared.follow(&storage::LogState {
+            first: LogIndex(7),
+            next: LogIndex(7),
+            last_term: Term(0),
+            last_timestamp: model::UnixMillis(0),
+            committed: LogIndex(7),
+            end: model::PhysicalOffset(0),
+            durable: model::PhysicalOffset(0),
+        });
+        assert_eq!(log.shared.accept([entry(7)]).expect("it follows"), 1);
+    });
+    simulation.join(life, Duration::from_secs(60)).expect("it ends");
 }

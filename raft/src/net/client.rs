@@ -41,8 +41,9 @@ impl<D> Dialler<D> {
     }
 
     fn client(&self, target: MemberId, member: &Member, appends: Lane) -> PeerClient<D> {
-        let (own, peer) = (self.peers.facts().store, self.peers.peer(target, member));
-        PeerClient { own, peer, appends, data: PhantomData }
+        let (peers, peer) = (self.peers.clone(), self.peers.peer(target, member));
+        peer.engage();
+        PeerClient { peers, peer, appends, data: PhantomData }
     }
 }
 
@@ -60,11 +61,17 @@ impl<D: SnapshotBytes> RaftNetworkFactory<Types> for Dialler<D> {
 
 /// One of openraft's ways to a peer: all of them share the peer's two connections.
 pub struct PeerClient<D> {
-    own: MemberId,
+    peers: Peers,
     peer: Rc<Peer>,
     /// Where its appends go: those of a stream stay in order on one lane, heartbeats never wait behind them.
     appends: Lane,
     data: PhantomData<fn() -> D>,
+}
+
+impl<D> Drop for PeerClient<D> {
+    fn drop(&mut self) {
+        self.peers.let_go(&self.peer);
+    }
 }
 
 impl<D> PeerClient<D> {
@@ -82,7 +89,7 @@ impl<D> PeerClient<D> {
     }
 
     fn rpc_error(&self, error: CallError, action: RPCTypes) -> RPCError<Types> {
-        let (id, target) = (self.own, self.peer.id());
+        let (id, target) = (self.peers.facts().store, self.peer.id());
         match error {
             CallError::Late(timeout) => RPCError::Timeout(Timeout { action, id, target, timeout }),
             // Each of these would come again at once.
@@ -92,6 +99,27 @@ impl<D> PeerClient<D> {
             | CallError::Contradiction(_) => {
                 let (addr, why) = (self.peer.addr(), error);
                 Unreachable::from_string(format!("{target} at {addr}: {why}")).into()
+            }
+        }
+    }
+
+    /// A snapshot cannot be sent as it is, which only time or an operator changes: openraft would make it anew at once.
+    async fn give_up_for_now(
+        &self,
+        why: &str,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> StreamingError<Types> {
+        let (target, addr, pause) =
+            (self.peer.id(), self.peer.addr(), self.peer.net().limits.hopeless);
+        tracing::error!(
+            peer = %target, %addr, again_in = ?pause,
+            "this member lacks what was trimmed, and cannot be sent the snapshot that stands for it: {why}"
+        );
+        match select(pin!(cancel), pin!(runtime::sleep(pause))).await {
+            Either::Left((closed, _)) => closed.into(),
+            Either::Right(((), _)) => {
+                Unreachable::from_string(format!("no snapshot for {target} at {addr}: {why}"))
+                    .into()
             }
         }
     }
@@ -178,6 +206,9 @@ impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
         let limits = &self.peer.net().limits;
         let limit = option.soft_ttl().max(limits.answer);
         let piece = option.snapshot_chunk_size().unwrap_or(limits.piece).clamp(1, limits.piece);
+        if let Some(why) = snapshot::obstacle(&snapshot.snapshot, limits.max_snapshot) {
+            return Err(self.give_up_for_now(&why, cancel).await);
+        }
         let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
         let sending = snapshot::send(&self.peer, vote, meta, &bytes, piece, limit);
         match select(pin!(cancel), pin!(sending)).await {

@@ -137,6 +137,9 @@ pub enum CloseReason {
         /// How long was waited.
         limit: Duration,
     },
+    /// This side wants what is under way to come to nothing.
+    #[error("this node has no room for what was being sent")]
+    Interrupted,
     /// It does what a member never does.
     #[error("the other side breaks the protocol: {0}")]
     Broken(&'static str),
@@ -155,7 +158,7 @@ impl CloseReason {
     /// Whether an operator should see it.
     pub(super) fn is_notable(&self) -> bool {
         match self {
-            Self::Ours | Self::Peer | Self::Io(_) => false,
+            Self::Ours | Self::Peer | Self::Io(_) | Self::Interrupted => false,
             Self::Frame(_) | Self::Silent(_) | Self::Stalled { .. } | Self::Broken(_) => true,
         }
     }

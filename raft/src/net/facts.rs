@@ -14,6 +14,8 @@ pub struct Facts {
     pub cluster: String,
     /// The group's name, such as `RaftNode00-s0`; [`Facts::NAME_MAX`] bytes at most.
     pub group: String,
+    /// The name under which clients know the group, whoever leads it; [`Facts::NAME_MAX`] bytes at most.
+    pub known_as: String,
     /// The number of the shard.
     pub shard: u32,
     /// What never changes in the life of a group.
@@ -87,14 +89,14 @@ impl Standing {
 }
 
 impl Facts {
-    /// Bytes of the longest name of a cluster or a group.
+    /// Bytes of the longest name of a cluster, a group, or what clients know it as.
     pub const NAME_MAX: usize = 255;
 
     /// # Panics
     /// When a name is too long or no line of text, or the store has no id: configuration is checked where it is read.
     pub(in crate::net) fn assert_sound(&self) {
         assert!(self.store.0.0 != 0, "a store has an id");
-        for name in [&self.cluster, &self.group] {
+        for name in [&self.cluster, &self.group, &self.known_as] {
             assert!(name.len() <= Self::NAME_MAX && !name.contains(char::is_control));
         }
     }
@@ -118,6 +120,14 @@ impl Facts {
                 ours.group, theirs.group
             );
             return refuse(RefusalCode::Group, text);
+        }
+        if ours.known_as != theirs.known_as {
+            let text = format!(
+                "clients know this member of group {:?} as broker {:?}, and you as {:?}: all members need the same brokerName. Correct \
+                 the one that is wrong, and start its node again",
+                ours.group, ours.known_as, theirs.known_as
+            );
+            return refuse(RefusalCode::KnownAs, text);
         }
         if ours.shard != theirs.shard {
             let text = format!(
@@ -178,6 +188,7 @@ pub(in crate::net) mod tests {
             store: MemberId(StoreId(store)),
             cluster: "DefaultCluster".into(),
             group: "RaftNode00-s0".into(),
+            known_as: "RaftNode00".into(),
             shard: 0,
             constants: Constants::new(1 << 30),
         }
@@ -201,6 +212,8 @@ pub(in crate::net) mod tests {
         assert_eq!(code(|hello| hello.facts = facts(1)), Some(RefusalCode::Store));
         assert_eq!(code(|hello| hello.facts.cluster.push('x')), Some(RefusalCode::Cluster));
         assert_eq!(code(|hello| hello.facts.group.push('x')), Some(RefusalCode::Group));
+        let known = |hello: &mut Hello| hello.facts.known_as.push('x');
+        assert_eq!(code(known), Some(RefusalCode::KnownAs));
         assert_eq!(code(|hello| hello.facts.shard = 1), Some(RefusalCode::Shard));
         let bigger = |hello: &mut Hello| hello.facts.constants.segment_size *= 2;
         assert_eq!(code(bigger), Some(RefusalCode::Constants));

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use runtime::{Buffer, Instant, ReadHalf, Slice, now};
 
 use super::error::CloseReason;
@@ -27,6 +27,14 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// As bytes that may be kept.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Received(bytes) => bytes.freeze(),
+            Self::Own(slice) => Bytes::copy_from_slice(&slice),
+        }
+    }
+
     /// In memory of its own, which views of it keep.
     pub(super) fn into_slice(self) -> Slice {
         match self {

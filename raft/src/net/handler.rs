@@ -4,6 +4,7 @@ use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::LocalBoxStream;
 use openraft::Raft;
+use openraft::async_runtime::WatchReceiver;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
     StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -130,9 +131,25 @@ where
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
         let raft = self.clone();
         Box::pin(async move {
-            let snapshot = M::SnapshotData::from_bytes(bytes)?;
+            check_behind_committed(&raft, &meta)?;
+            let snapshot = M::SnapshotData::from_bytes(bytes, &meta)?;
             let installed = raft.install_full_snapshot(vote, Snapshot { meta, snapshot }).await;
             installed.map_err(|error| error.to_string())
         })
+    }
+}
+
+/// A snapshot that replaces anything stands for entries behind all that is committed here: openraft takes one that contradicts
+/// what is committed for the end of the process, and here it is only that of a sender who is wrong.
+fn check_behind_committed<M: RaftStateMachine<Types>>(
+    raft: &Raft<Types, M>,
+    meta: &SnapshotMetaOf<Types>,
+) -> Result<(), String> {
+    let committed = raft.metrics().borrow_watched().local_committed;
+    match (&meta.last_log_id, committed) {
+        (Some(last), Some(committed)) if *last > committed && last.index <= committed.index => {
+            Err(format!("the snapshot ends with {last}, and {committed} is committed here"))
+        }
+        _ => Ok(()),
     }
 }

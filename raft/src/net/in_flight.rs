@@ -29,6 +29,16 @@ impl InFlight {
         Place { all: Rc::clone(self), bytes }
     }
 
+    /// Takes a place, if there is one among so many requests and bytes.
+    pub(super) fn try_enter(
+        self: &Rc<Self>,
+        bytes: usize,
+        (count_max, bytes_max): (usize, usize),
+    ) -> Option<Place> {
+        let is_full = self.count.get() >= count_max || self.bytes.get() >= bytes_max;
+        (!is_full).then(|| self.enter(bytes))
+    }
+
     /// Waits until one more may come. Cancel-safe.
     pub(super) async fn room(&self, limits: &Limits) {
         while self.count.get() >= limits.in_flight || self.bytes.get() >= limits.in_flight_bytes {

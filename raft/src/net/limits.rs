@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// How much one member takes from, and for, each other one.
 ///
-/// A connection holds at most `outbox` bytes to be sent, `in_flight_bytes` of requests that are worked on, and one frame
-/// that is being received; each but for one frame that alone is larger.
+/// A connection holds at most `outbox` bytes to be sent, `in_flight_bytes` of requests that are worked on, `forward_bytes` of those
+/// that were handed on, and one frame that is being received; each but for one frame that alone is larger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the largest body of a frame: it must have room for the largest entry.
@@ -16,6 +16,10 @@ pub struct Limits {
     pub in_flight: usize,
     /// Bytes of those requests, at the one who works on them.
     pub in_flight_bytes: usize,
+    /// Requests of clients that one connection may have handed on and not answered; further ones are not taken.
+    pub forwards: usize,
+    /// Bytes of those.
+    pub forward_bytes: usize,
     /// Append requests that one stream of them has under way.
     pub pipeline: usize,
     /// Bytes of those.
@@ -24,8 +28,11 @@ pub struct Limits {
     pub catch_up: u64,
     /// Bytes of a piece of a snapshot.
     pub piece: usize,
-    /// Bytes of the largest snapshot that is taken: it is held in memory.
+    /// Bytes of the largest snapshot that is sent and taken: it is held in memory. A queue that has had messages takes about as many
+    /// bytes of it as its topic's name and 40, an offset of a consumer as many as the names of topic and group and 20.
     pub max_snapshot: usize,
+    /// Pause before a snapshot is tried again that this side cannot send as it is: making it takes the disk and the core.
+    pub hopeless: Duration,
     /// Connections that are accepted at a time.
     pub connections: usize,
     /// Time to connect.
@@ -80,11 +87,14 @@ impl Limits {
             outbox: 8 * 1024 * 1024,
             in_flight: 256,
             in_flight_bytes: 16 * 1024 * 1024,
+            forwards: 4096,
+            forward_bytes: 32 * 1024 * 1024,
             pipeline: 64,
             pipeline_bytes: 8 * 1024 * 1024,
             catch_up: 64 * 1024 * 1024,
             piece: 1024 * 1024,
             max_snapshot: 64 * 1024 * 1024,
+            hopeless: Duration::from_secs(60),
             connections: 256,
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(2),
@@ -105,10 +115,13 @@ impl Limits {
             outbox: 16 * 1024,
             in_flight: 4,
             in_flight_bytes: 16 * 1024,
+            forwards: 3,
+            forward_bytes: 8 * 1024,
             pipeline: 3,
             pipeline_bytes: 8 * 1024,
             piece: 100,
             max_snapshot: 4 * 1024,
+            hopeless: Duration::from_millis(700),
             connections: 4,
             refused: Duration::from_millis(300),
             ping: Duration::from_millis(100),
@@ -122,6 +135,7 @@ impl Limits {
     pub(super) fn assert_sound(&self) {
         assert!(self.max_body > BODY_SLACK && u32::try_from(self.max_body).is_ok());
         assert!(self.outbox > 0 && self.in_flight > 0 && self.in_flight_bytes > 0);
+        assert!(self.forwards > 0 && self.forward_bytes > 0);
         assert!(self.catch_up > 0, "nobody would ever catch up");
         assert!(self.pipeline > 0 && self.pipeline_bytes > 0 && self.connections > 0);
         assert!(self.pipeline <= self.in_flight, "a stream is not stopped by its own requests");
@@ -129,6 +143,10 @@ impl Limits {
         assert!(!self.connect.is_zero() && !self.handshake.is_zero() && !self.stall.is_zero());
         assert!(!self.redial_min.is_zero() && self.redial_min <= self.redial_max);
         assert!(!self.refused.is_zero() && !self.answer.is_zero());
+        assert!(
+            self.hopeless > self.redial_max,
+            "what is hopeless is tried more seldom than the rest"
+        );
         assert!(!self.ping.is_zero() && self.ping * 3 <= self.silence, "one ping may be late");
     }
 }

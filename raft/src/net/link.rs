@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures::future::{Either, select};
-use runtime::channel::{OneshotReceiver, OneshotSender, oneshot};
+use runtime::channel::{Flag, OneshotReceiver, OneshotSender, oneshot};
 use runtime::{Instant, WriteHalf};
 
 use super::error::{CallError, CloseReason, Trouble};
@@ -32,6 +32,8 @@ pub(super) struct Link {
     waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// Why it has ended.
     ended: RefCell<Option<Trouble>>,
+    /// It is to end, and to be made anew.
+    interrupted: Flag,
 }
 
 /// A request that was sent. Await it for its answer; dropped, a late answer is dropped too.
@@ -49,7 +51,16 @@ impl Link {
             last_id: Cell::new(0),
             waiting: RefCell::default(),
             ended: RefCell::default(),
+            interrupted: Flag::new(),
         }
+    }
+
+    /// Ends the connection: what is under way comes to nothing, and the next request is made on a new one. Whether it was not
+    /// ended before.
+    pub(super) fn interrupt(&self) -> bool {
+        let is_news = self.ended.borrow().is_none() && !self.interrupted.is_raised();
+        self.interrupted.raise();
+        is_news
     }
 
     /// Sends a request whose body `fill` appends. After the end of the connection it fails at once.
@@ -68,6 +79,11 @@ impl Link {
             }
         }
         Call { link: Rc::clone(self), id, answer: receiver }
+    }
+
+    /// Why the connection has ended; `None` while it is there.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.ended.borrow().clone()
     }
 
     /// Waits until a request may be sent, or the connection has ended. Cancel-safe.
@@ -111,11 +127,15 @@ impl Link {
     ) -> CloseReason {
         let sending = pin!(self.outbox.send_all(&mut send));
         let receiving = pin!(self.receive_all(&mut frames, limits));
+        let interrupted = pin!(async {
+            self.interrupted.raised().await;
+            CloseReason::Interrupted
+        });
         let watching = pin!(self.watch(limits));
-        match select(select(sending, receiving), watching).await {
-            Either::Left((Either::Left((reason, _)), _)) => reason,
-            Either::Left((Either::Right((reason, _)), _)) => reason,
-            Either::Right((reason, _)) => reason,
+        let moving = select(sending, receiving);
+        match select(moving, select(watching, interrupted)).await {
+            Either::Left((ended, _)) => ended.factor_first().0,
+            Either::Right((ended, _)) => ended.factor_first().0,
         }
     }
 

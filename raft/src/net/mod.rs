@@ -10,6 +10,9 @@
 //! somebody wants to send, begins with a handshake that tells each side whom it talks to ([`Facts`]), and is kept. Requests
 //! have numbers; many are under way at a time, and answers name the number. What waits to be sent leaves in one write.
 //!
+//! A request of a client that only the leader can act on is handed on to it, once, with the client's address ([`Forwarded`]), on
+//! the lane for entries: a member that follows sends none there itself.
+//!
 //! Entries go out and are handed to openraft in order, on the one connection; their answers come in the same order, because
 //! openraft gives them so. All else is answered when it is ready.
 //!
@@ -24,6 +27,7 @@ mod client;
 mod dial;
 mod error;
 mod facts;
+mod forward;
 mod frames;
 mod handler;
 mod in_flight;
@@ -44,6 +48,7 @@ pub use client::{Dialler, PeerClient};
 pub use dial::{ask_to_found, who_is};
 pub use error::{CloseReason, DialError, Trouble};
 pub use facts::{Constants, Facts, Lane, Standing};
+pub use forward::{Forwarded, HandedOn, NoAnswer, NotSent, Office};
 pub use handler::{Handled, Handler, Requests, Results};
 pub use limits::Limits;
 pub use peer::PeerStatus;

@@ -10,16 +10,20 @@ use runtime::{Instant, now, timeout};
 
 use super::error::{CallError, DialError, Trouble};
 use super::facts::Lane;
+use super::forward::{Forwarded, NotSent};
 use super::frames::Body;
 use super::lane::LaneTo;
-use super::link::Link;
+use super::link::{Call, Link};
 use super::peers::Net;
+use super::wire::forward::{self, Forward};
 use super::wire::frame::Kind;
 use crate::types::{Member, MemberId};
 
 /// What both lanes know of a peer.
 pub(super) struct PeerState {
     pub(super) id: MemberId,
+    /// What operators call it.
+    label: RefCell<String>,
     pub(super) addr: Cell<SocketAddr>,
     pub(super) net: Rc<Net>,
     /// Lanes that are connected.
@@ -80,7 +84,10 @@ impl PeerState {
             Trouble::Stopped => false,
         };
         match is_notable && !is_known {
-            true => tracing::warn!(%peer, %addr, "{text}"),
+            true => {
+                let (group, label) = (&self.net.facts.group, self.label.borrow());
+                tracing::warn!(%group, %label, %peer, %addr, "{text}");
+            }
             false => tracing::debug!(%peer, %addr, "{text}"),
         }
     }
@@ -118,12 +125,17 @@ pub(super) struct Peer {
     state: Rc<PeerState>,
     lanes: [Rc<LaneTo>; 2],
     stop: Flag,
+    /// Ways to it that openraft has.
+    clients: Cell<usize>,
+    /// It does not belong to the group, as far as is known: it goes with the last of those ways.
+    is_leaving: Cell<bool>,
 }
 
 impl Peer {
     pub(super) fn new(id: MemberId, member: &Member, net: Rc<Net>) -> Self {
         let state = Rc::new(PeerState {
             id,
+            label: RefCell::new(member.label.clone()),
             addr: Cell::new(member.addr),
             net,
             up: Cell::new(0),
@@ -136,7 +148,26 @@ impl Peer {
         });
         let stop = Flag::new();
         let lanes = Lane::ALL.map(|lane| LaneTo::start(lane, Rc::clone(&state), stop.clone()));
-        Self { state, lanes, stop }
+        Self { state, lanes, stop, clients: Cell::new(0), is_leaving: Cell::new(false) }
+    }
+
+    /// openraft has a way to it more.
+    pub(super) fn engage(&self) {
+        self.clients.set(self.clients.get() + 1);
+    }
+
+    /// openraft has one less; whether the peer is to go with it.
+    pub(super) fn release(&self) -> bool {
+        let clients = self.clients.get();
+        assert!(clients > 0, "a way to it was made");
+        self.clients.set(clients - 1);
+        clients == 1 && self.is_leaving.get()
+    }
+
+    /// Says whether it belongs to the group. Whether it stays for now.
+    pub(super) fn stays(&self, belongs: bool) -> bool {
+        self.is_leaving.set(!belongs);
+        belongs || self.clients.get() > 0
     }
 
     pub(super) fn id(&self) -> MemberId {
@@ -153,9 +184,16 @@ impl Peer {
         self.lane(Lane::Urgent).look_after_loss();
     }
 
-    /// Dials there from now on.
-    pub(super) fn moved(&self, to: SocketAddr) {
-        self.state.addr.set(to);
+    /// It is called so, and dialled there, from now on.
+    pub(super) fn known_as(&self, member: &Member) {
+        self.state.addr.set(member.addr);
+        if *self.state.label.borrow() != member.label {
+            self.state.label.replace(member.label.clone());
+        }
+    }
+
+    pub(super) fn label(&self) -> String {
+        self.state.label.borrow().clone()
     }
 
     /// Says whether what it gets is limited.
@@ -184,6 +222,11 @@ impl Peer {
     /// Its connections end, and no call is made any more.
     pub(super) fn stop(&self) {
         self.stop.raise();
+    }
+
+    /// Ends the connection of a lane; whether there was one.
+    pub(super) fn interrupt(&self, lane: Lane) -> bool {
+        self.lane(lane).up().is_some_and(|link| link.interrupt())
     }
 
     fn lane(&self, lane: Lane) -> &LaneTo {
@@ -217,6 +260,34 @@ impl Peer {
         timeout(limit, asked).await.unwrap_or(Err(CallError::Late(limit)))
     }
 
+    /// Sends a request of a client, once. Cancel-safe: dropped early, nothing was sent.
+    pub(super) async fn hand_on(&self, forwarded: &Forwarded) -> Result<Call, NotSent> {
+        let (len, max) = (forwarded.request.len(), self.net().limits.max_body - forward::HEAD_LEN);
+        if len > max {
+            return Err(NotSent::TooLong { len, max });
+        }
+        let due = now() + forwarded.left;
+        let late = NotSent::Late(forwarded.left);
+        let ready = async {
+            let link = self.lane(Lane::Bulk).link().await?;
+            link.room(&self.net().limits).await;
+            Ok(link)
+        };
+        let ready = timeout(forwarded.left, ready).await.map_err(|_| late.clone())?;
+        let link = ready.map_err(NotSent::Unreachable)?;
+        if let Some(trouble) = link.trouble() {
+            return Err(NotSent::Unreachable(trouble));
+        }
+        // What is less than a millisecond counts as none.
+        let left = Duration::from_millis(whole_millis(due.saturating_since(now())));
+        if left.is_zero() {
+            return Err(late);
+        }
+        let Forwarded { term, origin, request, .. } = forwarded;
+        let forward = Forward { term: *term, origin: *origin, left, request };
+        Ok(link.call(Kind::Forward, |out| forward.put(out)))
+    }
+
     pub(super) fn status(&self) -> PeerStatus {
         let links = [Lane::Bulk, Lane::Urgent].map(|lane| self.lane(lane).up());
         let received = links.iter().flatten().map(|link| link.received()).max();
@@ -234,6 +305,11 @@ impl Peer {
             sent: links.iter().flatten().map(|link| link.sent()).sum(),
         }
     }
+}
+
+/// Those that fit the wire.
+fn whole_millis(time: Duration) -> u64 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).into()
 }
 
 impl Drop for Peer {

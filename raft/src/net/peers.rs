@@ -14,6 +14,7 @@ use runtime::{Instant, now};
 use super::dial;
 use super::error::DialError;
 use super::facts::{Facts, Lane, Standing};
+use super::forward::{Forwarded, HandedOn, NotSent, Office};
 use super::handler::Handled;
 use super::limits::Limits;
 use super::pace::Pace;
@@ -60,6 +61,8 @@ pub(super) struct Net {
     /// Who alone may found a group with this store.
     founder: Cell<Option<MemberId>>,
     witness: RefCell<Option<Rc<Witness>>>,
+    /// Who acts on requests that others hand on.
+    office: RefCell<Option<Rc<Office>>>,
     /// Whose log this member's is, while that one alone has a vote.
     copy_of: Cell<Option<MemberId>>,
 }
@@ -101,9 +104,9 @@ impl Peers {
         facts.assert_sound();
         limits.assert_sound();
         let (gone, _) = watch(AllGone::new());
-        let (standing, founder, witness, copy_of) = Default::default();
+        let (standing, founder, witness, office, copy_of) = Default::default();
         let pace = Pace::new(limits.catch_up);
-        let net = Net { facts, limits, pace, gone, standing, founder, witness, copy_of };
+        let net = Net { facts, limits, pace, gone, standing, founder, witness, office, copy_of };
         Self { net: Rc::new(net), known: Rc::default() }
     }
 
@@ -153,7 +156,9 @@ impl Peers {
             return Ok(());
         }
         let text = format!(
-            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one              dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId,              and start them again"
+            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one \
+             dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId, and \
+             start them again"
         );
         Err(Refusal { code: RefusalCode::Founder, text })
     }
@@ -164,8 +169,14 @@ impl Peers {
         let mut known = self.known.borrow_mut();
         let new = || Rc::new(Peer::new(id, member, Rc::clone(&self.net)));
         let peer = known.entry(id).or_insert_with(new);
-        peer.moved(member.addr);
+        peer.known_as(member);
         Rc::clone(peer)
+    }
+
+    /// What operators call this one; its store where it is nobody who is known.
+    pub(crate) fn name_of(&self, id: MemberId) -> String {
+        let known = self.known.borrow().get(&id).map(|peer| peer.label());
+        known.unwrap_or_else(|| format!("the store {id}"))
     }
 
     /// The limits that hold for all of them.
@@ -218,16 +229,39 @@ impl Peers {
         }
     }
 
-    /// Forgets those who do not belong to the group any more; their connections end.
+    /// Forgets those who do not belong to the group any more; their connections end. One that openraft still has a way to is
+    /// forgotten when openraft gives up the last: it makes its ways to a new member a little before it says who belongs to the group.
     pub fn retain(&self, belongs: impl Fn(MemberId) -> bool) {
         self.known.borrow_mut().retain(|id, peer| {
-            let stays = belongs(*id);
+            let stays = peer.stays(belongs(*id));
             if !stays {
                 peer.stop();
                 self.net.returned(*id);
             }
             stays
         });
+    }
+
+    /// Ends what is being sent to this peer: its connection for entries is made anew when there is something to send. Whether
+    /// there was one.
+    pub(crate) fn interrupt(&self, id: MemberId) -> bool {
+        let peer = self.known.borrow().get(&id).cloned();
+        peer.is_some_and(|peer| peer.interrupt(Lane::Bulk))
+    }
+
+    /// openraft has given up a way to this peer.
+    pub(super) fn let_go(&self, peer: &Rc<Peer>) {
+        if !peer.release() {
+            return;
+        }
+        let id = peer.id();
+        let mut known = self.known.borrow_mut();
+        if known.get(&id).is_some_and(|known| Rc::ptr_eq(known, peer)) {
+            known.remove(&id);
+        }
+        drop(known);
+        peer.stop();
+        self.net.returned(id);
     }
 
     /// How each peer is, by its id.
@@ -275,9 +309,34 @@ impl Peers {
         gone::take_answer(&answer).ok()
     }
 
+    /// Who acts on requests that other members hand on. Before that, and after [`Peers::stop`], nobody does.
+    pub fn serve(&self, office: Rc<Office>) {
+        self.net.office.replace(Some(office));
+    }
+
+    /// Acts on a request that another member hands on.
+    pub(super) fn act_on(&self, request: Forwarded) -> LocalBoxFuture<'static, Handled<Vec<u8>>> {
+        let office = self.net.office.borrow().clone();
+        match office {
+            Some(office) => office(request),
+            None => Box::pin(std::future::ready(Err("it takes no requests now".to_owned()))),
+        }
+    }
+
+    /// Hands a request on to a member; done when it is queued on a connection, in the order of the calls, if each is awaited before
+    /// the next one. Cancel-safe: dropped early, nothing was sent.
+    ///
+    /// # Errors
+    /// [`NotSent`].
+    pub async fn hand_on(&self, to: MemberId, request: &Forwarded) -> Result<HandedOn, NotSent> {
+        let peer = self.known.borrow().get(&to).cloned().ok_or(NotSent::Unknown(to))?;
+        peer.hand_on(request).await.map(HandedOn)
+    }
+
     /// Ends all connections, and makes none any more for those who are known.
     pub fn stop(&self) {
         self.net.witness.take();
+        self.net.office.take();
         self.known.borrow().values().for_each(|peer| peer.stop());
     }
 }

@@ -19,6 +19,7 @@ use super::limits::{ACCEPT_PAUSE, Limits, PARTING, VISITORS_KEPT};
 use super::peers::Peers;
 use super::session::Session;
 use super::wire::hello::{Hello, Refusal};
+use crate::types::MemberId;
 
 /// Somebody who was refused.
 #[derive(Clone, Debug)]
@@ -79,6 +80,7 @@ impl Server {
                     }
                     Err(error) => {
                         tracing::warn!(
+                            group = %shared.peers.facts().group,
                             "{error}; if too many files are open, raise the limit (ulimit -n)"
                         );
                         runtime::sleep(ACCEPT_PAUSE).await;
@@ -122,18 +124,30 @@ impl Shared {
         }
         self.open.set(open + 1);
         let stopped = pin!(self.stop.raised());
-        let reason = match select(stopped, pin!(self.talk(stream, addr))).await {
+        let caller = Cell::new(None);
+        let reason = match select(stopped, pin!(self.talk(stream, addr, &caller))).await {
             Either::Left(((), _)) => CloseReason::Ours,
             Either::Right((reason, _)) => reason,
         };
         self.open.set(self.open.get() - 1);
         match reason.is_notable() {
-            true => tracing::warn!(%addr, "connection of a peer closed: {reason}"),
+            true => {
+                let name = caller.get().map(|id| self.peers.name_of(id));
+                let name = name.unwrap_or_else(|| "nobody who is known".to_owned());
+                let group = &self.peers.facts().group;
+                tracing::warn!(%group, label = %name, %addr, "connection of a peer closed: {reason}");
+            }
             false => tracing::debug!(%addr, "connection of a peer ended: {reason}"),
         }
     }
 
-    async fn talk(&self, stream: TcpStream, addr: SocketAddr) -> CloseReason {
+    /// `caller` becomes the one who has said who he is.
+    async fn talk(
+        &self,
+        stream: TcpStream,
+        addr: SocketAddr,
+        caller: &Cell<Option<MemberId>>,
+    ) -> CloseReason {
         if let Err(error) = stream.set_nodelay(true) {
             return error.into();
         }
@@ -161,6 +175,7 @@ impl Shared {
         };
         self.accepted.set(self.accepted.get() + 1);
         let Hello { facts: Facts { store, .. }, lane, .. } = hello;
+        caller.set(Some(store));
         tracing::debug!(%addr, peer = %store, %lane, "connection of a peer");
         let answering = (Rc::clone(&self.handler), self.peers.clone());
         let session = Session::new(lane, Rc::clone(&self.limits), answering, &frames);
@@ -177,7 +192,10 @@ impl Shared {
             refused.iter().any(|before| before.addr.ip() == addr.ip() && before.refusal == refusal);
         match is_known {
             true => tracing::debug!(%addr, "a peer was refused: {refusal}"),
-            false => tracing::warn!(%addr, "a peer was refused: {refusal}"),
+            false => {
+                let group = &self.peers.facts().group;
+                tracing::warn!(%group, %addr, "a peer was refused: {refusal}");
+            }
         }
         if refused.len() == VISITORS_KEPT {
             refused.pop_front();

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use futures::future::{Either, select};
-use runtime::{Instant, WriteHalf};
+use runtime::{Instant, WriteHalf, timeout};
 
 use super::appends::Appends;
 use super::error::CloseReason;
 use super::facts::Lane;
+use super::forward::Forwarded;
 use super::frames::{Frame, Frames};
 use super::handler::{Handled, Handler};
 use super::in_flight::{InFlight, Place};
@@ -19,6 +21,7 @@ use super::outbox::Outbox;
 use super::peers::Peers;
 use super::snapshot::{self, Partial};
 use super::wire::append;
+use super::wire::forward::Forward;
 use super::wire::frame::{self, Head, Kind, Part};
 use super::wire::snapshot::{Answer, Piece, put_answer};
 use super::wire::{WireError, gone, transfer, vote};
@@ -31,6 +34,8 @@ pub(super) struct Session {
     peers: Peers,
     outbox: Rc<Outbox>,
     in_flight: Rc<InFlight>,
+    /// Requests of clients: they wait for the log, and nobody else shall wait for them.
+    forwards: Rc<InFlight>,
     appends: Appends,
     partial: RefCell<Option<Partial>>,
     received: Rc<Cell<Instant>>,
@@ -53,6 +58,7 @@ impl Session {
             peers,
             outbox: Rc::new(Outbox::new()),
             in_flight: Rc::default(),
+            forwards: Rc::default(),
             partial: RefCell::default(),
             received: frames.received(),
             listens: Cell::new(false),
@@ -149,6 +155,7 @@ impl Session {
                 self.later(head, place, self.peers.testify(asked), gone::put_answer);
             }
             Kind::Snapshot => self.piece(head, place, &Piece::take(&body)?),
+            Kind::Forward => return self.forward(head, &body.into_bytes()),
         }
         Ok(())
     }
@@ -171,6 +178,31 @@ impl Session {
             drop(place);
         })
         .detach();
+    }
+
+    /// Has a request of a client acted on, now, and answered when that is done.
+    fn forward(&self, head: &Head, body: &Bytes) -> Result<(), CloseReason> {
+        if self.lane == Lane::Urgent {
+            return Err(CloseReason::Broken("it hands requests on on the urgent lane"));
+        }
+        let Forward { term, origin, left, request } = Forward::take(body)?;
+        let Limits { forwards, forward_bytes, max_body, .. } = *self.limits;
+        let Some(place) = self.forwards.try_enter(body.len(), (forwards, forward_bytes)) else {
+            let why = format!(
+                "{forwards} requests, or {forward_bytes} bytes of them, that this node has handed on already wait there"
+            );
+            self.outbox.push(frame::failed(head.kind, head.id, &why));
+            return Ok(());
+        };
+        let forwarded = Forwarded { term, origin, left, request: body.slice_ref(request) };
+        let acted_on = self.peers.act_on(forwarded);
+        let answered = async move {
+            // Nobody waits any more for an answer that is too late, and none comes near what is too long.
+            let answer = timeout(left, acted_on).await.unwrap_or_else(|_| Ok(Vec::new()))?;
+            Ok(Some(answer).filter(|answer| answer.len() <= max_body).unwrap_or_default())
+        };
+        self.later(head, place, answered, |out, answer: &Vec<u8>| out.extend_from_slice(answer));
+        Ok(())
     }
 
     fn piece(&self, head: &Head, place: Place, piece: &Piece<'_>) {

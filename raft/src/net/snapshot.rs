@@ -14,34 +14,47 @@ use crate::types::Types;
 
 /// What a state machine's snapshots are, as bytes in memory.
 pub trait SnapshotBytes: Sized + 'static {
+    /// Bytes that it has; `None` if the member that has it knows what it stands for, and cannot read it.
+    fn size(&self) -> Option<usize>;
+
     /// All of it.
     fn into_bytes(self) -> Vec<u8>;
 
     /// Out of all of its bytes.
     ///
     /// # Errors
-    /// They are none; says why.
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, &'static str>;
+    /// They are none, or not of what `meta` says; tells why.
+    fn from_bytes(bytes: Vec<u8>, meta: &SnapshotMetaOf<Types>) -> Result<Self, String>;
 }
 
-impl SnapshotBytes for Vec<u8> {
-    fn into_bytes(self) -> Vec<u8> {
-        self
-    }
-
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, &'static str> {
-        Ok(bytes)
+/// What keeps a snapshot from being sent where `max` bytes are the limit, and what to do.
+pub(super) fn obstacle<D: SnapshotBytes>(snapshot: &D, max: usize) -> Option<String> {
+    match snapshot.size() {
+        None => Some(
+            "its checkpoints cannot be read here. `mqstore check` on this node tells which are damaged; another member may have \
+             them: `mqadmin transferLeader`, or wait until a segment of the log is full"
+                .to_owned(),
+        ),
+        Some(len) if len > max => Some(format!(
+            "it has {len} bytes, where {max} are the limit. Delete topics and groups that nobody uses, or spread them over more \
+             brokers"
+        )),
+        Some(_) => None,
     }
 }
 
 /// A snapshot that only says what it stands for.
 impl SnapshotBytes for () {
+    fn size(&self) -> Option<usize> {
+        Some(0)
+    }
+
     fn into_bytes(self) -> Vec<u8> {
         Vec::new()
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, &'static str> {
-        if bytes.is_empty() { Ok(()) } else { Err("this member's snapshots have no bytes") }
+    fn from_bytes(bytes: Vec<u8>, _: &SnapshotMetaOf<Types>) -> Result<Self, String> {
+        if bytes.is_empty() { Ok(()) } else { Err("this member's snapshots have no bytes".into()) }
     }
 }
 

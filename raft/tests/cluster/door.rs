@@ -12,14 +12,14 @@ use openraft::raft::{
 };
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
 use raft::net::{Handled, Handler, Requests, Results};
-use raft::{Raft, Types};
+use raft::{Gate, Types};
 
 use crate::invariants::flushed::Told;
 use crate::witness::Me;
 
 #[derive(Clone)]
 pub struct Door {
-    pub raft: Raft,
+    pub handler: Gate,
     pub me: Me,
 }
 
@@ -57,7 +57,7 @@ impl Handler for Door {
         let requests = requests
             .inspect(move |request| terms.borrow_mut().push_back(door.heard(&request.vote)));
         let door = self.clone();
-        let results = Handler::append_all(&self.raft, requests.boxed_local());
+        let results = Handler::append_all(&self.handler, requests.boxed_local());
         let results = results.inspect(move |result| {
             let term = asked.borrow_mut().pop_front().expect("it answers what it was asked");
             door.told(term, result);
@@ -70,7 +70,7 @@ impl Handler for Door {
         request: AppendEntriesRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<StreamAppendResult<Types>>> {
         self.heard(&request.vote);
-        Handler::append(&self.raft, request) // a heartbeat: the leader counts on no entry by it
+        Handler::append(&self.handler, request) // a heartbeat: the leader counts on no entry by it
     }
 
     fn vote(
@@ -78,7 +78,7 @@ impl Handler for Door {
         request: VoteRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<VoteResponse<Types>>> {
         let (door, candidate) = (self.clone(), request.vote);
-        let handled = Handler::vote(&self.raft, request);
+        let handled = Handler::vote(&self.handler, request);
         Box::pin(async move {
             let result = handled.await;
             door.voted(&candidate, &result);
@@ -90,14 +90,14 @@ impl Handler for Door {
         &self,
         request: VoteRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<VoteResponse<Types>>> {
-        Handler::pre_vote(&self.raft, request) // nothing is promised
+        Handler::pre_vote(&self.handler, request) // nothing is promised
     }
 
     fn transfer_leader(
         &self,
         request: TransferLeaderRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<TransferLeaderResponse<Types>>> {
-        Handler::transfer_leader(&self.raft, request)
+        Handler::transfer_leader(&self.handler, request)
     }
 
     fn install_snapshot(
@@ -107,6 +107,6 @@ impl Handler for Door {
         bytes: Vec<u8>,
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
         self.heard(&vote);
-        Handler::install_snapshot(&self.raft, vote, meta, bytes)
+        Handler::install_snapshot(&self.handler, vote, meta, bytes)
     }
 }

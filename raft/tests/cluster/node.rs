@@ -75,7 +75,7 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     node.introduce(peers.clone());
     let stop = Flag::new();
     let listener = TcpListener::bind(home.listen).await.unwrap();
-    let door = Door { raft: node.raft().clone(), me: me.clone() };
+    let door = Door { handler: node.handler(), me: me.clone() };
     let server = Server::new(peers.clone(), Rc::new(door), stop.clone());
     let serving = runtime::spawn(async move { server.serve(listener).await });
     let watching = runtime::spawn(watch(node.raft().clone(), me.clone()));
@@ -163,11 +163,12 @@ impl Life {
             self.trim().await;
         }
         changes::make(self.node.raft(), &self.me.board);
+        let (stint, from) = self.node.group().begun();
+        // What it sent before, when it led in the same term, is taken in first: it comes as what was sent here.
         let leads = match self.node.role() {
-            Role::Leading(term) => Some(term),
-            Role::Following(_) => None,
+            Role::Leading(term) if self.me.board.notes().applied >= from.0 => Some(term),
+            Role::Leading(_) | Role::Following(_) => None,
         };
-        let (stint, _) = self.node.group().begun();
         if stint != self.stint.replace(stint) {
             self.give_up(); // it has led before, perhaps in the same term, and did not in between
         }

@@ -36,6 +36,7 @@ pub fn facts(store: MemberId, segment_size: u64) -> Facts {
     Facts {
         store,
         cluster: "DefaultCluster".into(),
+        known_as: "b".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
         constants: Constants::new(segment_size),

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
+mod copying;
+mod damage;
 mod member;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -18,7 +21,7 @@ use openraft::{ChangeMembers, ServerState};
 use raft::{FoundError, LogError, Member, MemberId, Role};
 use runtime::sim::Simulation;
 use runtime::sleep;
-use storage::{EntryHead, EntryKind, EntryLog, Store, StoreId, founding_entry};
+use storage::{EntryHead, EntryKind, EntryLog, Promise, Store, StoreId, founding_entry};
 
 use member::{GROUP, LIMIT, Live, QUEUE, TOPIC, draft, entries, named, options, own, until};
 
@@ -177,6 +180,8 @@ fn a_label_that_is_too_long_is_refused_before_anything_is_founded() {
 async fn begin_otherwise(dir: &Path, founder: StoreId) {
     let mut log = EntryLog::open(&options(dir)).await.unwrap();
     log.begin_as(founder).await.unwrap();
+    let promise = Promise { term: Term(1), voted_for: founder, elected: true };
+    log.save_promise(promise).await.unwrap();
     let head = EntryHead {
         index: LogIndex(0),
         term: Term(1),

@@ -121,6 +121,7 @@ impl Live {
         let facts = Facts {
             store: id,
             cluster: "DefaultCluster".into(),
+            known_as: "b".into(),
             group: GROUP.into(),
             shard: 0,
             constants: Constants::new(options(dir).segment_size),
@@ -131,7 +132,7 @@ impl Live {
         node.introduce(peers.clone());
         let stop = Flag::new();
         let listener = TcpListener::bind(addr(number)).await.unwrap();
-        let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
+        let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let dir = dir.to_owned();
         Self { number, dir, id, store, node, peers, stop, serving, owner, failed }

@@ -74,7 +74,10 @@ impl Served {
 }
 
 /// Member 1's ways to member 2: for all, and for heartbeats.
-async fn clients(peers: &Peers, addr: SocketAddr) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
+pub async fn clients(
+    peers: &Peers,
+    addr: SocketAddr,
+) -> (PeerClient<Vec<u8>>, PeerClient<Vec<u8>>) {
     let mut dialler = Dialler::new(peers.clone());
     let member = Member { label: "n1".into(), addr };
     let usual = dialler.new_client(member_id(2), &member).await;
@@ -85,7 +88,7 @@ pub fn peers(limits: Limits) -> Peers {
     Peers::new(facts(member_id(1)), limits)
 }
 
-fn status(peers: &Peers) -> PeerStatus {
+pub fn status(peers: &Peers) -> PeerStatus {
     peers.status().into_iter().next().expect("one peer")
 }
 
@@ -98,7 +101,7 @@ fn log_id(index: u64) -> LogIdOf<Types> {
 }
 
 /// A request with one entry of so many bytes.
-fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
+pub fn request(index: u64, len: usize) -> AppendEntriesRequest<Types> {
     let body = Slice::new(Rc::new(runtime::buffer(len)), 0..len);
     let (kind, timestamp) = (EntryKind::Command, UnixMillis(0));
     let payload =
@@ -112,17 +115,17 @@ fn heartbeat() -> AppendEntriesRequest<Types> {
     AppendEntriesRequest { entries: Vec::new(), prev_log_id: None, ..request(0, 1) }
 }
 
-fn option() -> RPCOption {
+pub fn option() -> RPCOption {
     RPCOption::new(Duration::from_secs(4))
 }
 
-fn vote() -> VoteRequest<Types> {
+pub fn vote() -> VoteRequest<Types> {
     let leader = LeaderId { term: 2, voted_for: member_id(1) };
     VoteRequest::new(VoteOf::<Types>::from_leader_id(leader, false), Some(log_id(7)))
 }
 
 /// Lets others run until something holds; the test's own limit ends it.
-async fn until(mut holds: impl FnMut() -> bool) {
+pub async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         runtime::sleep(Duration::from_millis(1)).await;
     }
@@ -242,13 +245,13 @@ fn a_lost_connection_fails_all_that_waits_at_once_and_a_process_that_is_gone_is_
 }
 
 #[test]
-fn a_snapshot_arrives_whole_and_one_that_is_too_large_is_refused() {
+fn a_snapshot_arrives_whole_and_one_that_cannot_be_sent_is_not_tried_at_once_again() {
     everywhere(|| async {
         let limits = Limits::test_min(LARGEST_BODY);
         let served = serve(limits.clone()).await;
         let peers = peers(limits.clone());
         let (mut client, _) = clients(&peers, served.addr).await;
-        for len in [0, 1, limits.piece, limits.piece + 1, limits.max_snapshot] {
+        for len in [1, limits.piece, limits.piece + 1, limits.max_snapshot] {
             let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
             let meta = SnapshotMetaOf::<Types> {
                 last_log_id: Some(log_id(len as u64)),
@@ -259,11 +262,20 @@ fn a_snapshot_arrives_whole_and_one_that_is_too_large_is_refused() {
             assert_eq!(sent.unwrap().vote, leader());
             assert_eq!(served.handler.snapshot.take(), Some((meta, bytes)), "{len} bytes");
         }
-        let snapshot = vec![0; limits.max_snapshot + 1];
-        let snapshot = Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot };
-        let sent = client.full_snapshot(leader(), snapshot, pending(), option()).await;
-        let Err(StreamingError::Unreachable(why)) = sent else { panic!("{sent:?}") };
-        assert!(why.to_string().contains("4097 bytes, where 4096 are the limit"), "{why}");
+        // It would be made again at once, and would be no smaller.
+        for (len, why) in [
+            (limits.max_snapshot + 1, "4097 bytes, where 4096 are the limit"),
+            (0, "cannot be read here"),
+        ] {
+            let snapshot =
+                Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot: vec![0; len] };
+            let (began, before) = (runtime::now(), status(&peers).sent);
+            let sent = client.full_snapshot(leader(), snapshot, pending(), option()).await;
+            let Err(StreamingError::Unreachable(error)) = sent else { panic!("{sent:?}") };
+            assert!(error.to_string().contains(why), "{error}");
+            assert!(began.elapsed() >= limits.hopeless, "and is left alone for a while");
+            assert!(status(&peers).sent - before < 1000, "nothing of it is sent");
+        }
         assert!(served.handler.snapshot.take().is_none());
         served.end().await;
     });
@@ -304,10 +316,35 @@ fn an_idle_connection_is_kept_and_peers_that_leave_are_left() {
         let kept = status(&peers);
         assert_eq!((kept.connections, kept.troubles, kept.urgent), (1, 0, true));
         peers.retain(|id| id != member_id(2));
+        drop(client);
         assert!(peers.status().is_empty());
         until(|| served.server.connections() == 0).await;
-        let left = client.vote(vote(), option()).await.unwrap_err();
-        assert!(matches!(left, RPCError::Unreachable(_)), "{left:?}");
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_peer_that_openraft_has_a_way_to_is_not_stopped_by_what_was_known_before() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits);
+        // openraft has been given a member that those who ask it who belongs to the group do not hear of yet.
+        let (usual, mut urgent) = clients(&peers, served.addr).await;
+        peers.retain(|_| false);
+        urgent.vote(vote(), option()).await.expect("it is reached");
+        drop(usual);
+        urgent.vote(vote(), option()).await.expect("there is another way to it");
+        // Now that it is known it stays without one; and one that is none goes with the last.
+        peers.retain(|_| true);
+        drop(urgent);
+        assert!(status(&peers).urgent, "it belongs to the group");
+        let (mut usual, urgent) = clients(&peers, served.addr).await;
+        peers.retain(|_| false);
+        drop(urgent);
+        usual.vote(vote(), option()).await.expect("it is reached");
+        drop(usual);
+        assert!(peers.status().is_empty(), "nobody is known any more");
         served.end().await;
     });
 }

@@ -8,8 +8,10 @@
     reason = "a test makes and removes its own directory, and waits"
 )]
 
+mod forward;
 mod group;
 mod lanes;
+mod lines;
 #[path = "../group/machine.rs"]
 mod machine;
 mod member;

@@ -90,6 +90,7 @@ pub fn facts(id: MemberId) -> Facts {
     Facts {
         store: id,
         cluster: "DefaultCluster".into(),
+        known_as: "b".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
         constants: Constants::new(1 << 30),

@@ -10,11 +10,14 @@ use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::VoteRequest;
 use openraft::type_config::alias::VoteOf;
 use openraft::vote::RaftVote;
-use raft::net::{DialError, Dialler, Facts, Limits, RefusalCode, Standing, ask_to_found, who_is};
+use raft::net::{
+    DialError, Dialler, Facts, Limits, Peers, RefusalCode, Standing, ask_to_found, who_is,
+};
 use raft::{Member, Types};
 use runtime::{ReadHalf, TcpListener, TcpStream, WriteHalf};
 
 use crate::lanes::{LARGEST_BODY, everywhere, peers, serve};
+use crate::lines::Lines;
 use crate::member::{facts, member_id};
 
 /// A connection whose every byte the test writes.
@@ -78,7 +81,7 @@ impl Raw {
 }
 
 /// The version of the protocol.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
@@ -86,9 +89,9 @@ fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     body.extend((1_u64 << 30).to_le_bytes());
     body.extend(1_u32.to_le_bytes());
     body.extend(0_u32.to_le_bytes());
-    body.extend([lane, 14, 13]);
-    body.extend([0; 13]);
-    body.extend(b"DefaultClusterRaftNode00-s0");
+    body.extend([lane, 14, 13, 0, 1]);
+    body.extend([0; 11]);
+    body.extend(b"DefaultClusterRaftNode00-s0b");
     let mut out = b"TPPEER\0\0".to_vec();
     out.extend([version, 1]);
     out.extend(u16::try_from(body.len()).unwrap().to_le_bytes());
@@ -106,6 +109,16 @@ fn frame(kind: u8, part: u8, body: &[u8]) -> Vec<u8> {
     [&crc32c::crc32c(&rest).to_le_bytes()[..], &rest].concat()
 }
 
+/// Member 1 asks for a vote: somebody wants to send.
+fn vote_request() -> VoteRequest<Types> {
+    let leader = LeaderId { term: 2, voted_for: member_id(1) };
+    VoteRequest::new(VoteOf::<Types>::from_leader_id(leader, false), None)
+}
+
+fn option() -> RPCOption {
+    RPCOption::new(Duration::from_secs(4))
+}
+
 type Change = fn(&mut Facts);
 
 const BULK: u8 = 1;
@@ -118,9 +131,10 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
         let served = serve(limits.clone()).await;
         let ours = facts(member_id(1));
         assert_eq!(who_is(served.addr, &ours, &limits).await.unwrap(), member_id(2));
-        let changes: [(RefusalCode, Change); 5] = [
+        let changes: [(RefusalCode, Change); 6] = [
             (RefusalCode::Cluster, |facts| facts.cluster = "other".into()),
             (RefusalCode::Group, |facts| facts.group = "RaftNode01-s0".into()),
+            (RefusalCode::KnownAs, |facts| facts.known_as = "other".into()),
             (RefusalCode::Shard, |facts| facts.shard = 1),
             (RefusalCode::Constants, |facts| facts.constants.segment_size = 4096),
             (RefusalCode::Store, |facts| facts.store = member_id(2)),
@@ -134,6 +148,30 @@ fn whoever_is_of_another_group_is_refused_and_both_sides_know_why() {
             let seen = served.server.refused();
             assert_eq!((seen.len(), &seen[nth].refusal), (nth + 1, &refusal), "both know");
         }
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_warning_names_the_group_and_whom_it_is_about() {
+    everywhere(|| async {
+        let lines = Lines::keep();
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let mut other = facts(member_id(1));
+        other.cluster = "other".into();
+        assert!(who_is(served.addr, &other, &limits).await.is_err());
+        let refused = lines.with("a peer was refused");
+        assert!(refused[0].contains("group=RaftNode00-s0 "), "{refused:?}");
+        // The same from the side of the one who dials, who knows the other one's label.
+        let peers = Peers::new(other, limits);
+        let member = Member { label: "n7".into(), addr: served.addr };
+        let mut client =
+            Dialler::<Vec<u8>>::new(peers.clone()).new_client(member_id(2), &member).await;
+        assert!(client.vote(vote_request(), option()).await.is_err(), "it is not let in");
+        let told = &lines.with("label=n7 ")[0];
+        assert!(told.contains("group=RaftNode00-s0 ") && told.contains("cluster"), "{told}");
+        peers.stop();
         served.end().await;
     });
 }
@@ -154,6 +192,7 @@ fn one_alone_gets_the_promise_to_found_a_group() {
         };
         assert_eq!(refusal.code, RefusalCode::Founder);
         assert!(refusal.text.contains("dLegerSelfId"), "it says what to do: {refusal}");
+        assert!(!refusal.text.contains("  "), "an operator reads it: {refusal}");
         assert!(served.peers.promise(member_id(2)).is_err(), "nor does it found one itself");
         // One that belongs to a group says so, to everybody.
         served.peers.stand(Standing::Member);
@@ -172,12 +211,9 @@ fn a_wiped_peer_is_refused_and_an_operator_can_see_why() {
         // The group knows member 3 there, and finds member 2.
         let mut dialler = Dialler::<Vec<u8>>::new(peers.clone());
         let mut client = dialler.new_client(member_id(3), &member).await;
-        let leader = LeaderId { term: 2, voted_for: member_id(1) };
-        let vote = VoteOf::<Types>::from_leader_id(leader, false);
-        let option = RPCOption::new(Duration::from_secs(4));
         let dials = 3;
         while peers.status().first().is_none_or(|status| status.troubles < dials) {
-            let failed = client.vote(VoteRequest::new(vote, None), option.clone()).await;
+            let failed = client.vote(vote_request(), option()).await;
             let text = failed.unwrap_err().to_string();
             assert!(text.contains("was wiped or is another one"), "{text}");
             runtime::sleep(Duration::from_millis(50)).await;
@@ -207,7 +243,7 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         raw.write(&hello(VERSION + 1, BULK, 0)).await;
         let (code, text) = raw.reply().await;
         assert_eq!(code, 1);
-        assert!(text.contains("version 3") && text.contains("speaks 2"), "{text}");
+        assert!(text.contains("version 4") && text.contains("speaks 3"), "{text}");
         drop(raw);
         let mut raw = Raw::connect(served.addr).await;
         raw.write(&hello(VERSION, 3, 0)).await;
@@ -270,10 +306,10 @@ fn whoever_breaks_the_protocol_is_dropped_and_others_are_served() {
             raw.closed().await;
         }
         // A kind of a later version is answered, and the connection stays.
-        good.write(&frame(7, 0, b"for the leader")).await;
+        good.write(&frame(200, 0, b"for the leader")).await;
         let (kind, part, text) = good.frame().await;
-        assert_eq!((kind, part), (7, 2));
-        assert!(String::from_utf8(text).unwrap().contains("kind 7 are not known"));
+        assert_eq!((kind, part), (200, 2));
+        assert!(String::from_utf8(text).unwrap().contains("kind 200 are not known"));
         good.write(&frame(6, 0, b"")).await;
         assert_eq!(good.frame().await, (6, 1, Vec::new()));
         served.end().await;

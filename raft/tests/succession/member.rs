@@ -104,6 +104,7 @@ pub async fn live(at: u8, board: Board) {
     let facts = Facts {
         store: id,
         cluster: "DefaultCluster".into(),
+        known_as: "b".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
         constants: Constants::new(segment_size),

@@ -23,6 +23,13 @@ pub struct RaftGroupState {
     pub committed_index: i64,
     /// It leads, and has not heard of a majority for so long that the others may have elected somebody else.
     pub cut_off: bool,
+    /// What is wrong with its disk, if it is too full.
+    pub disk: Option<String>,
+    /// The most milliseconds without a heartbeat after which it stands for election, and half of the time after which it gives its
+    /// office up that has heard of no majority.
+    pub election_max_millis: i64,
+    /// The fewest.
+    pub election_min_millis: i64,
     /// The group.
     pub group: String,
     /// What this member is called: as the group's log has it, or its configuration if it is not in there.
@@ -97,7 +104,7 @@ mod tests {
             role: "NONE".to_owned(),
             ..Default::default()
         };
-        let text = r#"{"appliedIndex":0,"brokerAddr":"","brokerName":"","catchUpRate":0,"changing":false,"cluster":"","committedIndex":0,"cutOff":false,"group":"","label":"","lastIndex":-1,"logBegin":0,"logEnd":0,"members":[{"addr":"","label":"","store":"0a","vote":""}],"namesrvAddr":"","raftAddr":"","role":"NONE","shard":0,"shardPortStride":0,"shards":0,"standing":"","store":"","term":0}"#;
+        let text = r#"{"appliedIndex":0,"brokerAddr":"","brokerName":"","catchUpRate":0,"changing":false,"cluster":"","committedIndex":0,"cutOff":false,"electionMaxMillis":0,"electionMinMillis":0,"group":"","label":"","lastIndex":-1,"logBegin":0,"logEnd":0,"members":[{"addr":"","label":"","store":"0a","vote":""}],"namesrvAddr":"","raftAddr":"","role":"NONE","shard":0,"shardPortStride":0,"shards":0,"standing":"","store":"","term":0}"#;
         assert_json(&state, text);
         assert_eq!(RaftGroupState::decode(b"{}").unwrap(), RaftGroupState::default());
     }

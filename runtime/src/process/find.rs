@@ -26,15 +26,18 @@ pub fn find_processes(names: &[&str]) -> Vec<Process> {
     let own = std::process::id();
     let mut found: Vec<Process> = entries
         .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let name = executable(&entry.path())?;
-            let is_wanted = pid != own && names.contains(&name.as_str());
-            is_wanted.then(|| Process { pid, name, args: arguments(&entry.path()) })
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            process(pid).filter(|process| pid != own && names.contains(&process.name.as_str()))
         })
         .collect();
     found.sort_by_key(|process| process.pid);
     found
+}
+
+/// The process with this id; `None` if there is none, it is dead, or another user's.
+pub(super) fn process(pid: u32) -> Option<Process> {
+    let entry = Path::new("/proc").join(pid.to_string());
+    Some(Process { pid, name: executable(&entry)?, args: arguments(&entry) })
 }
 
 fn executable(process: &Path) -> Option<String> {
@@ -52,14 +55,24 @@ fn arguments(process: &Path) -> Vec<String> {
 
 /// Sends SIGTERM to one process. Errors: `NotFound` if it is gone, `PermissionDenied`.
 pub fn terminate(pid: u32) -> Result<(), IoError> {
-    let failed = |error| IoError::name(IoOp::Terminate, format!("process {pid}"), error);
+    signal(pid, libc::SIGTERM, IoOp::Terminate)
+}
+
+/// Has one process go on that was stopped with SIGSTOP; to another nothing happens. Errors: `NotFound` if it is gone,
+/// `PermissionDenied`.
+pub fn resume(pid: u32) -> Result<(), IoError> {
+    signal(pid, libc::SIGCONT, IoOp::Resume)
+}
+
+fn signal(pid: u32, number: libc::c_int, op: IoOp) -> Result<(), IoError> {
+    let failed = |error| IoError::name(op, format!("process {pid}"), error);
     // Zero and negative numbers would mean groups of processes.
     let target = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0);
     let Some(target) = target else {
         return Err(failed(io::ErrorKind::NotFound.into()));
     };
     // SAFETY: takes plain integers.
-    if unsafe { libc::kill(target, libc::SIGTERM) } == 0 {
+    if unsafe { libc::kill(target, number) } == 0 {
         return Ok(());
     }
     let error = io::Error::last_os_error();

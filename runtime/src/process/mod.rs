@@ -1,19 +1,23 @@
 //! The process and the machine around it.
 
+mod detached;
 mod ephemeral;
 mod failure;
 mod find;
+mod holders;
 mod lines;
 mod signals;
 mod usage;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+pub use detached::{Detached, own_program};
 pub use ephemeral::{EphemeralPorts, ephemeral_ports};
 pub use failure::end_with_error;
-pub use find::{Process, find_processes, terminate};
+pub use find::{Process, find_processes, resume, terminate};
+pub use holders::{PortHolder, port_holders};
 pub use lines::{LogLine, flush_log, log_lines};
 pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
 pub use usage::{ThreadPlacement, cpu_time, give_way, resident_memory, threads};
@@ -103,6 +107,46 @@ pub fn read_config_file(path: impl AsRef<Path>, limit: usize) -> Result<String, 
     read().map_err(|error| IoError::path(IoOp::Read, path, error))
 }
 
+/// The end of a text file, at most `limit` bytes of it, from the beginning of a line on if it has several; bytes that are no
+/// UTF-8 are replaced. Blocks as [`read_config_file`] does.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub fn read_last_lines(path: impl AsRef<Path>, limit: usize) -> Result<String, IoError> {
+    let path = path.as_ref();
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        let len = file.metadata()?.len();
+        let cap = u64::try_from(limit).unwrap_or(u64::MAX);
+        file.seek(SeekFrom::Start(len.saturating_sub(cap)))?;
+        let mut bytes = Vec::new();
+        file.take(cap).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(match text.split_once('\n') {
+            Some((_, rest)) if len > cap && !rest.is_empty() => rest.to_owned(),
+            _ => text,
+        })
+    };
+    read().map_err(|error| IoError::path(IoOp::Read, path, error))
+}
+
+/// Makes the text file `path`, or replaces it as a whole, with the directories that it lies in. Not durable. Blocks for
+/// as long as the disk takes: not for an executor that serves somebody.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_config_file(path: impl AsRef<Path>, text: &str) -> Result<(), IoError> {
+    let path = path.as_ref();
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if let Some(dir) = dir {
+        std::fs::create_dir_all(dir).map_err(|error| IoError::path(IoOp::CreateDir, dir, error))?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let write = || std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    write().map_err(|error| IoError::path(IoOp::Write, path, error))
+}
+
 /// Writes the log, prints `line` to the standard error, each for a second at most, and aborts the process: a node that is
 /// dead is safe, one that limps is not.
 pub fn abort_with(line: &str) -> ! {
@@ -123,4 +167,35 @@ pub fn abort_on_panic() {
             None => abort_with(&format!("fatal: thread {name}: {what}")),
         }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_whole_lines() {
+        let path = std::env::temp_dir().join(format!("runtime-end-{}", std::process::id()));
+        std::fs::write(&path, "first\nsecond\nthird\n").expect("a writable directory");
+        let end = |limit| read_last_lines(&path, limit).expect("it was written");
+        assert_eq!(end(100), "first\nsecond\nthird\n");
+        assert_eq!(end(15), "second\nthird\n");
+        assert_eq!(end(8), "third\n");
+        assert_eq!(end(3), "rd\n", "a line that is too long is shown from its middle");
+        std::fs::remove_file(path).expect("our file");
+    }
+
+    #[test]
+    fn a_text_file_is_made_with_its_directories_and_replaced_as_a_whole() {
+        let dir = std::env::temp_dir().join(format!("runtime-text-{}", std::process::id()));
+        let path = dir.join("a/b.conf");
+        for text in ["first and longer\n", "second\n"] {
+            write_config_file(&path, text).expect("a writable directory");
+            assert_eq!(read_config_file(&path, 100).expect("it was written"), text);
+        }
+        assert_eq!(std::fs::read_dir(dir.join("a")).expect("our directory").count(), 1);
+        let error = write_config_file(path.join("c"), "").expect_err("a file is in the way");
+        assert!(error.to_string().starts_with("cannot create the directory "), "{error}");
+        std::fs::remove_dir_all(dir).expect("our directory");
+    }
 }

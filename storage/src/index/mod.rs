@@ -112,6 +112,11 @@ impl Index {
         self.membership.as_ref()
     }
 
+    /// Whether the log, as far as it was read, is that of a group with others.
+    pub(crate) fn is_of_group(&self) -> bool {
+        matches!(self.membership, Some(Membership::Group { .. }))
+    }
+
     pub(crate) fn set_membership(&mut self, membership: Membership) {
         self.membership = Some(membership);
     }

@@ -15,6 +15,7 @@ use super::view::View;
 use super::walk::{Bad, End, Step, Walk, Wrong};
 use crate::command::Trim;
 use crate::entry::Kind;
+use crate::membership::Membership;
 use crate::options::Scale;
 use crate::position::Position;
 use crate::recover::furthest_entry;
@@ -25,6 +26,9 @@ use crate::segment::{self, SEGMENT_HEADER_LEN};
 const MOST_FINDINGS: usize = 1000;
 /// Bytes of log between two words of progress.
 const WORD: u64 = 8 * 1024 * 1024;
+/// What to do with one of a group.
+pub(super) const ANEW: &str = "start this one of a group with an empty storePathRootDir, and have the group take it in instead of this one \
+     (mqadmin replaceMember)";
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,8 @@ pub struct Checked {
     pub clean: bool,
     /// What a start would do.
     pub start: Start,
+    /// The store is one of a group with others, as its vote, a checkpoint or an entry says.
+    pub of_group: bool,
     pub(super) facts: Facts,
     pub(super) checkpoints: Vec<CheckpointRow>,
     pub(super) parts: Vec<PartRow>,
@@ -72,6 +78,12 @@ impl Checked {
     pub fn intact(&self) -> bool {
         let bad = self.findings.iter().any(|finding| finding.severity >= Severity::Warning);
         !bad && self.unlisted == 0 && matches!(self.start, Start::From(_))
+    }
+
+    /// Where the log may be cut: where it is damaged, if it is not a group's.
+    #[must_use]
+    pub fn may_be_cut_at(&self) -> Option<PhysicalOffset> {
+        self.damaged_at().filter(|_| !self.of_group)
     }
 
     /// Where the first damage of the log is, as `--cut` wants it: where the intact log before it ends.
@@ -107,6 +119,8 @@ impl View {
             false => PhysicalOffset(u64::MAX),
         };
         let oldest = self.oldest().unwrap_or_default();
+        let is_group = |row: &CheckpointRow| row.held.as_ref().is_ok_and(|held| held.of_group);
+        let has_voted = self.vote().is_some_and(|vote| !vote.is_of_one_alone(self.id));
         let mut reading = Reading {
             view: self,
             findings,
@@ -115,6 +129,7 @@ impl View {
             log: Tally::default(),
             behind: Tally::default(),
             damage: None,
+            of_group: has_voted || checkpoints.iter().any(is_group),
             generation: 0,
             marks: marks(&checkpoints),
             queues: self.queues_at(oldest).await,
@@ -195,6 +210,8 @@ pub(super) struct Reading<'a> {
     log: Tally,
     behind: Tally,
     pub(super) damage: Option<Bad>,
+    /// Known so far.
+    of_group: bool,
     generation: u64,
     /// Checkpoints that the log has not come to.
     pub(super) marks: BTreeMap<PhysicalOffset, Position>,
@@ -253,6 +270,11 @@ impl Reading<'_> {
         }
         self.pass(before.offset, &before);
         self.generation = self.generation.max(entry.local.generation);
+        if entry.header.kind == Kind::Membership {
+            let (index, term) = (entry.header.index, entry.header.term);
+            let said = Membership::of_entry(index, term, &entry.payload);
+            self.of_group |= matches!(said, Ok(Membership::Group { .. }));
+        }
         if entry.header.kind == Kind::Trim {
             match Trim::from_bytes(&entry.payload) {
                 Ok(Trim { to }) => {
@@ -341,13 +363,14 @@ impl Reading<'_> {
                 finding.means("The broker does not start")
             }
         };
-        let restore = "Restore the segment from a copy or from another replica";
+        let restore = "Restore the segment from a copy";
         let remedy = match bad.before {
             _ if bad.what == Wrong::Version => {
                 "Start the version that wrote it. If none did, the byte that says so is \
-                 damaged: restore the segment from a copy or from another replica"
+                 damaged: restore the segment from a copy"
                     .to_owned()
             }
+            _ if self.of_group => format!("{restore}, or {ANEW}"),
             Some(_) if self.damage.is_none() => format!(
                 "{restore}, or give up the log from here on: mqstore repair {} --cut {at}",
                 dir.display()
@@ -388,6 +411,7 @@ impl Reading<'_> {
             torn: end.torn,
             clean: vote.is_some_and(|vote| vote.clean),
             start,
+            of_group: self.of_group,
             facts: self.facts,
             checkpoints,
             parts,

@@ -7,6 +7,7 @@ use runtime::{IoError, fs};
 
 use super::view::View;
 use crate::checkpoint::Checkpoint;
+use crate::membership::Membership;
 use crate::part::{self, PartError, PartFile, Span};
 use crate::position::Position;
 use crate::segment;
@@ -41,6 +42,8 @@ pub struct Held {
     pub queues: u64,
     /// Bytes of the state of the store's owner.
     pub owner: u64,
+    /// The store was one of a group with others.
+    pub of_group: bool,
     pub(super) position: Position,
 }
 
@@ -54,6 +57,7 @@ impl Held {
             topics: checkpoint.topics.iter().count() as u64,
             queues: checkpoint.topics.queues().count() as u64,
             owner: checkpoint.owner.len() as u64,
+            of_group: matches!(checkpoint.membership, Membership::Group { .. }),
             position,
         }
     }

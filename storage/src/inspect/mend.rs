@@ -13,7 +13,7 @@ use runtime::{File, IoError, OpenMode, fs};
 use thiserror::Error;
 
 use super::asides::CUT_AWAY;
-use super::check::Checked;
+use super::check::{ANEW, Checked};
 use super::outlook::{Facts, Start};
 use super::tally::Tally;
 use super::view::View;
@@ -80,10 +80,20 @@ pub enum MendError {
         /// Where it would be cut, if it is damaged.
         first: Option<PhysicalOffset>,
     },
+    /// The store is one of a group.
+    #[error(
+        "the log is not cut at offset {at}: this is one of a group, which counts on what it has acknowledged. Without that, and with a \
+         vote, it could help to elect one that lacks it as well, and messages that were acknowledged would be lost. Instead {ANEW}; what \
+         is intact here can be read with mqstore dump"
+    )]
+    OfGroup {
+        /// As asked for.
+        at: PhysicalOffset,
+    },
     /// The damage is where the log begins.
     #[error(
-        "nothing intact is left before the damage, so a cut would leave nothing. Restore the segment from a copy or from \
-         another replica, or start with an empty directory"
+        "nothing intact is left before the damage, so a cut would leave nothing. Restore the segment from a copy, or start with an \
+         empty directory"
     )]
     NothingBefore,
     /// The log goes on in another version.
@@ -163,6 +173,9 @@ impl View {
     }
 
     fn plan_cut(&self, checked: &Checked, at: PhysicalOffset) -> Result<Cut, MendError> {
+        if checked.of_group {
+            return Err(MendError::OfGroup { at });
+        }
         let first = checked.damaged_at();
         let Some(damage) = &checked.damage else {
             return Err(MendError::NotThere { at, first });

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use model::{LogIndex, PhysicalOffset};
 use runtime::channel::Notify;
 
-use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -30,9 +29,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The log before `to`, where a segment begins, is given up. Nothing if it is gone already.
+    /// The log before `to`, where a segment begins, is given up. If it is gone already only the `parts` go, at once.
     pub(crate) fn hold(&self, inner: &Inner, to: PhysicalOffset, parts: Vec<Rc<PartFile>>) {
-        if to <= inner.log.oldest_base() && parts.is_empty() {
+        if to <= inner.log.oldest_base() {
+            // A file system may bring back the parts of a trim whose segments are gone for good.
+            if !parts.is_empty() {
+                trim::give_up(inner, to, parts);
+            }
             return;
         }
         let segment = inner.log.at(to).expect("a trim ends where the log goes on");
@@ -92,16 +95,16 @@ impl Store {
         }
     }
 
-    /// What stands for all that was trimmed; `None` if nothing was.
+    /// What stands for all that was trimmed, or for more of the log if the checkpoint where it begins is damaged; `None` if
+    /// nothing was trimmed.
     ///
     /// # Errors
-    /// The checkpoint where the log begins cannot be read.
+    /// No checkpoint that could stand for it can be read.
     pub async fn snapshot(&self) -> Result<Option<StoreSnapshot>, StoreError> {
-        let trimmed = self.inner.index.borrow().trimmed_to();
-        if trimmed == PhysicalOffset(0) {
+        if self.inner.index.borrow().trimmed_to() == PhysicalOffset(0) {
             return Ok(None);
         }
-        let checkpoint: Checkpoint = trim::read_checkpoint(&self.inner, trimmed).await?;
+        let checkpoint = trim::oldest_beginning(&self.inner).await?;
         let bytes = self.inner.checkpoints.encode(&checkpoint).await;
         let position = checkpoint.position;
         let group = checkpoint.membership.into_entry();

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use model::PhysicalOffset;
 use runtime::{File, IoError, OpenMode, fs};
 
+use super::applier::AppliedState;
 use crate::checkpoint::format::{self, Bad};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::OpenError;
@@ -24,6 +25,8 @@ use crate::vote::{Purged, Vote, VoteFile};
 /// The snapshot in the store's directory, and one that is not whole.
 const STAGED: &str = "snapshot";
 const UNREADY: &str = "snapshot.tmp";
+const NOT_OURS: &str =
+    "it was whole when it was received. Start this member anew in an empty directory";
 /// Bytes written in one go.
 const STEP: usize = 1024 * 1024;
 
@@ -36,16 +39,30 @@ pub(super) async fn stage(options: &Options, bytes: &[u8]) -> Result<(), String>
     lay_down(&options.dir, bytes).await.map_err(|error| error.to_string())
 }
 
-/// What the snapshot says, as this member's own checkpoint.
-fn read(bytes: &[u8], segment_size: u64) -> Result<Checkpoint, String> {
-    let mut checkpoint = format::decode_of_any(bytes).map_err(|bad| match bad {
+/// What a snapshot of any member stands for.
+///
+/// # Errors
+/// It cannot be read; says why.
+pub fn snapshot_state(bytes: &[u8]) -> Result<AppliedState, String> {
+    let Checkpoint { position, membership, .. } = decode(bytes)?;
+    let group = Some(membership.into_entry());
+    Ok(AppliedState { next: position.index, term: position.term, group })
+}
+
+fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+    format::decode_of_any(bytes).map_err(|bad| match bad {
         Bad::Damaged(why) | Bad::Unknown(why) => format!("the snapshot cannot be read: {why}"),
         Bad::Version(found) => format!(
             "the snapshot is of format version {found}, this broker reads {}: run the same release on all members",
             versions::CHECKPOINT
         ),
         Bad::Store(store) => format!("the snapshot is of store {store}"),
-    })?;
+    })
+}
+
+/// What the snapshot says, as this member's own checkpoint.
+fn read(bytes: &[u8], segment_size: u64) -> Result<Checkpoint, String> {
+    let mut checkpoint = decode(bytes)?;
     let at = checkpoint.position.offset;
     if at.0 == 0 || !at.0.is_multiple_of(segment_size) {
         return Err(format!("the snapshot ends at offset {at}, where no segment begins"));
@@ -83,7 +100,7 @@ pub(crate) async fn finish(options: &Options, identity: &Identity) -> Result<(),
     let checkpoint = read(&bytes, options.segment_size).map_err(|why| OpenError::Identity {
         file: staged.clone(),
         why,
-        remedy: "it was whole when it was received. Start this member anew in an empty directory",
+        remedy: NOT_OURS,
     })?;
     clear(options).await?;
     let segment = first_segment(options, identity, &checkpoint).await?;
@@ -146,7 +163,14 @@ async fn promise(
     let mut file = VoteFile::open(&options.dir).await?;
     let (before, position) = (file.vote(), checkpoint.position);
     let purged = Purged { before: position.index, term: position.term };
-    let purged = if purged.before > before.purged.before { purged } else { before.purged };
+    if before.purged.before > purged.before {
+        let why = format!(
+            "it stands for the entries before {}, and this member has given up those before {}",
+            purged.before, before.purged.before
+        );
+        let (file, remedy) = (options.dir.join(STAGED), NOT_OURS);
+        return Err(OpenError::Identity { file, why, remedy });
+    }
     let generation = before.generation.max(position.generation) + 1;
     assert_eq!(begin.since(position.offset), SEGMENT_HEADER_LEN, "it is the segment's first entry");
     Ok(file.store(Vote { generation, idle_mark: begin, clean: true, purged, ..before }).await?)

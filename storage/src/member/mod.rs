@@ -23,6 +23,7 @@ use runtime::channel::{Flag, OneshotReceiver, OneshotSender, Sender, mpsc, onesh
 
 pub use applier::{AppliedState, Applier, NotApplied};
 pub use held::StoreSnapshot;
+pub use install::snapshot_state;
 
 use crate::entry_log::EntryLog;
 use crate::error::{OpenError, StoreError};
@@ -77,6 +78,10 @@ async fn run(
 ) {
     let end = match work(&inner, vote, &events, ready).await {
         Ok(()) => Event::Stopped,
+        Err(StoreError::Damage(mut damage)) => {
+            damage.of_group |= inner.index.borrow().is_of_group();
+            Event::Failed(damage.into())
+        }
         Err(error) => Event::Failed(error),
     };
     if matches!(end, Event::Failed(_)) {

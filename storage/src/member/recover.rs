@@ -19,7 +19,7 @@ use crate::recover::{From, Settled, check_beginning, load, settle};
 use crate::replay::{Entry, Replay};
 use crate::store::{Event, Inner, Phase, Recovery};
 use crate::tip::Tip;
-use crate::trim::read_checkpoint;
+use crate::trim::oldest_beginning;
 use crate::truncate::truncate;
 use crate::vote::{Purged, Vote, VoteFile};
 
@@ -48,6 +48,7 @@ pub(super) async fn recover(
     let read = read(inner, &mut replay, &mut applier, &mut marks, known).await?;
     check_beginning(inner)?;
     purge_what_is_gone(inner, &mut vote).await?;
+    check_newest(inner, vote.vote(), replay.position)?;
     let Settled { mut last_block, mut generation } = settle(&mut replay, &mut vote).await?;
     let (torn, end) = (replay.torn, read.end);
     let begun = replay.position != end;
@@ -93,6 +94,16 @@ pub(super) async fn recover(
     Ok((EntryLog::of_member(read), applier, closed))
 }
 
+/// Every entry was written under the vote's generation of that time, which rises at every start and at every cut: a log with a newer
+/// one was written after this vote, and what was promised since is forgotten.
+fn check_newest(inner: &Inner, vote: Vote, end: Position) -> Result<(), StoreError> {
+    if end.generation <= vote.generation {
+        return Ok(());
+    }
+    let (file, known) = (inner.options.dir.join(crate::vote::FILE), vote.generation);
+    Err(StoreError::OlderVote { file, known, found: end.generation })
+}
+
 /// A store that was a group of its own has purged nothing, and may have trimmed its log. The group that it is the first member
 /// of never had what is gone.
 async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), StoreError> {
@@ -101,8 +112,7 @@ async fn purge_what_is_gone(inner: &Inner, vote: &mut VoteFile) -> Result<(), St
     if oldest.header.index <= before.purged.before {
         return Ok(());
     }
-    let trimmed_to = inner.index.borrow().trimmed_to();
-    let checkpoint = read_checkpoint(inner, trimmed_to).await?;
+    let checkpoint = oldest_beginning(inner).await?;
     let Position { index, term, .. } = checkpoint.position;
     assert!(index >= oldest.header.index, "what is not trimmed is there");
     let purged = Purged { before: index, term };

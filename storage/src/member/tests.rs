@@ -263,3 +263,63 @@ fn a_trim_that_was_committed_before_its_checkpoint_was_there_is_carried_out_by_t
     });
     simulation.join(life, LIMIT).expect("it ends");
 }
+
+#[test]
+fn parts_of_the_index_that_come_back_behind_a_log_that_is_gone_are_given_up() {
+    const INTERVAL: u64 = 1 << 20;
+    let simulation = Simulation::new(1);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let size = options(INTERVAL).segment_size;
+    let life = node.start("member", move || async move {
+        let mut member = open(options(INTERVAL)).await;
+        while member.log.state().end.0 < size + 2 * INTERVAL {
+            member.append(500, 300).await;
+        }
+        let end = member.log.state().next;
+        member.apply_before(end).await;
+        runtime::sleep(Duration::from_secs(10)).await; // its checkpoints are there
+        let inner = Rc::clone(&member.store.inner);
+        let part = inner.index.borrow().files().next().map(Rc::clone).expect("parts are there");
+        member.append_trim(size).await;
+        member.apply_before(end.next()).await;
+        member.store.release(end);
+        assert_eq!(inner.log.oldest_base().0, size, "the segment is given up");
+        // A power cut brings the part's name back, and an earlier trim is met again that had given it up.
+        let held = inner.held.as_ref().expect("it is a member");
+        held.hold(&inner, model::PhysicalOffset(0), vec![part]);
+        assert_eq!(held.bytes(&inner), 0, "nothing waits for the group");
+        drop(inner);
+        member.stop().await;
+    });
+    simulation.join(life, LIMIT).expect("it ends");
+}
+
+#[test]
+fn there_is_room_for_what_fits_into_the_segment_and_for_more_where_a_file_is_ready() {
+    let simulation = Simulation::new(1);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let size = options(1 << 20).segment_size;
+    let life = node.start("member", move || async move {
+        let mut member = open(options(1 << 20)).await;
+        while member.log.state().end.0 < size / 8 * 7 {
+            member.append(100, 300).await;
+        }
+        assert!(member.store.has_room(size), "a file is ready, or may be had");
+        runtime::sleep(Duration::from_secs(10)).await; // the disk becomes full
+        while member.log.state().end.0 < size + size / 8 * 7 {
+            member.append(100, 300).await;
+        }
+        runtime::sleep(Duration::from_secs(60)).await;
+        assert!(member.store.has_room(1000), "what fits into the segment");
+        assert!(!member.store.has_room(size), "nothing is ready for the next one");
+        runtime::sleep(Duration::from_secs(60)).await; // the disk has room again
+        assert!(member.store.has_room(size));
+        member.log.close().await.expect("closed");
+    });
+    simulation.run_for(Duration::from_secs(5));
+    let disk = node.disk();
+    disk.resize(disk.used());
+    simulation.run_for(Duration::from_secs(70));
+    disk.resize(disk.used() * 4);
+    simulation.join(life, LIMIT).expect("it ends");
+}

@@ -14,8 +14,9 @@ import (
 )
 
 var checks = map[string]func(*run) error{
-	"order": checkOrder,
-	"tags":  checkTags,
+	"order":  checkOrder,
+	"outage": checkOutage,
+	"tags":   checkTags,
 }
 
 func main() {

@@ -1,193 +1,320 @@
-//! One NameServer and one broker that serve each other.
+//! NameServers and brokers that serve each other: one of each, or several, also as Raft groups.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::drivers::Workshop;
 use super::failure::{Failure, Trying, Verdict};
-use super::process::Running;
-use super::servers::{Maker, Plan};
+use super::node::Node;
+use super::servers::{BROKER_NAME, Maker, Membership, Plan, Seat, raft_port};
 use crate::frame::{self, Parsed};
 
-/// A JVM on a busy machine takes its time; ours serve within a second.
+/// A JVM on a busy machine takes its time; ours serve within a second, and groups within a few.
 const START_LIMIT: Duration = Duration::from_secs(90);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Request codes the harness asks itself (RocketMQ 5.5.0, `RequestCode`).
 const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
+/// A topic that every broker serves.
+const EVERYWHERE: &str = "TBW102";
+/// The broker id of a master.
+const MASTER: i64 = 0;
 
 /// What a cluster is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
-    /// Whose NameServer.
+    /// Whose NameServers.
     pub namesrv: Maker,
-    /// Whose broker.
+    /// Whose brokers.
     pub broker: Maker,
-    /// Shards of the broker.
+    /// NameServers.
+    pub namesrvs: u16,
+    /// Brokers that have nothing to do with each other, called `broker-a`, `broker-b` and so on: each a process of its
+    /// own, or a Raft group.
+    pub groups: u16,
+    /// Processes of each: 1, or the members of a Raft group.
+    pub members: u16,
+    /// Shards of each process.
     pub shards: u16,
+    /// The times of the groups, as [`Membership::millis`].
+    pub millis: Option<[u32; 3]>,
 }
 
 impl Spec {
-    /// Both servers of one maker, one shard.
+    /// A NameServer and a broker of one maker, with one shard.
     #[must_use]
-    pub fn of(maker: Maker) -> Self {
-        Self { namesrv: maker, broker: maker, shards: 1 }
+    pub const fn of(maker: Maker) -> Self {
+        Self {
+            namesrv: maker,
+            broker: maker,
+            namesrvs: 1,
+            groups: 1,
+            members: 1,
+            shards: 1,
+            millis: None,
+        }
     }
 }
 
-/// A running NameServer and a broker that is registered with it.
+/// The addresses of each broker name, by broker id.
+pub type Route = BTreeMap<String, BTreeMap<i64, String>>;
+
+/// Running NameServers, and brokers that are registered with all of them.
 #[derive(Debug)]
 pub struct Cluster {
     /// What it was made of.
     pub spec: Spec,
     /// Files of the servers and of whoever talks to them.
     pub dir: PathBuf,
-    namesrv_plan: Plan,
-    broker_plan: Plan,
-    namesrv: Running,
-    /// `None` between two lives of the broker.
-    broker: Option<Running>,
+    namesrvs: Vec<Node>,
+    /// Group by group, and in each by the number in the member's label.
+    brokers: Vec<Node>,
 }
 
 impl Cluster {
-    /// Starts both in an empty directory and waits until clients can use them.
+    /// Starts all in an empty directory and waits until clients can use them.
     ///
     /// # Errors
     /// If one of them does not come up, with the end of its log.
     pub fn start(shop: &Workshop, spec: Spec, dir: &Path) -> Verdict<Self> {
         fs::create_dir_all(dir).trying(dir.display().to_string())?;
-        let namesrv_plan = Plan::namesrv(shop, spec.namesrv, dir)?;
-        let broker_plan = Plan::broker(shop, spec.broker, dir, namesrv_plan.port, spec.shards)?;
-        let mut namesrv = start(&namesrv_plan)?;
-        let port = namesrv_plan.port;
-        namesrv.wait_until("its port", START_LIMIT, || Ok(connect(port).is_ok()))?;
-        let dir = dir.to_owned();
-        let mut cluster = Self { spec, dir, namesrv_plan, broker_plan, namesrv, broker: None };
-        cluster.start_broker()?;
+        let mut cluster =
+            Self { spec, dir: dir.to_owned(), namesrvs: Vec::new(), brokers: Vec::new() };
+        for number in 0..spec.namesrvs {
+            let dir = place(dir, (spec.namesrvs > 1).then(|| format!("namesrv-{number}")))?;
+            cluster.namesrvs.push(Node::new(Plan::namesrv(shop, spec.namesrv, &dir)?));
+        }
+        for group in 0..spec.groups {
+            cluster.plan_group(shop, group)?;
+        }
+        for number in 0..cluster.namesrvs.len() {
+            cluster.start_namesrv(number)?;
+        }
+        cluster.start_brokers()?;
         Ok(cluster)
     }
 
-    /// Starts the broker on its store and port, and waits until each of its names has a route.
-    ///
-    /// # Errors
-    /// If it does not come up.
-    ///
-    /// # Panics
-    /// If it runs.
-    pub fn start_broker(&mut self) -> Verdict {
-        assert!(self.broker.is_none(), "one broker on one store");
-        let mut broker = start(&self.broker_plan)?;
-        let (namesrv, plan) = (self.namesrv_plan.port, &self.broker_plan);
-        let names: BTreeSet<&str> = plan.broker_names.iter().map(String::as_str).collect();
-        broker.wait_until("its registration", START_LIMIT, || {
-            let routed = routed_brokers(namesrv, "TBW102").unwrap_or_default();
-            Ok(names.iter().all(|name| routed.contains(*name)) && connect(plan.port).is_ok())
-        })?;
-        self.broker = Some(broker);
+    fn plan_group(&mut self, shop: &Workshop, group: u16) -> Verdict {
+        let spec = self.spec;
+        let namesrvs: Vec<u16> = self.namesrvs.iter().map(|node| node.plan.port).collect();
+        let ports: Vec<u16> = (0..spec.members).map(|_| raft_port(spec.shards)).collect();
+        let is_alone = spec.groups == 1 && spec.members == 1;
+        for own in 0..usize::from(spec.members) {
+            let name = group_name(group);
+            let dir = place(&self.dir, (!is_alone).then(|| format!("{name}-n{own}")))?;
+            let membership = (spec.members > 1).then(|| Membership {
+                ports: ports.clone(),
+                own,
+                millis: spec.millis,
+            });
+            let seat = Seat { name, shards: spec.shards, namesrvs: namesrvs.clone(), membership };
+            self.brokers.push(Node::new(Plan::broker(shop, spec.broker, &dir, &seat)?));
+        }
         Ok(())
     }
 
-    /// Stops the broker with SIGTERM.
+    /// Starts a NameServer and waits until it listens.
     ///
     /// # Errors
-    /// If it does not end.
-    pub fn stop_broker(&mut self) -> Verdict<ExitStatus> {
-        let mut broker = self.broker.take().expect("it runs");
-        broker.stop(STOP_LIMIT)
+    /// If it does not come up.
+    pub fn start_namesrv(&mut self, number: usize) -> Verdict {
+        let node = &mut self.namesrvs[number];
+        node.start()?;
+        let port = node.plan.port;
+        node.wait_until("its port", START_LIMIT, || Ok(connect(port).is_ok()))
     }
 
-    /// Kills the broker with SIGKILL.
-    pub fn kill_broker(&mut self) {
-        self.broker.take().expect("it runs").kill();
+    /// Kills a NameServer with SIGKILL.
+    pub fn kill_namesrv(&mut self, number: usize) {
+        self.namesrvs[number].kill();
     }
 
-    /// Whether both servers run.
+    /// Starts every broker that does not run on its store and port, and waits as [`Cluster::wait_until_led`] does.
+    ///
+    /// # Errors
+    /// If one does not come up.
+    pub fn start_brokers(&mut self) -> Verdict {
+        for node in self.brokers.iter_mut().filter(|node| !node.is_started()) {
+            node.start()?;
+        }
+        self.wait_until_led()
+    }
+
+    /// Waits until each broker listens and each broker name has a route: those lead that should, and all others follow, at
+    /// every NameServer that runs.
+    ///
+    /// # Errors
+    /// If it takes too long, or a broker ends meanwhile.
+    ///
+    /// # Panics
+    /// If a broker was killed or stopped and not started again.
+    pub fn wait_until_led(&mut self) -> Verdict {
+        let (masters, namesrvs) = (self.masters(), self.running_namesrvs());
+        let members = usize::from(self.spec.members);
+        let told = |namesrv: &u16| is_told(*namesrv, &masters, members);
+        self.brokers.iter_mut().try_for_each(|node| {
+            let port = node.plan.port;
+            node.wait_until("its registration", START_LIMIT, || {
+                Ok(namesrvs.iter().all(told) && connect(port).is_ok())
+            })
+        })
+    }
+
+    /// Stops all brokers with SIGTERM, all at once.
+    ///
+    /// # Errors
+    /// If one does not end.
+    pub fn stop_brokers(&mut self) -> Verdict {
+        self.brokers.iter_mut().for_each(Node::ask_to_stop);
+        for node in self.brokers.iter_mut().filter(|node| node.is_started()) {
+            node.stop()?;
+        }
+        Ok(())
+    }
+
+    /// Kills a broker with SIGKILL: that of group `at / members` whose label has the number `at % members`.
+    pub fn kill_broker(&mut self, at: usize) {
+        self.brokers[at].kill();
+    }
+
+    /// Whether all servers run.
     pub fn is_alive(&mut self) -> bool {
-        let broker = self.broker.as_mut().is_some_and(|broker| broker.ended().is_none());
-        broker && self.namesrv.ended().is_none()
+        self.namesrvs.iter_mut().chain(&mut self.brokers).all(Node::is_alive)
     }
 
-    /// `host:port` of the NameServer.
+    /// `host:port` of each NameServer, as clients want them.
     #[must_use]
     pub fn namesrv_address(&self) -> String {
-        format!("127.0.0.1:{}", self.namesrv_plan.port)
+        let addresses = self.namesrvs.iter().map(|node| format!("127.0.0.1:{}", node.plan.port));
+        addresses.collect::<Vec<_>>().join(";")
     }
 
-    /// Port of the NameServer.
+    /// Port of the first NameServer.
     #[must_use]
     pub fn namesrv_port(&self) -> u16 {
-        self.namesrv_plan.port
+        self.namesrvs[0].plan.port
     }
 
-    /// Port of the broker's first shard.
+    /// Port of the first broker's first shard.
     #[must_use]
     pub fn broker_port(&self) -> u16 {
-        self.broker_plan.port
+        self.brokers[0].plan.port
     }
 
-    /// `host:port` of each shard.
+    /// `host:port` of the master of each broker name, when those lead that should.
     #[must_use]
     pub fn broker_addresses(&self) -> Vec<String> {
-        self.broker_plan.addresses()
+        self.masters().into_values().collect()
     }
 
-    /// Broker name of each shard.
+    /// Each broker name, and where its master is when those lead that should: the k-th member leads shard k, counted round.
     #[must_use]
-    pub fn broker_names(&self) -> &[String] {
-        &self.broker_plan.broker_names
+    pub fn masters(&self) -> BTreeMap<String, String> {
+        let mut masters = BTreeMap::new();
+        for group in self.brokers.chunks(usize::from(self.spec.members)) {
+            for shard in 0..usize::from(self.spec.shards) {
+                let plan = &group[shard % group.len()].plan;
+                masters.insert(plan.broker_names[shard].clone(), plan.addresses().remove(shard));
+            }
+        }
+        masters
     }
 
-    /// The process of the NameServer.
+    /// Where each broker name listens at each member, in the order of their labels.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeMap<String, Vec<String>> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for node in &self.brokers {
+            for (name, address) in node.plan.broker_names.iter().zip(node.plan.addresses()) {
+                all.entry(name.clone()).or_default().push(address);
+            }
+        }
+        all
+    }
+
+    /// Whether every NameServer that runs has those as masters that should lead, and all others beside them.
+    #[must_use]
+    pub fn is_led(&self) -> bool {
+        let (masters, members) = (self.masters(), usize::from(self.spec.members));
+        self.running_namesrvs().iter().all(|namesrv| is_told(*namesrv, &masters, members))
+    }
+
+    /// Which broker leads a broker name, as the first NameServer that runs has it; `None` while there is nobody.
+    #[must_use]
+    pub fn leader_of(&self, name: &str) -> Option<usize> {
+        let namesrv = *self.running_namesrvs().first()?;
+        let address = route_of(namesrv, EVERYWHERE).ok()?.get(name)?.get(&MASTER)?.clone();
+        self.brokers.iter().position(|node| node.plan.addresses().contains(&address))
+    }
+
+    fn running_namesrvs(&self) -> Vec<u16> {
+        let running = self.namesrvs.iter().filter(|node| node.is_started());
+        running.map(|node| node.plan.port).collect()
+    }
+
+    /// The process of the first NameServer.
     #[must_use]
     pub fn namesrv_pid(&self) -> u32 {
-        self.namesrv.pid()
+        self.namesrvs[0].pid()
     }
 
-    /// The process of the broker.
+    /// The process of the first broker.
     ///
     /// # Panics
     /// If it does not run.
     #[must_use]
     pub fn broker_pid(&self) -> u32 {
-        self.broker.as_ref().expect("it runs").pid()
+        self.brokers[0].pid()
     }
 
-    /// The log of the broker, all its lives.
-    #[must_use]
-    pub fn broker_log(&self) -> String {
-        fs::read_to_string(self.broker_plan.log()).unwrap_or_default()
-    }
-
-    /// The ends of both logs, for a failure.
+    /// The ends of all logs, for a failure.
     #[must_use]
     pub fn tails(&self) -> String {
-        let tail = |plan: &Plan| {
-            format!("  end of the log of {}:\n{}", plan.name, super::process::tail(&plan.log()))
-        };
-        tail(&self.namesrv_plan) + &tail(&self.broker_plan)
+        self.namesrvs.iter().chain(&self.brokers).map(Node::tail).collect()
     }
 
-    /// Stops both; what does not stop is killed.
+    /// Stops all; what does not stop is killed.
     ///
     /// # Errors
     /// If one had to be killed.
     pub fn stop(mut self) -> Verdict {
-        if self.broker.is_some() {
-            self.stop_broker()?;
+        self.stop_brokers()?;
+        for node in self.namesrvs.iter_mut().filter(|node| node.is_started()) {
+            node.stop()?;
         }
-        self.namesrv.stop(STOP_LIMIT)?;
         Ok(())
     }
 }
 
-fn start(plan: &Plan) -> Verdict<Running> {
-    Running::start(&plan.name, &mut plan.command(), &plan.log())
+/// The name of its first shards' broker: `broker-a` for the first group.
+#[must_use]
+pub fn group_name(group: u16) -> String {
+    let letter = u8::try_from(group).ok().and_then(|group| b'a'.checked_add(group));
+    let letter = letter.filter(u8::is_ascii_lowercase).expect("a few groups");
+    let stem = BROKER_NAME.strip_suffix('a').expect("it ends in the first letter");
+    format!("{stem}{}", char::from(letter))
+}
+
+/// A directory of its own for a server that is one of several.
+fn place(dir: &Path, name: Option<String>) -> Verdict<PathBuf> {
+    let dir = name.map_or_else(|| dir.to_owned(), |name| dir.join(name));
+    fs::create_dir_all(&dir).trying(dir.display().to_string())?;
+    Ok(dir)
+}
+
+/// Whether a NameServer has these masters, and so many members of each name.
+fn is_told(namesrv: u16, masters: &BTreeMap<String, String>, members: usize) -> bool {
+    let route = route_of(namesrv, EVERYWHERE).unwrap_or_default();
+    masters.iter().all(|(name, master)| {
+        let has = |have: &BTreeMap<i64, String>| {
+            have.get(&MASTER) == Some(master) && have.len() == members
+        };
+        route.get(name).is_some_and(has)
+    })
 }
 
 /// A connection to a port of this host, with a limit on every read and write.
@@ -217,21 +344,44 @@ pub fn ask(port: u16, request: &[u8]) -> Verdict<Parsed> {
     Parsed::of(&answer).trying(what())
 }
 
-/// The broker names that a NameServer lists for a topic; none if it knows no route.
+/// The brokers that a NameServer lists for a topic; none if it knows no route.
 ///
 /// # Errors
 /// If it does not answer, or not in JSON.
-pub fn routed_brokers(namesrv: u16, topic: &str) -> Verdict<BTreeSet<String>> {
+pub fn route_of(namesrv: u16, topic: &str) -> Verdict<Route> {
     let ext = [("topic", topic), ("acceptStandardJsonOnly", "true")];
     let answer = ask(namesrv, &frame::request(GET_ROUTEINFO_BY_TOPIC, 0, 1, &ext, b""))?;
     if answer.code != 0 {
-        return Ok(BTreeSet::new());
+        return Ok(Route::new());
     }
     let route: serde_json::Value = serde_json::from_slice(&answer.body)
         .map_err(|error| Failure::Wrong(format!("the route of {topic} is not JSON: {error}")))?;
     let brokers = route["brokerDatas"].as_array().cloned().unwrap_or_default();
-    Ok(brokers
-        .iter()
-        .filter_map(|broker| Some(broker["brokerName"].as_str()?.to_owned()))
-        .collect())
+    Ok(brokers.iter().filter_map(broker).collect())
+}
+
+fn broker(data: &serde_json::Value) -> Option<(String, BTreeMap<i64, String>)> {
+    let addresses = data["brokerAddrs"].as_object()?.iter();
+    let addresses = addresses.filter_map(|(id, at)| Some((id.parse().ok()?, at.as_str()?.into())));
+    Some((data["brokerName"].as_str()?.to_owned(), addresses.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_called_by_letters() {
+        assert_eq!([0, 1, 25].map(group_name), ["broker-a", "broker-b", "broker-z"]);
+    }
+
+    #[test]
+    fn a_broker_of_a_route_has_an_address_for_each_id() {
+        let data = serde_json::json!({
+            "brokerName": "broker-a", "brokerAddrs": {"0": "127.0.0.1:1", "2": "127.0.0.1:2"}
+        });
+        let addresses = [(0, "127.0.0.1:1".to_owned()), (2, "127.0.0.1:2".to_owned())];
+        assert_eq!(broker(&data), Some(("broker-a".to_owned(), addresses.into())));
+        assert_eq!(broker(&serde_json::json!({"brokerName": "broker-a"})), None);
+    }
 }

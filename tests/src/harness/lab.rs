@@ -105,6 +105,14 @@ impl Lab {
         Ok(self.cluster.as_mut().expect("made above"))
     }
 
+    /// The cluster at hand, also while some of it was killed.
+    ///
+    /// # Panics
+    /// Without a cluster.
+    pub fn started(&mut self) -> &mut Cluster {
+        self.cluster.as_mut().expect("the check has asked for one")
+    }
+
     /// The cluster of the last check, if there is one.
     #[must_use]
     pub fn cluster_at_hand(&self) -> Option<&Cluster> {

@@ -1,35 +1,42 @@
 //! Free TCP ports on loopback for servers that want to be told one.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Below what Linux hands to outgoing connections, so that none of them takes a port between its choice
 /// and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 
-/// Handed out already; runs side by side start at different places.
-static NEXT: AtomicU16 = AtomicU16::new(0);
+/// Handed out already, each with what was asked for around it.
+static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A port `p` such that `p` plus each of `offsets` is free now, and was not handed out before.
+/// A port `p` such that `p` plus each of `offsets` is free now, and none of these was handed out before. Runs side by side
+/// start at different places.
 ///
 /// # Panics
 /// If there is none among ten thousand, which no machine that can run the suites comes to.
 #[must_use]
 pub fn free(offsets: &[i32]) -> u16 {
     let start = u16::try_from(std::process::id() % 97 * 100).expect("below ten thousand");
-    for _ in 0..COUNT {
-        let step = NEXT.fetch_add(8, Ordering::Relaxed);
-        let port = FIRST + (start.wrapping_add(step)) % COUNT;
-        let taken = |offset: &i32| {
-            let port = u16::try_from(i32::from(port) + offset).expect("far from both ends");
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_err()
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    for step in 0..COUNT {
+        let port = FIRST + (start + step) % COUNT;
+        let all: Vec<u16> = offsets.iter().map(|offset| shifted(port, *offset)).collect();
+        let is_free = |port: &u16| {
+            !taken.contains(port) && TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()
         };
-        if !offsets.iter().any(taken) {
+        if all.iter().all(is_free) {
+            taken.extend(all);
             return port;
         }
     }
     panic!("no free port on this machine");
+}
+
+fn shifted(port: u16, offset: i32) -> u16 {
+    u16::try_from(i32::from(port) + offset).expect("far from both ends")
 }
 
 #[cfg(test)]
@@ -43,5 +50,14 @@ mod tests {
         for port in [one - 2, one, one + 1, two, two + 100] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         }
+    }
+
+    #[test]
+    fn nothing_around_a_port_is_handed_out_again() {
+        let offsets = [-2, 0, 8, 10];
+        let mut all: Vec<u16> = (0..20).map(|_| free(&offsets)).collect();
+        all = all.iter().flat_map(|port| offsets.map(|offset| shifted(*port, offset))).collect();
+        let different: BTreeSet<u16> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
     }
 }

@@ -36,6 +36,10 @@ pub enum Signal {
     Terminate,
     /// SIGINT: what Ctrl-C sends.
     Interrupt,
+    /// SIGSTOP: stand still.
+    Stop,
+    /// SIGCONT: go on.
+    Continue,
 }
 
 /// Through the program `kill`: this crate is without unsafe code.
@@ -44,6 +48,8 @@ fn send(signal: Signal, pids: impl Iterator<Item = u32>) {
         Signal::Kill => "-KILL",
         Signal::Terminate => "-TERM",
         Signal::Interrupt => "-INT",
+        Signal::Stop => "-STOP",
+        Signal::Continue => "-CONT",
     };
     let mut command = Command::new("kill");
     command.arg(option).args(pids.map(|pid| pid.to_string()));

@@ -24,6 +24,9 @@ pub const BROKER_NAME: &str = "broker-a";
 pub const CLUSTER_NAME: &str = "DefaultCluster";
 /// Distance of the ports of two shards. Far from the ports that a broker of Apache's takes around its own.
 const STRIDE: u16 = 10;
+/// Heartbeat, and shortest and longest wait of an election, for groups whose members share two cores with clients: a
+/// member that gets no time for a while is not dead. A process that dies is noticed at once all the same.
+pub const PATIENT_MILLIS: [u32; 3] = [200, 2_000, 3_000];
 
 /// What a JVM from 17 on must be told so that Apache's servers may look into it.
 pub const OPENS: [&str; 4] = ["java.lang", "java.nio", "java.util", "sun.nio.ch"];
@@ -37,10 +40,41 @@ pub struct Plan {
     pub port: u16,
     /// Broker names, by shard; empty for a NameServer.
     pub broker_names: Vec<String>,
+    /// Its configuration, log and store.
+    pub dir: PathBuf,
     program: PathBuf,
     words: Vec<String>,
-    dir: PathBuf,
     maker: Maker,
+}
+
+/// What makes one broker different from another.
+#[derive(Debug)]
+pub struct Seat {
+    /// Broker name of its first shard.
+    pub name: String,
+    /// Shards; Apache's has one.
+    pub shards: u16,
+    /// Ports of the NameServers.
+    pub namesrvs: Vec<u16>,
+    /// Its place in a Raft group; `None` for a broker of its own.
+    pub membership: Option<Membership>,
+}
+
+/// A place in a Raft group on this machine.
+#[derive(Debug)]
+pub struct Membership {
+    /// Raft port of the first shard of each member; see [`raft_port`].
+    pub ports: Vec<u16>,
+    /// Which of them it is.
+    pub own: usize,
+    /// Heartbeat, shortest and longest wait of an election; `None` leaves the defaults.
+    pub millis: Option<[u32; 3]>,
+}
+
+/// A port for a member of a Raft group with so many shards.
+#[must_use]
+pub fn raft_port(shards: u16) -> u16 {
+    ports::free(&(0..shards).map(|shard| i32::from(shard * STRIDE)).collect::<Vec<_>>())
 }
 
 impl Plan {
@@ -66,44 +100,29 @@ impl Plan {
         Ok(Self { name, port, broker_names: Vec::new(), program, words, dir, maker })
     }
 
-    /// A broker of `shards` shards (Apache's has one), with SYNC_FLUSH and its store in `dir`.
+    /// A broker with SYNC_FLUSH and its store in `dir`.
     ///
     /// # Errors
     /// If its configuration cannot be written.
-    pub fn broker(
-        shop: &Workshop,
-        maker: Maker,
-        dir: &Path,
-        namesrv: u16,
-        shards: u16,
-    ) -> Verdict<Self> {
-        assert!(maker == Maker::Ours || shards == 1, "Apache's broker knows no shards");
+    pub fn broker(shop: &Workshop, maker: Maker, dir: &Path, seat: &Seat) -> Verdict<Self> {
+        let is_plain = seat.shards == 1 && seat.membership.is_none();
+        assert!(maker == Maker::Ours || is_plain, "Apache's broker knows no shards and groups");
         // Apache's takes one port below (listenPort - 2) and one above for its replicas.
-        let mut offsets = vec![-2, 1];
-        offsets.extend((0..shards).map(|shard| i32::from(shard * STRIDE)));
-        let port = ports::free(&offsets);
-        let mut conf = format!(
-            "brokerClusterName={CLUSTER_NAME}\nbrokerName={BROKER_NAME}\nlistenPort={port}\n\
-             bindAddress=127.0.0.1\nbrokerIP1=127.0.0.1\nnamesrvAddr=127.0.0.1:{namesrv}\n\
-             storePathRootDir={}/store\nflushDiskType=SYNC_FLUSH\nmappedFileSizeCommitLog=67108864\n",
-            dir.display()
-        );
-        match maker {
-            Maker::Ours if shards > 1 => {
-                line(&mut conf, format_args!("shards={shards}\nshardPortStride={STRIDE}"));
-            }
-            Maker::Ours => {}
-            Maker::Apache => conf.push_str(
-                "brokerIP2=127.0.0.1\nwaitTimeMillsInSendQueue=5000\ndiskMaxUsedSpaceRatio=95\n",
-            ),
+        let mut offsets = vec![1];
+        for first in (0..seat.shards).map(|shard| i32::from(shard * STRIDE)) {
+            offsets.extend([first - 2, first]);
         }
-        let conf = write(dir, "broker.conf", &conf)?;
+        let port = ports::free(&offsets);
+        let conf = write(dir, "broker.conf", &configuration(maker, dir, seat, port))?;
         let (program, words) = match maker {
             Maker::Ours => (shop.bin.join("mqbroker"), vec!["-c".to_owned(), conf]),
             Maker::Apache => apache(shop, dir, "broker.BrokerStartup", "-Xmx512m", &conf),
         };
-        let name = format!("{} broker", maker.whose());
-        let broker_names = (0..shards).map(broker_name).collect();
+        let name = match &seat.membership {
+            Some(membership) => format!("{} n{}", seat.name, membership.own),
+            None => format!("{} broker", maker.whose()),
+        };
+        let broker_names = (0..seat.shards).map(|shard| shard_name(&seat.name, shard)).collect();
         Ok(Self { name, port, broker_names, program, words, dir: dir.to_owned(), maker })
     }
 
@@ -146,8 +165,49 @@ impl Maker {
     }
 }
 
-fn broker_name(shard: u16) -> String {
-    if shard == 0 { BROKER_NAME.to_owned() } else { format!("{BROKER_NAME}-{shard}") }
+fn shard_name(first: &str, shard: u16) -> String {
+    if shard == 0 { first.to_owned() } else { format!("{first}-{shard}") }
+}
+
+fn configuration(maker: Maker, dir: &Path, seat: &Seat, port: u16) -> String {
+    let namesrvs: Vec<String> =
+        seat.namesrvs.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let mut conf = format!(
+        "brokerClusterName={CLUSTER_NAME}\nbrokerName={}\nlistenPort={port}\n\
+         bindAddress=127.0.0.1\nbrokerIP1=127.0.0.1\nnamesrvAddr={}\n\
+         storePathRootDir={}/store\nflushDiskType=SYNC_FLUSH\nmappedFileSizeCommitLog=67108864\n",
+        seat.name,
+        namesrvs.join(";"),
+        dir.display()
+    );
+    if seat.shards > 1 {
+        line(&mut conf, format_args!("shards={}\nshardPortStride={STRIDE}", seat.shards));
+    }
+    if let Some(membership) = &seat.membership {
+        conf.push_str(&group(membership));
+    }
+    if maker == Maker::Apache {
+        conf.push_str(
+            "brokerIP2=127.0.0.1\nwaitTimeMillsInSendQueue=5000\ndiskMaxUsedSpaceRatio=95\n",
+        );
+    }
+    conf
+}
+
+fn group(membership: &Membership) -> String {
+    let peers: Vec<String> = (membership.ports.iter().enumerate())
+        .map(|(at, port)| format!("n{at}-127.0.0.1:{port}"))
+        .collect();
+    let mut conf = format!(
+        "enableDLegerCommitLog=true\ndLegerPeers={}\ndLegerSelfId=n{}\n",
+        peers.join(";"),
+        membership.own
+    );
+    if let Some([heartbeat, min, max]) = membership.millis {
+        line(&mut conf, format_args!("raftHeartbeatMillis={heartbeat}"));
+        line(&mut conf, format_args!("raftElectionMinMillis={min}\nraftElectionMaxMillis={max}"));
+    }
+    conf
 }
 
 fn apache(

@@ -31,12 +31,16 @@ const NODES: usize = 3;
 const MACHINES: usize = 5;
 const NAMESRV: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
+/// Where nodes listen for each other, unless they have moved.
+const RAFT_PORT: u16 = 40_911;
 const TOPIC: &str = "T";
 
 /// What a node runs.
 struct Running {
     stops: Vec<Promise<()>>,
     shards: Vec<Executor<Result<(), StartError>>>,
+    /// One that was left out.
+    late: Option<(String, Start)>,
 }
 
 pub struct Cluster {
@@ -47,6 +51,8 @@ pub struct Cluster {
     running: [Option<Running>; MACHINES],
     /// How often the store of each node was moved away.
     moved: [u32; MACHINES],
+    /// Where each node listens for the others, by its own configuration.
+    pub raft_ports: [u16; MACHINES],
     /// Keys of the nodes' configurations beside the usual ones.
     pub keys: Vec<(&'static str, String)>,
 }
@@ -70,7 +76,8 @@ impl Cluster {
         let nodes = (0..MACHINES).map(|at| simulation.node(names[at], ip(at))).collect();
         let client = simulation.node("client", CLIENT);
         let (running, moved, keys) = Default::default();
-        Self { simulation, nodes, client, shards, running, moved, keys }
+        let raft_ports = [RAFT_PORT; MACHINES];
+        Self { simulation, nodes, client, shards, running, moved, raft_ports, keys }
     }
 
     /// Where clients reach a shard.
@@ -99,12 +106,17 @@ impl Cluster {
     }
 
     pub fn start(&mut self, at: usize) {
+        self.start_without(at, None);
+    }
+
+    /// Starts a node, without this shard if there is one.
+    pub fn start_without(&mut self, at: usize, late: Option<u32>) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
-        let ips: Vec<IpAddr> = peers_of(at).map(|at| ip(at).into()).collect();
+        let ips: Vec<Option<IpAddr>> = peers_of(at).map(|at| Some(ip(at).into())).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
-        let mut running = Running { stops: Vec::new(), shards: Vec::new() };
+        let mut running = Running { stops: Vec::new(), shards: Vec::new(), late: None };
         for ((number, layout), mailbox) in (0..).zip(layouts).zip(mailboxes(self.shards)) {
             let ((stop, stopped), (ready, _)) = (promise(), promise());
             let start = Start {
@@ -117,11 +129,36 @@ impl Cluster {
                 stop: stopped,
             };
             let name = format!("shard-{number}");
-            let shard = self.nodes[at].start(&name, move || broker::shard::run(start));
             running.stops.push(stop);
+            if late == Some(number) {
+                running.late = Some((name, start));
+                continue;
+            }
+            let shard = self.nodes[at].start(&name, move || broker::shard::run(start));
             running.shards.push(shard);
         }
         self.running[at] = Some(running);
+    }
+
+    /// Starts a shard that was left out.
+    pub fn start_late(&mut self, at: usize) {
+        let running = self.running[at].as_mut().expect("its other shards run");
+        let (name, start) = running.late.take().expect("one was left out");
+        running.shards.push(self.nodes[at].start(&name, move || broker::shard::run(start)));
+    }
+
+    /// Takes a node's port for clients as soon as nobody has it, and gives it back after this time.
+    pub fn steal_port(&self, at: usize, time: Duration) -> Executor<()> {
+        let addr = SocketAddr::from((ip(at), 10_911));
+        self.nodes[at].start("thief", move || async move {
+            loop {
+                if let Ok(listener) = runtime::TcpListener::bind(addr).await {
+                    runtime::sleep(time).await;
+                    return drop(listener);
+                }
+                runtime::sleep(Duration::from_micros(20)).await;
+            }
+        })
     }
 
     /// Starts a node as a broker without a group, which it refuses.
@@ -145,7 +182,9 @@ impl Cluster {
 
     fn config(&self, at: usize) -> Arc<Config> {
         let addrs = format!("{}:9876;{}:9876", NAMESRV[0], NAMESRV[1]);
-        let peers: Vec<String> = peers_of(at).map(|at| format!("n{at}-{}:40911", ip(at))).collect();
+        let port = |peer: usize| if peer == at { self.raft_ports[at] } else { RAFT_PORT };
+        let peer = |peer: usize| format!("n{peer}-{}:{}", ip(peer), port(peer));
+        let peers: Vec<String> = peers_of(at).map(peer).collect();
         let (peers, own) = (peers.join(";"), format!("n{at}"));
         let (shards, dir) = (self.shards.to_string(), format!("/store-{}", self.moved[at]));
         let mut settings = Settings::defaults(&KEYS);
@@ -200,6 +239,17 @@ impl Cluster {
     /// The node begins with an empty directory the next time.
     pub fn move_store(&mut self, at: usize) {
         self.moved[at] += 1;
+    }
+
+    /// The disk of a node has no room for another file of the log.
+    pub fn refuse_files(&self, at: usize) {
+        const EDQUOT: i32 = 122;
+        let log = format!("/store-{}/log", self.moved[at]);
+        self.nodes[at].disk().refuse_new_files(&log, EDQUOT);
+    }
+
+    pub fn heal_disk(&self, at: usize) {
+        self.nodes[at].disk().heal();
     }
 
     pub fn cut(&self, one: usize, other: usize) {
@@ -373,6 +423,16 @@ impl Cluster {
             let times = found.iter().filter(|one| *one == number).count();
             assert_eq!(times, 1, "message {number} is there {times} times");
         }
+    }
+
+    /// Sends a message that creates its topic.
+    pub fn create_by_send(&self, at: usize, topic: &'static str) {
+        let addr = Self::addr(at, 0);
+        let sent = self.ask(LIMIT, move |client| async move {
+            let message = Message { topic, queue: Some(0), body: b"first", ..Message::default() };
+            client.send(&addr, "PG", &message, Form::Short).await.map(drop).map_err(text)
+        });
+        assert_eq!(sent, Some(Ok(())));
     }
 
     pub fn create_topic(&self, at: usize, name: &'static str, queues: i32) {

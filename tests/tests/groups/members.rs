@@ -41,16 +41,19 @@ impl Said {
 
 /// Runs `mqadmin` with these words, for so long at most.
 fn admin_within(cluster: &Cluster, words: &str, limit: Duration) -> Option<Said> {
+    cluster.join(begin(cluster, words, limit), limit + SECOND)
+}
+
+/// The same beside whatever else happens.
+fn begin(cluster: &Cluster, words: &str, limit: Duration) -> Executor<Option<Said>> {
     let words = format!("mqadmin {words}");
     let CommandLine { command } =
         clap_parse(&words).unwrap_or_else(|error| panic!("{words}: {error}"));
-    let running = cluster.on_client(move || async move {
+    cluster.on_client(move || async move {
         let kept = Kept::default();
         let done = runtime::timeout(limit, carry_out(&command, &kept)).await.ok()?;
-        Some((done.map_err(|error| error.to_string()), kept.lines()))
-    });
-    let (done, lines) = cluster.join(running, limit + SECOND)?;
-    Some(Said { done, lines })
+        Some(Said { done: done.map_err(|error| error.to_string()), lines: kept.lines() })
+    })
 }
 
 fn clap_parse(words: &str) -> Result<CommandLine, String> {
@@ -209,6 +212,64 @@ fn a_lost_node_is_replaced_by_one_command_that_may_be_interrupted_anywhere() {
 }
 
 #[test]
+fn who_comes_to_lead_while_the_new_one_copies_makes_place_before_it_goes() {
+    let mut cluster = Cluster::new(115, 1);
+    cluster.keys.push(("raftCatchUpRate", "64KiB".to_owned()));
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    for round in 0..8 {
+        cluster.send_large(leader, 0, 64 * 1024, round * 10..round * 10 + 10);
+    }
+    cluster.start(3);
+    cluster.run_for(SECOND);
+    let old = (leader + 1) % 3;
+    let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
+    let replace = format!("replaceMember -b {at} --old n{old} --new {new}");
+    let replacing = begin(&cluster, &replace, COMMAND);
+    // 5 MiB at 64 KiB a second are 80 s.
+    cluster.run_for(SECOND * 10);
+    admin(&cluster, &format!("transferLeader -b {at} --to n{old}")).assert_done("leads now");
+    let hurry = format!("addLearner -b {at} --new {new} --rate 64MiB --no-wait");
+    admin(&cluster, &hurry).assert_done("is a member already");
+    let said = cluster.join(replacing, COMMAND).expect("it ends by itself");
+    said.assert_done("is replaced by n3");
+}
+
+#[test]
+fn a_member_whose_address_has_changed_goes_on_with_its_store() {
+    let mut cluster = Cluster::new(116, 1);
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    let mut sent = cluster.send_all(leader, 0, 0..20);
+    let (moved, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    cluster.crash(moved);
+    sent.extend(cluster.send_all(leader, 0, 20..40));
+    cluster.raft_ports[moved] = 40_950;
+    cluster.start(moved);
+    cluster.run_for(SECOND * 3);
+    let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(moved, 0));
+    let state = format!("groupState -b {at}");
+    admin(&cluster, &state).assert_done("it cannot lose a node now");
+    // A store that is no member's does not come in so.
+    cluster.start(3);
+    cluster.run_for(SECOND);
+    admin(&cluster, &format!("moveMember -b {at} --new {}", Cluster::addr(3, 0)))
+        .assert_refused("is no member's");
+    let tell = format!("moveMember -b {at} --new {new}");
+    admin(&cluster, &format!("{tell} --raft-host 10.9.9.9"))
+        .assert_refused("the leader cannot reach the member at 10.9.9.9:40950");
+    admin(&cluster, &tell).assert_done(":40950 now, and was at ");
+    admin(&cluster, &tell).assert_done("nothing to do");
+    cluster.until("it counts again", |cluster| {
+        admin(cluster, &state).lines.concat().contains("it can lose 1 node")
+    });
+    cluster.crash(other);
+    let leader = cluster.until_led(0, &[leader, moved]);
+    sent.extend(cluster.send_all(leader, 0, 40..60));
+    cluster.check(leader, 0, &sent);
+}
+
+#[test]
 fn what_would_harm_a_group_is_refused_with_what_to_do() {
     let mut cluster = Cluster::new(120, 1);
     cluster.start_all();
@@ -228,12 +289,15 @@ fn what_would_harm_a_group_is_refused_with_what_to_do() {
     cluster.run_for(SECOND);
     let add = format!("addLearner -b {at} --new {}", new(3));
     said(&cluster, &format!("{add} --label {}", "x".repeat(256)))
-        .assert_refused("has 256 bytes, and 255 is the most");
+        .assert_refused("it has 256 bytes, and a label is 1 to 255 letters");
+    for label in ["n-3", "n:3", "n3;n4", "nö"] {
+        said(&cluster, &format!("{add} --label {label}")).assert_refused("is no label of a member");
+    }
     said(&cluster, &format!("{add} --label n1")).assert_refused("n1 is the label of ");
     said(&cluster, &format!("{add} --raft-host 10.0.1.2"))
         .assert_refused("at 10.0.1.2:40911 is the store ");
     said(&cluster, &format!("{add} --raft-host 10.9.9.9"))
-        .assert_refused("the leader cannot reach the new member at 10.9.9.9:40911");
+        .assert_refused("the leader cannot reach the member at 10.9.9.9:40911");
     said(&cluster, &add).assert_done("n3 has caught up");
     said(&cluster, &format!("transferLeader -b {at} --to n3")).assert_refused("it does not vote");
 
@@ -273,11 +337,19 @@ fn a_learner_gets_no_more_than_its_rate_and_the_rate_can_be_raised() {
     cluster.start(3);
     cluster.run_for(SECOND);
     let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
-    admin(&cluster, &format!("addLearner -b {at} --new {new} --no-wait"))
-        .assert_done("is a learner now");
+    let add = format!("addLearner -b {at} --new {new} --no-wait");
+    admin(&cluster, &add).assert_done("is a learner now");
+    // What is refused changes no rate either.
+    admin(&cluster, &format!("{add} --rate 1023")).assert_refused("65536 to ");
+    cluster.start(4);
+    cluster.run_for(SECOND);
+    let taken = format!("addLearner -b {at} --new {} --label n1 --rate 1GiB", Cluster::addr(4, 0));
+    admin(&cluster, &taken).assert_refused("n1 is the label of ");
     // 5 MiB at 64 KiB a second are 80 s.
     cluster.run_for(SECOND * 40);
-    let state = admin(&cluster, &format!("groupState -b {at} --json")).assert_done("behindBytes");
+    // A learner is not registered: whoever wants to hear itself names it.
+    let state = format!("groupState -b {at};{new} --json");
+    let state = admin(&cluster, &state).assert_done("behindBytes");
     let behind = behind_bytes(&state[0], "n3");
     assert!((1 << 20..4 << 20).contains(&behind), "half of it is left: {behind}");
     let began = cluster.now();
@@ -287,8 +359,37 @@ fn a_learner_gets_no_more_than_its_rate_and_the_rate_can_be_raised() {
 }
 
 #[test]
-fn a_new_node_gets_what_is_left_of_an_old_log() {
-    let mut cluster = Cluster::new(135, 1);
+fn who_has_no_vote_is_not_registered() {
+    let mut cluster = Cluster::new(150, 1);
+    cluster.start_all();
+    let is_known = |cluster: &Cluster, at: usize| {
+        let known = [0, 1].map(|namesrv| cluster.registered(namesrv, 0).expect("it answers"));
+        known.map(|known| known.iter().any(|(_, addr)| *addr == Cluster::addr(at, 0)))
+    };
+    cluster.until_led(0, &[0, 1, 2]);
+    for at in 0..3 {
+        cluster.until("a voter is known", |cluster| is_known(cluster, at) == [true; 2]);
+    }
+    cluster.start(3);
+    cluster.run_for(SECOND * 35); // longer than between two registrations
+    assert_eq!(is_known(&cluster, 3), [false; 2], "it belongs to no group");
+    let (at, new) = (Cluster::addr(0, 0), Cluster::addr(3, 0));
+    admin(&cluster, &format!("addLearner -b {at} --new {new}")).assert_done("n3 has caught up in ");
+    cluster.run_for(SECOND * 35);
+    assert_eq!(is_known(&cluster, 3), [false; 2], "it learns");
+    admin(&cluster, &format!("promote -b {at} --member n3")).assert_done("n3 votes now");
+    cluster.until("it is known", |cluster| is_known(cluster, 3) == [true; 2]);
+    admin(&cluster, &format!("transferLeader -b {at} --to n0")).assert_done("");
+    admin(&cluster, &format!("removeMember -b {at} --member n3")).assert_done("n3 is no member");
+    cluster.until("it is known no more", |cluster| is_known(cluster, 3) == [false; 2]);
+    cluster.run_for(SECOND * 35);
+    assert_eq!(is_known(&cluster, 3), [false; 2], "nor does it come back");
+    assert_eq!(is_known(&cluster, 1), [true; 2], "others stay");
+}
+
+/// A group whose log has lost its beginning, and the messages that are left of it; who leads.
+fn old_group(seed: u64) -> (Cluster, usize, Vec<u32>) {
+    let mut cluster = Cluster::new(seed, 1);
     for (key, value) in [
         ("fileReservedTime", "1"),
         ("deleteWhen", "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23"),
@@ -308,7 +409,25 @@ fn a_new_node_gets_what_is_left_of_an_old_log() {
     let leader = cluster.until_led(0, &[0, 1, 2]);
     let sent = cluster.send_all(leader, 0, 100..120);
     assert!(cluster.read(leader, 0).is_empty(), "the beginning is gone");
+    (cluster, leader, sent)
+}
 
+#[test]
+fn a_node_whose_port_is_taken_while_it_opens_a_snapshot_waits_for_it() {
+    let (mut cluster, leader, sent) = old_group(136);
+    cluster.start(3);
+    cluster.run_for(SECOND);
+    let stolen = cluster.steal_port(3, SECOND * 3);
+    let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
+    let replace = format!("replaceMember -b {at} --old n{} --new {new}", (leader + 1) % 3);
+    admin(&cluster, &replace).assert_done("is replaced by n3");
+    assert!(stolen.is_finished(), "somebody had the port meanwhile");
+    assert_eq!(cluster.read_from(3, 0, 40), sent);
+}
+
+#[test]
+fn a_new_node_gets_what_is_left_of_an_old_log() {
+    let (mut cluster, leader, sent) = old_group(135);
     cluster.start(3);
     cluster.run_for(SECOND);
     let (at, new) = (Cluster::addr(leader, 0), Cluster::addr(3, 0));
@@ -318,6 +437,32 @@ fn a_new_node_gets_what_is_left_of_an_old_log() {
     let more = cluster.send_all(leader, 0, 200..220);
     let all: Vec<u32> = sent.into_iter().chain(more).collect();
     cluster.until("it has what came after", |cluster| cluster.read_from(3, 0, 40) == all);
+}
+
+#[test]
+fn a_member_whose_disk_is_full_is_named_and_the_group_goes_on() {
+    let mut cluster = Cluster::new(145, 1);
+    cluster.start_all();
+    let leader = cluster.until_led(0, &[0, 1, 2]);
+    let full = (leader + 1) % 3;
+    cluster.refuse_files(full);
+    for round in 0..20 {
+        cluster.send_large(leader, 0, 900_000, round * 5..round * 5 + 5);
+    }
+    let state = format!("groupState -b {}", Cluster::addr(leader, 0));
+    let line = |cluster: &Cluster| {
+        let text = admin(cluster, &state).lines.concat();
+        let line = text.lines().find(|line| line.starts_with(&format!("n{full} ")));
+        (line.unwrap_or_default().to_owned(), text.contains("it can lose 1 node"))
+    };
+    const NO_ROOM: &str = "; the disk has no room for the log's next segment";
+    cluster.until("it is named", |cluster| line(cluster).0.ends_with(NO_ROOM));
+    cluster.send_all(leader, 0, 200..210);
+    cluster.heal_disk(full);
+    cluster.until("it gets what it missed", |cluster| {
+        let (line, can_lose) = line(cluster);
+        can_lose && !line.contains("no room")
+    });
 }
 
 fn behind_bytes(json: &str, label: &str) -> i64 {

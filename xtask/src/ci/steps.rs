@@ -17,7 +17,7 @@ pub struct Step {
 /// In order: the quick verdicts first. `--locked`, because a gate that rewrites Cargo.lock would
 /// pass what was not committed. The interop suite is a program of the package `tests`; its own
 /// `#[test]`s are ordinary unit tests and run with all others.
-pub const STEPS: [Step; 10] = [
+pub const STEPS: [Step; 11] = [
     check("fmt", "fmt --all --check"),
     check("tidy", "xtask tidy"),
     check("clippy", "clippy --locked --workspace --all-targets -- -D warnings"),
@@ -34,6 +34,11 @@ pub const STEPS: [Step; 10] = [
     Step {
         limit_minutes: 30,
         ..check("interop", "run --locked --release --package tests --bin interop")
+    },
+    // Needs root and network namespaces; without them it says that it was skipped.
+    Step {
+        limit_minutes: 5,
+        ..check("chaos", "run --locked --release --package tests --bin chaos -- --short")
     },
 ];
 

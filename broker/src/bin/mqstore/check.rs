@@ -1,17 +1,28 @@
 //! `mqstore check`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::{Value, json};
-use storage::inspect::{Checked, Finding, Severity, Start, Tally, View};
+use storage::inspect::{Checked, Finding, MOST_STORES, Severity, Start, Tally, View};
 
 use crate::output::{Closed, Gauge, Lines};
 use crate::time::Utc;
-use crate::{Failure, Outcome, StoreArgs};
+use crate::{Failure, Outcome, compare, places};
 
 #[derive(Args)]
 pub struct CheckArgs {
-    #[command(flatten)]
-    store: StoreArgs,
+    /// Directory of the store, as storePathRootDir says
+    #[arg(required_unless_present = "compare", conflicts_with = "compare")]
+    dir: Option<PathBuf>,
+
+    /// Compares the stores of replicas of one group, each stopped: is what was committed the same, byte for byte
+    #[arg(long, value_name = "DIR", num_args = 2..=MOST_STORES)]
+    compare: Vec<PathBuf>,
+
+    /// Directory of the log, as storePathCommitLog says; without it `log` in the store's. With --compare once for each DIR
+    #[arg(long, value_name = "DIR")]
+    log_dir: Vec<PathBuf>,
 
     /// Print JSON
     #[arg(long)]
@@ -19,9 +30,17 @@ pub struct CheckArgs {
 }
 
 pub async fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
+    let Some(dir) = &args.dir else {
+        return compare::run(&args.compare, &args.log_dir, args.json).await;
+    };
+    let log_dir = match &args.log_dir[..] {
+        [] => None,
+        [one] => Some(one.as_path()),
+        more => return Err(Failure::LogDirs { given: more.len(), dirs: 1 }),
+    };
     let (mut out, mut outcome) = (Lines::new(), Outcome::Intact);
     let mut stores = Vec::new();
-    for place in args.store.places().await? {
+    for place in places(dir, log_dir).await? {
         let view = View::open(&place).await?;
         let checked = look(&view).await?;
         if !checked.intact() {
@@ -104,6 +123,7 @@ fn json(view: &View, checked: &Checked) -> Value {
         "torn": checked.torn,
         "end": checked.end.map(|end| end.0),
         "damagedAt": checked.damaged_at().map(|at| at.0),
+        "ofGroup": checked.of_group,
         "topics": checked.topics,
         "log": tally(&checked.log),
         "behindDamage": tally(&checked.behind),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod compare;
 mod dump;
 mod escape;
 mod output;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use runtime::{Placement, Spec};
-use storage::inspect::{InspectError, MendError, Place, stores_below};
+use storage::inspect::{CompareError, InspectError, MendError, Place, stores_below};
 
 use crate::output::Closed;
 
@@ -55,6 +56,16 @@ struct StoreArgs {
 enum Failure {
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    #[error("{} holds the stores of {shards} shards, {} those of {others}; name the stores of replicas of one broker", .dir.display(), .other.display())]
+    ShardCounts { dir: PathBuf, shards: usize, other: PathBuf, others: usize },
+    #[error("{} is named twice; name the stores of different members", .dir.display())]
+    Twice { dir: PathBuf },
+    #[error(
+        "--log-dir is given {given} times, for {dirs} stores; give it once for each, in their order, or not at all"
+    )]
+    LogDirs { given: usize, dirs: usize },
     #[error(transparent)]
     Mend(#[from] MendError),
     #[error(transparent)]
@@ -106,11 +117,7 @@ fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
 impl StoreArgs {
     /// All stores there: one, or one of each shard.
     async fn places(&self) -> Result<Vec<Place>, Failure> {
-        let dirs = stores_below(&self.dir).await?;
-        let below =
-            |dir: &Path| dir.strip_prefix(&self.dir).map(Path::to_owned).unwrap_or_default();
-        let log_dir = |dir: &Path| self.log_dir.as_ref().map(|log| log.join(below(dir)));
-        Ok(dirs.into_iter().map(|dir| Place { log_dir: log_dir(&dir), dir }).collect())
+        places(&self.dir, self.log_dir.as_deref()).await
     }
 
     /// The one store that is meant.
@@ -121,4 +128,12 @@ impl StoreArgs {
         }
         Ok(places.pop().expect("there is always one to look at"))
     }
+}
+
+/// All stores in `dir`, with their logs in `log_dir` if that is given: one, or one of each shard.
+async fn places(dir: &Path, log_dir: Option<&Path>) -> Result<Vec<Place>, Failure> {
+    let dirs = stores_below(dir).await?;
+    let below = |store: &Path| store.strip_prefix(dir).map(Path::to_owned).unwrap_or_default();
+    let log_of = |store: &Path| log_dir.map(|log| log.join(below(store)));
+    Ok(dirs.into_iter().map(|dir| Place { log_dir: log_of(&dir), dir }).collect())
 }

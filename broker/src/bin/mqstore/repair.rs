@@ -53,7 +53,7 @@ pub async fn run(args: &RepairArgs) -> Result<Outcome, Failure> {
         out.line("nothing was changed; --yes does it")?;
     }
     out.line(format_args!("{}{}", if args.yes { "" } else { "afterwards " }, mending.after))?;
-    if let (None, Some(at)) = (args.cut, damaged_at) {
+    if let (None, Some(at)) = (args.cut, checked.may_be_cut_at()) {
         out.line(format_args!(
             "the log is damaged at offset {at}; --cut {at} would give up what follows"
         ))?;

@@ -85,18 +85,16 @@ impl GroupLayout {
     /// What an operator should hear of the addresses. That of shard 0 speaks for all.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
-        let own = self.own();
-        let of_this_machine = own.addr.ip().is_loopback();
-        let mixed = self.others().find(|other| other.addr.ip().is_loopback() != of_this_machine)?;
+        let own = (self.own(), self.own_addr().ip());
+        let of_this_machine = own.1.is_loopback();
+        let mut known = self.others().filter_map(|other| Some((other, other.addr?.ip())));
+        let mixed = known.find(|(_, ip)| ip.is_loopback() != of_this_machine)?;
         let (far, near) = if of_this_machine { (mixed, own) } else { (own, mixed) };
         Some(format!(
             "`{PEERS}`: `{}` is {} here, which is another one's own machine wherever it is dialled, and `{}` is {}: members \
              on several machines need addresses that mean the same on each (an entry in /etc/hosts may give a name a \
              loopback address)",
-            near.configured,
-            near.addr.ip(),
-            far.configured,
-            far.addr.ip()
+            near.0.configured, near.1, far.0.configured, far.1
         ))
     }
 }
@@ -196,7 +194,7 @@ mod tests {
     fn a_loopback_address_among_others_is_told() {
         let layout = |ips: [&str; 3]| {
             let config = of_text(&group("n0-a:1;n1-b:2;n2-c:3", "")).expect("it fits");
-            let ips = ips.map(|ip| ip.parse().expect("an address"));
+            let ips = ips.map(|ip| Some(ip.parse().expect("an address")));
             let group = config.raft_group.as_ref().expect("there is a group");
             group.layouts(&config, &ips).expect("it fits").remove(0).advice()
         };

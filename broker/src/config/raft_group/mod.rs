@@ -16,7 +16,7 @@ use ::config::{ConfigError, ConfigErrors, Place, Settings};
 
 pub(super) use advice::advice;
 pub use layout::{GroupLayout, LayoutError, Member};
-pub use peer::{Host, Peer, PeerError};
+pub use peer::{Host, Peer, PeerError, is_label};
 pub(super) use ports::check as check_ports;
 pub use ports::{PortUse, Purpose};
 pub use timing::RaftTiming;
@@ -67,6 +67,12 @@ impl RaftGroup {
             let remedy =
                 "either a group elects its leader or a controller the master: take one out";
             errors.push(settings.contradiction(ENABLE, "enableControllerMode", remedy));
+        }
+        // Without a name it has the host's, which is another one at each member.
+        if settings.text("brokerName").is_empty() && !settings.text(GROUP).is_empty() {
+            let remedy = "clients know all members of a group as one broker, and without a brokerName each has the name of its host: \
+                          set brokerName, to the same at all members";
+            errors.push(settings.contradiction(GROUP, "brokerName", remedy));
         }
         let name = keep(name(settings, GROUP, broker_name), &mut errors);
         let timing = keep(RaftTiming::of(settings), &mut errors);
@@ -196,12 +202,23 @@ mod tests {
 
     #[test]
     fn an_everyday_file_says_it_all() {
-        let group = three("dLegerGroup=RaftNode00\n");
+        let group = three("dLegerGroup=RaftNode00\nbrokerName=RaftNode00\n");
         assert_eq!((group.name.as_str(), group.own, group.majority()), ("RaftNode00", 0, 2));
         assert_eq!(group.preferred, [0, 1, 2]);
         assert_eq!(group.asked_at.to_string(), "f:1");
         assert_eq!(three("").name, "broker-a");
-        assert_eq!(three("dLegerGroup=suzhou@broker").name, "suzhou@broker");
+        assert_eq!(three("brokerName=b\ndLegerGroup=suzhou@broker").name, "suzhou@broker");
+    }
+
+    #[test]
+    fn members_of_one_group_need_one_name_for_clients() {
+        assert_wrong(
+            &format!("{THREE}dLegerGroup=g\n"),
+            &[
+                "`dLegerGroup = g` (f:4) is not possible together with `brokerName = ` (default); clients know all members of a group \
+               as one broker, and without a brokerName each has the name of its host: set brokerName, to the same at all members",
+            ],
+        );
     }
 
     #[test]
@@ -285,7 +302,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let errors = group(
-            "enableDLegerCommitLog=true\nenableControllerMode=true\ndLegerGroup=a b\nraftHeartbeatMillis=500\n\
+            "enableDLegerCommitLog=true\nenableControllerMode=true\ndLegerGroup=a b\nbrokerName=b\nraftHeartbeatMillis=500\n\
              dLegerPeers=n0-a:1\ndLegerSelfId=n1\npreferredLeaderId=n1\n",
         )
         .unwrap_err();

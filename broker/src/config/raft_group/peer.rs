@@ -69,8 +69,7 @@ impl FromStr for Peer {
             return Err(PeerError::Comma);
         }
         let (label, rest) = text.split_once('-').ok_or(PeerError::NoLabel)?;
-        let fits = (1..=MAX_LABEL).contains(&label.len());
-        if !fits || !label.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_label(label) {
             return Err(PeerError::Label);
         }
         let (host, port) = rest.rsplit_once(':').ok_or(PeerError::NoPort)?;
@@ -101,6 +100,13 @@ impl FromStr for Host {
             None => Err(PeerError::Host),
         }
     }
+}
+
+/// Whether a member can be called so, in dLegerPeers and anywhere else.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    let fits = (1..=MAX_LABEL).contains(&text.len());
+    fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether `text` can be a host's name. What ends in a number is an address that went wrong.

@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn names_of_groups_have_room_for_the_number_of_the_shard() {
-        let long = format!("dLegerGroup={}\n", "g".repeat(MAX_NAME));
+        let long = format!("dLegerGroup={}\nbrokerName=b\n", "g".repeat(MAX_NAME));
         assert!(load(&text(10911, "n0-h:40911", &long)).is_ok());
         let error = load(&text(10911, "n0-h:40911", &format!("{long}shards=2"))).unwrap_err();
         assert!(error.starts_with("f:5: `dLegerGroup = ggg"), "{error}");

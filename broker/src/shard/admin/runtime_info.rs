@@ -177,6 +177,11 @@ fn put_group(shard: &Shard, replica: &Replica, table: &mut Table) {
         Role::Following(None) => "nobody that this member knows of".to_owned(),
     };
     put(table, "raftLeader", leader);
+    let tally = &replica.tally;
+    put(table, "raftLeaderChanges", tally.leaders.get());
+    put(table, "raftSendsUnknown", tally.unknown.get());
+    put(table, "raftSendsRefused", tally.sends_refused.get());
+    put(table, "raftOffsetCommitsDropped", tally.commits_dropped.get());
     let followers = group.followers();
     let behind = followers.iter().map(|one| format!("{}: {}", replica.name_of(one.id), one.behind));
     if !followers.is_empty() {

@@ -161,6 +161,7 @@ impl Locks {
     }
 
     /// Who has `queue` now.
+    #[cfg(test)]
     #[must_use]
     pub fn holder(&self, group: &str, queue: &Queue, now: Instant) -> Option<&str> {
         let lock = self.groups.get(group)?.get(queue)?;

@@ -192,7 +192,7 @@ async fn write_all(
     }
 }
 
-/// Where replicas would ask. The field is required; nobody listens there, because there are no replicas yet.
+/// Where Apache's replicas would ask. The field is required; nobody listens there: members of a Raft group know each other by their log.
 fn ha_addr(identity: &Identity) -> String {
     let mut addr = identity.address;
     addr.set_port(addr.port().checked_add(1).unwrap_or(addr.port()));

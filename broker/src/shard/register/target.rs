@@ -18,13 +18,15 @@ use transport::{ConnectError, Connection, Limits, NoRequests, RequestError};
 use super::super::Shard;
 use super::super::topics::Version;
 use super::away::Away;
-use super::body::{one_topic, register_command};
+use super::body::{Office, one_topic, register_command};
 use super::permission;
 use crate::limits::MAX_UNTOLD_TOPICS;
 
 /// Pauses between two attempts to reach a NameServer that is down; the last one stays.
 const RETRY: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+/// Pause before one registers again that leads, and was not sure of it when it registered.
+const IN_DOUBT: Duration = Duration::from_millis(200);
 /// How long a NameServer may take for the good-bye.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ pub struct Target {
     untold: RefCell<Untold>,
     wake: Notify,
     registered: Cell<bool>,
+    /// As which replica the shard was last told to be there, since it said good-bye.
+    told: Cell<Option<i64>>,
     /// Since when it cannot be used; `None` before the first attempt too.
     away: Cell<Option<Away>>,
 }
@@ -122,6 +126,7 @@ impl Target {
             untold: RefCell::default(),
             wake: Notify::new(),
             registered: Cell::new(false),
+            told: Cell::default(),
             away: Cell::default(),
         }
     }
@@ -183,8 +188,14 @@ impl Target {
 pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: Flag) {
     let mut attempt = 0;
     while !stop.is_raised() {
+        if shard.register_as().is_none() {
+            select_biased! {
+                () = stop.raised().fuse() => return,
+                () = target.wake.notified().fuse() => continue,
+            }
+        }
         match session(&shard, &target, &stop).await {
-            Ok(()) => return,
+            Ok(()) => continue,
             Err(trouble) => {
                 if target.is_registered() {
                     attempt = 0;
@@ -203,7 +214,7 @@ pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: 
     }
 }
 
-/// One connection, from dialling to its end. Ok at a graceful stop.
+/// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more.
 async fn session(shard: &Rc<Shard>, target: &Target, stop: &Flag) -> Result<(), Trouble> {
     let dialled = select_biased! {
         () = stop.raised().fuse() => return Ok(()),
@@ -212,22 +223,24 @@ async fn session(shard: &Rc<Shard>, target: &Target, stop: &Flag) -> Result<(), 
     let open = Closing(dialled);
     let connection = &open.0;
     let mut due = runtime::now();
-    loop {
+    while let Some(office) = shard.register_as() {
         let full = runtime::now() >= due;
         select_biased! {
             () = stop.raised().fuse() => break,
-            sent = register(shard, target, connection, full).fuse() => sent?,
+            sent = register(shard, target, connection, (office, full)).fuse() => sent?,
         }
         target.is_there(shard);
         if full {
             due = runtime::now() + shard.config.register_every;
         }
+        if shard.is_in_doubt() {
+            due = due.min(runtime::now() + IN_DOUBT);
+        }
         if !wait(target, connection, stop, due).await? {
             break;
         }
     }
-    good_bye(shard, connection).await;
-    Ok(())
+    good_bye(shard, target, connection).await
 }
 
 /// Closes the connection when the session ends, however it ends.
@@ -274,9 +287,8 @@ async fn register(
     shard: &Shard,
     target: &Target,
     connection: &Connection,
-    full: bool,
+    (office, full): (Office, bool),
 ) -> Result<(), Trouble> {
-    let office = shard.register_as();
     let next = if full { Next::All } else { target.untold.borrow_mut().next() };
     let one = match next {
         Next::Nothing => return Ok(()),
@@ -297,6 +309,7 @@ async fn register(
     };
     let command = register_command(&shard.identity, office, &body);
     drop(body);
+    target.told.set(Some(office.broker_id));
     // After a failure the next connection begins with everything.
     let answer = connection.request(command, shard.config.register_timeout).await?;
     accepted(answer)
@@ -309,19 +322,31 @@ fn accepted(answer: Command) -> Result<(), Trouble> {
     Err(Trouble::Refused { code: answer.code, remark: answer.remark.unwrap_or_default() })
 }
 
-async fn good_bye(shard: &Shard, connection: &Connection) {
+/// Says that the shard is there no more, if it was told that it is.
+///
+/// A NameServer of 4.9.8 forgets whoever has the id that is named, and not the one who says it (RouteInfoManager.unregisterBroker). One that
+/// led until now may be known there as broker 0 still, or another one by now: so it says first what it is.
+async fn good_bye(shard: &Shard, target: &Target, connection: &Connection) -> Result<(), Trouble> {
+    target.registered.set(false);
+    let Some(told) = target.told.get() else { return Ok(()) };
+    let office = shard.present_office();
+    if told != office.broker_id {
+        register(shard, target, connection, (office, true)).await?;
+    }
+    target.told.set(None);
     let identity = &shard.identity;
     let addr = identity.address.to_string();
     let header = BrokerHeader {
         broker_name: &identity.name,
         broker_addr: &addr,
         cluster_name: &identity.cluster,
-        broker_id: shard.register_as().broker_id,
+        broker_id: office.broker_id,
     };
     let command = Command::request(RequestCode::UnregisterBroker).with_ext(&header);
     if let Err(error) = connection.request(command, GOOD_BYE).await {
         tracing::debug!(%error, "a NameServer did not take the good-bye");
     }
+    Ok(())
 }
 
 #[cfg(test)]

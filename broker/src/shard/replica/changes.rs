@@ -14,19 +14,20 @@ use remoting::header::raft::{
     AddLearnerHeader, ChangedHeader, MemberHeader, ReplaceMemberHeader, TransferLeaderHeader,
 };
 use remoting::{CommandRef, ResponseCode};
+use runtime::channel::oneshot;
 use storage::StoreId;
 use transport::Connection;
 
 use super::super::Shard;
 use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
-use super::handover;
+use super::handover::{self, Outcome};
 use super::state::{Running, member_of, patience};
+use crate::config::is_label;
+use crate::limits::{LEAST_CATCH_UP, MAX_LABEL, MOST_CATCH_UP};
 
 /// A change that is not committed within this time is answered as one of which nobody knows.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long it is waited for that another member leads.
-const TAKE_OVER: Duration = Duration::from_secs(3);
 /// The longest time for which a leader stays that should not lead.
 const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,13 +35,24 @@ const MAX_HOLD: Duration = Duration::from_secs(24 * 3600);
 pub fn add_learner(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_>, _: Bytes) {
     let newcomer = newcomer(shard, request);
     carry_out(shard, connection, request, newcomer, |shard, newcomer| async move {
-        let Newcomer { id, member, instead_of } = newcomer;
-        let named = (id, member.addr);
-        let change = Change::AddLearner { id, member, instead_of };
-        if !is_member(&shard, id)? {
-            visit(&shard, named).await?;
+        let Newcomer { id, member, instead_of, rate } = newcomer;
+        let (addr, known) = (member.addr, seat_of(&shard, id)?);
+        let change = match &known {
+            Some(known) if known.label == member.label => Change::Move { id, addr },
+            _ => Change::AddLearner { id, member, instead_of },
+        };
+        match known {
+            None => visit(&shard, (id, addr), Standing::Empty).await?,
+            Some(known) if known.addr != addr => {
+                visit(&shard, (id, addr), Standing::Member).await?
+            }
+            Some(_) => {}
         }
-        make(&shard, change).await
+        let changed = make(&shard, change).await?;
+        if let (Some(rate), Ok(running)) = (rate, member_of(&shard)) {
+            running.peers.catch_up_at(rate);
+        }
+        Ok(changed)
     });
 }
 
@@ -79,7 +91,8 @@ pub fn transfer(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef
     });
 }
 
-/// Has something done, and answers what it came to. It goes on when the one who asked is gone.
+/// Has something done, and answers what it came to. It goes on when the one who asked is gone, and when he was told that it takes too
+/// long: a change of those who vote is two entries, and whoever gave it up between them would leave the group in the middle.
 fn carry_out<T, F, Fut>(
     shard: &Rc<Shard>,
     connection: &Connection,
@@ -96,15 +109,26 @@ fn carry_out<T, F, Fut>(
         Ok(asked) => asked,
         Err(refusal) => return refusal.send(&caller),
     };
-    let shard = Rc::clone(shard);
+    let doing = deed(Rc::clone(shard), asked);
     runtime::spawn(async move {
-        match runtime::timeout(LIMIT, deed(Rc::clone(&shard), asked)).await {
-            Ok(Ok(changed)) => caller.ok(&ChangedHeader { changed: changed == Changed::Done }),
-            Ok(Err(refusal)) => refusal.send(&caller),
-            Err(runtime::Elapsed) => late().send(&caller),
+        match to_its_end(doing, LIMIT).await {
+            Some(Ok(changed)) => caller.ok(&ChangedHeader { changed: changed == Changed::Done }),
+            Some(Err(refusal)) => refusal.send(&caller),
+            None => late().send(&caller),
         }
     })
     .detach();
+}
+
+/// What it comes to; `None` if that is not known within `limit`. It goes on all the same.
+async fn to_its_end<T: 'static>(
+    doing: impl Future<Output = T> + 'static,
+    limit: Duration,
+) -> Option<T> {
+    let (tell, told) = oneshot();
+    runtime::spawn(async move { drop(tell.send(doing.await)) }).detach();
+    let told = runtime::timeout(limit, told).await.ok()?;
+    Some(told.expect("it is never dropped before it has told"))
 }
 
 fn late() -> Refusal {
@@ -125,6 +149,7 @@ async fn make(shard: &Shard, change: Change) -> Result<Changed, Refusal> {
         Change::AddLearner { id, member, .. } => {
             format!("{} ({}, store {id}) is added as a learner", member.label, member.addr)
         }
+        Change::Move { id, addr } => format!("{} is at {addr} from now on", before(*id)),
         Change::Promote(id) => format!("{} votes from now on", before(*id)),
         Change::Replace { old, new } => {
             format!("{} is replaced by {}", before(*old), before(*new))
@@ -163,7 +188,7 @@ fn refusal(error: ChangeError) -> Refusal {
 }
 
 /// Hands leadership over, and waits until that member leads.
-async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
+async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> {
     let Running { replica, group, peers } = member_of(shard)?;
     if replica.role() == Role::Following(Some(to)) || group.view().leader == Some(to) {
         return Ok(Changed::Already);
@@ -180,44 +205,47 @@ async fn hand_over(shard: &Shard, to: MemberId) -> Result<Changed, Refusal> {
         );
         return Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     }
-    let ended = |_| refusal(ChangeError::Ended);
     tracing::info!(
         shard = %shard.identity.name, group = %replica.layout.name, to = %name, "leadership is handed over, as asked for"
     );
-    group.hand_over(to).await.map_err(ended)?;
-    let took_over = async {
-        let mut role = group.role();
-        while role != Role::Following(Some(to)) {
-            role = group.role_changed(role).await;
-        }
+    let remark = match handover::hand_over(shard, group, to).await {
+        Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
+        Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
+        Outcome::Nobody => format!("{name} has not taken over in time"),
+        Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
-    match runtime::timeout(TAKE_OVER, took_over).await {
-        Ok(()) => Ok(Changed::Done),
-        Err(runtime::Elapsed) => {
-            let remark = format!(
-                "service not available now. {name} has not taken over within {TAKE_OVER:?}: look with `mqadmin groupState`"
-            );
-            Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
-        }
-    }
+    let remark = format!("service not available now. {remark}: look with `mqadmin groupState`");
+    Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
 }
 
-/// Whether this store is in the group already.
-fn is_member(shard: &Shard, id: MemberId) -> Result<bool, Refusal> {
-    Ok(member_of(shard)?.group.members().contains_key(&id))
+/// What this store is called, and where it is, if it is in the group already.
+fn seat_of(shard: &Shard, id: MemberId) -> Result<Option<Member>, Refusal> {
+    Ok(member_of(shard)?.group.members().remove(&id))
 }
 
-/// Looks whether the store that is to join is where it is said to be, and empty.
-async fn visit(shard: &Shard, (id, addr): (MemberId, SocketAddr)) -> Result<(), Refusal> {
+/// Looks whether the store that is to join, or has moved, is where it is said to be, and what it should be.
+async fn visit(
+    shard: &Shard,
+    (id, addr): (MemberId, SocketAddr),
+    expected: Standing,
+) -> Result<(), Refusal> {
     check_phase(shard)?;
-    let found = member_of(shard)?.peers.visit(addr).await;
+    let Running { replica, peers, .. } = member_of(shard)?;
+    if id == peers.facts().store && addr == replica.layout.own_addr() {
+        return Ok(()); // nobody dials himself
+    }
+    let found = peers.visit(addr).await;
     let refuse = |remark| Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     match found {
-        Err(error) => refuse(format!("the leader cannot reach the new member at {addr}: {error}")),
+        Err(error) => refuse(format!("the leader cannot reach the member at {addr}: {error}")),
         Ok((found, _)) if found != id => refuse(format!(
-            "at {addr} is the store {found}, and {id} was to be added: correct the address"
+            "at {addr} is the store {found}, and {id} was expected there: correct the address"
         )),
-        Ok((_, Standing::Empty)) => Ok(()),
+        Ok((_, found)) if found == expected => Ok(()),
+        Ok((_, Standing::Empty)) => refuse(format!(
+            "the node at {addr} has the store {id} of a member, and that is empty: one of two is a copy of the other, or it was \
+             emptied. Replace the member (`mqadmin replaceMember`), with another empty store"
+        )),
         Ok((_, Standing::Unknown)) => {
             refuse(format!("the node at {addr} still reads its log: try again in a moment"))
         }
@@ -237,6 +265,8 @@ struct Newcomer {
     id: MemberId,
     member: Member,
     instead_of: Option<MemberId>,
+    /// Bytes a second that learners get from then on.
+    rate: Option<u64>,
 }
 
 fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal> {
@@ -244,9 +274,13 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
     let running = member_of(shard)?;
     check_group(&running, header.group)?;
     let label = header.label.to_owned();
-    if label.is_empty() || label.contains(|c: char| c.is_control() || c.is_whitespace()) {
+    // One that is in the log already is not judged again: it may be older than the rule.
+    let is_known = seat_of(shard, store(header.store)?)?.is_some_and(|seat| seat.label == label);
+    if !is_known && !is_label(&label) {
         return Err(Refusal::parameter(format!(
-            "{label:?} is no label of a member: it needs one, without blanks, such as n3"
+            "{label:?} is no label of a member: it has {} bytes, and a label is 1 to {MAX_LABEL} letters from a to z and digits, as \
+             dLegerPeers takes them, such as n3",
+            label.len()
         )));
     }
     let addr: SocketAddr = header.addr.parse().map_err(|_| {
@@ -256,17 +290,21 @@ fn newcomer(shard: &Shard, request: &CommandRef<'_>) -> Result<Newcomer, Refusal
         let remark = format!("nobody can be reached at {addr}: give the address of the new member");
         return Err(Refusal::parameter(remark));
     }
-    if let Some(rate) = header.catch_up_rate {
-        let rate = u64::try_from(rate).ok().filter(|rate| *rate > 0).ok_or_else(|| {
-            Refusal::parameter(format!("learners cannot catch up at {rate} bytes a second"))
-        })?;
-        check_phase(shard)?;
-        running.peers.catch_up_at(rate);
-    }
     Ok(Newcomer {
         id: store(header.store)?,
         member: Member { label, addr },
         instead_of: header.instead_of.map(store).transpose()?,
+        rate: header.catch_up_rate.map(rate).transpose()?,
+    })
+}
+
+/// A rate at which learners may catch up, as the key of the configuration takes it.
+fn rate(rate: i64) -> Result<u64, Refusal> {
+    let fits = |rate: &u64| (LEAST_CATCH_UP..=MOST_CATCH_UP).contains(rate);
+    u64::try_from(rate).ok().filter(fits).ok_or_else(|| {
+        Refusal::parameter(format!(
+            "learners cannot catch up at {rate} bytes a second: {LEAST_CATCH_UP} to {MOST_CATCH_UP} are possible"
+        ))
     })
 }
 
@@ -318,4 +356,36 @@ fn store(text: &str) -> Result<MemberId, Refusal> {
     let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = u128::from_str_radix(text, 16).ok().filter(|id| is_one && *id > 0);
     id.map(|id| MemberId(StoreId(id))).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+
+    use runtime::sim::Simulation;
+
+    use super::*;
+
+    #[test]
+    fn a_change_that_takes_longer_than_its_answer_is_made_all_the_same() {
+        let simulation = Simulation::new(1);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let life = node.start("leader", || async {
+            let steps = Rc::new(Cell::new(0));
+            let made = Rc::clone(&steps);
+            let change = async move {
+                for _ in 0..2 {
+                    runtime::sleep(Duration::from_secs(8)).await;
+                    made.set(made.get() + 1);
+                }
+            };
+            assert_eq!(to_its_end(change, LIMIT).await, None);
+            assert_eq!(steps.get(), 1, "it is in the middle when the answer goes out");
+            runtime::sleep(LIMIT).await;
+            assert_eq!(steps.get(), 2, "and comes to its end");
+            assert_eq!(to_its_end(async { 7 }, LIMIT).await, Some(7));
+        });
+        simulation.join(life, Duration::from_secs(60)).expect("it ends");
+    }
 }

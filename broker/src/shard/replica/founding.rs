@@ -9,6 +9,7 @@
 //! in once all of them are there and empty: they get its log, and then a vote each.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,15 +19,18 @@ use raft::{Group, Member, MemberId};
 use runtime::Instant;
 
 use super::super::Shard;
+use super::whereabouts::addr_of;
 use crate::config::{self, GroupLayout};
 
 /// Pause between two rounds of questions.
 const AGAIN: Duration = Duration::from_millis(300);
+/// The same while there is a member whose host has to be looked up each time.
+const LOOKED_UP_AGAIN: Duration = Duration::from_secs(2);
 /// An empty store that no leader has found for so long is told of.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a member answered: its store and whether that belongs to a group, or why there is no answer.
-type Heard = Result<(MemberId, Standing), String>;
+/// What a member answered: its store, where it is, and whether the store belongs to a group; or why there is no answer.
+type Heard = Result<(MemberId, SocketAddr, Standing), String>;
 
 /// What the answers come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +80,8 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
         let others = join_all(asked).await;
         // Whoever has asked this one first founds the group, if anybody does.
         let own_heard = peers.promise(own).map_err(|refusal| refusal.text);
-        let mut heard: Vec<Heard> = vec![own_heard.map(|()| (own, Standing::Empty))];
+        let mut heard: Vec<Heard> =
+            vec![own_heard.map(|()| (own, layout.own_addr(), Standing::Empty))];
         heard.extend(others);
         match step(layout, &heard) {
             Step::Found(members) if standing == Standing::Alone => {
@@ -98,7 +103,8 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
                     tracing::info!(shard, group = %layout.name, "the group is not founded yet: {why}");
                     told = why;
                 }
-                runtime::sleep(AGAIN).await;
+                let is_lost = layout.others().any(|member| member.addr.is_none());
+                runtime::sleep(if is_lost { LOOKED_UP_AGAIN } else { AGAIN }).await;
             }
         }
     }
@@ -134,14 +140,15 @@ fn with_own(
     mut members: BTreeMap<MemberId, Member>,
 ) -> BTreeMap<MemberId, Member> {
     let own = layout.own();
-    let known = Member { label: own.label.clone(), addr: own.addr };
+    let known = Member { label: own.label.clone(), addr: layout.own_addr() };
     members.insert(peers.facts().store, known);
     members
 }
 
 async fn ask(member: &config::Member, peers: &Peers, limits: &Limits) -> Heard {
-    let answer = ask_to_found(member.addr, peers.facts(), limits).await;
-    answer.map_err(|error| error.to_string())
+    let addr = addr_of(member).await.map_err(|error| error.to_string())?;
+    let answer = ask_to_found(addr, peers.facts(), limits).await;
+    answer.map(|(id, standing)| (id, addr, standing)).map_err(|error| error.to_string())
 }
 
 /// What the answers come to; they are in the order of the members, this one's the first.
@@ -150,7 +157,7 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
     let mut members = BTreeMap::new();
     for (member, heard) in layout.members.iter().zip(heard) {
         let label = &member.label;
-        let (id, standing) = match heard {
+        let (id, addr, standing) = match heard {
             Ok(heard) => heard,
             Err(why) => return Step::Wait(format!("{label} is needed, and {why}")),
         };
@@ -160,23 +167,23 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
             Standing::Alone => Some(format!(
                 "{label} at {} has the store of a broker without replicas, and only the first member may bring one: give it an \
                  empty storePathRootDir",
-                member.addr
+                addr
             )),
             Standing::Member => Some(format!(
                 "{label} at {} belongs to a group already, and this node's store is empty. If its disk was replaced or \
                  wiped, or it is a new one, `mqadmin replaceMember` or `addLearner` lets it join",
-                member.addr
+                addr
             )),
         };
         if let Some(why) = why {
             return Step::Wait(why);
         }
-        let known = Member { label: label.clone(), addr: member.addr };
+        let known = Member { label: label.clone(), addr: *addr };
         if members.insert(*id, known).is_some() {
             return Step::Wait(format!(
                 "{label} at {} has the store {id}, which another member has too: one is a copy of the other. Give each an \
                  empty storePathRootDir",
-                member.addr
+                addr
             ));
         }
     }
@@ -211,7 +218,7 @@ mod tests {
         let text = "enableDLegerCommitLog=true\ndLegerSelfId=n0\nbrokerName=b\n\
                     dLegerPeers=n0-10.0.0.1:40911;n1-10.0.0.2:40911;n2-10.0.0.3:40911\n";
         let config = of_text(text).expect("the configuration fits");
-        let ips = [1, 2, 3].map(|last| [10, 0, 0, last].into());
+        let ips = [1, 2, 3].map(|last| Some([10, 0, 0, last].into()));
         let group = config.raft_group.as_ref().expect("there is a group");
         group.layouts(&config, &ips).expect("it has a layout").remove(0)
     }
@@ -220,8 +227,12 @@ mod tests {
         MemberId(StoreId(number))
     }
 
+    fn at(last: u8) -> SocketAddr {
+        ([10, 0, 0, last], 40911).into()
+    }
+
     fn all() -> [Heard; 3] {
-        [1, 2, 3].map(|number| Ok((id(number), Standing::Empty)))
+        [1, 2, 3].map(|number| Ok((id(number.into()), at(number), Standing::Empty)))
     }
 
     fn waits_for(heard: [Heard; 3]) -> String {
@@ -249,7 +260,7 @@ mod tests {
         }
         for standing in [Standing::Unknown, Standing::Member, Standing::Alone] {
             let mut heard = all();
-            heard[2] = Ok((id(3), standing));
+            heard[2] = Ok((id(3), at(3), standing));
             assert!(waits_for(heard).starts_with("n2 "), "{standing:?}");
         }
     }
@@ -257,7 +268,7 @@ mod tests {
     #[test]
     fn a_copied_store_is_no_second_member() {
         let mut heard = all();
-        heard[1] = Ok((id(3), Standing::Empty));
+        heard[1] = Ok((id(3), at(2), Standing::Empty));
         assert!(waits_for(heard).contains("one is a copy of the other"));
     }
 }

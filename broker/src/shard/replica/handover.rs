@@ -1,26 +1,39 @@
-//! Handing leadership over: before a stop, and to the member that should lead.
+//! Handing leadership over: before a stop, to the member that should lead, and as an operator asks.
+//!
+//! Each time what is under way is committed first, and nothing new is taken meanwhile: whoever waits gets an answer, and no one has to be told
+//! that nobody knows.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use raft::net::{PeerStatus, Peers};
-use raft::{Follower, Group, MemberId, Role};
+use raft::{Follower, Group, MOST_BEHIND, MemberId, Role};
 use runtime::channel::oneshot;
 
 use super::super::completions::Afterwards;
 use super::super::{Shard, offsets};
 use super::Replica;
+use super::back_off::BackOff;
 
-/// How long a stop waits for what is under way before it hands over, and then for somebody else to lead, each.
-const BEFORE_A_STOP: Duration = Duration::from_secs(2);
+/// How long it is waited for what is under way.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+/// And then for somebody else to lead.
+const TAKE_OVER: Duration = Duration::from_secs(3);
 /// Time between two looks at whether another member should lead.
 const LOOK: Duration = Duration::from_secs(1);
-/// A leader is left in office for so long before it makes place for the one that should lead.
-const SETTLED: Duration = Duration::from_secs(5);
-/// And for so long when it is in office still after an attempt.
-const AFTER_AN_ATTEMPT: Duration = Duration::from_secs(60);
-/// The most entries that one may lack that is asked to lead: it takes over when it has them.
-const MOST_BEHIND: u64 = 1000;
+/// So many attempts in a row are worth a warning.
+const TOO_OFTEN: u32 = 3;
+
+/// What came of handing over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// This one leads.
+    Led(MemberId),
+    /// Nobody did in time. It may come yet.
+    Nobody,
+    /// The group's core has ended.
+    Ended,
+}
 
 /// Makes place for the member that should lead, whenever it could. Never ends.
 pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
@@ -29,61 +42,63 @@ pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
     if replica.layout.preferred == replica.layout.own {
         return;
     }
-    let mut last = None;
-    let mut due = runtime::now();
+    let (mut office, mut began, mut back_off) = (None, runtime::now(), BackOff::default());
     loop {
         runtime::sleep(LOOK).await;
-        let office = replica.office.get();
-        if office != last {
-            (last, due) = (office, runtime::now() + SETTLED);
+        let (before, now) = (office, runtime::now());
+        office = replica.in_office();
+        if office != before {
+            began = now;
+        }
+        if replica.is_held() {
+            // An operator says who leads: that says nothing of the member that should lead otherwise.
+            (began, back_off) = (now, BackOff::default());
+            continue;
         }
         let members = group.members();
         let preferred = members.iter().find(|(_, member)| member.label == *wanted);
         let Some((id, _)) = preferred else { continue };
         let could = || could_lead(*id, &group.followers(), &peers.status());
-        if office.is_none() || runtime::now() < due || replica.is_held() || !could() {
+        if office.is_none() || !back_off.may_try(began, now) || !could() {
             continue;
         }
-        tracing::info!(
-            shard = %shard.identity.name, group = %replica.layout.name, to = %replica.name_of(*id),
-            "leadership is handed over to the member that should lead (preferredLeaderId)"
-        );
-        if group.hand_over(*id).await.is_err() {
+        let attempts = back_off.tries(began, now);
+        tell_attempt(&shard, &replica.name_of(*id), (attempts, &back_off));
+        if hand_over(&shard, &group, *id).await == Outcome::Ended {
             return;
         }
-        due = runtime::now() + AFTER_AN_ATTEMPT;
     }
 }
 
-/// Before a stop: what is under way is committed, and then somebody else leads. Gives up after a few seconds; the others
-/// then elect somebody when this member is gone.
-pub async fn before_a_stop(shard: &Rc<Shard>, group: &Group, peers: &Peers) {
-    let replica = shard.replica.as_ref().expect("it is a member of a group");
-    if replica.office.get().is_none() {
-        return;
+fn tell_attempt(shard: &Shard, to: &str, (attempts, back_off): (u32, &BackOff)) {
+    let (name, group) = (&shard.identity.name, shard.replica.as_ref().map(|one| &one.layout.name));
+    let group = group.expect("it is a member of a group");
+    tracing::info!(
+        shard = %name, %group, %to,
+        "leadership is handed over to the member that should lead (preferredLeaderId)"
+    );
+    if attempts >= TOO_OFTEN {
+        tracing::warn!(
+            shard = %name, %group, %to, attempts, next_in = ?back_off.pause(),
+            "the member that should lead was given the lead again and again, and has lost it each time soon after: look at its disk, \
+             its network and its log. `mqadmin transferLeader --hold` lets another one lead meanwhile"
+        );
     }
-    let committed = async {
-        offsets::propose_all(shard).await;
-        let (done, committed) = oneshot();
-        shard.afterwards(Afterwards::Wake(done));
-        committed.await
-    };
-    // What is not committed by then is told to its senders when the office ends.
-    let (Ok(_) | Err(runtime::Elapsed)) = runtime::timeout(BEFORE_A_STOP, committed).await;
-    let (role, name) = (group.role(), &shard.identity.name);
-    let group_name = &replica.layout.name;
-    let Some(next) = successor(replica, group, peers) else {
-        if replica.layout.members.len() > 1 {
-            tracing::warn!(
-                shard = %name, group = %group_name,
-                "leadership is not handed over: no other member is connected and has the log. The others elect somebody when \
-                 they can"
-            );
-        }
-        return;
-    };
-    if !matches!(role, Role::Leading(_)) || group.hand_over(next).await.is_err() {
-        return;
+}
+
+/// Makes place for this member, in order, and waits until somebody else leads.
+pub(super) async fn hand_over(shard: &Rc<Shard>, group: &Group, to: MemberId) -> Outcome {
+    let replica = shard.replica.as_ref().expect("it is a member of a group");
+    let _making_place = replica.makes_place();
+    finish_what_is_under_way(shard).await;
+    let role = group.role();
+    match role {
+        Role::Leading(_) => {}
+        Role::Following(Some(leader)) => return Outcome::Led(leader),
+        Role::Following(None) => return Outcome::Nobody,
+    }
+    if group.hand_over(to).await.is_err() {
+        return Outcome::Ended;
     }
     let took_over = async {
         let mut role = role;
@@ -94,14 +109,52 @@ pub async fn before_a_stop(shard: &Rc<Shard>, group: &Group, peers: &Peers) {
             }
         }
     };
-    match runtime::timeout(BEFORE_A_STOP, took_over).await {
-        Ok(leader) => tracing::info!(
+    match runtime::timeout(TAKE_OVER, took_over).await {
+        Ok(leader) => Outcome::Led(leader),
+        Err(runtime::Elapsed) => Outcome::Nobody,
+    }
+}
+
+/// Waits until what was appended is committed, the consumer offsets that wait among it; or until it has taken too long.
+async fn finish_what_is_under_way(shard: &Rc<Shard>) {
+    let committed = async {
+        offsets::propose_all(shard).await;
+        let (done, committed) = oneshot();
+        shard.afterwards(Afterwards::Wake(done));
+        committed.await
+    };
+    // What is not committed by then is told to its senders when the office ends.
+    let (Ok(_) | Err(runtime::Elapsed)) = runtime::timeout(UNDER_WAY, committed).await;
+}
+
+/// Before a stop: what is under way is committed, and then somebody else leads. Gives up after a few seconds; the others
+/// then elect somebody when this member is gone.
+pub async fn before_a_stop(shard: &Rc<Shard>, group: &Group, peers: &Peers) {
+    let replica = shard.replica.as_ref().expect("it is a member of a group");
+    if replica.office.get().is_none() {
+        return;
+    }
+    let (name, group_name) = (&shard.identity.name, &replica.layout.name);
+    let Some(next) = successor(replica, group, peers) else {
+        finish_what_is_under_way(shard).await;
+        if replica.layout.members.len() > 1 {
+            tracing::warn!(
+                shard = %name, group = %group_name,
+                "leadership is not handed over: no other member is connected and has the log. The others elect somebody when \
+                 they can"
+            );
+        }
+        return;
+    };
+    match hand_over(shard, group, next).await {
+        Outcome::Led(leader) => tracing::info!(
             shard = %name, group = %group_name, to = %replica.name_of(leader), "leadership is handed over"
         ),
-        Err(runtime::Elapsed) => tracing::warn!(
+        Outcome::Nobody => tracing::warn!(
             shard = %name, group = %group_name, to = %replica.name_of(next),
-            "leadership was not taken over within {BEFORE_A_STOP:?}. The others elect somebody when they can"
+            "leadership was not taken over within {TAKE_OVER:?}. The others elect somebody when they can"
         ),
+        Outcome::Ended => {}
     }
 }
 

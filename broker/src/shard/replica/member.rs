@@ -9,9 +9,9 @@ use runtime::channel::Flag;
 use runtime::{Task, TcpListener};
 use storage::{Applier, EntryLog};
 
-use super::super::start::StartError;
+use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
-use super::{Replica, founding, handover, office, reads, roles};
+use super::{Replica, ends, forward, founding, handover, office, roles, seats, vote};
 
 /// A member that runs.
 pub struct Member {
@@ -30,14 +30,15 @@ impl Member {
     /// The store is not a member's, the port cannot be had, or openraft refuses.
     pub async fn start(
         shard: &Rc<Shard>,
-        log: EntryLog,
-        applier: Applier,
+        life: Life,
+        (log, applier): (EntryLog, Applier),
     ) -> Result<Self, StartError> {
         let replica = shard.replica.as_ref().expect("it is a member of a group");
         let raft_group = shard.config.raft_group.as_ref().expect("it has groups");
         let limits = Limits { catch_up: raft_group.catch_up, ..Limits::new(log.largest_payload()) };
         let peers = Peers::new(facts(shard, replica), limits.clone());
-        let listener = TcpListener::bind(replica.layout.listen).await;
+        let bind = async || TcpListener::bind(replica.layout.listen).await;
+        let listener = life.bind(shard, bind).await;
         let listener = listener
             .map_err(|source| StartError::Peers { group: replica.layout.name.clone(), source })?;
         let dialler = Dialler::<Vec<u8>>::new(peers.clone());
@@ -49,18 +50,20 @@ impl Member {
         }
         peers.stand(group.standing());
         node.introduce(peers.clone());
+        peers.serve(forward::office(shard));
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
-        warn_of_other_members(shard, replica, &group);
         let stop = Flag::new();
-        let server = Server::new(peers.clone(), Rc::new(node.raft().clone()), stop.clone());
+        let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
         let serving = runtime::spawn(async move { server.serve(listener).await });
         let tasks = vec![
+            runtime::spawn(ends::run(Rc::clone(shard))),
             runtime::spawn(roles::run(Rc::clone(shard), group.clone())),
-            runtime::spawn(reads::run(Rc::clone(shard), group.clone())),
+            runtime::spawn(forward::run(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(vote::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
-            runtime::spawn(founding::run(Rc::clone(shard), group.clone(), peers.clone(), limits)),
+            runtime::spawn(found(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];
         Ok(Self { node, group, peers, stop, serving, tasks })
     }
@@ -89,6 +92,12 @@ impl Member {
     }
 }
 
+/// Founds the group if that is to be done, and then looks whether it is the one that the configuration means.
+async fn found(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
+    founding::run(Rc::clone(&shard), group.clone(), peers, limits).await;
+    seats::compare(&shard, &group).await;
+}
+
 /// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, and
 /// when a snapshot takes the place of the log.
 async fn watch_core(shard: Rc<Shard>, group: Group) {
@@ -109,6 +118,7 @@ fn facts(shard: &Shard, replica: &Replica) -> Facts {
         store: MemberId(shard.store.id()),
         cluster: shard.identity.cluster.clone(),
         group: replica.layout.name.clone(),
+        known_as: shard.identity.name.clone(),
         shard: replica.layout.shard,
         constants,
     }
@@ -118,24 +128,4 @@ fn times(shard: &Shard) -> Times {
     let group = shard.config.raft_group.as_ref().expect("it has groups");
     let timing = &group.timing;
     Times { heartbeat: timing.heartbeat, election: (timing.election_min, timing.election_max) }
-}
-
-/// Once a group is founded its log says who is in it; what the configuration says differently has no effect.
-fn warn_of_other_members(shard: &Shard, replica: &Replica, group: &Group) {
-    let listed = |label: &str, addr: &dyn std::fmt::Display| format!("{label}-{addr}");
-    let mut in_log: Vec<String> =
-        group.members().values().map(|member| listed(&member.label, &member.addr)).collect();
-    let mut configured: Vec<String> =
-        replica.layout.members.iter().map(|member| listed(&member.label, &member.addr)).collect();
-    in_log.sort_unstable();
-    configured.sort_unstable();
-    let is_founded = group.standing() == Standing::Member && group.is_taking_in().is_empty();
-    if is_founded && in_log != configured {
-        tracing::warn!(
-            shard = %shard.identity.name, group = %replica.layout.name,
-            in_log = %in_log.join(";"), configured = %configured.join(";"),
-            "dLegerPeers is not the group as it is, and the group's own log holds. If members were replaced, bring dLegerPeers up \
-             to date; mqadmin changes the group"
-        );
-    }
 }

@@ -3,16 +3,23 @@
 //! A shard is in *office* from when the group has elected it, and it has taken in all that was committed before, until it
 //! hears that it leads no more, or has heard of no majority for so long that somebody else may ([`office`]). Only in office it appends; whoever waits for something that was appended in an
 //! office is answered when it is committed, or told that nobody knows when the office ends. What another member appended
-//! comes through the same events ([`super::apply`]), and nobody here waits for it.
+//! comes through the same events ([`super::apply`]), and nobody here waits for it. A member that follows hands on to the leader what
+//! only that one can do ([`forward`]).
 
+mod back_off;
 pub mod changes;
+pub mod ends;
+pub mod forward;
 pub mod founding;
 pub mod handover;
 pub mod member;
 pub mod office;
-pub mod reads;
 pub mod roles;
+pub mod seats;
 pub mod state;
+pub mod tally;
+pub mod vote;
+pub mod whereabouts;
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;
@@ -24,7 +31,9 @@ use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
-use reads::Reads;
+use ends::Ends;
+use forward::Forwards;
+use tally::Tally;
 
 /// What a shard knows of its group.
 pub struct Replica {
@@ -42,12 +51,28 @@ pub struct Replica {
     last_office: Cell<Term>,
     /// The term of the newest entry that the shard has taken in, and the index behind it.
     taken_in: Cell<(Term, LogIndex)>,
-    /// The shard goes into office no more: it is being stopped.
+    /// The shard goes into office no more: it is being stopped, or has failed.
     retired: Cell<bool>,
     /// Until then no place is made for the member that should lead.
     held_until: Cell<Option<Instant>>,
-    /// Questions that only the leader may answer.
-    reads: Reads,
+    /// Requests that are handed on to the leader.
+    forwards: Forwards,
+    /// Pulls from behind the end.
+    ends: Ends,
+    /// What hand-overs and elections have cost.
+    pub tally: Tally,
+    /// How many are about to hand leadership over.
+    making_place: Cell<u32>,
+}
+
+/// Somebody is about to hand leadership over, until this is dropped: nothing new is taken meanwhile.
+struct MakingPlace<'a>(&'a Cell<u32>);
+
+impl Drop for MakingPlace<'_> {
+    fn drop(&mut self) {
+        assert!(self.0.get() > 0, "it was counted");
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Replica {
@@ -64,8 +89,18 @@ impl Replica {
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
             held_until: Cell::default(),
-            reads: Reads::default(),
+            forwards: Forwards::new(),
+            ends: Ends::default(),
+            tally: Tally::default(),
+            making_place: Cell::new(0),
         }
+    }
+
+    /// As if the shard had been elected, and had taken in all there was.
+    #[cfg(test)]
+    pub(in crate::shard) fn put_into_office(&self, term: Term) {
+        self.office.set(Some(term));
+        self.last_office.set(term);
     }
 
     /// The group, once the log is read.
@@ -81,7 +116,7 @@ impl Replica {
     }
 
     /// The term in which the shard is in office, and has been since its member began to lead.
-    fn in_office(&self) -> Option<Term> {
+    pub(in crate::shard) fn in_office(&self) -> Option<Term> {
         let (stint, _) = self.group()?.begun();
         self.office.get().filter(|_| self.stint.get() == stint)
     }
@@ -90,6 +125,19 @@ impl Replica {
     #[must_use]
     pub fn role(&self) -> Role {
         self.group().map_or(Role::Following(None), Group::role)
+    }
+
+    /// Begins to make place: see [`Replica::is_making_place`].
+    fn makes_place(&self) -> MakingPlace<'_> {
+        self.making_place.set(self.making_place.get() + 1);
+        MakingPlace(&self.making_place)
+    }
+
+    /// Whether the shard finishes what is under way and then makes place for another leader: it takes nothing but consumer
+    /// offsets.
+    #[must_use]
+    pub fn is_making_place(&self) -> bool {
+        self.making_place.get() > 0
     }
 
     /// Whoever leads stays in office for so long, though another member should lead.

@@ -11,8 +11,9 @@ use storage::Applied;
 use super::super::apply::{Source, give_up};
 use super::super::register::{self, Office};
 use super::super::reply::Refusal;
-use super::super::{Phase, Shard, start};
+use super::super::{Phase, Shard, offset_questions, start};
 use super::Replica;
+use crate::limits::OFFSET_PATIENCE;
 
 /// Pause before the system topics are tried again.
 const SEED_AGAIN: Duration = Duration::from_millis(100);
@@ -45,6 +46,18 @@ impl Shard {
         Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
     }
 
+    /// Makes sure that nobody else takes anything: the shard has no group, or leads it, and a majority of the others says so, asked after
+    /// this was. All that was committed before is applied here then. One round on the network; false if it takes too long.
+    pub async fn is_certain(&self) -> bool {
+        let Some(replica) = &self.replica else { return true };
+        let (Some(group), Some(office)) = (replica.group(), replica.in_office()) else {
+            return false;
+        };
+        let confirmed = runtime::timeout(OFFSET_PATIENCE, group.confirm()).await;
+        let in_office = replica.in_office() == Some(office) && self.check_office().is_ok();
+        matches!(confirmed, Ok(Ok(()))) && in_office
+    }
+
     /// Where something that is committed comes from. What was appended here counts as such only in the office in which it
     /// was: nobody waits for it later.
     pub(in crate::shard) fn source_of(&self, applied: &Applied) -> Source {
@@ -56,16 +69,36 @@ impl Shard {
         }
     }
 
-    /// As which replica the shard registers.
+    /// As which replica the shard registers; not at all without a vote in its group: it has no part of the group's log, or only the
+    /// beginning, or gets no more of it, and consumers are not to come to it.
     #[must_use]
-    pub fn register_as(&self) -> Office {
+    pub fn register_as(&self) -> Option<Office> {
+        let has_vote = |replica: &Replica| replica.group().is_some_and(Group::has_vote);
+        let is_to_be_found = self.replica.as_ref().is_none_or(has_vote);
+        is_to_be_found.then(|| self.present_office())
+    }
+
+    /// As which replica it would register if it has a vote. One that was elected and has heard of no majority for so long that
+    /// somebody else may lead by now says that it follows: NameServers of 4.9.8 believe whoever said last that he is broker 0.
+    #[must_use]
+    pub fn present_office(&self) -> Office {
         let Some(replica) = &self.replica else { return Office { broker_id: 0, term: 0 } };
         match replica.office.get() {
-            Some(Term(term)) => {
+            Some(Term(term)) if !replica.is_cut_off(self) => {
                 Office { broker_id: 0, term: i64::try_from(term).unwrap_or(i64::MAX) }
             }
-            None => Office { broker_id: replica.layout.own().follower_id.into(), term: 0 },
+            Some(_) | None => {
+                Office { broker_id: replica.layout.own().follower_id.into(), term: 0 }
+            }
         }
+    }
+
+    /// Whether it is in office, and has heard of no majority for that long.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let in_doubt =
+            |replica: &Replica| replica.office.get().is_some() && replica.is_cut_off(self);
+        self.replica.as_ref().is_some_and(in_doubt)
     }
 }
 
@@ -97,7 +130,7 @@ pub fn settle(shard: &Rc<Shard>) {
     }
 }
 
-/// Leaves office, for good: the shard is being stopped.
+/// Leaves office, for good: the shard is being stopped, or has failed.
 pub fn retire(shard: &Rc<Shard>) {
     if let Some(replica) = &shard.replica {
         replica.retired.set(true);
@@ -123,6 +156,7 @@ fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
     replica.stint.set(stint);
     replica.office.set(Some(term));
     register::permission_changed(shard);
+    shard.siblings.look_again();
     tracing::debug!(shard = %shard.identity.name, %term, "in office: messages are taken");
     runtime::spawn(seed(Rc::clone(shard), term)).detach();
 }
@@ -130,18 +164,25 @@ fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
 /// Whoever waits is told; what was appended and is committed all the same comes back as somebody else's.
 fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     replica.office.set(None);
-    let unanswered = shard.completions.borrow().len();
+    let unknown = shard.completions.borrow().messages();
+    replica.tally.unknown.add(unknown as u64);
     let refusal = lost(shard, replica);
     let why = "This node leads its group no more; whether the change was stored is unknown. Look, and make it again";
-    let questions = give_up(shard, &refusal, why);
-    questions.iter().for_each(|question| question.refuse(&refusal));
-    replica.reads.refuse_all(&refusal);
+    offset_questions::hold(shard, give_up(shard, &refusal, why));
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
     shard.offsets.borrow_mut().forget_pending();
     shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);
-    tracing::debug!(shard = %shard.identity.name, %term, unanswered, "out of office");
+    let name = &shard.identity.name;
+    match unknown {
+        0 => tracing::debug!(shard = %name, %term, "out of office"),
+        _ => tracing::info!(
+            shard = %name, group = %replica.layout.name, %term, unknown,
+            "this node leads no more, and so many messages were under way: their senders are told that nobody knows whether they are \
+             stored. Those that are, and are sent again, are there twice"
+        ),
+    }
 }
 
 /// What a sender gets whose message was under way when the office ended.

@@ -14,6 +14,9 @@ pub async fn run(shard: Rc<Shard>, group: Group) {
     loop {
         let role = group.role_changed(last).await;
         office::settle(&shard);
+        if matches!(role, Role::Leading(_) | Role::Following(Some(_))) {
+            replica.tally.leaders.add(1);
+        }
         tell(&shard, replica, last, role);
         last = role;
     }
@@ -37,7 +40,7 @@ fn tell(shard: &Shard, replica: &Replica, last: Role, role: Role) {
             let id = replica.layout.own().follower_id;
             tracing::info!(
                 shard = %name, %group, %own, term, %leader,
-                "{before}: it refuses messages with code 14, and registers as broker id {id}"
+                "{before}: it hands messages on to the leader, and registers as broker id {id}"
             );
         }
         Role::Following(None) if replica.is_cut_off(shard) => tracing::warn!(

@@ -69,6 +69,8 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
     let Running { replica, group, peers } = member;
     let (view, status, log) = (group.view(), peers.status(), shard.store.stats());
     let (identity, config) = (&shard.identity, &shard.config);
+    let timing = config.raft_group.as_ref().map(|group| group.timing);
+    let timing = timing.expect("it has groups");
     let own = view.seats.get(&view.own);
     let label = own.map_or(&replica.layout.own().label, |own| &own.member.label);
     let members = view.seats.iter().map(|(id, seat)| row(*id, seat, view.own, &status));
@@ -81,6 +83,9 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         cluster: identity.cluster.clone(),
         committed_index: index_before(view.committed),
         cut_off: replica.is_cut_off(shard),
+        disk: shard.disk.too_full(shard),
+        election_max_millis: millis(timing.election_max),
+        election_min_millis: millis(timing.election_min),
         group: replica.layout.name.clone(),
         label: label.clone(),
         last_index: index_before(view.next),
@@ -89,7 +94,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         log_end: number(shard.store.written().0),
         members: members.collect(),
         namesrv_addr: config.namesrv_addrs.join(";"),
-        raft_addr: replica.layout.own().addr.to_string(),
+        raft_addr: replica.layout.own_addr().to_string(),
         role: role(group.role(), own.map(|own| own.ballot)).to_owned(),
         shard: i32::try_from(identity.number).expect("a small number"),
         shard_port_stride: config.shard_port_stride.into(),

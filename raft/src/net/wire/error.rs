@@ -64,9 +64,15 @@ pub enum WireError {
         /// The term before it, or that of the leader, which no entry exceeds.
         before: u64,
     },
+    /// Somebody waits for an answer, and for no time.
+    #[error("a request for whose answer no time is left")]
+    NoTime,
     /// An entry that says who belongs to the group is damaged.
     #[error("who belongs to the group cannot be read: {0}")]
     Membership(&'static str),
+    /// A term that no group ever comes to: the next one would have to be larger.
+    #[error("{0} is no term")]
+    Term(u64),
     /// A piece that reaches beyond its snapshot.
     #[error("a piece of {len} bytes at {offset} of a snapshot of {total}")]
     Piece {

@@ -27,7 +27,7 @@ const _: () = assert!(offset_of!(Layout, part) == 17 && offset_of!(Layout, reser
 /// The longest text that says why a request failed; a longer one is cut.
 pub(in crate::net) const REASON_MAX: usize = 1024;
 
-/// What a message is about. The number is on the wire; 7 is kept for requests that are handed on to the leader.
+/// What a message is about. The number is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(in crate::net) enum Kind {
@@ -43,6 +43,8 @@ pub(in crate::net) enum Kind {
     Snapshot = 5,
     /// Nothing: whether the other side is there.
     Ping = 6,
+    /// A request of a client that is handed on to the leader.
+    Forward = 7,
     /// Whether the process of the leader is gone.
     Gone = 8,
 }
@@ -57,6 +59,7 @@ impl Kind {
             Kind::Transfer,
             Kind::Snapshot,
             Kind::Ping,
+            Kind::Forward,
             Kind::Gone,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)

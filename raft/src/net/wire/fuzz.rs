@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use model::UnixMillis;
+use model::{Term, UnixMillis};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, TransferLeaderError,
@@ -17,6 +18,7 @@ use runtime::{Buffer, Slice};
 use storage::{EntryKind, StoreId};
 
 use super::error::WireError;
+use super::forward::Forward;
 use super::frame::{HEAD_LEN, Head, Part, encode};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
@@ -52,6 +54,7 @@ pub fn check(input: &[u8]) -> Result<(), WireError> {
         10 => same(bytes, snapshot::take_answer, snapshot::put_answer),
         11 => same(bytes, gone::take, gone::put),
         12 => same(bytes, gone::take_answer, gone::put_answer),
+        13 => same(bytes, Forward::take, |out, forward| forward.put(out)),
         found => Err(WireError::Case { what: "a message", found: *found }),
     }
 }
@@ -145,6 +148,7 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let facts = Facts {
         store: id(1),
         cluster: "DefaultCluster".into(),
+        known_as: "b".into(),
         group: "RaftNode00-s0".into(),
         shard: 0,
         constants: Constants::new(1 << 30),
@@ -183,6 +187,12 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
     add("gone", 11, &|out| gone::put(out, &vote_of(3, true)));
     add("not seen", 12, &|out| gone::put_answer(out, &Testimony::NotSeen));
     add("seen", 12, &|out| gone::put_answer(out, &Testimony::Seen(Some(log_id(3, 7)))));
+    for (name, origin) in [("forward", "10.0.0.9:40000"), ("forward-v6", "[fd00::9]:40000")] {
+        let (term, left) = (Term(3), Duration::from_millis(1500));
+        let origin = origin.parse().expect("an address");
+        let forward = Forward { term, origin, left, request: b"a request" };
+        add(name, 13, &|out| forward.put(out));
+    }
     out
 }
 

@@ -13,7 +13,7 @@ use crate::net::facts::{Constants, Facts, Lane, Standing};
 use crate::types::MemberId;
 
 /// The version of the protocol, and so of all that is said after the handshake.
-pub(in crate::net) const VERSION: u8 = 2;
+pub(in crate::net) const VERSION: u8 = 3;
 const MAGIC: [u8; 8] = *b"TPPEER\0\0";
 
 /// What both messages begin with, in all versions. Only its layout is used.
@@ -27,7 +27,7 @@ struct Prefix {
     crc: u32,
 }
 
-/// What the one who dialled says; the names of cluster and group follow. Only its layout is used.
+/// What the one who dialled says; the names of cluster and group follow, and what clients know the group as. Only its layout is used.
 #[repr(C)]
 struct Question {
     sender: u128,
@@ -39,7 +39,8 @@ struct Question {
     cluster_len: u8,
     group_len: u8,
     founds: u8,
-    reserved: [u8; 12],
+    known_as_len: u8,
+    reserved: [u8; 11],
 }
 
 /// What the other side says; a text follows. Only its layout is used.
@@ -66,7 +67,7 @@ const _: () = assert!(REPLY_LEN == 32 && offset_of!(Reply, text_len) == 18);
 pub(in crate::net) const BODY_MAX: usize = 4096;
 /// The longest text of a refusal; a longer one is cut.
 const TEXT_MAX: usize = 1024;
-const _: () = assert!(QUESTION_LEN + 2 * Facts::NAME_MAX <= BODY_MAX);
+const _: () = assert!(QUESTION_LEN + 3 * Facts::NAME_MAX <= BODY_MAX);
 const _: () = assert!(REPLY_LEN + TEXT_MAX <= BODY_MAX);
 
 const ASKS: u8 = 1;
@@ -107,6 +108,8 @@ pub enum RefusalCode {
     Unreadable = 8,
     /// Somebody else is about to found the group.
     Founder = 9,
+    /// Clients know it under another name.
+    KnownAs = 10,
 }
 
 impl RefusalCode {
@@ -121,6 +124,7 @@ impl RefusalCode {
             Self::Full,
             Self::Unreadable,
             Self::Founder,
+            Self::KnownAs,
         ];
         all.into_iter().find(|code| *code as u8 == byte)
     }
@@ -211,21 +215,25 @@ impl Hello {
     /// The whole message.
     pub(in crate::net) fn encode(&self) -> Vec<u8> {
         let Hello { facts, expected, lane, founds } = self;
-        let mut body = Vec::with_capacity(QUESTION_LEN + 2 * Facts::NAME_MAX);
+        let mut body = Vec::with_capacity(QUESTION_LEN + 3 * Facts::NAME_MAX);
         body.extend(facts.store.0.0.to_le_bytes());
         body.extend(expected.map_or(0, |id| id.0.0).to_le_bytes());
         body.extend(facts.constants.segment_size.to_le_bytes());
         body.extend(facts.constants.log_version.to_le_bytes());
         body.extend(facts.shard.to_le_bytes());
         body.push(*lane as u8);
-        for name in [&facts.cluster, &facts.group] {
-            body.push(u8::try_from(name.len()).expect("names are not too long"));
-        }
-        body.push(u8::from(*founds));
-        body.extend([0; 12]);
+        let len = |name: &String| u8::try_from(name.len()).expect("names are not too long");
+        body.extend([
+            len(&facts.cluster),
+            len(&facts.group),
+            u8::from(*founds),
+            len(&facts.known_as),
+        ]);
+        body.extend([0; 11]);
         assert_eq!(body.len(), QUESTION_LEN);
-        body.extend_from_slice(facts.cluster.as_bytes());
-        body.extend_from_slice(facts.group.as_bytes());
+        for name in [&facts.cluster, &facts.group, &facts.known_as] {
+            body.extend_from_slice(name.as_bytes());
+        }
         message(ASKS, &body)
     }
 
@@ -245,11 +253,13 @@ impl Hello {
             1 => true,
             found => return Err(WireError::Case { what: "a wish to found", found }),
         };
-        from.zeros::<12>()?;
+        let known_as_len = usize::from(from.u8()?);
+        from.zeros::<11>()?;
         let cluster = from.text(cluster_len, "the cluster's name")?;
         let group = from.text(group_len, "the group's name")?;
+        let known_as = from.text(known_as_len, "the name that clients know")?;
         from.end()?;
-        let facts = Facts { store, cluster, group, shard, constants };
+        let facts = Facts { store, cluster, group, known_as, shard, constants };
         Ok(Hello { facts, expected, lane, founds })
     }
 }

@@ -31,6 +31,9 @@ pub(super) const LOG_ID_LEN: usize = size_of::<LogIdRow>();
 const _: () = assert!(VOTE_LEN == 32 && std::mem::offset_of!(VoteRow, elected) == 24);
 const _: () = assert!(LOG_ID_LEN == 16 && std::mem::offset_of!(LogIdRow, term) == 8);
 
+/// The newest term that is believed.
+pub(super) const TERM_MAX: u64 = 1 << 62;
+
 pub(super) fn put_vote(out: &mut Vec<u8>, vote: &VoteOf<Types>) {
     out.extend(vote.leader_id.voted_for.0.0.to_le_bytes());
     out.extend(vote.leader_id.term.to_le_bytes());
@@ -40,10 +43,15 @@ pub(super) fn put_vote(out: &mut Vec<u8>, vote: &VoteOf<Types>) {
 
 pub(super) fn take_vote(from: &mut Cursor<'_>) -> Result<VoteOf<Types>, WireError> {
     let voted_for = MemberId(StoreId(from.u128()?));
-    let term = from.u64()?;
+    let term = term_of(from.u64()?)?;
     let elected = from.flag("a vote's state")?;
     from.zeros::<7>()?;
     Ok(VoteOf::<Types>::from_leader_id(LeaderId { term, voted_for }, elected))
+}
+
+/// A term that comes from a peer is stored before anything is done with it, and there must be one behind it, at every start.
+fn term_of(term: u64) -> Result<u64, WireError> {
+    if term <= TERM_MAX { Ok(term) } else { Err(WireError::Term(term)) }
 }
 
 /// The vote of one who leads.
@@ -62,6 +70,6 @@ pub(super) fn take_log_id(from: &mut Cursor<'_>) -> Result<Option<LogIdOf<Types>
     match (from.u64()?, from.u64()?) {
         (0, 0) => Ok(None),
         (0, _) => Err(WireError::LogId),
-        (end, term) => Ok(Some(LogIdOf::<Types>::new_term_index(term, end - 1))),
+        (end, term) => Ok(Some(LogIdOf::<Types>::new_term_index(term_of(term)?, end - 1))),
     }
 }

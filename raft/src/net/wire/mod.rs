@@ -7,6 +7,7 @@ pub(super) mod append;
 mod cursor;
 pub(super) mod entry;
 mod error;
+pub(super) mod forward;
 pub(super) mod frame;
 pub mod fuzz;
 pub(super) mod gone;

@@ -1,7 +1,7 @@
 //! A snapshot, in pieces: each says what the snapshot stands for, and where it belongs.
 
 use openraft::raft::SnapshotResponse;
-use openraft::type_config::alias::{SnapshotMetaOf, StoredMembershipOf, VoteOf};
+use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, StoredMembershipOf, VoteOf};
 
 use super::cursor::Cursor;
 use super::error::WireError;
@@ -55,13 +55,15 @@ impl<'a> Piece<'a> {
         out.extend_from_slice(self.bytes);
     }
 
-    /// Reads one. It lies within its snapshot, and has bytes if the snapshot has any.
+    /// Reads one. It lies within its snapshot, and has bytes if the snapshot has any; what that stands for is not newer than the
+    /// leader that sends it.
     pub(in crate::net) fn take(body: &'a [u8]) -> Result<Piece<'a>, WireError> {
         let mut from = Cursor::new(body);
         let vote = take_leader(&mut from)?;
         let (offset, total) = (from.u64()?, from.u64()?);
         let last_log_id = take_log_id(&mut from)?;
         let group_id = take_log_id(&mut from)?;
+        check_order(&vote, last_log_id.as_ref(), group_id.as_ref())?;
         let group_len = from.len()?;
         from.zeros::<4>()?;
         let group = membership::decode(from.bytes(group_len)?).map_err(WireError::Membership)?;
@@ -74,6 +76,27 @@ impl<'a> Piece<'a> {
             return Err(WireError::Piece { offset, len, total });
         }
         Ok(Piece { vote, meta, offset, total, bytes })
+    }
+}
+
+/// Terms do not fall along a log, from the entry that says who belongs to the group over the last one to the leader's.
+fn check_order(
+    vote: &VoteOf<Types>,
+    last: Option<&LogIdOf<Types>>,
+    group: Option<&LogIdOf<Types>>,
+) -> Result<(), WireError> {
+    let falls = |id: &LogIdOf<Types>, before| WireError::TermFalls {
+        index: id.index,
+        found: id.leader_id.term,
+        before,
+    };
+    if let Some(last) = last.filter(|last| last.leader_id.term > vote.leader_id.term) {
+        return Err(falls(last, vote.leader_id.term));
+    }
+    match (group, last) {
+        (Some(group), Some(last)) if group > last => Err(falls(group, last.leader_id.term)),
+        (Some(group), None) => Err(falls(group, 0)),
+        _ => Ok(()),
     }
 }
 

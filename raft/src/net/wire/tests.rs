@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use model::UnixMillis;
+use model::{Term, UnixMillis};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
@@ -17,10 +18,11 @@ use openraft::{EntryPayload, Membership};
 use runtime::Slice;
 use storage::{EntryKind, StoreId};
 
+use super::forward::Forward;
 use super::frame::{HEAD_LEN, Head, Kind, Part, REASON_MAX};
 use super::hello::{Answer, Hello, PREFIX_LEN, Refusal, RefusalCode, Start};
 use super::snapshot::{Answer as SnapshotAnswer, Piece};
-use super::{WireError, append, frame, gone, snapshot, transfer, vote};
+use super::{WireError, append, forward, frame, gone, snapshot, transfer, vote};
 use crate::entry::Laid;
 use crate::net::facts::tests::facts;
 use crate::net::facts::{Lane, Standing};
@@ -193,6 +195,12 @@ fn votes_and_transfers_are_read_back_and_nothing_else_is() {
         assert_eq!((bytes.len(), vote::take(&bytes)), (vote::LEN, Ok(request.clone())));
         check(&bytes, vote::take, vote::put);
     }
+    // A vote is durable before openraft looks for the term behind it, at each start.
+    for term in [1 << 62, (1 << 62) + 1, u64::MAX] {
+        let request = VoteRequest::new(vote_of(term, 1, false), None);
+        let read = vote::take(&encoded(|out| vote::put(out, &request))).map(drop);
+        assert_eq!(read, if term > 1 << 62 { Err(WireError::Term(term)) } else { Ok(()) });
+    }
     for granted in [false, true] {
         let answer = VoteResponse::new(vote_of(3, 2, true), None, granted);
         let bytes = encoded(|out| vote::put_answer(out, &answer));
@@ -255,6 +263,18 @@ fn pieces_of_a_snapshot_are_read_back_and_lie_within_it() {
         let read = encoded(|out| wrong.put(out));
         assert_eq!(Piece::take(&read), Err(WireError::Piece { offset, len: 4, total }));
     }
+    // openraft takes a snapshot that is newer than its leader, or a group that is, for the end of the process.
+    let of = |last, group_id| {
+        let last_membership = StoredMembershipOf::<Types>::new(group_id, group());
+        let meta = SnapshotMetaOf::<Types> { last_log_id: last, last_membership };
+        let read = encoded(|out| Piece { meta, ..piece.clone() }.put(out));
+        Piece::take(&read).map(drop)
+    };
+    assert_eq!(of(Some(log_id(6, 9)), Some(log_id(6, 9))), Ok(()));
+    let falls = |index, found, before| Err(WireError::TermFalls { index, found, before });
+    assert_eq!(of(Some(log_id(7, 9)), Some(log_id(1, 1))), falls(9, 7, 6));
+    assert_eq!(of(Some(log_id(5, 9)), Some(log_id(5, 10))), falls(10, 5, 5));
+    assert_eq!(of(None, Some(log_id(1, 1))), falls(1, 1, 0));
     let empty = Piece { offset: 0, bytes: b"", ..piece };
     let read = encoded(|out| empty.put(out));
     assert!(Piece::take(&read).is_err(), "a piece of nothing of a snapshot with bytes");
@@ -351,4 +371,32 @@ fn a_handshake_is_read_back_and_every_flipped_bit_is_noticed() {
     let (standing, verdict) = (Standing::Empty, Err(long));
     let read = read_answer(&Answer { store: id(7), standing, verdict }.encode());
     assert!(read.expect("it was cut").verdict.expect_err("a refusal").text.len() > 1000);
+}
+
+#[test]
+fn requests_that_are_handed_on_are_read_back_and_nothing_else_is() {
+    for origin in ["10.0.0.9:40000", "[fd00::9]:1", "[::ffff:10.0.0.9]:0"] {
+        let forward = Forward {
+            term: Term(7),
+            origin: origin.parse().expect("an address"),
+            left: Duration::from_millis(1500),
+            request: b"a frame",
+        };
+        let bytes = encoded(|out| forward.put(out));
+        assert_eq!((bytes.len(), Forward::take(&bytes)), (forward::HEAD_LEN + 7, Ok(forward)));
+        // The last bytes are the request itself: without some of them it is another, shorter one.
+        for at in 0..=forward::HEAD_LEN {
+            assert!(Forward::take(&bytes[..at]).is_err(), "cut at {at}");
+        }
+        for at in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[at / 8] ^= 1 << (at % 8);
+            if let Ok(other) = Forward::take(&bad) {
+                assert_eq!(encoded(|out| other.put(out)), bad, "bit {at}");
+            }
+        }
+        let mut none = bytes.clone();
+        none[28..32].fill(0);
+        assert_eq!(Forward::take(&none), Err(WireError::NoTime));
+    }
 }

@@ -63,8 +63,8 @@ pub fn restarted(lab: &mut Lab, spec: Spec) -> tests::harness::failure::Verdict 
     let client = Client::Java550;
     lab.drive(client, "offsets1", &id(client), &[DRIVER])?;
     let cluster = lab.cluster(spec)?;
-    cluster.stop_broker()?;
-    cluster.start_broker()?;
+    cluster.stop_brokers()?;
+    cluster.start_brokers()?;
     lab.drive(client, "offsets2", &id(client), &[DRIVER])
 }
 

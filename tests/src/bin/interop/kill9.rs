@@ -45,9 +45,9 @@ fn kills(lab: &mut Lab, against: Maker) -> Verdict {
         // Not always at the same point of what the broker does.
         thread::sleep(Duration::from_millis(u64::from(kill * 37 % 150)));
         let cluster = lab.cluster(spec)?;
-        cluster.kill_broker();
+        cluster.kill_broker(0);
         before = count();
-        cluster.start_broker()?;
+        cluster.start_brokers()?;
     }
     sender.wait_until("acknowledged messages at the end", PROGRESS_LIMIT, || {
         Ok(count() >= before + ACKNOWLEDGED_AT_LEAST)

@@ -12,7 +12,7 @@ use tests::harness::servers::Maker;
 use crate::clients;
 
 const LIMIT: u64 = 240;
-const SPEC: Spec = Spec { namesrv: Maker::Ours, broker: Maker::Ours, shards: 2 };
+const SPEC: Spec = Spec { shards: 2, ..Spec::of(Maker::Ours) };
 
 /// The suite. Apache's broker has no shards.
 pub fn checks() -> Vec<Check> {

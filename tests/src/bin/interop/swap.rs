@@ -18,7 +18,7 @@ pub fn checks() -> Vec<Check> {
     .map(|(name, namesrv, broker)| {
         let parts = [Part::Apache, Part::Java550];
         Check::new(name, Maker::Ours, &parts, LIMIT, move |lab| {
-            lab.cluster(Spec { namesrv, broker, shards: 1 })?;
+            lab.cluster(Spec { namesrv, broker, ..Spec::of(Maker::Ours) })?;
             lab.drive(Client::Java550, "swap", "swap", &[])
         })
     })

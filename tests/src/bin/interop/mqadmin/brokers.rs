@@ -5,7 +5,7 @@ use tests::harness::failure::{Verdict, expect};
 use tests::harness::lab::Lab;
 use tests::harness::peer::Peer;
 use tests::harness::servers::{BROKER_NAME, CLUSTER_NAME};
-use tests::harness::table;
+use tests::harness::table::{self, Table};
 
 use super::tool::{mqadmin, same};
 
@@ -26,7 +26,7 @@ const CLUSTER_COLUMNS: [&str; 12] = [
 
 pub fn cluster_list(lab: &mut Lab, spec: Spec) -> Verdict {
     let address = lab.cluster(spec)?.broker_addresses().remove(0);
-    let table = mqadmin(lab, "clusterList", &[])?.clean()?.table(&CLUSTER_COLUMNS)?;
+    let table = cluster_table(lab)?;
     expect(table.rows.len() == 1, || format!("one broker; saw {:?}", table.rows))?;
     let row = &table.rows[0];
     same("row", &row[..5].to_vec(), &[CLUSTER_NAME, BROKER_NAME, "0", &*address, "V5_5_0"])?;
@@ -39,6 +39,11 @@ pub fn cluster_list(lab: &mut Lab, spec: Spec) -> Verdict {
         format!("SPACE in {row:?}")
     })?;
     same("ACTIVATED", row.last().expect("five words at least"), &"true")
+}
+
+/// What `clusterList` says about the cluster at hand.
+pub fn cluster_table(lab: &Lab) -> Verdict<Table> {
+    mqadmin(lab, "clusterList", &[])?.clean()?.table(&CLUSTER_COLUMNS)
 }
 
 /// Keys of the runtime table whose value is a whole number.

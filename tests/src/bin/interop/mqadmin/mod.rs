@@ -6,6 +6,7 @@ use tests::harness::drivers::Part;
 use tests::harness::failure::Verdict;
 use tests::harness::lab::Lab;
 use tests::harness::servers::Maker;
+use tests::harness::table::Table;
 
 mod brokers;
 mod messages;
@@ -31,6 +32,11 @@ const COMMANDS: [(&str, Command); 13] = [
     ("sendMessage", messages::send_message),
     ("consumeMessage", messages::consume_message),
 ];
+
+/// The table of `clusterList` for the cluster at hand.
+pub fn cluster_list(lab: &Lab) -> Verdict<Table> {
+    brokers::cluster_table(lab)
+}
 
 /// The suite.
 pub fn checks(against: Maker) -> Vec<Check> {

@@ -12,6 +12,7 @@ final class ClientVersion {
     static {
         CHECKS.put("order", Order::check);
         CHECKS.put("tags", Tags::check);
+        CHECKS.put("outage", Outage::check);
     }
 
     private ClientVersion() {

@@ -34,6 +34,7 @@ final class ClientVersion {
         CHECKS.put("verify", Verify::check);
         CHECKS.put("twonames", TwoNames::check);
         CHECKS.put("swap", Swap::check);
+        CHECKS.put("outage", Outage::check);
     }
 
     private ClientVersion() {

@@ -7,17 +7,20 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::harness::check::Check;
-use tests::harness::drivers::{self, Part};
-use tests::harness::failure::Verdict;
-use tests::harness::lab::Lab;
-use tests::harness::process;
-use tests::harness::summary::{Outcome, Summary};
+use super::check::Check;
+use super::drivers::{self, Part};
+use super::failure::Verdict;
+use super::lab::Lab;
+use super::process;
+use super::summary::{Outcome, Summary};
 
 /// After its children were killed a check gets this long to notice.
 const LAST_GRACE: Duration = Duration::from_secs(60);
 
 /// Runs the checks, or only builds what they need. Whether nothing failed.
+///
+/// # Panics
+/// If the thread that watches the time does, which it does not.
 pub fn run(lab: &mut Lab, checks: &[Check], only_build: bool) -> bool {
     let started = Instant::now();
     let mut summary = Summary::default();

@@ -1,0 +1,81 @@
+//! Handing requests on, at a member that does not lead.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures::future::{Either, select};
+use raft::net::{Forwarded, HandedOn, NoAnswer, Peers};
+use raft::{Group, MemberId, Role};
+
+use super::super::super::Shard;
+use super::super::super::reply::Refusal;
+use super::super::Replica;
+use super::{Asker, Waiting, rules};
+use crate::limits::{FORWARD_GRACE, FORWARD_WAIT};
+
+/// Hands requests on, one after the other, for as long as the shard runs. It does not wait for their answers.
+pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
+    let replica = replica_of(&shard);
+    loop {
+        match replica.forwards.next() {
+            Some(waiting) => hand_on(&shard, (&group, &peers), waiting).await,
+            None => replica.forwards.news.notified().await,
+        }
+    }
+}
+
+/// Hands one on to whoever leads. What came to nothing because somebody else leads by now goes to that one: nobody has it yet.
+async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: Waiting) {
+    loop {
+        let Some((leader, term)) = group.follows() else { return waiting.handle(shard) };
+        let (origin, left) = (waiting.asker.caller.connection().peer(), waiting.asker.left());
+        let request = Forwarded { term, origin, left, request: waiting.frame.clone() };
+        let changed = pin!(group.role_changed(Role::Following(Some(leader))));
+        match select(pin!(peers.hand_on(leader, &request)), changed).await {
+            Either::Left((Ok(handed_on), _)) => {
+                let (shard, group, asker) = (Rc::clone(shard), group.clone(), waiting.asker);
+                runtime::spawn(answer(shard, group, (leader, handed_on), asker)).detach();
+                return;
+            }
+            Either::Left((Err(why), _)) => {
+                let name = replica_of(shard).name_of(leader);
+                let refusal = rules::not_handed_on((&shard.identity.name, &name), &why);
+                return waiting.asker.refuse(shard, &refusal);
+            }
+            Either::Right(_) => {}
+        }
+    }
+}
+
+/// Answers what the leader answers. If somebody else leads meanwhile, the old one is given a moment to say what became of it.
+async fn answer(
+    shard: Rc<Shard>,
+    group: Group,
+    (leader, mut handed_on): (MemberId, HandedOn),
+    asker: Asker,
+) {
+    let overtaken = pin!(async {
+        group.role_changed(Role::Following(Some(leader))).await;
+        runtime::sleep(FORWARD_GRACE).await;
+    });
+    let answering = pin!(handed_on.answer());
+    let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
+    let (refusal, why): (Refuse, String) = match answered {
+        Ok(Either::Left((Ok(_), _))) if asker.caller.is_oneway() => return,
+        Ok(Either::Left((Ok(frame), _))) if asker.caller.answer_frame(&frame) => return,
+        Ok(Either::Left((Ok(_), _))) => (rules::unknown, "it has none itself".to_owned()),
+        Ok(Either::Left((Err(NoAnswer::NotTaken(why)), _))) => (rules::not_handed_on, why),
+        Ok(Either::Left((Err(NoAnswer::Lost(why)), _))) => (rules::unknown, why),
+        Ok(Either::Right(_)) => (rules::unknown, "it leads no more".to_owned()),
+        Err(_) => (rules::unknown, format!("none came within {FORWARD_WAIT:?}")),
+    };
+    let name = replica_of(&shard).name_of(leader);
+    asker.refuse(&shard, &refusal((&shard.identity.name, &name), &why));
+}
+
+type Refuse = fn((&str, &str), &dyn Display) -> Refusal;
+
+fn replica_of(shard: &Shard) -> &Replica {
+    shard.replica.as_ref().expect("it is a member of a group")
+}

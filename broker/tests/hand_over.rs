@@ -1,0 +1,143 @@
+//! Leaders that make place for another member: what is under way is finished first, and one that is sick is not given the lead again
+//! and again.
+
+#![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use remoting::body::{Body, KvTable, RaftGroupState};
+use remoting::header::offset::UpdateOffsetHeader;
+use remoting::header::raft::TransferLeaderHeader;
+use remoting::{Command, RequestCode, ResponseCode};
+use support::Client;
+use support::cluster::{Cluster, addr, try_send};
+
+const SEEDS: u64 = 5;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Has the leader make place for another member.
+async fn transfer(from: usize, to: usize) -> Command {
+    let client = Client::connect(addr(from)).await;
+    let state = client.ask(Command::request(RequestCode::GetRaftGroupState)).await;
+    let state = RaftGroupState::decode(&state.body).expect("a state");
+    let label = format!("n{to}");
+    let store = state.members.iter().find(|member| member.label == label).unwrap().store.clone();
+    let header = TransferLeaderHeader {
+        group: &state.group,
+        store: Some(&store),
+        hold_millis: Some(600_000),
+    };
+    client.request(RequestCode::TransferRaftLeader, &header).await
+}
+
+#[test]
+fn what_is_under_way_is_answered_before_another_one_leads_as_an_operator_asks() {
+    for seed in 0..SEEDS {
+        let cluster = Cluster::founded(seed, &[]);
+        let first = cluster.leader();
+        let [next, _] = Cluster::others(first);
+        let refused: Arc<Mutex<Vec<(ResponseCode, String)>>> = Arc::default();
+        for sender in 0..20 {
+            let told = Arc::clone(&refused);
+            cluster.background(move || async move {
+                runtime::sleep(Duration::from_micros(sender * 137)).await;
+                while let Some(sent) = try_send(first, b"a message", PATIENCE).await {
+                    if let Err(refusal) = sent {
+                        told.lock().unwrap().push(refusal);
+                    }
+                    runtime::sleep(Duration::from_millis(2)).await;
+                }
+            });
+        }
+        cluster.run_for(Duration::from_secs(1));
+        assert_eq!(*refused.lock().unwrap(), [], "seed {seed}");
+        cluster.client(move || async move {
+            let client = Client::connect(addr(first)).await;
+            client.pull("T", 0, 0).await; // makes the group
+            let header = UpdateOffsetHeader {
+                consumer_group: "G",
+                topic: "T",
+                queue_id: 0,
+                commit_offset: 33,
+            };
+            let commit = Command::oneway(RequestCode::UpdateConsumerOffset).with_ext(&header);
+            runtime::sleep(Duration::from_millis(100)).await;
+            client.connection.oneway(&commit).unwrap();
+            runtime::sleep(Duration::from_millis(5)).await;
+            let answer = transfer(first, next).await;
+            assert_eq!(answer.code, 0, "{:?}", answer.remark);
+            runtime::sleep(Duration::from_secs(1)).await;
+            let client = Client::connect(addr(next)).await;
+            assert_eq!(client.committed("G", "T", 0).await, Some(33), "seed {seed}");
+            let sent = try_send(first, b"a message", PATIENCE).await;
+            assert!(matches!(sent, Some(Ok(_))), "seed {seed}: it is handed on: {sent:?}");
+        });
+        let refused = refused.lock().unwrap();
+        let unknown = refused.iter().find(|(_, remark)| remark.contains("is unknown"));
+        assert_eq!(unknown, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_sick_member_that_should_lead_is_given_the_lead_ever_more_seldom() {
+    let cluster = Cluster::founded(1, &[]);
+    let mut times = 0;
+    let end = cluster.simulation.now() + Duration::from_secs(180);
+    while cluster.simulation.now() < end {
+        if cluster.leader() == 0 {
+            // It is well until it leads.
+            times += 1;
+            [1, 2].iter().for_each(|other| cluster.cut(0, *other));
+            cluster.run_for(Duration::from_secs(1));
+            cluster.mend();
+        }
+        cluster.run_for(Duration::from_millis(200));
+    }
+    // Each of the others begins with one after five seconds; the next ones come a minute later, and two minutes after that.
+    assert!((2..=8).contains(&times), "{times} times in three minutes");
+}
+
+/// A number of what `brokerStatus` shows of a node.
+async fn status(at: usize, key: &str) -> u64 {
+    let client = Client::connect(addr(at)).await;
+    let answer = client.ask(Command::request(RequestCode::GetBrokerRuntimeInfo)).await;
+    let table = KvTable::decode(&answer.body).expect("a table").table;
+    table[key].parse().expect("a number")
+}
+
+#[test]
+fn what_a_lost_office_costs_is_counted() {
+    let cluster = Cluster::founded(3, &[]);
+    let first = cluster.leader();
+    for sender in 0..20 {
+        cluster.background(move || async move {
+            runtime::sleep(Duration::from_micros(sender * 137)).await;
+            while try_send(first, b"a message", PATIENCE).await.is_some() {
+                runtime::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+    cluster.run_for(Duration::from_secs(1));
+    let before = cluster.client(move || status(first, "raftLeaderChanges"));
+    assert_eq!(cluster.client(move || status(first, "raftSendsUnknown")), 0);
+    Cluster::others(first).iter().for_each(|other| cluster.cut(first, *other));
+    cluster.run_for(Duration::from_secs(1));
+    cluster.client(move || async move {
+        let client = Client::connect(addr(first)).await;
+        let header =
+            UpdateOffsetHeader { consumer_group: "G", topic: "T", queue_id: 0, commit_offset: 1 };
+        let commit = Command::oneway(RequestCode::UpdateConsumerOffset).with_ext(&header);
+        client.connection.oneway(&commit).unwrap();
+        client.max_offset("T", 0).await;
+    });
+    cluster.mend();
+    cluster.run_for(Duration::from_secs(1));
+    let of = |key: &'static str| cluster.client(move || status(first, key));
+    assert_eq!(of("raftSendsUnknown"), 20, "all that were under way");
+    assert!(of("raftSendsRefused") > 20, "{}", of("raftSendsRefused"));
+    assert_eq!(of("raftOffsetCommitsDropped"), 1);
+    assert!(of("raftLeaderChanges") > before, "{before}");
+}

@@ -1,0 +1,125 @@
+//! What members come to whose disks have lost something that only others may want.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::PhysicalOffset;
+use raft::Role;
+use runtime::{File, OpenMode, fs, sleep};
+use storage::{EntryLog, Event, Store};
+
+use super::member::{Live, named, options, until};
+use super::{alone, begin_otherwise, join, simulated};
+
+const BLOCK: usize = 4096;
+
+/// The name of what is at this offset.
+fn name(offset: u64) -> String {
+    format!("{offset:020}")
+}
+
+async fn spoil(path: &Path, at: u64) {
+    let file = File::open(path, OpenMode::ReadWrite).await.unwrap();
+    let mut block = file.buffer(BLOCK);
+    block.fill(0xA5);
+    file.write_at(&Rc::new(block), at).await.unwrap();
+    file.sync().await.unwrap();
+    file.close().await.unwrap();
+}
+
+/// Segments' beginnings at which there is a checkpoint.
+async fn beginnings(dir: &Path) -> Vec<u64> {
+    let size = options(dir).segment_size;
+    let found = fs::list(dir.join("checkpoints")).await.unwrap();
+    let offsets = found.iter().filter_map(|entry| entry.name.parse::<u64>().ok());
+    let mut found: Vec<u64> = offsets.filter(|offset| offset.is_multiple_of(size)).collect();
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn a_member_whose_trimmed_log_begins_with_a_damaged_checkpoint_lives_and_brings_up_others() {
+    simulated(|| async {
+        let (dir, count) = (Path::new("/a"), 1600);
+        let size = options(dir).segment_size;
+        alone(dir, count, PhysicalOffset(size)).await;
+        let at = beginnings(dir).await;
+        assert!(at.len() >= 2 && at[0] == size, "{at:?}");
+        // What the trim came to is in a later checkpoint.
+        let (first, count) = (Live::start(dir, 0).await, count + 10);
+        first.found().await;
+        first.send(10, 40_000).await;
+        sleep(Duration::from_secs(1)).await;
+        first.stop().await.unwrap();
+        spoil(&dir.join("checkpoints").join(name(size)), 0).await;
+        let first = Live::start(dir, 0).await;
+        until("it leads", || first.leads()).await;
+        let second = join(&first, Live::start(Path::new("/b"), 1).await, 1).await;
+        assert_eq!(second.messages(), count);
+        first.send(3, 100).await;
+        until("it has all", || second.messages() == count + 3).await;
+        second.stop().await.unwrap();
+        first.stop().await.unwrap();
+        // None of them is left: it can bring up nobody, and is a member all the same.
+        for offset in beginnings(dir).await {
+            spoil(&dir.join("checkpoints").join(name(offset)), 0).await;
+        }
+        let (first, second) = (Live::start(dir, 0).await, Live::start(Path::new("/b"), 1).await);
+        until("one of them leads", || first.leads() || second.leads()).await;
+        let leader = if first.leads() { &first } else { &second };
+        leader.send(3, 100).await;
+        until("both have all", || first.messages() == count + 6 && second.messages() == count + 6)
+            .await;
+        second.stop().await.unwrap();
+        first.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_leader_that_cannot_read_what_a_newcomer_lacks_leads_on() {
+    simulated(|| async {
+        let (dir, count) = (Path::new("/a"), 800);
+        alone(dir, count, PhysicalOffset(0)).await;
+        spoil(&dir.join("log").join(name(0)), 640 * BLOCK as u64).await;
+        let first = Live::start(dir, 0).await;
+        first.found().await;
+        let second = Live::start(Path::new("/b"), 1).await;
+        first.node.raft().add_learner(second.id, named(1), false).await.unwrap();
+        until("it has the beginning", || second.store.written().0 > 100_000).await;
+        sleep(Duration::from_secs(20)).await;
+        assert!(first.leads() && first.failed.borrow().is_none(), "{:?}", first.failed);
+        first.send(3, 100).await;
+        assert_eq!(second.node.role(), Role::Following(Some(first.id)), "it is heard of");
+        assert!(second.messages() < count, "what is damaged is not sent");
+        second.stop().await.unwrap();
+        first.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_copy_of_a_store_that_was_alone_is_not_opened_as_a_broker_of_its_own() {
+    simulated(|| async {
+        let (ours, theirs) = (Path::new("/a"), Path::new("/b"));
+        alone(ours, 1, PhysicalOffset(0)).await;
+        let log = EntryLog::open(&options(ours)).await.unwrap();
+        let founder = log.id();
+        log.close().await.unwrap();
+        begin_otherwise(theirs, founder).await;
+        let (_store, mut events) = Store::open(options(theirs)).await.unwrap();
+        let refused = loop {
+            match events.next().await {
+                Event::Failed(error) => break error.to_string(),
+                Event::Recovered(_) => panic!("it is another store's log"),
+                _ => {}
+            }
+        };
+        assert!(refused.contains("/b/log"), "{refused}");
+        // Its own is.
+        let (store, events) = Store::open(options(ours)).await.unwrap();
+        let owner = runtime::spawn(super::own(events));
+        sleep(Duration::from_secs(1)).await;
+        store.stop().await;
+        assert_eq!(owner.await, None);
+    });
+}

@@ -1,0 +1,300 @@
+package turbopump.interop;
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendCallback;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * Sends and consumes while somebody else kills servers, with the settings that clients have by default, and counts what
+ * becomes of each message. It is told what to do by lines of its input, says `READY`, and answers each when it is done:
+ *
+ * `consume` starts a consumer that is never restarted: `CONSUMING`.
+ * `send HOW COUNT` sends: `AT n` after each hundredth, then `SENT` with the sums. HOW is `sync`, `async` (64 at a time),
+ * `selector` (a selector goes round the queues), or `queue` (a thread for each queue, which sends each message until it
+ * is acknowledged, so that all sends to a queue have one order).
+ * `await BROKER...` waits until all that these broker names acknowledged has arrived: `AWAITED`.
+ * End of input: waits until all that was acknowledged has arrived, or `wait` (120) seconds: `COUNTS` with everything.
+ *
+ * Option `poll`: milliseconds between two looks for routes, where the default of 30 s takes too long.
+ */
+final class Outage {
+    static final String SEQUENCE = "sequence";
+    private static final int IN_FLIGHT = 64;
+    private static final int PROGRESS_EVERY = 100;
+    private static final int PAUSE_MILLIS = 20;
+    /** How long one message is sent again and again. */
+    private static final int PERSISTENCE_SECONDS = 60;
+    private static final int BODY = 1_024;
+
+    private final Run run;
+    private final Ledger ledger = new Ledger();
+    private final AtomicInteger sequence = new AtomicInteger();
+    private final DefaultMQProducer producer;
+    private final String topic;
+    private final List<MessageQueue> queues;
+
+    private Outage(Run run) throws Exception {
+        this.run = run;
+        topic = run.name("t");
+        producer = new DefaultMQProducer(run.name("pg"));
+        producer.setNamesrvAddr(run.namesrv);
+        producer.setInstanceName("outage-p-" + run.id);
+        poll().ifPresent(producer::setPollNameServerInterval);
+        producer.start();
+        run.closeLater(producer::shutdown);
+        queues = run.createTopic(producer, topic);
+    }
+
+    private java.util.Optional<Integer> poll() {
+        int millis = run.intOption("poll", 0);
+        return millis == 0 ? java.util.Optional.empty() : java.util.Optional.of(millis);
+    }
+
+    static void check(Run run) throws Exception {
+        Outage outage = new Outage(run);
+        say("READY");
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            outage.obey(line.trim().split(" "));
+        }
+        outage.finish();
+    }
+
+    private static void say(String line) {
+        synchronized (System.out) {
+            System.out.println(line);
+            System.out.flush();
+        }
+    }
+
+    private void obey(String[] words) throws Exception {
+        switch (words[0]) {
+            case "consume":
+                consume();
+                say("CONSUMING");
+                break;
+            case "send":
+                ledger.begin();
+                send(words[1], Integer.parseInt(words[2]));
+                say("SENT " + ledger.sends());
+                break;
+            case "await":
+                awaitFrom(Arrays.asList(words).subList(1, words.length));
+                say("AWAITED");
+                break;
+            default:
+                run.fail("expected consume, send or await, saw " + words[0]);
+        }
+    }
+
+    /** With one thread the listener sees each queue in order. */
+    private void consume() throws Exception {
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(run.name("g"));
+        consumer.setNamesrvAddr(run.namesrv);
+        consumer.setInstanceName("outage-c-" + run.id);
+        poll().ifPresent(consumer::setPollNameServerInterval);
+        poll().ifPresent(consumer::setHeartbeatBrokerInterval);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setConsumeThreadMin(1);
+        consumer.setConsumeThreadMax(1);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            messages.forEach(ledger::arrived);
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        run.closeLater(consumer::shutdown);
+    }
+
+    private void send(String how, int count) throws Exception {
+        switch (how) {
+            case "sync":
+                oneByOne(count, message -> producer.send(message));
+                break;
+            case "selector":
+                oneByOne(count, message -> producer.send(message,
+                    (all, sent, number) -> all.get((Integer) number % all.size()), number(message)));
+                break;
+            case "queue":
+                persistently(count / queues.size());
+                break;
+            case "async":
+                atOnce(count);
+                break;
+            default:
+                run.fail("expected sync, async, selector or queue, saw " + how);
+        }
+    }
+
+    private interface Way {
+        SendResult send(Message message) throws Exception;
+    }
+
+    private void oneByOne(int count, Way way) {
+        for (int i = 0; i < count; i++) {
+            Message message = draft();
+            long began = System.nanoTime();
+            try {
+                SendResult result = way.send(message);
+                ledger.sent(id(message));
+                ledger.accepted(id(message), result, began);
+            } catch (Exception e) {
+                ledger.sent(id(message));
+                ledger.refused(reason(e));
+            }
+            progress();
+        }
+    }
+
+    private void persistently(int each) throws InterruptedException {
+        List<Thread> threads = new ArrayList<>();
+        for (MessageQueue queue : queues) {
+            Thread thread = new Thread(() -> {
+                for (int i = 0; i < each; i++) {
+                    persistently(queue);
+                    progress();
+                }
+            }, "send-" + queue);
+            threads.add(thread);
+            thread.start();
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+    }
+
+    private void persistently(MessageQueue queue) {
+        Message message = draft();
+        long began = System.nanoTime();
+        String why = "";
+        while (System.nanoTime() - began < TimeUnit.SECONDS.toNanos(PERSISTENCE_SECONDS)) {
+            try {
+                SendResult result = producer.send(message, queue);
+                ledger.sent(id(message));
+                ledger.accepted(id(message), result, began);
+                return;
+            } catch (Exception e) {
+                why = reason(e);
+                pause();
+            }
+        }
+        ledger.sent(id(message));
+        ledger.refused(why);
+    }
+
+    private void atOnce(int count) throws Exception {
+        Semaphore free = new Semaphore(IN_FLIGHT);
+        for (int i = 0; i < count; i++) {
+            free.acquire();
+            Message message = draft();
+            long began = System.nanoTime();
+            try {
+                producer.send(message, new SendCallback() {
+                    @Override
+                    public void onSuccess(SendResult result) {
+                        ledger.sent(id(message));
+                        ledger.accepted(id(message), result, began);
+                        progress();
+                        free.release();
+                    }
+
+                    @Override
+                    public void onException(Throwable e) {
+                        ledger.sent(id(message));
+                        ledger.refused(reason(e));
+                        progress();
+                        free.release();
+                    }
+                });
+            } catch (Exception e) {
+                ledger.sent(id(message));
+                ledger.refused("at once: " + reason(e));
+                free.release();
+            }
+        }
+        if (!free.tryAcquire(IN_FLIGHT, PERSISTENCE_SECONDS, TimeUnit.SECONDS)) {
+            run.fail("callbacks of " + (IN_FLIGHT - free.availablePermits()) + " sends did not come");
+        }
+    }
+
+    private void progress() {
+        long done = ledger.done();
+        if (done % PROGRESS_EVERY == 0) {
+            say("AT " + done);
+        }
+    }
+
+    private Message draft() {
+        Message message = new Message(topic, new byte[BODY]);
+        message.putUserProperty(SEQUENCE, Integer.toString(sequence.getAndIncrement()));
+        return message;
+    }
+
+    private static int number(Message message) {
+        return Integer.parseInt(message.getUserProperty(SEQUENCE));
+    }
+
+    /** The client sets it at the first attempt, and keeps it over its retries. */
+    private static String id(Message message) {
+        return String.valueOf(message.getProperty("UNIQ_KEY"));
+    }
+
+    /** Short enough to be counted by: no addresses, no numbers that differ from one message to the next. */
+    private static String reason(Throwable e) {
+        Throwable root = e;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        String code = "";
+        if (root instanceof MQBrokerException) {
+            code = " code " + ((MQBrokerException) root).getResponseCode();
+        } else if (root instanceof MQClientException) {
+            code = " code " + ((MQClientException) root).getResponseCode();
+        }
+        return root.getClass().getSimpleName() + code;
+    }
+
+    private void awaitFrom(List<String> brokers) throws InterruptedException {
+        run.await(run.intOption("wait", 120), "messages from " + brokers, () ->
+            ledger.missing().keySet().stream().noneMatch(brokers::contains));
+    }
+
+    private void finish() throws InterruptedException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(run.intOption("wait", 120));
+        while (!ledger.missing().isEmpty() && System.nanoTime() < end) {
+            pause();
+        }
+        // Surplus shows a little later.
+        Thread.sleep(1_000);
+        for (Map.Entry<String, Integer> failure : ledger.failures().entrySet()) {
+            say("FAILED " + failure.getValue() + " x " + failure.getKey());
+        }
+        say("COUNTS " + ledger.counts());
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(PAUSE_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `chaos`: a group of three brokers as processes, each in a network of its own, under load and under faults that a seed
+//! draws; in the end every acknowledged message must be where its acknowledgement said, and the stores the same byte for byte.
+//! See `--help`, and docs/chaos.md.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test program starts processes, makes directories and measures time"
+)]
+
+mod cluster;
+mod course;
+mod disk;
+mod group;
+mod load;
+mod net;
+mod node;
+mod options;
+mod plan;
+mod strike;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use ::tests::harness::failure::{Trying, Verdict};
+use ::tests::harness::process;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cluster::Programs;
+use crate::options::{Options, USAGE};
+
+const WRONG_CALL: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("chaos: {error}\n\n{USAGE}");
+            return ExitCode::from(WRONG_CALL);
+        }
+    };
+    if options.help {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    // What can be installed has to be there in CI. Rights cannot.
+    let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
+    if let Some(why) = missing_program() {
+        println!("chaos: {}: {why}", if is_ci { "FAILED" } else { "skipped" });
+        return if is_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    if let Some(why) = net::missing() {
+        println!("chaos: skipped: it needs root, and network namespaces: {why}");
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("chaos: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is not installed; `None` if nothing.
+fn missing_program() -> Option<String> {
+    for program in ["ip", "tc"] {
+        let mut command = Command::new(program);
+        command.arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if command.status().is_err() {
+            return Some(format!("`{program}` is not there; it comes with iproute2"));
+        }
+    }
+    None
+}
+
+fn run(options: &Options) -> Verdict {
+    let beside = env::current_exe().ok().and_then(|own| own.parent().map(Path::to_path_buf));
+    let bin = options.bin.clone().or(beside).unwrap_or_else(|| PathBuf::from("target/release"));
+    let bin = std::path::absolute(bin).trying("the directory of the programs")?;
+    let programs = Programs::new(bin)?;
+    let runs = options.dir.clone().unwrap_or_else(|| PathBuf::from("target/chaos"));
+    let runs = std::path::absolute(runs).trying("the directory of the run")?;
+    let dir = runs.join(format!("{}-{}", options.seed, std::process::id()));
+    std::fs::create_dir_all(&dir).trying(dir.display().to_string())?;
+    clean_up_at_the_end().trying("handling signals")?;
+    course::run(options, &programs, &dir)
+}
+
+/// A panic or a signal ends this program without running destructors: it takes the processes and the network with it.
+fn clean_up_at_the_end() -> std::io::Result<()> {
+    fn clean_up() {
+        process::kill_all();
+        // What is in a namespace holds it for a moment longer, which does not keep its name.
+        net::remove_own();
+        disk::remove_own();
+    }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        clean_up();
+    }));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            eprintln!("\nchaos: stopped by signal {signal}");
+            clean_up();
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `failovers`: stock RocketMQ clients while brokers and NameServers are killed, and what becomes of each message. No
+//! part of the gate; see `--help`.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test program starts processes, makes directories and measures time"
+)]
+
+use std::env;
+use std::fs;
+use std::process::ExitCode;
+
+use tests::harness::check::Check;
+use tests::harness::options::Options;
+use tests::harness::servers::Maker;
+use tests::harness::{runner, setup};
+
+mod group;
+mod masters;
+mod sends;
+mod sites;
+
+const USAGE: &str = "\
+usage: failovers [--filter TEXT]... [--list] [--build] [--keep]
+
+Kills brokers and NameServers under stock clients, and prints a line of counts for each case. A case fails when
+something is broken that is promised; failed sends are counted, and are a failure only where none may be.
+
+  --filter TEXT      only cases whose name contains TEXT (one of them, if given several times)
+  --list             print the names of the cases and end
+  --build            build everything the cases need and end
+  --keep             leave stores and logs of every case under target/interop/run
+
+environment: INTEROP_BIN=DIR      take our servers from there instead of building them
+             FAILOVERS_TIMES=...  `default`: the groups' times are those of the product. Without it they are longer,
+                                  for machines on which three brokers and a client share a few cores; a process
+                                  that dies is noticed at once with either
+";
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("failovers: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if options.help {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    if options.against != Maker::Ours {
+        eprintln!(
+            "failovers: --against is an option of `interop`; Apache's groups have another form"
+        );
+        return ExitCode::from(2);
+    }
+    let mut cases: Vec<Check> = sends::cases();
+    cases.extend(sites::cases());
+    cases.extend(masters::cases());
+    cases.retain(|case| options.wants(&case.name));
+    if cases.is_empty() {
+        eprintln!("failovers: no case has a name like that; --list shows them");
+        return ExitCode::from(2);
+    }
+    if options.list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return ExitCode::SUCCESS;
+    }
+    match setup::lab("failovers", options.against, options.keep) {
+        Ok(mut lab) => {
+            let good = runner::run(&mut lab, &cases, options.build);
+            // Empty unless something failed or `--keep` was given.
+            drop(fs::remove_dir(lab.scratch()));
+            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(failure) => {
+            eprintln!("failovers: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A stock client that sends and consumes while servers die, and what it counted: the driver's check `outage`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ChildStdin;
+use std::time::Duration;
+
+use super::failure::{Failure, Trying, Verdict, expect};
+use super::lab::{Client, Home, Lab};
+use super::process::Running;
+
+/// How long the driver gives itself; each wait below has its own limit.
+const DEADLINE: &str = "deadline=900";
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Sends that meet dead brokers take their time: up to three seconds each by default.
+const SEND_LIMIT: Duration = Duration::from_secs(400);
+/// The driver waits for two minutes for what was acknowledged, and then says what is missing.
+const END_LIMIT: Duration = Duration::from_secs(180);
+
+/// The driver, running.
+pub struct Outage {
+    running: Running,
+    input: Option<ChildStdin>,
+    output: PathBuf,
+    /// Lines of its output that belong to what is done already.
+    read: usize,
+}
+
+/// What it counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    numbers: BTreeMap<String, u64>,
+    /// Failed sends by their reason, a line each.
+    pub failures: Vec<String>,
+}
+
+impl Outage {
+    /// Starts it and waits until its topic is there.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn start(
+        lab: &Lab,
+        home: &Home,
+        client: Client,
+        id: &str,
+        options: &[&str],
+    ) -> Verdict<Self> {
+        let name = format!("outage-{}-{id}", client.name());
+        let output = home.dir.join(format!("{name}.out"));
+        let log = home.dir.join(format!("{name}.err"));
+        let mut command = lab.driver(home, client, "outage", id);
+        command.args(options).arg(DEADLINE);
+        let (running, input) = Running::start_talking(&name, &mut command, &output, &log)?;
+        let mut outage = Self { running, input: Some(input), output, read: 0 };
+        outage.wait_for("READY", START_LIMIT)?;
+        Ok(outage)
+    }
+
+    /// Starts its consumer, which runs to the end.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn consume(&mut self) -> Verdict {
+        self.tell("consume")?;
+        self.wait_for("CONSUMING", START_LIMIT)
+    }
+
+    /// Has it send, and does something in the middle: when so many of all sends so far were answered.
+    ///
+    /// # Errors
+    /// If it does not come to an end, and what is done reports.
+    pub fn send_and(
+        &mut self,
+        how: &str,
+        count: u32,
+        at: u32,
+        meanwhile: impl FnOnce() -> Verdict,
+    ) -> Verdict {
+        self.tell(&format!("send {how} {count}"))?;
+        self.wait_until(&format!("AT {at}"), SEND_LIMIT, |line| {
+            line.strip_prefix("AT ")
+                .and_then(|done| done.parse().ok())
+                .is_some_and(|done: u32| done >= at)
+        })?;
+        meanwhile()?;
+        self.wait_for("SENT", SEND_LIMIT)
+    }
+
+    /// Has it send, and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not come to an end.
+    pub fn send(&mut self, how: &str, count: u32) -> Verdict {
+        self.tell(&format!("send {how} {count}"))?;
+        self.wait_for("SENT", SEND_LIMIT)
+    }
+
+    /// Waits until all that these broker names acknowledged has arrived.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn await_from(&mut self, brokers: &[&str]) -> Verdict {
+        self.tell(&format!("await {}", brokers.join(" ")))?;
+        self.wait_for("AWAITED", END_LIMIT)
+    }
+
+    /// Lets it wait for the rest, and returns what it counted.
+    ///
+    /// # Errors
+    /// If it ends in another way.
+    pub fn end(mut self) -> Verdict<Counts> {
+        drop(self.input.take());
+        let status = self.running.wait(END_LIMIT)?;
+        let said = self.said();
+        if !status.success() {
+            let output = format!("{said}\n{}", self.running.tail());
+            return Err(Failure::Exit { program: "outage".to_owned(), status, output });
+        }
+        Counts::of(&said).ok_or_else(|| Failure::Wrong(format!("no counts in:\n{said}")))
+    }
+
+    fn tell(&mut self, line: &str) -> Verdict {
+        let input = self.input.as_mut().expect("it is kept until the end");
+        writeln!(input, "{line}").trying("telling the driver what to do")?;
+        input.flush().trying("telling the driver what to do")
+    }
+
+    fn wait_for(&mut self, word: &str, limit: Duration) -> Verdict {
+        self.wait_until(word, limit, |line| line.split(' ').next() == Some(word))
+    }
+
+    fn wait_until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Verdict {
+        let (output, mut read) = (self.output.clone(), self.read);
+        let waited = self.running.wait_until(what, limit, || {
+            let said = fs::read_to_string(&output).unwrap_or_default();
+            let found = said.lines().skip(read).position(&wanted);
+            read += found.map_or(0, |at| at + 1);
+            Ok(found.is_some())
+        });
+        self.read = read;
+        waited.map_err(|failure| match failure {
+            Failure::Wrong(_) | Failure::System { .. } | Failure::NotBuilt(_) => failure,
+            other => Failure::Wrong(format!("{other}\n  it said:\n{}", last_lines(&self.said()))),
+        })
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+impl Counts {
+    /// Reads the last lines of the driver.
+    fn of(said: &str) -> Option<Self> {
+        let counts = said.lines().find_map(|line| line.strip_prefix("COUNTS "))?;
+        let numbers: Option<BTreeMap<String, u64>> = counts
+            .split(' ')
+            .map(|word| {
+                let (key, number) = word.split_once('=')?;
+                Some((key.to_owned(), number.parse().ok()?))
+            })
+            .collect();
+        let failures =
+            said.lines().filter_map(|line| line.strip_prefix("FAILED ")).map(str::to_owned);
+        Some(Self { numbers: numbers?, failures: failures.collect() })
+    }
+
+    /// A number by its name.
+    ///
+    /// # Panics
+    /// If the driver does not count that.
+    #[must_use]
+    pub fn get(&self, key: &str) -> u64 {
+        *self.numbers.get(key).unwrap_or_else(|| panic!("the driver counts no {key}"))
+    }
+
+    /// Fails unless all that was acknowledged has arrived where its answer said, nothing else came, and each queue kept
+    /// its order.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn nothing_is_lost(&self) -> Verdict {
+        for key in ["lost", "misplaced", "strangers", "disordered"] {
+            expect(self.get(key) == 0, || format!("{key} must be 0: {self}"))?;
+        }
+        expect(self.get("acknowledged") > 0, || format!("nothing was acknowledged: {self}"))
+    }
+
+    /// Fails if more messages were stored twice than were under way at a time.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn stored_twice_at_most(&self, most: u64) -> Verdict {
+        expect(self.get("stored_twice") <= most, || format!("at most {most} stored twice: {self}"))
+    }
+
+    /// Fails if a send failed.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn none_failed(&self) -> Verdict {
+        expect(self.get("failed") == 0, || format!("no send may fail: {self}"))
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.numbers.iter().map(|(key, number)| format!("{key}={number}"));
+        write!(f, "{}", words.collect::<Vec<_>>().join(" "))?;
+        self.failures.iter().try_for_each(|failure| write!(f, "; failed: {failure}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "READY\nAT 100\nSENT sent=2 acknowledged=1 failed=1\n\
+        FAILED 1 x MQBrokerException code 14\nCOUNTS sent=2 acknowledged=1 failed=1 lost=0 misplaced=0 strangers=0 \
+        stored_twice=3 disordered=0\nOK outage\n";
+
+    #[test]
+    fn counts_are_read_and_judged() {
+        let counts = Counts::of(SAID).unwrap();
+        assert_eq!((counts.get("sent"), counts.get("failed")), (2, 1));
+        assert_eq!(counts.failures, ["1 x MQBrokerException code 14"]);
+        assert!(counts.nothing_is_lost().is_ok());
+        assert!(counts.none_failed().unwrap_err().to_string().contains("code 14"));
+        assert!(counts.stored_twice_at_most(3).is_ok() && counts.stored_twice_at_most(2).is_err());
+        for bad in ["lost=0", "misplaced=0", "strangers=0", "disordered=0"] {
+            let worse = SAID.replace(bad, &bad.replace('0', "1"));
+            assert!(Counts::of(&worse).unwrap().nothing_is_lost().is_err(), "{bad}");
+        }
+        let nothing = SAID.replace("acknowledged=1", "acknowledged=0");
+        assert!(Counts::of(&nothing).unwrap().nothing_is_lost().is_err());
+    }
+
+    #[test]
+    fn no_counts_are_made_up() {
+        assert_eq!(Counts::of("READY\nOK outage\n"), None);
+        assert_eq!(Counts::of("COUNTS sent=x\n"), None);
+    }
+}
