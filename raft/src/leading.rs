@@ -8,8 +8,8 @@
 //! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
 //! there is another leader, and all that it took before is applied then.
 //!
-//! It hands its office over, and leads on if nobody takes it, when its disk is full, or does not give what a follower lacks: others may
-//! be better off.
+//! It hands its office over when its disk is full, or does not give what a follower lacks: others may be better off. openraft never takes
+//! back that somebody was asked to lead: from then on this member takes nothing in its term.
 
 use std::cell::Cell;
 use std::pin::pin;
