@@ -306,6 +306,16 @@ fn an_address_for_clients_that_nobody_knows_is_named_with_its_line() {
     assert!(error.contains(&line), "{error}");
 }
 
+/// Name and core of a shard's thread; `None` for any other, and for one that ends meanwhile: the
+/// kernel's workers of `io_uring` come and go, and are threads of the process as well.
+fn pinned_shard(task: &Path) -> Option<(String, usize)> {
+    let name = fs::read_to_string(task.join("comm")).ok()?;
+    let status = fs::read_to_string(task.join("status")).ok()?;
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let core = allowed.expect("a list").trim().parse().ok()?;
+    name.starts_with("shard-").then(|| (name.trim().to_owned(), core))
+}
+
 #[test]
 fn each_shard_has_a_core_a_port_and_a_store() {
     let cores = runtime::allowed_cores();
@@ -324,17 +334,9 @@ fn each_shard_has_a_core_a_port_and_a_store() {
         );
         assert!(running.log().contains(&success), "{}", running.log());
     }
-    let mut pinned = Vec::new();
-    for task in fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("our child") {
-        let task = task.expect("a thread").path();
-        let name = fs::read_to_string(task.join("comm")).expect("a name");
-        let status = fs::read_to_string(task.join("status")).expect("a status");
-        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-        let allowed = allowed.expect("a list").trim();
-        if let (true, Ok(core)) = (name.starts_with("shard-"), allowed.parse::<usize>()) {
-            pinned.push((name.trim().to_owned(), core));
-        }
-    }
+    let tasks = fs::read_dir(format!("/proc/{}/task", running.child.id())).expect("our child");
+    let mut pinned: Vec<_> =
+        tasks.filter_map(|task| pinned_shard(&task.expect("a thread").path())).collect();
     pinned.sort();
     let expected = [("shard-0".to_owned(), cores[0]), ("shard-1".to_owned(), cores[1])];
     assert_eq!(pinned, expected, "one pinned thread for each shard");
