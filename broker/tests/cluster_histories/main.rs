@@ -56,8 +56,10 @@ fn whatever_happens_to_a_cluster_its_clients_lose_nothing_and_it_goes_on() {
 /// A history in which nothing happens finds nothing.
 fn assert_they_meet_what_they_are_about(met: &[Outcome]) {
     let count = |which: fn(&Outcome) -> bool| met.iter().filter(|one| which(one)).count();
-    assert_eq!(count(|one| one.acknowledged > 100), met.len(), "they are at work: {met:?}");
-    assert_eq!(count(|one| one.consumed > 100), met.len(), "consumers are: {met:?}");
+    // A short one, most of which is a power cut, comes to some tens.
+    assert_eq!(count(|one| one.acknowledged > 20), met.len(), "they are at work: {met:?}");
+    assert!(2 * count(|one| one.acknowledged > 500) >= met.len(), "and mostly a lot: {met:?}");
+    assert_eq!(count(|one| one.consumed > 20), met.len(), "consumers are: {met:?}");
     assert_eq!(count(|one| one.looks > 20), met.len(), "NameServers are looked at: {met:?}");
     assert!(2 * count(|one| one.terms > one.groups) >= met.len(), "leaders change: {met:?}");
     assert!(count(|one| one.groups > 1) > 0, "there are several shards: {met:?}");
