@@ -90,7 +90,7 @@ fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
     body.extend(1_u32.to_le_bytes());
     body.extend(0_u32.to_le_bytes());
     body.extend([lane, 14, 13, 0, 1]);
-    body.extend([0; 11]);
+    body.extend([0; 27]);
     body.extend(b"DefaultClusterRaftNode00-s0b");
     let mut out = b"TPPEER\0\0".to_vec();
     out.extend([version, 1]);
