@@ -9,12 +9,12 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use remoting::ResponseCode;
+use remoting::{RequestCode, ResponseCode};
 use runtime::BLOCK;
 use runtime::sim::Node;
 use storage::{EntryLog, Options};
 use support::cluster::{Cluster, addr};
-use support::{Client, LIMIT, Place, Sent, config};
+use support::{Client, LIMIT, Place, Sent, config, pull_header, pulled};
 
 const MESSAGES: u64 = 60;
 /// How often a pull is tried again.
@@ -70,16 +70,17 @@ async fn pull_all(at: usize) -> (i64, u32) {
     let (mut next, mut refused) = (0, 0);
     let end = client.max_offset("T", 0).await;
     while next < end {
-        let pulled = client.pull("T", 0, next).await;
-        match pulled.code {
-            ResponseCode::Success => next = pulled.next,
-            ResponseCode::SystemError if refused < ATTEMPTS => {
+        // One that is refused says nothing of offsets.
+        let answer = client.request(RequestCode::PullMessage, &pull_header("T", 0, next)).await;
+        match ResponseCode::from_code(answer.code) {
+            Some(ResponseCode::Success) => next = pulled(&answer).next,
+            Some(ResponseCode::SystemError) if refused < ATTEMPTS => {
                 refused += 1;
                 runtime::sleep(Duration::from_millis(10)).await;
             }
             code => panic!(
-                "node {at}, message {next}, refused {refused} times: {code:?}, {}",
-                pulled.remark
+                "node {at}, message {next}, refused {refused} times: {code:?}, {:?}",
+                answer.remark
             ),
         }
     }

@@ -132,31 +132,53 @@ fn members_that_were_given_up_are_refused_and_join_with_an_empty_store_only() {
     }
 }
 
+/// How long a recovery takes when nothing comes in between. The same seed is the same history until then.
+fn time_of_a_recovery(seed: u64, survivor: usize) -> Duration {
+    let (cluster, _) = bereft(seed, survivor);
+    let begin = cluster.now();
+    admin(&cluster, &force(survivor)).assert_done("alone is the group now");
+    cluster.now() - begin
+}
+
+/// Kills the survivor so long after the command, and starts it again; whether it was the group already. Asked for again, it is.
+fn recovers_although_interrupted(seed: u64, survivor: usize, after: Duration) -> bool {
+    let (mut cluster, mut sent) = bereft(seed, survivor);
+    let forcing = begin(&cluster, &force(survivor), COMMAND);
+    cluster.run_for(after);
+    cluster.crash(survivor);
+    drop(forcing);
+    cluster.start(survivor);
+    cluster.run_for(SECOND * 3);
+    let was_done = cluster.leads(survivor, 0);
+    let due = if was_done { "nothing to do" } else { "alone is the group now" };
+    admin(&cluster, &force(survivor)).assert_done(due);
+    goes_on(&mut cluster, survivor, &mut sent, 100);
+    others(survivor).for_each(|at| cluster.start(at));
+    cluster.run_for(SECOND * 5);
+    goes_on(&mut cluster, survivor, &mut sent, 200);
+    was_done
+}
+
 #[test]
 fn a_recovery_that_is_interrupted_anywhere_may_be_asked_for_again() {
-    let mut halfway = 0;
-    for (round, delay) in (0..24_u64).map(|round| (round, Duration::from_micros(round * 700))) {
-        let survivor = (round % 3) as usize;
-        let (mut cluster, mut sent) = bereft(300 + round, survivor);
-        // A report takes as long as those that are dead do not answer.
-        let forcing = begin(&cluster, &force(survivor), COMMAND);
-        cluster.run_for(Duration::from_secs(6));
-        cluster.until("it begins, or has begun", |cluster| cluster.read(survivor, 0).is_empty());
-        cluster.run_for(delay);
-        cluster.crash(survivor);
-        drop(forcing);
-        cluster.start(survivor);
-        cluster.run_for(SECOND * 3);
-        let is_done = cluster.leads(survivor, 0);
-        halfway += u32::from(!is_done);
-        let due = if is_done { "nothing to do" } else { "alone is the group now" };
-        admin(&cluster, &force(survivor)).assert_done(due);
-        goes_on(&mut cluster, survivor, &mut sent, 100);
-        others(survivor).for_each(|at| cluster.start(at));
-        cluster.run_for(SECOND * 5);
-        goes_on(&mut cluster, survivor, &mut sent, 200);
+    for survivor in 0..2 {
+        let seed = 300 + survivor as u64;
+        // Most of the time goes by with waiting for those that are dead: the moment in which it is done is searched for.
+        let (mut before, mut behind) = (Duration::ZERO, time_of_a_recovery(seed, survivor));
+        let whole = behind;
+        while behind - before > Duration::from_micros(200) {
+            let middle = (before + behind) / 2;
+            match recovers_although_interrupted(seed, survivor, middle) {
+                true => behind = middle,
+                false => before = middle,
+            }
+        }
+        assert!(before > Duration::ZERO && behind < whole, "seed {seed}: {before:?}, {behind:?}");
+        let step = Duration::from_micros(100);
+        for after in (0..5).map(|steps| before + step * steps) {
+            recovers_although_interrupted(seed, survivor, after);
+        }
     }
-    assert!(halfway > 0, "some were interrupted before the group was the new one");
 }
 
 #[test]
