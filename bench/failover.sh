@@ -75,11 +75,12 @@ done
 started=""
 finish() {
     local code=$?
-    trap '' INT TERM
+    trap '' HUP INT TERM
     if [ -n "$started" ]; then "$peer" clean "$group" || true; fi
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -88,8 +89,18 @@ if [ -z "${PEERS_BIN:-}" ]; then
 fi
 mkdir -p "$out"
 NAMESRV="" DURABILITY=""
-started=yes
+# A start that fails takes its own things down, and leaves alone those of another run that is there already. So a signal waits
+# until it is known whether this one has started anything.
+ended=""
+trap 'ended=129' HUP
+trap 'ended=130' INT
+trap 'ended=143' TERM
 variables=$("$peer" start "$group")
+started=yes
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[ -z "$ended" ] || exit "$ended"
 eval "$variables"
 
 # What the shell of mqbench shall see is quoted here and expanded there.
