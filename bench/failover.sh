@@ -54,6 +54,7 @@ case $kind in
     ours) group=ours-group settle=${settle:-5s} ;;
     *) usage ;;
 esac
+may_stall=""
 for fault in ${faults//,/ }; do
     case $fault:$kind in
         kill:* | pause:*) ;;
@@ -62,6 +63,7 @@ for fault in ${faults//,/ }; do
             mkdir -p "${PEERS_DIR:=$root/target/peers}"
             export PEERS_DIR
             "$stall" check "$PEERS_DIR"
+            may_stall=yes
             ;;
         drop:* | stall:*)
             echo "failover.sh: $fault is for --kind ours only" >&2
@@ -71,11 +73,12 @@ for fault in ${faults//,/ }; do
     esac
 done
 
-# What was started is stopped, however this ends, and the stores go.
+# What was started is stopped, however this ends, and the stores go. A broker whose writes wait cannot be killed: they go on first.
 started=""
 finish() {
     local code=$?
     trap '' HUP INT TERM
+    if [ -n "$may_stall" ]; then "$stall" all-go "$PEERS_DIR" || true; fi
     if [ -n "$started" ]; then "$peer" clean "$group" || true; fi
     exit "$code"
 }
