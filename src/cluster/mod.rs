@@ -8,6 +8,7 @@ mod home;
 mod layout;
 mod ports;
 mod processes;
+mod shell;
 mod start;
 mod state;
 mod stop;

@@ -8,6 +8,7 @@ use runtime::process::StopSignals;
 
 use super::home::Home;
 use super::layout::{KEYS, Layout, OPTIONS, Process};
+use super::shell::quoted;
 use super::state::{self, Standing};
 use super::{ClusterError, ports, processes};
 
@@ -133,30 +134,32 @@ async fn wait(
             let (seconds, dir) = (LIMIT.as_secs(), home.dir().to_owned());
             return Err(ClusterError::Late { seconds, dir });
         }
-        if let Ok(Some(_)) = runtime::timeout(ASK, signals.next()).await {
-            return Err(ClusterError::Interrupted);
-        }
+        no_signal(signals, ASK).await?;
     }
 }
 
-/// What to try.
+/// What to try. Every line is one for a shell, whatever characters the paths have.
 fn hints(home: &Home, layout: &Layout, standing: &Standing) -> Result<String, ClusterError> {
-    let (namesrv, dir) = (layout.namesrv_addr(), home.dir().display());
     let program = runtime::process::own_program()?;
-    let program = program.display();
+    let program = quoted(&program.display().to_string());
+    let (namesrv, dir) = (quoted(&layout.namesrv_addr()), home.dir().display().to_string());
+    let pids = quoted(&format!("{dir}/pids/"));
+    let dir = quoted(&dir);
     let leader = standing.a_leader().map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+    let fault = quoted(&format!("kill -9 \"$(cat {pids}\"${{LEADER_ADDR##*:}}\")\""));
+    let heal = quoted(&format!("{program} cluster start --data {dir}"));
     Ok(format!(
         "Any RocketMQ client works with the NameServer address {namesrv}, and so does Apache's mqadmin:\n\
-         \x20 mqadmin clusterList -n '{namesrv}'\n\
+         \x20 mqadmin clusterList -n {namesrv}\n\
          Kill a leader, and see who leads now; start brings back what was killed:\n\
          \x20 kill -9 {leader}\n\
-         \x20 {program} cluster status --data '{dir}'\n\
-         \x20 {program} cluster start --data '{dir}'\n\
+         \x20 {program} cluster status --data {dir}\n\
+         \x20 {program} cluster start --data {dir}\n\
          Or have leaders killed while messages are sent, and hear how long none was acknowledged, and that none is lost:\n\
-         \x20 cargo run --release -p bench -- failover -n '{namesrv}' -t try --members 3 --times 3 \\\n\
-         \x20   --fault 'kill -9 $(cat \"{dir}/pids/${{LEADER_ADDR##*:}}\")' \\\n\
-         \x20   --heal '{program} cluster start --data \"{dir}\"'\n\
+         \x20 cargo run --release -p bench -- failover -n {namesrv} -t try --members 3 --times 3 --new-leader \\\n\
+         \x20   --fault {fault} \\\n\
+         \x20   --heal {heal}\n\
          It is stopped by\n\
-         \x20 {program} cluster stop --data '{dir}'"
+         \x20 {program} cluster stop --data {dir}"
     ))
 }
