@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
     cat >&2 <<'END_OF_USAGE'
 usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause,drop,stall] [--times N] [--every TIME] [--settle TIME]
-                         [--rate N] [--out DIR]
+                         [--rate N] [--median MS] [--worst MS] [--out DIR]
 
   --kind    which group (dledger)
             dledger     Apache RocketMQ 5.5.0, DLedger mode: it never flushes before it acknowledges
@@ -23,8 +23,11 @@ usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause,d
   --settle  how long all must be well before a fault and before its end (ours 5s, Apache 15s: Apache's followers copy the list of topics
             every ten seconds, and one that leads without it knows the topic only by half)
   --rate    probes a second (200)
+  --median  fail if the median window of a kind of fault is longer than so many milliseconds
+  --worst   fail if the longest window of a kind of fault is
   --out     where JSON, tables and the page go (target/failover)
 
+It fails (exit code 1) if a fault has brought no other leader, for then its window says nothing; mqbench names the faults.
 The environment of bench/peers/peer.sh counts as well: PEERS_DIR is the directory with the stores.
 END_OF_USAGE
     exit 2
@@ -34,7 +37,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 peer=$root/bench/peers/peer.sh
 namespaces=$root/bench/peers/namespaces.sh stall=$root/bench/peers/stall.sh
 bin=${PEERS_BIN:-$root/target/release}
-kind=dledger faults=kill,pause times=10 every=10s settle="" rate=200 out=$root/target/failover
+kind=dledger faults=kill,pause times=10 every=10s settle="" rate=200 out=$root/target/failover median="" worst=""
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || usage
     case $1 in
@@ -44,6 +47,8 @@ while [ $# -gt 0 ]; do
         --every) every=$2 ;;
         --settle) settle=$2 ;;
         --rate) rate=$2 ;;
+        --median) median=$2 ;;
+        --worst) worst=$2 ;;
         --out) out=$2 ;;
         *) usage ;;
     esac
@@ -54,6 +59,18 @@ case $kind in
     ours) group=ours-group settle=${settle:-5s} ;;
     *) usage ;;
 esac
+judged=(--new-leader)
+for bar in "--median:$median" "--worst:$worst"; do
+    case ${bar#*:} in
+        "") ;;
+        *[!0-9]* | 0*)
+            echo "failover.sh: ${bar%%:*} ${bar#*:}: give milliseconds, such as 500" >&2
+            exit 2
+            ;;
+        *) judged+=("${bar%%:*}" "${bar#*:}ms") ;;
+    esac
+done
+may_stall=""
 for fault in ${faults//,/ }; do
     case $fault:$kind in
         kill:* | pause:*) ;;
@@ -62,6 +79,7 @@ for fault in ${faults//,/ }; do
             mkdir -p "${PEERS_DIR:=$root/target/peers}"
             export PEERS_DIR
             "$stall" check "$PEERS_DIR"
+            may_stall=yes
             ;;
         drop:* | stall:*)
             echo "failover.sh: $fault is for --kind ours only" >&2
@@ -71,15 +89,17 @@ for fault in ${faults//,/ }; do
     esac
 done
 
-# What was started is stopped, however this ends, and the stores go.
+# What was started is stopped, however this ends, and the stores go. A broker whose writes wait cannot be killed: they go on first.
 started=""
 finish() {
     local code=$?
-    trap '' INT TERM
+    trap '' HUP INT TERM
+    if [ -n "$may_stall" ]; then "$stall" all-go "$PEERS_DIR" || true; fi
     if [ -n "$started" ]; then "$peer" clean "$group" || true; fi
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -88,8 +108,18 @@ if [ -z "${PEERS_BIN:-}" ]; then
 fi
 mkdir -p "$out"
 NAMESRV="" DURABILITY=""
-started=yes
+# A start that fails takes its own things down, and leaves alone those of another run that is there already. So a signal waits
+# until it is known whether this one has started anything.
+ended=""
+trap 'ended=129' HUP
+trap 'ended=130' INT
+trap 'ended=143' TERM
 variables=$("$peer" start "$group")
+started=yes
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[ -z "$ended" ] || exit "$ended"
 eval "$variables"
 
 # What the shell of mqbench shall see is quoted here and expanded there.
@@ -115,7 +145,7 @@ for fault in ${faults//,/ }; do
     echo "$kind, $fault" >&2
     "$bin/mqbench" failover --json -n "$NAMESRV" -t "failover-$fault" --fault "$strike" --heal "$heal" \
         --pid-of "$pid_of" --times "$times" --every "$every" --settle "$settle" --rate "$rate" --members 3 \
-        >"$file.new" || failed=yes
+        "${judged[@]}" >"$file.new" || failed="$failed $fault"
     [ -s "$file.new" ] || exit 1
     mv "$file.new" "$file"
     results+=("$file")
@@ -126,4 +156,4 @@ for fault in ${faults//,/ }; do
 done
 "$bin/mqbench" report "${results[@]}" --title "Failover, $kind" --report "$out/report.html"
 echo "tables: $out/tables.md   page: $out/report.html" >&2
-[ -z "$failed" ] || { echo "failover.sh: a run failed; see what mqbench said above" >&2; exit 1; }
+[ -z "$failed" ] || { echo "failover.sh: failed:$failed; what mqbench said of it is above" >&2; exit 1; }

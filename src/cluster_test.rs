@@ -7,11 +7,20 @@
 )]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use bench::args::{CommandLine, Failover};
+use bench::failover::{Outages, failover};
+use bench::interrupts::Interrupts;
+use bench::report::Screen;
+use bench::study::Session;
+use clap::Parser;
 
 const TURBOPUMP: &str = env!("CARGO_BIN_EXE_turbopump");
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,6 +36,9 @@ struct Place {
     raft: u16,
     _turn: MutexGuard<'static, ()>,
 }
+
+/// How the directories of these tests begin; at their end is the number of the process that made them.
+const PREFIX: &str = "cluster-";
 
 /// How far the ports of two groups lie above the first of each kind.
 const NAMES: [u16; 2] = [0, 1];
@@ -46,8 +58,9 @@ fn free_port(from: u16, distances: &[u16]) -> u16 {
 impl Place {
     fn new(name: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = format!("cluster-{name}-{}", std::process::id());
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let runs = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        forget_old_runs(runs);
+        let dir = runs.join(format!("{PREFIX}{name}-{}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
         fs::create_dir_all(&dir).expect("a writable target directory");
         let namesrv = free_port(21_000, &NAMES);
@@ -60,18 +73,21 @@ impl Place {
     }
 
     fn run(&self, command: &str, options: &[&str]) -> Output {
-        let mut process = Command::new(TURBOPUMP);
-        process.args(["cluster", command, "--data"]).arg(self.data()).args(options);
-        // What the environment says about other clusters does not count.
-        process.env("NAMESRV_ADDR", "192.0.2.1:9876").stdin(Stdio::null());
-        process.output().expect("turbopump runs")
+        run_at(&self.data(), command, options)
+    }
+
+    /// The options of `start` that name its ports.
+    fn ports(&self) -> [String; 6] {
+        let [namesrv, listen, raft] =
+            [self.namesrv, self.listen, self.raft].map(|port| port.to_string());
+        let [a, b, c] = ["--namesrv-port", "--listen-port", "--raft-port"].map(str::to_owned);
+        [a, namesrv, b, listen, c, raft]
     }
 
     fn start_with(&self, options: &[&str]) -> Output {
-        let ports = [self.namesrv, self.listen, self.raft].map(|port| port.to_string());
-        let [namesrv, listen, raft] = &ports;
-        let given = ["--namesrv-port", namesrv, "--listen-port", listen, "--raft-port", raft];
-        self.run("start", &[&given, options].concat())
+        let ports = self.ports();
+        let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+        self.run("start", &[&ports, options].concat())
     }
 
     /// What a process prints that does what it is told.
@@ -97,12 +113,42 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.run("stop", &[]));
-        for pid in self.pid_files() {
-            drop(signal("-KILL", pid));
-        }
-        drop(fs::remove_dir_all(&self.dir));
+        take_down(&self.dir);
     }
+}
+
+/// Takes down what a run has left that was killed: its processes have groups of their own, so nothing has ended them.
+fn forget_old_runs(runs: &Path) {
+    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of_run =
+            name.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('-')?.1.parse().ok());
+        if of_run.is_some_and(|pid: u32| pid != std::process::id() && is_gone(pid)) {
+            take_down(&entry.path());
+        }
+    }
+}
+
+/// Stops a cluster whose data lie in this directory of a test, by force in the end, and removes the directory.
+fn take_down(dir: &Path) {
+    drop(run_at(&dir.join("data"), "stop", &[]));
+    for pid in processes_in(dir) {
+        drop(signal("-KILL", pid));
+    }
+    drop(fs::remove_dir_all(dir));
+}
+
+/// The processes that were started with something in this directory.
+fn processes_in(dir: &Path) -> Vec<u32> {
+    let dir = dir.display().to_string();
+    let is_in_it = |pid: &u32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments).into_owned();
+        arguments.split('\0').any(|one| Path::new(one).starts_with(&dir))
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != std::process::id()).filter(is_in_it).collect()
 }
 
 impl Place {
@@ -112,6 +158,19 @@ impl Place {
         let pid = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse().ok();
         files.filter_map(|file| pid(file.path())).collect()
     }
+}
+
+/// A command of `turbopump cluster` for the cluster in this directory.
+fn command_at(data: &Path, command: &str, options: &[&str]) -> Command {
+    let mut process = Command::new(TURBOPUMP);
+    process.args(["cluster", command, "--data"]).arg(data).args(options);
+    // What the environment says about other clusters does not count.
+    process.env("NAMESRV_ADDR", "192.0.2.1:9876").stdin(Stdio::null());
+    process
+}
+
+fn run_at(data: &Path, command: &str, options: &[&str]) -> Output {
+    command_at(data, command, options).output().expect("turbopump runs")
 }
 
 fn signal(name: &str, pid: u32) -> std::io::Result<std::process::ExitStatus> {
@@ -194,11 +253,7 @@ fn a_group_survives_the_kill_of_its_leader_and_what_was_killed_comes_back() {
     let pids: Vec<u32> = rows(&text).iter().filter_map(|row| row.1).collect();
     let text = place.done(&place.run("stop", &[]));
     assert!(text.contains("4 processes have stopped"), "{text}");
-    for pid in pids {
-        // One that has ended and that nobody has waited for yet has no arguments any more.
-        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        assert!(arguments.is_empty(), "{pid} is gone");
-    }
+    assert!(pids.iter().all(|pid| is_gone(*pid)), "{pids:?}");
     assert_eq!(place.pid_files(), Vec::<u32>::new());
     let text = place.done(&place.run("stop", &[]));
     assert!(text.contains("nothing of the cluster"), "{text}");
@@ -226,6 +281,116 @@ fn two_groups_come_with_two_name_servers_and_one_that_is_paused_is_stopped_too()
     assert!(signal("-STOP", paused).expect("kill runs").success());
     let text = place.done(&place.run("stop", &[]));
     assert!(text.contains("8 processes have stopped"), "{text}");
+}
+
+/// Whether there is no process with this id any more, or only one that nobody has waited for yet.
+fn is_gone(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_taken_down_by_the_next() {
+    let gone = {
+        let mut child = Command::new("true").spawn().expect("it runs");
+        child.wait().expect("our child");
+        child.id()
+    };
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{PREFIX}left-{gone}"));
+    fs::create_dir_all(&dir).expect("a writable target directory");
+    let conf = dir.join("data/broker.conf");
+    let mut left = Command::new("sh");
+    left.args(["-c", "while :; do sleep 1; done", "sh", "-c"]).arg(&conf).process_group(0);
+    let mut left = left.spawn().expect("sh runs");
+    let place = Place::new("next");
+    let ended = left.wait().expect("our child");
+    assert!(!ended.success() && !dir.exists(), "{ended}");
+    assert!(place.dir.exists(), "its own stays");
+}
+
+#[test]
+fn a_start_that_is_interrupted_or_whose_terminal_is_closed_leaves_nothing_running() {
+    for name in ["-INT", "-HUP"] {
+        let place = Place::new("ended");
+        let ports = place.ports();
+        let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+        let mut start = command_at(&place.data(), "start", &ports);
+        let mut start =
+            start.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut lines = BufReader::new(start.stdout.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        let pid = first.strip_prefix("namesrv0 is started: process ").expect("NameServers first");
+        let pid: u32 = pid.parse().expect("a number");
+        assert!(signal(name, start.id()).expect("kill runs").success());
+        let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+        let output = start.wait_with_output().expect("it ends");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{name}: {first}\n{rest:?}\n{error}");
+        assert!(
+            error.contains("interrupted\nwhat this command started is stopped again"),
+            "{error}"
+        );
+        assert!(is_gone(pid), "{name}: {rest:?}");
+        assert_eq!(place.pid_files(), Vec::<u32>::new());
+        let text = String::from_utf8_lossy(&place.run("status", &[]).stdout).into_owned();
+        assert!(rows(&text).iter().all(|row| row.1.is_none()), "{text}");
+    }
+}
+
+/// The words that a shell makes of the command on these lines that begins with `cargo run`, after the `--`.
+fn words_of_mqbench(dir: &Path, hints: &str) -> Vec<String> {
+    let lines = hints.lines().skip_while(|line| !line.contains("cargo run"));
+    let end = lines.clone().position(|line| !line.ends_with('\\')).expect("it has an end");
+    let command: Vec<&str> = lines.take(end + 1).collect();
+    let cargo = "cargo() { printf '%s\\0' \"$@\"; }\n";
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("{cargo}{}", command.join("\n"))).current_dir(dir);
+    let output = shell.output().expect("sh runs");
+    assert!(output.status.success(), "{command:?}");
+    let words = String::from_utf8(output.stdout).expect("text");
+    let words = words.split_terminator('\0').skip_while(|word| *word != "--");
+    words.skip(1).map(str::to_owned).collect()
+}
+
+/// What `mqbench` comes to that is told so.
+fn outages(words: Vec<String>) -> Outages {
+    let words = ["mqbench".to_owned()].into_iter().chain(words);
+    let line = CommandLine::try_parse_from(words).expect("good flags");
+    let bench::args::Command::Failover(args) = line.command else { panic!("failover") };
+    let second = Duration::from_secs(1);
+    let args = Failover { times: 1, settle: second, timeout: second, ..args };
+    runtime::block_on("mqbench", async {
+        let session =
+            Session { interrupts: Interrupts::default(), screen: Screen::new(false, None) };
+        failover(&session, &args).await.expect("a run")
+    })
+    .expect("an executor")
+}
+
+#[test]
+fn the_command_that_is_printed_kills_a_leader_and_starts_it_again_whatever_the_directory_is_called()
+{
+    let place = Place::new("it's \"one\" of $HOME; `id`");
+    // By whichever path: it is one cluster.
+    fs::create_dir_all(place.data()).expect("our directory");
+    let link = place.dir.join("link");
+    std::os::unix::fs::symlink(place.data(), &link).expect("our directory");
+    let ports = place.ports();
+    let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let text = place.done(&run_at(&link, "start", &ports));
+    let pids = |text: &str| rows(text).into_iter().map(|row| row.1).collect::<Vec<_>>();
+    let (_, killed) = leader(&text).expect("one leads");
+
+    let words = words_of_mqbench(&place.dir, &text);
+    let outages = outages(words);
+    assert_eq!((outages.verdict(), outages.faults.len()), (None, 1), "{outages}{}", place.logs());
+    assert!(is_gone(killed), "{outages}");
+
+    let text = place.done(&place.run("status", &[]));
+    assert!(pids(&text).iter().all(Option::is_some) && pids(&text).len() == 4, "{text}");
+    assert_eq!(pids(&place.done(&run_at(&link, "status", &[]))), pids(&text));
+    let stopped = place.done(&run_at(&link, "stop", &[]));
+    assert!(stopped.contains("4 processes have stopped"), "{stopped}");
+    assert_eq!(place.pid_files(), Vec::<u32>::new());
 }
 
 #[test]

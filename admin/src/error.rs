@@ -12,6 +12,9 @@ pub enum AdminError {
     /// There is no such group.
     #[error("{0}")]
     NoGroup(String),
+    /// Groups that take no messages, a line each.
+    #[error("{0}")]
+    Halted(String),
     /// Nobody leads who could be asked.
     #[error("{0}")]
     NoLeader(String),

@@ -83,6 +83,15 @@ fn a_killed_node_is_replaced_by_a_new_one() {
             acknowledged.iter().filter(once).count() == acknowledged.len()
         });
     }
+
+    // One of three is lost, and the group goes on; of two, and whoever watches the exit code is told.
+    lab.until("its loss shows", || run(&state).1.contains("it cannot lose a node now"));
+    assert_eq!(run(&state).0, 0);
+    lab.nodes[2].kill();
+    lab.until("it has no majority", || {
+        let (code, said) = run(&state);
+        code == 1 && said.contains("takes no messages")
+    });
 }
 
 #[test]

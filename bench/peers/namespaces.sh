@@ -32,11 +32,25 @@ need_root() {
     [ "$(id -u)" = 0 ] || die "namespaces need root"
 }
 
+# Whether somebody's namespaces have these names: those of a run, or what one that was killed has left behind.
+check_unused() {
+    local n pids
+    pids=$(for n in 0 1 2; do ip netns pids "$prefix$n" 2>/dev/null || true; done | xargs)
+    if [ -n "$pids" ]; then
+        die "the namespaces $prefix* are in use by processes $pids: wait for that run, or set PEERS_PREFIX and PEERS_NET"
+    fi
+    for n in "/sys/class/net/$prefix-br" "/run/netns/${prefix}"[012]; do
+        [ ! -e "$n" ] || die "$n was left behind by an earlier run, nobody is in it: namespaces.sh down"
+    done
+}
+
 up() {
     need_root
+    check_unused
     ip route show to match "$net.1" | grep -v '^default' | grep -q . && die "$net.0/24 is in use; set PEERS_NET"
-    trap 'code=$?; if [ "$code" != 0 ]; then down; fi' EXIT
+    # Of two at the same time one gets the bridge. What it has not made, nobody removes here.
     ip link add "$prefix-br" type bridge forward_delay 0
+    trap 'code=$?; if [ "$code" != 0 ]; then down; fi' EXIT
     ip addr add "$net.1/24" dev "$prefix-br"
     ip link set "$prefix-br" up
     for n in 0 1 2; do
@@ -58,6 +72,9 @@ down() {
     ip link del "$prefix-br" 2>/dev/null || true
 }
 
+# Brokers are called 0, 1 and 2.
+check_number() { case $1 in [012]) ;; *) die "$1 is no broker: give 0, 1 or 2" ;; esac; }
+
 # number_at ADDR: which broker has this address.
 number_at() {
     local n
@@ -77,9 +94,13 @@ case $action:$# in
     up:0) up ;;
     down:0) down ;;
     host:0) echo "$net.1" ;;
-    addr:1) echo "$net.$((11 + $1))" ;;
+    addr:1)
+        check_number "$1"
+        echo "$net.$((11 + $1))"
+        ;;
     exec:*)
         [ $# -ge 2 ] || usage
+        check_number "$1"
         n=$1
         shift
         exec ip netns exec "$prefix$n" "$@"

@@ -264,7 +264,11 @@ END
 start_ours_group() {
     local n peers=""
     [ -x "$bin/mqbroker" ] || die "$bin/mqbroker is missing: cargo build --release --bins --workspace"
-    if [ -n "$namespaces" ]; then "$namespaces_sh" up; fi
+    if [ -n "$namespaces" ]; then
+        "$namespaces_sh" up
+        # Only who has made them takes them down.
+        touch "$home/run/namespaces"
+    fi
     printf 'listenPort=%s\nbindAddress=%s\n' "$namesrv_port" "$host" >"$home/namesrv.conf"
     launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
     for n in 0 1 2; do
@@ -364,10 +368,13 @@ start_again() {
     esac
 }
 
-# Stops it, and removes what namespaces it had.
+# Stops it, and removes what namespaces were made for it.
 take_down() {
     stop
-    if [ "$kind" = ours-group ] && [ -n "$namespaces" ]; then "$namespaces_sh" down; fi
+    if [ -f "$home/run/namespaces" ]; then
+        "$namespaces_sh" down
+        rm -f "$home/run/namespaces"
+    fi
 }
 
 # --- start -------------------------------------------------------------------------------------------------------------
@@ -390,8 +397,12 @@ start() {
     fi
     case $kind in apache-*) fetch ;; esac
     mkdir -p "$home/run"
-    # From here on a failure takes down what was started.
-    trap 'code=$?; if [ "$code" != 0 ]; then take_down; fi' EXIT
+    # From here on a failure, or a signal, takes down what was started.
+    is_up=""
+    trap 'if [ -z "$is_up" ]; then take_down; fi' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     case $kind in
         ours-sync) start_ours SYNC_FLUSH ;;
         ours-async) start_ours ASYNC_FLUSH ;;
@@ -404,6 +415,7 @@ start() {
     esac
     wait_until_ready
     variables
+    is_up=yes
 }
 
 [ $# -ge 1 ] || usage

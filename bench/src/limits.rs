@@ -26,6 +26,8 @@ pub const SPAN_MAX: u64 = 64 * 1024 * 1024 * 1024;
 pub const BATCH_MAX: i64 = 1024;
 /// Longest run, and longest warm-up.
 pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Lowest bar for a window: clocks and rates tell no less.
+pub const BAR_MIN: Duration = Duration::from_millis(1);
 /// Shortest run: below that, percentiles say nothing.
 pub const DURATION_MIN: Duration = Duration::from_millis(100);
 

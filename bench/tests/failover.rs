@@ -160,6 +160,15 @@ fn a_broker_that_is_stopped_and_started_has_a_window_and_the_others_go_on() {
         let [first, second] = &outages.faults[..] else { panic!("two faults: {outages}") };
         assert!(second.at_s - first.at_s >= 3.0 && first.heal_at_s >= Some(first.at_s + 1.0));
         assert_eq!((first.pid, second.pid), (Some(101), Some(102)));
+        // Nobody takes over, and the one that was struck leads again when it is there again.
+        assert_eq!(outages.unmoved, [1, 2], "{outages}");
+        for fault in [first, second] {
+            assert_eq!(
+                (&fault.addr_after, fault.addr_after_heal.as_ref()),
+                (&None, Some(&fault.addr))
+            );
+        }
+        assert_eq!(outages.led_back.all_ms.len(), 2, "{outages}");
         for fault in [first, second] {
             let [other, struck] = &fault.groups[..] else { panic!("two groups: {outages}") };
             assert_eq!((other.is_struck, other.failed), (false, 0), "{outages}");
@@ -172,6 +181,59 @@ fn a_broker_that_is_stopped_and_started_has_a_window_and_the_others_go_on() {
         let audit = outages.audit.expect("it is always made");
         assert_eq!((audit.lost, audit.twice, audit.looked_for), (0, 0, outages.acked));
         assert_eq!(outages.sent, outages.acked + outages.errors);
+    });
+}
+
+/// One that leads in two places in turn: at a fault the route names the other place, and at its heal the first one again.
+struct Turns {
+    switch: Switch,
+    /// Both addresses of the broker, which has its messages at both.
+    addrs: [String; 2],
+    _second: Server,
+}
+
+impl Turns {
+    async fn new(addr: SocketAddr) -> Turns {
+        let switch = Switch::new(addr, 0).await;
+        let bound = Server::bind(addr, Limits::default(), switch.broker.clone()).await;
+        let second = bound.expect("a free port");
+        let addrs = [switch.broker.addr(), second.local_addr().to_string()];
+        second.serve();
+        Turns { switch, addrs, _second: second }
+    }
+}
+
+impl Operator for Turns {
+    async fn pid_of(&self, _: &Leader) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    async fn act(&self, deed: Deed, leader: &Leader) -> Result<(), String> {
+        assert_eq!(leader.addr, self.addrs[0], "the first place leads again before the next fault");
+        let place = usize::from(deed == Deed::Fault);
+        let led_by = (STRUCK.to_owned(), self.addrs[place].clone());
+        *self.switch.names.others.borrow_mut() = vec![led_by];
+        Ok(())
+    }
+}
+
+#[test]
+fn who_leads_after_a_fault_and_after_its_heal_is_recorded() {
+    simulated(|addr| async move {
+        let turns = Turns::new(addr).await;
+        let line = [&TWICE[..], &["--new-leader"]].concat();
+        let args = args(&line, &turns.switch.names);
+        let outages = failover_by(&session(), &args, &turns).await.expect("a run");
+        assert_eq!((outages.verdict(), outages.unmoved.as_slice()), (None, &[][..]), "{outages}");
+        let [first, second] = &turns.addrs;
+        for fault in &outages.faults {
+            assert_eq!(fault.addr, *first);
+            assert_eq!(
+                (fault.addr_after.as_ref(), fault.addr_after_heal.as_ref()),
+                (Some(second), Some(first))
+            );
+        }
+        assert_eq!((outages.faults.len(), outages.led_back.all_ms.len()), (2, 2), "{outages}");
     });
 }
 

@@ -40,6 +40,20 @@ impl Home {
         Ok(Self { dir })
     }
 
+    /// The same directory by its one path without links, if it is there: processes are known by the path of their configuration, so
+    /// by another one they would be none of this cluster's.
+    ///
+    /// # Errors
+    /// That path cannot stand in a configuration file, or the file system does not tell it.
+    pub fn resolved(self) -> Result<Self, ClusterError> {
+        match runtime::process::real_path(&self.dir) {
+            Ok(dir) => Self::at(&dir),
+            // Then there is no cluster, which is said by whoever looks for its file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(self),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The directory, absolute.
     pub fn dir(&self) -> &Path {
         &self.dir

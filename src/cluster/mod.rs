@@ -8,12 +8,14 @@ mod home;
 mod layout;
 mod ports;
 mod processes;
+mod shell;
 mod start;
 mod state;
 mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use runtime::IoError;
@@ -40,7 +42,7 @@ enum Command {
 
 #[derive(Args)]
 struct Place {
-    /// Directory of the cluster; made if it is not there
+    /// Directory of the cluster; `start` makes it if it is not there
     #[arg(long, value_name = "DIR", default_value = "./data-cluster")]
     data: PathBuf,
 }
@@ -101,20 +103,24 @@ pub enum ClusterError {
     /// Ports that somebody else has, a line each.
     #[error("{0}")]
     Ports(String),
-    #[error("{name} has ended: {words}\nits log is {}; what this command started is stopped again", .log.display())]
+    #[error("{name} has ended: {words}\nits log is {}", .log.display())]
     Ended { name: String, words: String, log: PathBuf },
     #[error(
         "the cluster is not complete after {seconds} s; its processes run on. `turbopump cluster status` shows what is missing, \
          the logs are in {}/*/log", .dir.display()
     )]
     Late { seconds: u64, dir: PathBuf },
-    #[error("interrupted; what this command started is stopped again")]
+    #[error("interrupted")]
     Interrupted,
+    #[error("{why}\nwhat this command started is stopped again")]
+    TakenBack { why: Box<ClusterError> },
+    #[error("{why}\nwhat this command started is not all stopped again: {left}")]
+    NotTakenBack { why: Box<ClusterError>, left: Box<ClusterError> },
     #[error(
-        "{names} still run after {seconds} s: look into {}/*/log; `kill -9` ends one all the same, and loses nothing that was \
+        "{names} still run after {after:?}: look into {}/*/log; `kill -9` ends one all the same, and loses nothing that was \
          acknowledged", .dir.display()
     )]
-    RunOn { names: String, seconds: u64, dir: PathBuf },
+    RunOn { names: String, after: Duration, dir: PathBuf },
 }
 
 /// Carries a command out, and says what came of it on the standard output.
@@ -127,13 +133,12 @@ pub fn run(cluster: &Cluster) -> Result<ExitCode, ClusterError> {
     runtime::block_on("cluster", async {
         match command {
             Command::Start(start) => {
-                let home = Home::at(&start.place.data)?;
-                start::run(&home, &start.given()).await?;
+                start::run(Home::at(&start.place.data)?, &start.given()).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Status(place) => state::run(&Home::at(&place.data)?).await,
+            Command::Status(place) => state::run(&Home::at(&place.data)?.resolved()?).await,
             Command::Stop(place) => {
-                stop::run(&Home::at(&place.data)?).await?;
+                stop::run(&Home::at(&place.data)?.resolved()?).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -56,16 +56,12 @@ pub fn start(home: &Home, one: &Process) -> Result<u32, ClusterError> {
     Ok(pid)
 }
 
-/// Tells those of the cluster that run to stop, one that is paused too, and waits until they have, for `limit` at most. The names of
-/// those that have not.
+/// Tells those of the cluster that run to stop, one that is paused too, and waits until they have, for `limit` at most. The files
+/// with the ids of those that have stopped are removed.
 ///
 /// # Errors
-/// A process that may not be signalled.
-pub async fn stop(
-    home: &Home,
-    processes: &[Process],
-    limit: Duration,
-) -> Result<Vec<String>, ClusterError> {
+/// Those that have not; a process that may not be signalled.
+pub async fn stop(home: &Home, processes: &[Process], limit: Duration) -> Result<(), ClusterError> {
     for pid in running(home, processes).into_iter().flatten() {
         for signalled in [process::terminate(pid), process::resume(pid)] {
             match signalled {
@@ -76,27 +72,33 @@ pub async fn stop(
         }
     }
     let until = runtime::now() + limit;
-    loop {
-        let pids = running(home, processes);
-        let left = processes.iter().zip(pids).filter_map(|(one, pid)| Some((one, pid?)));
-        let names: Vec<String> = left.map(|(one, pid)| format!("{} ({pid})", one.name)).collect();
-        if names.is_empty() || runtime::now() >= until {
-            return Ok(names);
-        }
+    let mut pids = running(home, processes);
+    while pids.iter().any(Option::is_some) && runtime::now() < until {
         runtime::sleep(LOOK).await;
+        pids = running(home, processes);
+    }
+    let mut left = Vec::new();
+    for (one, pid) in processes.iter().zip(pids) {
+        match pid {
+            Some(pid) => left.push(format!("{} ({pid})", one.name)),
+            None => forget(home, one).await?,
+        }
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    let (names, dir) = (left.join(", "), home.dir().to_owned());
+    Err(ClusterError::RunOn { names, after: limit, dir })
+}
+
+/// Removes the file with the id of one that has stopped.
+async fn forget(home: &Home, one: &Process) -> Result<(), ClusterError> {
+    match runtime::fs::remove_file(home.pid(one)).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed?),
     }
 }
 
-/// Removes the files with the ids of those that have stopped.
-///
-/// # Errors
-/// What the file system says.
-pub async fn forget(home: &Home, processes: &[Process]) -> Result<(), ClusterError> {
-    for one in processes {
-        match runtime::fs::remove_file(home.pid(one)).await {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            removed => removed?,
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "processes_tests.rs"]
+mod tests;

@@ -22,12 +22,7 @@ pub(super) async fn run(home: &Home) -> Result<(), ClusterError> {
     let mut stopped = 0;
     for some in [brokers, names] {
         stopped += processes::running(home, &some).iter().flatten().count();
-        let left = processes::stop(home, &some, LIMIT).await?;
-        if !left.is_empty() {
-            let (names, seconds, dir) = (left.join(", "), LIMIT.as_secs(), home.dir().to_owned());
-            return Err(ClusterError::RunOn { names, seconds, dir });
-        }
-        processes::forget(home, &some).await?;
+        processes::stop(home, &some, LIMIT).await?;
     }
     drop(lock);
     let dir = home.dir().display();

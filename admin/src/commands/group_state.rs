@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::unanswered;
 use crate::args::GroupState;
 use crate::error::AdminError;
-use crate::group::{Finder, json, text};
+use crate::group::{Finder, Survey, json, text};
 use crate::screen::Screen;
 
-/// Shows the groups. One of which nobody answers is an error, when the others are shown.
+/// Shows the groups. One of which nobody answers, or that takes no messages, is an error, when all are shown: whoever watches a group
+/// looks at the exit code.
 pub(super) async fn run(command: &GroupState, screen: &dyn Screen) -> Result<(), AdminError> {
     let finder = Finder::new(&command.at)?;
     let (mut found, mut failed) = (Vec::new(), Vec::new());
@@ -25,5 +26,15 @@ pub(super) async fn run(command: &GroupState, screen: &dyn Screen) -> Result<(),
         let texts: Vec<String> = found.iter().map(text).collect();
         screen.line(texts.join("\n").trim_end());
     }
-    unanswered(&command.at, failed, found.is_empty())
+    unanswered(&command.at, failed, found.is_empty())?;
+    let halted = found.iter().filter_map(|survey| Some((survey, survey.halted()?)));
+    let lines: Vec<String> = halted.map(|(survey, why)| line(survey, why)).collect();
+    if lines.is_empty() { Ok(()) } else { Err(AdminError::Halted(lines.join("\n"))) }
+}
+
+fn line(survey: &Survey, why: &str) -> String {
+    let (group, shard) = (survey.group(), survey.best().shard);
+    format!(
+        "group {group} of shard {shard} takes no messages: {why}; see \"No majority\" in docs/runbook-groups.md"
+    )
 }

@@ -66,6 +66,27 @@ impl Survey {
         self.leader().or(newest).expect("somebody has answered")
     }
 
+    /// Why the group takes no messages; `None` if it does, or if only a leader knows who was not asked.
+    #[must_use]
+    pub fn halted(&self) -> Option<&'static str> {
+        let best = self.best();
+        match self.leader() {
+            Some(leader) if leader.cut_off => Some("a majority does not hear its leader"),
+            _ if best.spare.is_some_and(|spare| spare < 0) => Some("it has no majority"),
+            Some(_) => None,
+            // Who has no members waits for the group to be founded, or to be added to it.
+            None if best.members.is_empty() => None,
+            None => match best.leader.as_ref() {
+                None => Some("nobody leads it"),
+                // One that is alone goes on to name the leader that it had.
+                Some(leader) => {
+                    let is_gone = |row: Row<'_>| row.member.connected == Some(false);
+                    self.member(leader).is_some_and(is_gone).then_some("its leader does not answer")
+                }
+            },
+        }
+    }
+
     /// The members, in the order of their labels.
     #[must_use]
     pub fn rows(&self) -> Vec<Row<'_>> {
@@ -225,6 +246,26 @@ pub mod tests {
         assert_eq!(survey.leader(), None);
         assert_eq!(survey.best().label, "n2");
         assert_eq!(survey.strangers().map(|one| one.label.as_str()).collect::<Vec<_>>(), ["n3"]);
+    }
+
+    #[test]
+    fn a_group_that_takes_no_messages_is_told_from_one_that_does() {
+        let halted = |change: fn(&mut RaftGroupState), number: usize| {
+            let mut one = answer(number);
+            change(&mut one);
+            Survey::new(vec![one], Vec::new()).halted()
+        };
+        assert_eq!(halted(|_| {}, 0), None);
+        assert_eq!(halted(|leader| leader.spare = Some(0), 0), None, "it works");
+        assert_eq!(halted(|leader| leader.spare = Some(-1), 0), Some("it has no majority"));
+        let cut_off = halted(|leader| leader.cut_off = true, 0);
+        assert_eq!(cut_off, Some("a majority does not hear its leader"));
+        assert_eq!(halted(|_| {}, 1), None, "it knows of a leader, which was not asked");
+        let alone = halted(|follower| follower.members[0].connected = Some(false), 1);
+        assert_eq!(alone, Some("its leader does not answer"));
+        assert_eq!(halted(|follower| follower.leader = None, 1), Some("nobody leads it"));
+        let new = |node: &mut RaftGroupState| (node.leader, node.members) = (None, Vec::new());
+        assert_eq!(halted(new, 1), None, "it belongs to no group yet");
     }
 
     #[test]

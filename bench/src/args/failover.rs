@@ -69,6 +69,18 @@ pub struct Failover {
     /// Before a fault the route must name so many brokers of each group, 1 to 64; without it, no matter how many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MEMBERS_MAX))]
     pub members: Option<u32>,
+    /// Fail (exit code 1) if a fault brings no other leader: if the route names the same one still, or nobody, when it is
+    /// healed, or without a heal before the next fault
+    #[arg(long)]
+    pub new_leader: bool,
+    /// Fail (exit code 1) if the median window of the struck groups is longer, such as 250ms
+    #[arg(long, value_name = "TIME", value_parser = parse::bar)]
+    #[serde(serialize_with = "seconds_or_null")]
+    pub median: Option<Duration>,
+    /// Fail (exit code 1) if the longest window of the struck groups is longer, such as 1s
+    #[arg(long, value_name = "TIME", value_parser = parse::bar)]
+    #[serde(serialize_with = "seconds_or_null")]
+    pub worst: Option<Duration>,
     /// How long to wait for that before giving up
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse::run_time)]
     #[serde(serialize_with = "seconds")]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::args::{Cores, Pids};
 use crate::limits::{
-    BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, PROBE_TIMEOUT_MAX, PROBE_TIMEOUT_MIN, SPAN_MAX,
-    WRITE_MAX,
+    BAR_MIN, BLOCK, BODY_MAX, DURATION_MAX, DURATION_MIN, PROBE_TIMEOUT_MAX, PROBE_TIMEOUT_MIN,
+    SPAN_MAX, WRITE_MAX,
 };
 
 /// One or more `host:port`, separated by `;`.
@@ -114,6 +114,11 @@ pub fn probe_timeout(text: &str) -> Result<Duration, String> {
     let wrong =
         || format!("give {PROBE_TIMEOUT_MIN:?} to {PROBE_TIMEOUT_MAX:?}, such as 100ms or 1s");
     time(text, PROBE_TIMEOUT_MIN, PROBE_TIMEOUT_MAX).ok_or_else(wrong)
+}
+
+/// The longest that something measured may be.
+pub fn bar(text: &str) -> Result<Duration, String> {
+    long_time(text, BAR_MIN)
 }
 
 fn long_time(text: &str, min: Duration) -> Result<Duration, String> {

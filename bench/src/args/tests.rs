@@ -76,6 +76,8 @@ fn bad_values_name_the_flag_and_the_range() {
         ("failover -t T --fault x --times 0", "--times", "1..=1000"),
         ("failover -t T --fault x --settle 1ms", "--settle", "100ms"),
         ("failover -t T --fault=", "--fault", "kill -9"),
+        ("failover -t T --fault x --median 0ms", "--median", "1ms"),
+        ("failover -t T --fault x --worst fast", "--worst", "500ms"),
     ] {
         let error = parse(&args.split(' ').collect::<Vec<_>>()).unwrap_err();
         assert!(error.contains(flag) && error.contains(hint), "{args}: {error}");

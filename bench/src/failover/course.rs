@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::leaders::Leaders;
 use super::operator::{Deed, Leader, Operator};
 use super::prober::{Group, Prober};
-use super::result::{Outages, Record, Struck};
+use super::result::{Healed, Outages, Record, Struck};
 use crate::args::{Begin, Failover};
 use crate::audit::{Findings, Ledger, Origin, read_back};
 use crate::cluster::{Cluster, by_broker};
@@ -176,11 +176,14 @@ impl<O: Operator> Course<'_, O> {
         if acted.is_ok() {
             self.wait_for_heal(at).await;
         }
+        let led_by = self.leaders.leader(&leader.broker);
         let heal_at = self.prober.now();
         let healed = self.operator.act(Deed::Heal, &leader).await;
         self.last_deed = self.prober.now();
         let last = self.struck.last_mut().expect("pushed above");
-        last.heal = Some((heal_at, self.last_deed - heal_at));
+        let took = self.last_deed - heal_at;
+        last.led_by = led_by;
+        last.heal = Some(Healed { at: heal_at, took, led_by: None });
         acted.and(healed)
     }
 
@@ -205,7 +208,7 @@ impl<O: Operator> Course<'_, O> {
         Ok(Leader { pid, ..leader })
     }
 
-    /// What has failed until now belongs to the last fault.
+    /// What has failed until now belongs to the last fault, and who leads now is who led after all of it.
     fn close_last(&mut self) {
         let failures = self.prober.book(|book| {
             let tracks = book.tracks.iter_mut();
@@ -213,7 +216,14 @@ impl<O: Operator> Course<'_, O> {
         });
         assert_eq!(failures.len(), self.names.len(), "a track for each group");
         match self.struck.last_mut() {
-            Some(last) => last.failures = failures,
+            Some(last) => {
+                let led_by = self.leaders.leader(&last.leader.broker);
+                match &mut last.heal {
+                    Some(heal) => heal.led_by = led_by,
+                    None => last.led_by = led_by,
+                }
+                last.failures = failures;
+            }
             None => failures.into_iter().for_each(|some| self.before.merge(some)),
         }
     }

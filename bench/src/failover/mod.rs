@@ -4,9 +4,11 @@
 //! before them; each has a short time to be acknowledged and is never sent again (`prober`). They go to whom the route names as the
 //! leader (`leaders`). Commands of the operator make faults and end them (`operator`), one after the other, each when the
 //! groups are well (`course`). From the probes follow the times in which nothing was acknowledged (`windows`), whether offsets
-//! were given twice or out of order (`order`), and the plot (`timeline`); in the end everything is read back.
+//! were given twice or out of order (`order`), and the plot (`timeline`), and whether the run meets what its flags
+//! demand (`demands`); in the end everything is read back.
 
 mod course;
+mod demands;
 mod leaders;
 mod operator;
 mod order;

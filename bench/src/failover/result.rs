@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::demands::{listed, no_other_leader, unmet};
 use super::operator::Leader;
 use super::order::out_of_order;
 use super::probe::Track;
@@ -28,17 +29,29 @@ pub struct Struck {
     pub unix_ms: u64,
     /// How long the command took.
     pub took: Duration,
-    /// When the healing command was started, and how long it took.
-    pub heal: Option<(Duration, Duration)>,
+    /// Whom the route named as the leader when it was healed; without a heal, before the next fault, or in the end.
+    pub led_by: Option<String>,
+    /// Its heal.
+    pub heal: Option<Healed>,
     /// Probes that failed from then until the next fault, by group.
     pub failures: Vec<Failures>,
+}
+
+/// The end of a fault.
+pub struct Healed {
+    /// When its command was started.
+    pub at: Duration,
+    /// How long the command took.
+    pub took: Duration,
+    /// Whom the route named as the leader before the next fault, or in the end.
+    pub led_by: Option<String>,
 }
 
 impl Struck {
     /// One whose consequences are not known yet.
     #[must_use]
     pub fn new(leader: Leader, at: Duration, took: Duration) -> Struck {
-        Struck { leader, at, unix_ms: 0, took, heal: None, failures: Vec::new() }
+        Struck { leader, at, unix_ms: 0, took, led_by: None, heal: None, failures: Vec::new() }
     }
 }
 
@@ -79,10 +92,18 @@ pub struct Outages {
     pub after_fault: Lengths,
     /// Windows of the other groups; nothing with a single one.
     pub others: Lengths,
+    /// The longest gaps of the struck groups that begin after the heals.
+    pub after_heal: Lengths,
+    /// Those among them after whose heal the leader changed once more, as when a preferred one gets its office back.
+    pub led_back: Lengths,
     /// The longest gap of any group before the first fault: what these numbers are without any.
     pub quiet_ms: Option<f64>,
     /// Fault by fault.
     pub faults: Vec<Fault>,
+    /// The numbers of those after which, until their heal, the route named no other leader: the same one still, or nobody.
+    pub unmoved: Vec<u32>,
+    /// What the flags demand (`--new-leader`, `--median`, `--worst`) and this run does not meet.
+    pub unmet: Vec<String>,
     /// Probes sent.
     pub sent: u64,
     /// Of them, acknowledged with code 0 in time.
@@ -137,6 +158,10 @@ pub struct Fault {
     pub addr: String,
     /// The leader's process, if it was looked up.
     pub pid: Option<u32>,
+    /// Whom the route named as its leader when it was healed, or, without a heal, before the next fault; `null`: nobody.
+    pub addr_after: Option<String>,
+    /// Whom after the heal, before the next fault or when the probes ended; `null`: nobody, or there was no heal.
+    pub addr_after_heal: Option<String>,
     /// How long the command took.
     pub command_ms: f64,
     /// When the healing command was started.
@@ -164,8 +189,12 @@ pub struct GroupWindow {
     pub to_s: Option<f64>,
     /// From the fault to its end.
     pub after_fault_ms: Option<f64>,
-    /// The longest gap that begins between the heal and the next fault.
+    /// The longest gap that begins between the heal and the next fault. An open one is at least so long.
     pub heal_window_ms: Option<f64>,
+    /// Where that begins.
+    pub heal_from_s: Option<f64>,
+    /// Where it ends; `null` if it does not.
+    pub heal_to_s: Option<f64>,
     /// Probes that failed until the next fault.
     pub failed: u64,
 }
@@ -176,19 +205,30 @@ impl GroupWindow {
     pub fn is_open(&self) -> bool {
         self.from_s.is_some() && self.to_s.is_none()
     }
+
+    fn of_fault(&self) -> Option<(f64, bool)> {
+        Some((self.window_ms?, self.is_open()))
+    }
+
+    fn from_fault(&self) -> Option<(f64, bool)> {
+        Some((self.after_fault_ms?, self.is_open()))
+    }
+
+    fn of_heal(&self) -> Option<(f64, bool)> {
+        Some((self.heal_window_ms?, self.heal_to_s.is_none()))
+    }
 }
 
 impl Lengths {
-    /// Of these windows; `length` says which number of them counts.
+    /// Of these windows; `length` says which number of them counts, and whether that window was not over.
     fn of<'a>(
         windows: impl Iterator<Item = &'a GroupWindow>,
-        length: impl Fn(&GroupWindow) -> Option<f64>,
+        length: impl Fn(&GroupWindow) -> Option<(f64, bool)>,
     ) -> Lengths {
         let (mut all, mut open) = (Vec::new(), 0);
-        for window in windows {
-            let Some(millis) = length(window) else { continue };
+        for (millis, is_open) in windows.filter_map(length) {
             all.push(millis);
-            open += u64::from(window.is_open());
+            open += u64::from(is_open);
         }
         let spread = Spread::new("", "", all.clone());
         let (median_ms, worst_ms) =
@@ -211,13 +251,13 @@ impl Gaps {
         let mut phases = vec![phase(quiet_from, true)];
         for fault in struck {
             phases.push(phase(fault.at, true));
-            phases.extend(fault.heal.map(|(at, _)| phase(at, false)));
+            phases.extend(fault.heal.as_ref().map(|heal| phase(heal.at, false)));
         }
         let acks = Acks::new(&track.probes);
         let mut longest = acks.longest(&phases).into_iter();
         let mut next = || longest.next().expect("one for each phase");
         let quiet = next();
-        let faults = struck.iter().map(|fault| (next(), fault.heal.and_then(|_| next())));
+        let faults = struck.iter().map(|fault| (next(), fault.heal.as_ref().and_then(|_| next())));
         let faults = faults.collect();
         Gaps { acks, quiet, faults }
     }
@@ -236,6 +276,8 @@ impl Gaps {
             to_s: window.and_then(|gap| gap.to).map(seconds),
             after_fault_ms: end.map(|end| millis(end.saturating_sub(fault.at))),
             heal_window_ms: heal.map(|gap| millis(length(gap))),
+            heal_from_s: heal.map(|gap| seconds(gap.from)),
+            heal_to_s: heal.and_then(|gap| gap.to).map(seconds),
             failed: fault.failures.get(number).map_or(0, Failures::total),
         }
     }
@@ -257,10 +299,9 @@ impl Outages {
             fault.failures.iter().for_each(|some| all.merge(some.clone()));
             faults.push(Fault::new(fault, windows));
         }
-        let windows = |is_struck: bool| {
-            let windows = faults.iter().flat_map(|fault| &fault.groups);
-            windows.filter(move |window| window.is_struck == is_struck)
-        };
+        let windows = |is_struck: bool| faults.iter().flat_map(move |one| one.windows(is_struck));
+        let led_back = faults.iter().filter(|fault| fault.is_led_back());
+        let led_back = led_back.flat_map(|fault| fault.windows(true));
         let quiet = gaps.iter().filter_map(|gaps| Some(gaps.acks.at_least(&gaps.quiet?))).max();
         let sent: usize = tracks.iter().map(|track| track.probes.len()).sum();
         let sent = u64::try_from(sent).expect("a count fits");
@@ -268,9 +309,11 @@ impl Outages {
         let mut outages = Outages {
             mode: "failover",
             groups: tracks.iter().map(|track| track.name.clone()).collect(),
-            struck: Lengths::of(windows(true), |window| window.window_ms),
-            after_fault: Lengths::of(windows(true), |window| window.after_fault_ms),
-            others: Lengths::of(windows(false), |window| window.window_ms),
+            struck: Lengths::of(windows(true), GroupWindow::of_fault),
+            after_fault: Lengths::of(windows(true), GroupWindow::from_fault),
+            others: Lengths::of(windows(false), GroupWindow::of_fault),
+            after_heal: Lengths::of(windows(true), GroupWindow::of_heal),
+            led_back: Lengths::of(led_back, GroupWindow::of_heal),
             quiet_ms: quiet.map(millis),
             sent,
             acked: sent.checked_sub(errors).expect("each failure is a probe"),
@@ -284,15 +327,19 @@ impl Outages {
             notes: notes(latest, record.route_unanswered),
             parameters: serde_json::to_value(args).expect("flags are plain values"),
             timeline: Timeline::of(&tracks),
+            unmoved: unmoved(&faults, record.interrupted),
+            unmet: Vec::new(),
             faults,
         };
+        outages.unmet = unmet(args, &outages);
         outages.note_open();
         outages.note_traceless();
+        outages.note_unmoved();
         outages
     }
 
     fn note_open(&mut self) {
-        let open = self.struck.open + self.others.open;
+        let open = self.struck.open + self.others.open + self.after_heal.open;
         if open > 0 {
             self.notes.push(format!(
                 "{open} windows were not over when the probes ended: they are longer than the numbers say"
@@ -304,16 +351,24 @@ impl Outages {
     fn note_traceless(&mut self) {
         let quiet = self.quiet_ms.unwrap_or(0.0);
         let is_traceless = |fault: &&Fault| {
-            let mut struck = fault.groups.iter().filter(|window| window.is_struck);
-            struck.all(|w| w.failed == 0 && w.window_ms.is_some_and(|window| window <= 2.0 * quiet))
+            fault
+                .windows(true)
+                .all(|w| w.failed == 0 && w.window_ms.is_some_and(|window| window <= 2.0 * quiet))
         };
         let traceless = self.faults.iter().filter(is_traceless);
-        let numbers: Vec<String> = traceless.map(|fault| fault.number.to_string()).collect();
+        let numbers: Vec<u32> = traceless.map(|fault| fault.number).collect();
         if !numbers.is_empty() {
             self.notes.push(format!(
                 "no trace of fault {} in the probes: did --fault strike the leader?",
-                numbers.join(", ")
+                listed(&numbers)
             ));
+        }
+    }
+
+    /// Nor are windows of worth in which nobody had to take over.
+    fn note_unmoved(&mut self) {
+        if !self.unmoved.is_empty() {
+            self.notes.push(no_other_leader(&self.unmoved));
         }
     }
 
@@ -326,7 +381,7 @@ impl Outages {
         serde_json::to_string(self).expect("plain values")
     }
 
-    /// Why it counts as failed, if it does. However long the windows are, that is no failure.
+    /// Why it counts as failed, if it does. However long the windows are, that is no failure, unless the flags say so.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         if self.broken.total() > 0 {
@@ -335,13 +390,16 @@ impl Outages {
         if let Some(trouble) = &self.trouble {
             return Some(trouble.clone());
         }
+        if !self.unmet.is_empty() {
+            return Some(self.unmet.join("; "));
+        }
         (self.acked == 0 && !self.interrupted).then(|| "not one probe was acknowledged".to_owned())
     }
 }
 
 impl Fault {
     fn new(struck: Struck, groups: Vec<GroupWindow>) -> Fault {
-        let Struck { leader, at, unix_ms, took, heal, failures } = struck;
+        let Struck { leader, at, unix_ms, took, led_by, heal, failures } = struck;
         let mut all = Failures::default();
         failures.into_iter().for_each(|some| all.merge(some));
         Fault {
@@ -352,12 +410,36 @@ impl Fault {
             addr: leader.addr,
             pid: leader.pid,
             command_ms: millis(took),
-            heal_at_s: heal.map(|(at, _)| seconds(at)),
-            heal_command_ms: heal.map(|(_, took)| millis(took)),
+            addr_after: led_by,
+            heal_at_s: heal.as_ref().map(|heal| seconds(heal.at)),
+            heal_command_ms: heal.as_ref().map(|heal| millis(heal.took)),
+            addr_after_heal: heal.and_then(|heal| heal.led_by),
             groups,
             errors_by_code: all.into_kinds(),
         }
     }
+
+    /// The windows of the group whose leader was struck, or those of the others.
+    fn windows(&self, is_struck: bool) -> impl Iterator<Item = &GroupWindow> {
+        self.groups.iter().filter(move |window| window.is_struck == is_struck)
+    }
+
+    /// Whether another one led after it than before it.
+    fn is_moved(&self) -> bool {
+        self.addr_after.as_ref().is_some_and(|after| *after != self.addr)
+    }
+
+    /// Whether another one led after the heal than before the heal.
+    fn is_led_back(&self) -> bool {
+        self.addr_after_heal.is_some() && self.addr_after_heal != self.addr_after
+    }
+}
+
+/// The faults after which nobody else led. Of a run that somebody ended the last one had no time for it.
+fn unmoved(faults: &[Fault], interrupted: bool) -> Vec<u32> {
+    let judged = faults.len().saturating_sub(usize::from(interrupted));
+    let unmoved = faults[..judged].iter().filter(|fault| !fault.is_moved());
+    unmoved.map(|fault| fault.number).collect()
 }
 
 fn broken(tracks: &[Track], audit: Option<&Findings>, wrong_queue: u64) -> Broken {

@@ -9,7 +9,12 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn args() -> Failover {
+    args_with(&[])
+}
+
+fn args_with(more: &[&str]) -> Failover {
     let line = ["mqbench", "failover", "-t", "T", "--fault", "x", "--heal", "y"];
+    let line = line.iter().chain(more);
     let Command::Failover(args) = CommandLine::try_parse_from(line).unwrap().command else {
         panic!("failover")
     };
@@ -38,10 +43,13 @@ fn failures(count: u64) -> Failures {
     failures
 }
 
-/// Group a is away for 200 ms of the first fault and 400 of the second, and for 30 ms when it is healed; b never.
+/// Group a is away for 200 ms of the first fault and 400 of the second, and for 30 ms when the first is healed; b never. Then
+/// the one leads again that was struck first, and it is struck once more.
 fn record() -> Record {
-    let struck = |broker, number, at, failed| Struck {
-        heal: Some((ms(at + 500), ms(20))),
+    let addr = |port| Some(format!("h:{port}"));
+    let struck = |broker, number: u32, at, failed| Struck {
+        led_by: addr(2),
+        heal: Some(Healed { at: ms(at + 500), took: ms(20), led_by: addr(number) }),
         failures: vec![failures(failed), Failures::default()],
         ..Struck::new(leader(broker, number), ms(at), ms(3))
     };
@@ -73,6 +81,7 @@ fn each_group_has_a_window_of_each_fault() {
     let [a, b] = &first.groups[..] else { panic!("two groups") };
     assert_eq!((a.is_struck, a.failed, a.from_s, a.to_s), (true, 46, Some(0.501), Some(0.706)));
     assert_eq!((a.heal_window_ms, b.heal_window_ms, b.failed), (Some(35.0), Some(5.0), 0));
+    assert_eq!((a.heal_from_s, a.heal_to_s), (Some(1.006), Some(1.041)));
     let kinds = &first.errors_by_code;
     assert_eq!((kinds.len(), kinds[0].code, kinds[0].count), (1, Some(1), 46));
 }
@@ -82,6 +91,7 @@ fn a_window_that_is_not_over_says_so() {
     let mut record = record();
     record.tracks[0] = track("a", &[(505, 3000)]);
     record.struck = vec![Struck {
+        led_by: Some("h:2".to_owned()),
         failures: vec![failures(499)],
         ..Struck::new(leader("a", 1), ms(502), ms(3))
     }];
@@ -118,6 +128,7 @@ fn what_is_said_as_text_and_as_json_is_the_same() {
         "median 305.00 ms",
         "worst 405.00 ms",
         "205.00 ms",
+        "then led by h:2, after the heal by h:1",
         "46 × code 1 SYSTEM_ERROR: away",
         "45ms",
     ] {
@@ -137,4 +148,54 @@ fn a_fault_that_strikes_nobody_is_told() {
     let outages = Outages::new(&args(), record);
     let note = "no trace of fault 2 in the probes: did --fault strike the leader?";
     assert_eq!(outages.notes, [note]);
+}
+
+#[test]
+fn a_leader_that_comes_back_after_the_heal_has_a_silence_of_its_own_and_is_no_failure() {
+    let outages = Outages::new(&args_with(&["--new-leader"]), record());
+    assert_eq!((outages.verdict(), outages.unmoved.as_slice()), (None, &[][..]));
+    let led: Vec<_> =
+        outages.faults.iter().map(|fault| (&fault.addr_after, &fault.addr_after_heal)).collect();
+    let [h1, h2] = ["h:1", "h:2"].map(|addr| Some(addr.to_owned()));
+    assert_eq!(led, [(&h2, &h1), (&h2, &h2)]);
+    assert_eq!(
+        (outages.after_heal.all_ms.as_slice(), outages.after_heal.open),
+        (&[35.0, 5.0][..], 0)
+    );
+    assert_eq!(outages.led_back.all_ms, [35.0], "only the first fault's leader came back");
+}
+
+#[test]
+fn a_fault_after_which_nobody_else_leads_is_told_and_fails_where_another_is_demanded() {
+    let unmoved = |struck: fn(&mut Struck)| {
+        let mut record = record();
+        struck(&mut record.struck[1]);
+        record
+    };
+    let same = unmoved(|struck| struck.led_by = Some("h:1".to_owned()));
+    let nobody = unmoved(|struck| struck.led_by = None);
+    for record in [same, nobody] {
+        let outages = Outages::new(&args_with(&["--new-leader"]), record);
+        assert_eq!(outages.unmoved, [2]);
+        assert!(outages.notes[0].contains("after fault 2:"), "{:?}", outages.notes);
+        assert!(outages.verdict().is_some_and(|verdict| verdict.contains("after fault 2:")));
+        assert!(outages.to_string().contains("NOT MET: the leader did not change"), "{outages}");
+    }
+    let same = || unmoved(|struck| struck.led_by = Some("h:1".to_owned()));
+    assert_eq!(Outages::new(&args(), same()).verdict(), None, "nobody demanded it");
+    let early = Outages::new(&args_with(&["--new-leader"]), Record { interrupted: true, ..same() });
+    assert_eq!((early.verdict(), early.unmoved.len()), (None, 0), "it had no time for it");
+}
+
+#[test]
+fn a_window_beyond_its_bar_fails() {
+    let verdict = |bars: &[&str]| Outages::new(&args_with(bars), record()).verdict();
+    assert_eq!(verdict(&["--median", "305ms", "--worst", "405ms"]), None);
+    let median = verdict(&["--median", "304ms", "--worst", "405ms"]).expect("it is 305 ms");
+    assert_eq!(median, "the median window is 305.00 ms, --median is 304ms");
+    let worst = verdict(&["--worst", "404ms"]).expect("it is 405 ms");
+    assert_eq!(worst, "the worst window is 405.00 ms, --worst is 404ms");
+    let none = Record { struck: Vec::new(), ..record() };
+    let verdict = Outages::new(&args_with(&["--worst", "1s"]), none).verdict();
+    assert!(verdict.is_some_and(|verdict| verdict.contains("no window was measured")));
 }

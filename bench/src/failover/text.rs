@@ -17,6 +17,8 @@ impl Display for Outages {
         lengths(f, "window of the group that was struck", &self.struck)?;
         lengths(f, "from the fault to its end", &self.after_fault)?;
         lengths(f, "window of the other groups", &self.others)?;
+        lengths(f, "longest after the heal", &self.after_heal)?;
+        lengths(f, "longest after a heal that changed the leader again", &self.led_back)?;
         if let Some(quiet) = self.quiet_ms {
             writeln!(f, "  before the first fault: {}", millis(quiet))?;
         }
@@ -32,6 +34,9 @@ impl Display for Outages {
         self.audit(f)?;
         for note in &self.notes {
             writeln!(f, "  note: {note}")?;
+        }
+        for unmet in &self.unmet {
+            writeln!(f, "  NOT MET: {unmet}")?;
         }
         Ok(())
     }
@@ -57,6 +62,12 @@ fn of_fault(f: &mut Formatter<'_>, fault: &Fault) -> fmt::Result {
     let pid = fault.pid.map_or(String::new(), |pid| format!(", process {pid}"));
     let Fault { number, at_s, broker, addr, .. } = fault;
     writeln!(f, "  fault {number} at {at_s:.3} s: {broker} at {addr}{pid}")?;
+    let or_nobody = |addr: &Option<String>| addr.clone().unwrap_or_else(|| "nobody".to_owned());
+    write!(f, "    then led by {}", or_nobody(&fault.addr_after))?;
+    if fault.heal_at_s.is_some() {
+        write!(f, ", after the heal by {}", or_nobody(&fault.addr_after_heal))?;
+    }
+    writeln!(f)?;
     for window in &fault.groups {
         let GroupWindow { group, failed, .. } = window;
         let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), millis);
@@ -64,7 +75,8 @@ fn of_fault(f: &mut Formatter<'_>, fault: &Fault) -> fmt::Result {
         write!(f, "    {group}: window {least}{}", or_dash(window.window_ms))?;
         write!(f, ", from the fault to its end {least}{}", or_dash(window.after_fault_ms))?;
         if let Some(heal) = window.heal_window_ms {
-            write!(f, ", longest after the heal {}", millis(heal))?;
+            let least = if window.heal_to_s.is_none() { "≥ " } else { "" };
+            write!(f, ", longest after the heal {least}{}", millis(heal))?;
         }
         writeln!(f, ", {failed} probes failed")?;
     }

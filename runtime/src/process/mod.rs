@@ -11,7 +11,7 @@ mod usage;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use detached::{Detached, own_program};
 pub use ephemeral::{EphemeralPorts, ephemeral_ports};
@@ -19,7 +19,9 @@ pub use failure::end_with_error;
 pub use find::{Process, find_processes, resume, terminate};
 pub use holders::{PortHolder, port_holders};
 pub use lines::{LogLine, flush_log, log_lines};
-pub use signals::{StopSignal, StopSignals, stop_signals, stop_signals_second_ends};
+pub use signals::{
+    StopSignal, StopSignals, stop_signals, stop_signals_and_hang_up, stop_signals_second_ends,
+};
 pub use usage::{ThreadPlacement, cpu_time, give_way, resident_memory, threads};
 
 use crate::context;
@@ -128,6 +130,15 @@ pub fn read_last_lines(path: impl AsRef<Path>, limit: usize) -> Result<String, I
         })
     };
     read().map_err(|error| IoError::path(IoOp::Read, path, error))
+}
+
+/// The path of a file or directory that is there without links in it. Blocks as [`read_config_file`] does.
+///
+/// # Errors
+/// It is not there (`NotFound`), or may not be looked at.
+pub fn real_path(path: impl AsRef<Path>) -> Result<PathBuf, IoError> {
+    let path = path.as_ref();
+    std::fs::canonicalize(path).map_err(|error| IoError::path(IoOp::Open, path, error))
 }
 
 /// Makes the text file `path`, or replaces it as a whole, with the directories that it lies in. Not durable. Blocks for

@@ -4,7 +4,7 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::channel::{MailboxReceiver, mailbox};
@@ -18,6 +18,8 @@ pub enum StopSignal {
     Terminate,
     /// SIGINT (Ctrl-C).
     Interrupt,
+    /// SIGHUP: the terminal is closed.
+    HangUp,
 }
 
 impl fmt::Display for StopSignal {
@@ -25,13 +27,18 @@ impl fmt::Display for StopSignal {
         f.write_str(match self {
             StopSignal::Terminate => "SIGTERM",
             StopSignal::Interrupt => "SIGINT",
+            StopSignal::HangUp => "SIGHUP",
         })
     }
 }
 
 impl StopSignal {
     fn of(number: i32) -> StopSignal {
-        if number == SIGINT { StopSignal::Interrupt } else { StopSignal::Terminate }
+        match number {
+            SIGINT => StopSignal::Interrupt,
+            SIGHUP => StopSignal::HangUp,
+            _ => StopSignal::Terminate,
+        }
     }
 }
 
@@ -60,7 +67,12 @@ impl StopSignals {
 /// Takes over SIGTERM and SIGINT, for ever: from now on they do not end the process by themselves. Every caller gets
 /// every signal.
 pub fn stop_signals() -> Result<StopSignals, IoError> {
-    take_over(|_| {})
+    take_over(&[SIGTERM, SIGINT], |_| {})
+}
+
+/// As [`stop_signals`], with SIGHUP: for a command that takes back what it has begun, also when its terminal is closed.
+pub fn stop_signals_and_hang_up() -> Result<StopSignals, IoError> {
+    take_over(&[SIGTERM, SIGINT, SIGHUP], |_| {})
 }
 
 /// As [`stop_signals`], but only the first signal is a request: a second one, 200 ms or more after it, ends the process
@@ -69,7 +81,7 @@ pub fn stop_signals() -> Result<StopSignals, IoError> {
 pub fn stop_signals_second_ends(program: &str) -> Result<StopSignals, IoError> {
     let program = program.to_owned();
     let mut first: Option<Instant> = None;
-    take_over(move |signal| {
+    take_over(&[SIGTERM, SIGINT], move |signal| {
         let since = *first.get_or_insert_with(Instant::now);
         if since.elapsed() >= SAME_WISH {
             end_at_once(&program, signal);
@@ -86,10 +98,17 @@ fn end_at_once(program: &str, signal: i32) -> ! {
     unsafe { libc::_exit(128 + signal) }
 }
 
-/// Calls `on_signal` for each signal, on the thread that receives them, before it is handed on.
-fn take_over(mut on_signal: impl FnMut(i32) + Send + 'static) -> Result<StopSignals, IoError> {
-    let failed = |error| IoError::name(IoOp::Signal, "SIGTERM and SIGINT", error);
-    let mut pending = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+/// Calls `on_signal` for each of these signals, on the thread that receives them, before it is handed on.
+fn take_over(
+    numbers: &[i32],
+    mut on_signal: impl FnMut(i32) + Send + 'static,
+) -> Result<StopSignals, IoError> {
+    let failed = |error| {
+        let names: Vec<String> =
+            numbers.iter().map(|one| StopSignal::of(*one).to_string()).collect();
+        IoError::name(IoOp::Signal, names.join(" and "), error)
+    };
+    let mut pending = Signals::new(numbers).map_err(failed)?;
     let (sender, signals) = mailbox(WAITING_MAX);
     let body = move || {
         for signal in pending.forever() {

@@ -38,6 +38,23 @@ fn stop_signals_are_taken_in_order() {
 }
 
 #[test]
+fn a_closed_terminal_is_a_stop_signal_for_whoever_asks_for_it() {
+    child::in_child(
+        "processes::a_closed_terminal_is_a_stop_signal_for_whoever_asks_for_it",
+        || {
+            let mut signals = process::stop_signals_and_hang_up().unwrap();
+            // SAFETY: plain integers.
+            child::check(unsafe { libc::kill(libc::getpid(), libc::SIGHUP) }).unwrap();
+            let signal = signals.wait();
+            assert_eq!(signal, Some(StopSignal::HangUp));
+            assert_eq!(signal.map(|signal| signal.to_string()).as_deref(), Some("SIGHUP"));
+            process::terminate(process::pid()).unwrap();
+            assert_eq!(signals.wait(), Some(StopSignal::Terminate));
+        },
+    );
+}
+
+#[test]
 fn a_second_stop_signal_ends_the_process() {
     const TEST: &str = "processes::a_second_stop_signal_ends_the_process";
     if child::is_child(TEST) {

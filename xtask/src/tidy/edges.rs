@@ -30,8 +30,9 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("tuning",    &["broker", "runtime"]),
     // `fuzzing` reads every format that there is.
     ("fuzzing",   &["broker", "model", "raft", "remoting", "runtime", "storage"]),
-    // `turbopump` names `admin` to show the groups of a cluster that it has started.
-    ("turbopump", &["admin", "broker", "config", "namesrv", "runtime"]),
+    // `turbopump` names `admin` to show the groups of a cluster that it has started, and `bench` in a test only: it prints a
+    // command of that program.
+    ("turbopump", &["admin", "bench", "broker", "config", "namesrv", "runtime"]),
     // `tests` names `bench` and `admin` to measure our servers, and to administer them, in a simulation.
     ("tests",     &["admin", "bench", "broker", "client", "config", "model", "namesrv", "remoting", "runtime",
                     "storage", "transport"]),

@@ -22,6 +22,10 @@ pub struct OutagePlot {
     pub after_fault: Windows,
     /// Windows of the other groups.
     pub others: Windows,
+    /// The longest gaps after the heals.
+    pub after_heal: Windows,
+    /// Those after whose heal the leader changed again.
+    pub led_back: Windows,
     /// The longest gap before the first fault.
     pub quiet_ms: Option<f64>,
 }
@@ -50,6 +54,10 @@ pub struct Mark {
     pub heal_at_s: Option<f64>,
     /// The leader that was struck.
     pub addr: String,
+    /// Who led when it was healed.
+    pub addr_after: Option<String>,
+    /// Who led after the heal.
+    pub addr_after_heal: Option<String>,
     /// Group by group.
     pub groups: Vec<MarkedGroup>,
 }
@@ -72,29 +80,55 @@ pub struct MarkedGroup {
     pub after_fault_ms: Option<f64>,
     /// The longest gap after the heal.
     pub heal_window_ms: Option<f64>,
+    /// Where that begins.
+    pub heal_from_s: Option<f64>,
+    /// Where it ends; nowhere, if the group did not come back.
+    pub heal_to_s: Option<f64>,
     /// Probes that failed.
     pub failed: u64,
 }
 
-const COLUMNS: [&str; 6] =
-    ["fault", "group", "window", "from the fault to its end", "longest after the heal", "failed"];
+impl Mark {
+    /// Who led before, after it and after its heal.
+    fn leaders(&self) -> String {
+        // Nobody led; or the result is an older one, which does not tell.
+        let or_dash = |addr: &Option<String>| addr.clone().unwrap_or_else(|| "–".to_owned());
+        let mut leaders = format!("{} → {}", self.addr, or_dash(&self.addr_after));
+        if self.heal_at_s.is_some() {
+            leaders = format!("{leaders} → {}", or_dash(&self.addr_after_heal));
+        }
+        leaders
+    }
+}
+
+const COLUMNS: [&str; 7] = [
+    "fault",
+    "group",
+    "led by, then, after the heal",
+    "window",
+    "from the fault to its end",
+    "longest after the heal",
+    "failed",
+];
 
 impl OutagePlot {
     /// A row for each fault and group, as the columns say.
-    fn rows(&self) -> impl Iterator<Item = [String; 6]> + '_ {
+    fn rows(&self) -> impl Iterator<Item = [String; 7]> + '_ {
         let or_dash = |value: Option<f64>| value.map_or("–".to_owned(), millis);
         self.faults.iter().flat_map(move |fault| {
             fault.groups.iter().map(move |group| {
                 let is_open = group.from_s.is_some() && group.to_s.is_none();
                 let least = if is_open { "≥ " } else { "" };
-                let struck =
-                    if group.is_struck { format!(", {}", fault.addr) } else { String::new() };
+                // What begins somewhere and ends nowhere; older results say neither.
+                let is_open = group.heal_from_s.is_some() && group.heal_to_s.is_none();
+                let least_heal = if is_open { "≥ " } else { "" };
                 [
                     fault.number.to_string(),
-                    format!("{}{struck}", group.group),
+                    group.group.clone(),
+                    if group.is_struck { fault.leaders() } else { String::new() },
                     format!("{least}{}", or_dash(group.window_ms)),
                     format!("{least}{}", or_dash(group.after_fault_ms)),
-                    or_dash(group.heal_window_ms),
+                    format!("{least_heal}{}", or_dash(group.heal_window_ms)),
                     group.failed.to_string(),
                 ]
             })
@@ -107,6 +141,8 @@ impl OutagePlot {
             ("window of the group that was struck", &self.struck),
             ("from the fault to its end", &self.after_fault),
             ("window of the other groups", &self.others),
+            ("longest after the heal", &self.after_heal),
+            ("longest after a heal that changed the leader again", &self.led_back),
         ];
         let told = sums.into_iter().filter_map(|(name, windows)| {
             let count = windows.all_ms.len().to_string();
@@ -120,7 +156,7 @@ impl OutagePlot {
     /// # Errors
     /// None: a `String` takes everything.
     pub fn markdown(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "| {} |\n|---|---|---|---|---|---|", COLUMNS.join(" | "))?;
+        writeln!(out, "| {} |\n|---|---|---|---|---|---|---|", COLUMNS.join(" | "))?;
         for row in self.rows() {
             writeln!(out, "| {} |", row.map(|cell| cell.replace('|', "\\|")).join(" | "))?;
         }
@@ -169,15 +205,17 @@ mod tests {
     fn result() -> serde_json::Value {
         let group = |name: &str, is_struck: bool, to: Option<f64>| {
             json!({"group": name, "is_struck": is_struck, "window_ms": 9310.0, "from_s": 3.0, "to_s": to,
-                   "after_fault_ms": 9300.0, "heal_window_ms": 6.0, "failed": 1800})
+                   "after_fault_ms": 9300.0, "heal_window_ms": 6.0, "heal_from_s": 16.0, "heal_to_s": to,
+                   "failed": 1800})
         };
         json!({
             "mode": "failover",
             "struck": {"median_ms": 9310.0, "worst_ms": 16900.0, "all_ms": [9310.0, 16900.0], "open": 0},
             "after_fault": {"median_ms": 9305.0, "worst_ms": 16890.0, "all_ms": [9305.0, 16890.0]},
             "others": {"median_ms": null, "worst_ms": null, "all_ms": []},
+            "led_back": {"median_ms": 545.0, "worst_ms": 545.0, "all_ms": [545.0]},
             "quiet_ms": 7.0,
-            "faults": [{"number": 1, "at_s": 3.0, "heal_at_s": 15.0, "addr": "h:1",
+            "faults": [{"number": 1, "at_s": 3.0, "heal_at_s": 15.0, "addr": "h:1", "addr_after": "h:2",
                         "groups": [group("a|</script>", true, Some(12.3)), group("b", false, None)]}],
             "timeline": {"step_s": 0.1, "groups": [{"group": "a", "acked": [20, 0], "failed": [0, 20]}]},
             "notes": ["so & so"], "parameters": {"fault": "kill -9 $LEADER_PID"},
@@ -206,10 +244,18 @@ mod tests {
     fn the_tables_have_a_row_for_each_group() {
         let text = markdown(&Document::read("x", &result()).unwrap());
         assert!(
-            text.contains("| 1 | a\\|</script>, h:1 | 9.31 s | 9.30 s | 6.00 ms | 1800 |"),
+            text.contains(
+                "| 1 | a\\|</script> | h:1 → h:2 → – | 9.31 s | 9.30 s | 6.00 ms | 1800 |"
+            ),
             "{text}"
         );
-        assert!(text.contains("| 1 | b | ≥ 9.31 s |"), "{text}");
+        assert!(text.contains("| 1 | b |  | ≥ 9.31 s | ≥ 9.30 s | ≥ 6.00 ms |"), "{text}");
+        assert!(
+            text.contains(
+                "| longest after a heal that changed the leader again | 545.00 ms | 545.00 ms | 1 |"
+            ),
+            "{text}"
+        );
         assert!(text.contains("| window of the group that was struck | 9.31 s | 16.90 s | 2 |"));
         assert!(
             text.contains("Before the first fault: 7.00 ms.") && text.contains("Note: so & so")
