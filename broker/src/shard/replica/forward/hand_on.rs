@@ -10,9 +10,8 @@ use raft::{Group, MemberId, Role};
 
 use super::super::super::Shard;
 use super::super::super::reply::Refusal;
-use super::super::Replica;
-use super::{Asker, Waiting, rules};
-use crate::limits::{FORWARD_GRACE, FORWARD_WAIT};
+use super::{Asker, Waiting, replica_of, rules};
+use crate::limits::FORWARD_GRACE;
 
 /// Hands requests on, one after the other, for as long as the shard runs. It does not wait for their answers.
 pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
@@ -61,6 +60,7 @@ async fn answer(
     });
     let answering = pin!(handed_on.answer());
     let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
+    let patience = asker.patience();
     let (refusal, why): (Refuse, String) = match answered {
         Ok(Either::Left((Ok(_), _))) if asker.caller.is_oneway() => return,
         Ok(Either::Left((Ok(frame), _))) if asker.caller.answer_frame(&frame) => return,
@@ -68,14 +68,10 @@ async fn answer(
         Ok(Either::Left((Err(NoAnswer::NotTaken(why)), _))) => (rules::not_handed_on, why),
         Ok(Either::Left((Err(NoAnswer::Lost(why)), _))) => (rules::unknown, why),
         Ok(Either::Right(_)) => (rules::unknown, "it leads no more".to_owned()),
-        Err(_) => (rules::unknown, format!("none came within {FORWARD_WAIT:?}")),
+        Err(_) => (rules::unknown, format!("none came within {patience:?}")),
     };
     let name = replica_of(&shard).name_of(leader);
     asker.refuse(&shard, &refusal((&shard.identity.name, &name), &why));
 }
 
 type Refuse = fn((&str, &str), &dyn Display) -> Refusal;
-
-fn replica_of(shard: &Shard) -> &Replica {
-    shard.replica.as_ref().expect("it is a member of a group")
-}
