@@ -34,7 +34,8 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
         match select(pin!(peers.hand_on(leader, &request)), changed).await {
             Either::Left((Ok(handed_on), _)) => {
                 let (shard, group, asker) = (Rc::clone(shard), group.clone(), waiting.asker);
-                runtime::spawn(answer(shard, group, (leader, handed_on), asker)).detach();
+                let way = (peers.clone(), leader, handed_on);
+                runtime::spawn(answer(shard, group, way, asker)).detach();
                 return;
             }
             Either::Left((Err(why), _)) => {
@@ -48,10 +49,13 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
 }
 
 /// Answers what the leader answers. If somebody else leads meanwhile, the old one is given a moment to say what became of it.
+///
+/// A request that has no answer in time may still be on its way, and its asker, who is told that nobody knows, goes on: what he gives
+/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it.
 async fn answer(
     shard: Rc<Shard>,
     group: Group,
-    (leader, mut handed_on): (MemberId, HandedOn),
+    (peers, leader, mut handed_on): (Peers, MemberId, HandedOn),
     asker: Asker,
 ) {
     let overtaken = pin!(async {
@@ -61,6 +65,11 @@ async fn answer(
     let answering = pin!(handed_on.answer());
     let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
     let patience = asker.patience();
+    if answered.is_err() && asker.changes_something() && peers.interrupt(leader) {
+        let (name, group) = (&shard.identity.name, &replica_of(&shard).layout.name);
+        let leader = replica_of(&shard).name_of(leader);
+        tracing::debug!(shard = %name, %group, %leader, "no answer in time to what was handed on: the connection ends");
+    }
     let (refusal, why): (Refuse, String) = match answered {
         Ok(Either::Left((Ok(_), _))) if asker.caller.is_oneway() => return,
         Ok(Either::Left((Ok(frame), _))) if asker.caller.answer_frame(&frame) => return,
