@@ -185,7 +185,8 @@ pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken.
+    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken. Those that come
+    // too late for the log are dropped, and counted, when the office ends.
     let makes_place = shard.replica.as_ref().is_some_and(Replica::is_making_place);
     if shard.phase.get() != Phase::Stopping && !makes_place {
         check_phase(shard)?;
@@ -281,6 +282,9 @@ pub async fn propose_all(shard: &Rc<Shard>) {
         let left = shard.offsets.borrow().pending();
         if left == 0 {
             return;
+        }
+        if shard.check_office().is_err() {
+            return; // another one leads: consumers tell that one
         }
         if shard.phase.get() == Phase::Failed || shard.completions.borrow().is_empty() {
             let shard = &shard.identity.name;

@@ -172,6 +172,8 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     offset_questions::hold(shard);
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
+    let pending = shard.offsets.borrow().pending();
+    replica.tally.commits_dropped.add(pending as u64);
     shard.offsets.borrow_mut().forget_pending();
     shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);

@@ -206,6 +206,9 @@ fn refuse(shard: &Shard, (code, caller): (RequestCode, &Caller), refusal: &Refus
         return offset_questions::leave(shard, caller, &refusal.remark);
     }
     if !rules::is_send(code) {
+        if caller.is_oneway() && code == RequestCode::UpdateConsumerOffset {
+            replica_of(shard).tally.commits_dropped.add(1);
+        }
         return refusal.send(caller);
     }
     if caller.is_oneway() {
