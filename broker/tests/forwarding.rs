@@ -307,6 +307,50 @@ fn a_follower_that_is_cut_off_from_the_leader_alone_says_that_nobody_knows() {
 }
 
 #[test]
+fn what_was_given_back_late_by_way_of_a_follower_is_not_taken_from_who_has_got_it_anew() {
+    for seed in 0..SEEDS {
+        let cluster = Cluster::founded(seed, &[]);
+        let first = cluster.leader();
+        let [one, _] = Cluster::others(first);
+        let lock = |client: &str| LockRequest {
+            client_id: client.to_owned(),
+            consumer_group: "G".to_owned(),
+            mq_set: vec![queue("T", "broker-a", 0)],
+            only_this_broker: false,
+        };
+        let (take, give) = (RequestCode::LockBatchMq, RequestCode::UnlockBatchMq);
+        let locked = |answer: &Command| LockReply::decode(&answer.body).unwrap().locked.len();
+        cluster.client(move || async move {
+            // The follower has a connection to the leader.
+            assert_eq!(
+                locked(&Member::connect(addr(one)).await.ask(take, &[], lock("a").encode()).await),
+                1
+            );
+        });
+        cluster.cut(one, first);
+        let told = Arc::new(Mutex::new(None));
+        let code = Arc::clone(&told);
+        cluster.background(move || async move {
+            let answer = Member::connect(addr(one)).await.ask(give, &[], lock("a").encode()).await;
+            *code.lock().unwrap() = Some(answer.code);
+        });
+        cluster.run_for(WAIT + MOMENT);
+        let unknown = ResponseCode::ServiceNotAvailable.code();
+        assert_eq!(told.lock().unwrap().take(), Some(unknown), "seed {seed}: nobody knows");
+        cluster.client(move || async move {
+            let direct = Member::connect(addr(first)).await;
+            assert_eq!(locked(&direct.ask(take, &[], lock("a").encode()).await), 1, "has it still");
+        });
+        cluster.mend();
+        cluster.run_for(Duration::from_secs(3));
+        cluster.client(move || async move {
+            let direct = Member::connect(addr(first)).await;
+            assert_eq!(locked(&direct.ask(take, &[], lock("b").encode()).await), 0, "seed {seed}");
+        });
+    }
+}
+
+#[test]
 fn a_follower_that_turns_leader_meanwhile_stores_each_message_once() {
     for seed in 0..SEEDS * 2 {
         let mut cluster = Cluster::founded(seed, &[]);

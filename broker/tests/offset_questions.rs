@@ -10,10 +10,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use remoting::RequestCode;
 use remoting::header::DecodeExt;
-use remoting::header::offset::OffsetReply;
-use support::cluster::{Cluster, addr, leader};
+use remoting::header::offset::{OffsetReply, UpdateOffsetHeader};
+use remoting::{Command, RequestCode};
+use support::cluster::{Cluster, addr};
 use support::{Client, offset_question};
 use transport::{Connection, Limits, NoRequests, RequestError, connect};
 
@@ -32,6 +32,12 @@ fn founded(seed: u64) -> (Cluster, usize) {
         assert_eq!(client.commit("G", "T", 0, OFFSET).await.code, 0);
     });
     (cluster, first)
+}
+
+fn commit(offset: i64) -> Command {
+    let (consumer_group, topic) = ("G", "T");
+    let header = UpdateOffsetHeader { consumer_group, topic, queue_id: 0, commit_offset: offset };
+    Command::oneway(RequestCode::UpdateConsumerOffset).with_ext(&header)
 }
 
 /// What a node answers to one question: the offset, or another code.
@@ -96,7 +102,8 @@ fn whatever_happens_to_leaders_no_question_for_an_offset_is_refused() {
 }
 
 #[test]
-fn a_question_that_comes_during_an_election_is_answered_by_the_one_who_wins_it() {
+fn questions_that_come_during_an_election_are_answered_by_the_one_who_wins_it_or_by_way_of_the_other()
+ {
     for seed in 0..SEEDS {
         let (mut cluster, first) = founded(seed);
         cluster.run_for(Duration::from_secs(1));
@@ -112,14 +119,83 @@ fn a_question_that_comes_during_an_election_is_answered_by_the_one_who_wins_it()
             let [one, other] = Cluster::others(first);
             futures::future::join(ask_one(one), ask_one(other)).await
         });
-        let (next, _) = cluster.client(|| async { leader().await });
-        let (one, other) = asked;
-        let (won, lost) =
-            if next == Cluster::others(first)[0] { (one, other) } else { (other, one) };
-        assert_eq!(won, Ok(Ok(OFFSET)), "seed {seed}");
-        let is_refused = !matches!(lost, Ok(Ok(OFFSET)) | Err(RequestError::Timeout { .. }));
-        assert!(!is_refused, "seed {seed}: {lost:?}");
+        assert_eq!(asked, (Ok(Ok(OFFSET)), Ok(Ok(OFFSET))), "seed {seed}");
     }
+}
+
+#[test]
+fn no_question_is_left_when_a_leader_makes_place_whoever_is_asked() {
+    for seed in 0..SEEDS {
+        let (mut cluster, first) = founded(seed);
+        cluster.run_for(Duration::from_secs(1));
+        let silences: Arc<Mutex<Vec<(usize, Duration)>>> = Arc::default();
+        for at in Cluster::others(first) {
+            // Many at a time, at each moment some are on their way.
+            for begin in 0..30 {
+                let told = Arc::clone(&silences);
+                cluster.background(move || async move {
+                    let connection = dial(addr(at)).await.expect("it listens");
+                    runtime::sleep(Duration::from_micros(70 * begin)).await;
+                    for _ in 0..500 {
+                        let began = runtime::now();
+                        if ask(&connection, PATIENCE).await != Ok(Ok(OFFSET)) {
+                            told.lock().unwrap().push((at, began.elapsed()));
+                        }
+                        runtime::sleep(Duration::from_millis(1)).await;
+                    }
+                });
+            }
+        }
+        cluster.run_for(Duration::from_millis(100));
+        cluster.stop(first);
+        assert_ne!(cluster.leader(), first);
+        assert_eq!(*silences.lock().unwrap(), [], "seed {seed}");
+    }
+}
+
+#[test]
+fn questions_at_a_leader_that_loses_its_office_are_handed_on_to_the_next_one() {
+    for seed in 0..SEEDS {
+        let (cluster, first) = founded(seed);
+        cluster.run_for(Duration::from_secs(1));
+        // It leads on for a moment, and is certain of nothing.
+        Cluster::others(first).iter().for_each(|other| cluster.cut(first, *other));
+        let answers: Arc<Mutex<Vec<_>>> = Arc::default();
+        let told = Arc::clone(&answers);
+        cluster.background(move || async move {
+            let connection = dial(addr(first)).await.expect("it listens");
+            let answer = ask(&connection, PATIENCE).await;
+            told.lock().unwrap().push(answer);
+        });
+        cluster.run_for(Duration::from_millis(1_500));
+        assert_eq!(*answers.lock().unwrap(), [], "seed {seed}: nobody knows yet");
+        cluster.mend();
+        cluster.run_for(Duration::from_millis(900));
+        assert_eq!(*answers.lock().unwrap(), [Ok(Ok(OFFSET))], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_question_that_waits_for_the_log_is_left_like_all_others_when_its_time_is_over() {
+    let mut cluster = Cluster::new(5, &[]);
+    cluster.start_alone(0);
+    cluster.client(|| async {
+        while dial(addr(0)).await.is_none() {
+            runtime::sleep(Duration::from_millis(10)).await;
+        }
+        let client = Client::connect(addr(0)).await;
+        client.create_topic("T", 1).await;
+        client.pull("T", 0, 0).await; // makes the group
+        assert_eq!(client.commit("G", "T", 0, OFFSET).await.code, 0);
+    });
+    cluster.machines[0].disk().stall(2 * PATIENCE);
+    cluster.client(|| async {
+        let client = Client::connect(addr(0)).await;
+        client.connection.oneway(&commit(OFFSET + 1)).unwrap();
+        let late = ask(&client.connection, 4 * PATIENCE).await;
+        assert!(matches!(late, Err(RequestError::Timeout { .. })), "{late:?}");
+        assert_eq!(ask(&client.connection, PATIENCE).await, Ok(Ok(OFFSET + 1)));
+    });
 }
 
 #[test]

@@ -1,8 +1,11 @@
-//! What a member whose disk is full takes from a leader: nothing that it could not write.
+//! What a member takes from a leader: nothing that it could not write, because its disk is full or its log has no place for it.
 //!
 //! What openraft has accepted it has to be told to be flushed before it is told the same of a vote. So an entry that waits for room
 //! on the disk would keep this member from voting, and a group that has lost its leader from electing one. It is refused at the door
 //! instead, and the leader sends it again.
+//!
+//! While a snapshot is put in the place of the log, openraft goes by the snapshot, and accepts what comes behind it; the log takes it
+//! only when the member has been started again. It is refused at the door, too: for openraft the log's error would be the member's end.
 
 use std::cell::Cell;
 use std::future::ready;
@@ -15,6 +18,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
+use runtime::channel::oneshot;
 use storage::Store;
 
 use crate::admitted::Admitted;
@@ -24,6 +28,8 @@ use crate::node::Raft;
 use crate::types::Types;
 
 const FULL: &str = "its disk has no room for more of the log. Free some space there";
+const COPIES: &str =
+    "a snapshot is being put in the place of its log, and what comes behind it is taken after that";
 
 /// Answers for a member: openraft does, but for what there is no room for.
 #[derive(Clone)]
@@ -32,6 +38,14 @@ pub struct Gate {
     store: Store,
     helm: Helm,
     admitted: Admitted,
+    /// Snapshots that are being put in the place of the log.
+    copies: Rc<Cell<u32>>,
+}
+
+/// Whether the log has all that is before the entries of a request, or may have: it ends before the index `end`.
+fn continues(request: &AppendEntriesRequest<Types>, end: u64) -> bool {
+    let before = request.prev_log_id.map_or(0, |last| last.index + 1);
+    request.entries.is_empty() || before <= end
 }
 
 /// Bytes that the entries of a request take on the disk.
@@ -41,7 +55,15 @@ fn bytes_of(request: &AppendEntriesRequest<Types>) -> u64 {
 
 impl Gate {
     pub(crate) fn new(raft: Raft, store: Store, helm: Helm) -> Self {
-        Self { raft, store, helm, admitted: Admitted::default() }
+        Self { raft, store, helm, admitted: Admitted::default(), copies: Rc::default() }
+    }
+
+    /// Why a request is refused, if it is.
+    fn obstacle(&self, request: &AppendEntriesRequest<Types>) -> Option<&'static str> {
+        if self.copies.get() > 0 && !continues(request, self.helm.end().0) {
+            return Some(COPIES);
+        }
+        (!self.admits(bytes_of(request))).then_some(FULL)
     }
 
     /// Whether there is room for entries of so many bytes, behind all that waits: what was let in, and what the log has taken of a
@@ -53,22 +75,22 @@ impl Gate {
 }
 
 impl Handler for Gate {
-    /// Ends behind a request that there is no room for.
+    /// Ends behind a request that is refused.
     fn append_all(&self, requests: Requests) -> Results {
-        let (gate, is_full) = (self.clone(), Rc::new(Cell::new(false)));
-        let (noted, stream) = (Rc::clone(&is_full), Rc::new(self.admitted.stream()));
+        let (gate, obstacle) = (self.clone(), Rc::new(Cell::new(None)));
+        let (noted, stream) = (Rc::clone(&obstacle), Rc::new(self.admitted.stream()));
         let entered = Rc::clone(&stream);
         let admitted = requests.take_while(move |request| {
-            let bytes = bytes_of(request);
-            noted.set(!gate.admits(bytes));
-            if !noted.get() {
-                entered.enters(bytes);
+            let obstacle = gate.obstacle(request);
+            if obstacle.is_none() {
+                entered.enters(bytes_of(request));
             }
-            ready(!noted.get())
+            noted.set(obstacle);
+            ready(obstacle.is_none())
         });
         let results = Handler::append_all(&self.raft, admitted.boxed_local());
         let results = results.inspect(move |_| stream.is_answered());
-        let refusal = stream::once(async move { is_full.get().then(|| Err(FULL.to_owned())) });
+        let refusal = stream::once(async move { obstacle.get().map(|why| Err(why.to_owned())) });
         results.chain(refusal.filter_map(ready)).boxed_local()
     }
 
@@ -76,9 +98,9 @@ impl Handler for Gate {
         &self,
         request: AppendEntriesRequest<Types>,
     ) -> LocalBoxFuture<'static, Handled<StreamAppendResult<Types>>> {
-        match self.admits(bytes_of(&request)) {
-            true => Handler::append(&self.raft, request),
-            false => Box::pin(ready(Err(FULL.to_owned()))),
+        match self.obstacle(&request) {
+            None => Handler::append(&self.raft, request),
+            Some(why) => Box::pin(ready(Err(why.to_owned()))),
         }
     }
 
@@ -109,6 +131,47 @@ impl Handler for Gate {
         meta: SnapshotMetaOf<Types>,
         bytes: Vec<u8>,
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
-        Handler::install_snapshot(&self.raft, vote, meta, bytes)
+        let installing = Handler::install_snapshot(&self.raft, vote, meta, bytes);
+        let (copies, (tell, told)) = (Rc::clone(&self.copies), oneshot());
+        copies.set(copies.get() + 1);
+        // It goes on when nobody waits for the answer any more: the connection may be lost meanwhile.
+        let to_its_end = async move {
+            let installed = installing.await;
+            copies.set(copies.get() - 1);
+            drop(tell.send(installed));
+        };
+        runtime::spawn(to_its_end).detach();
+        Box::pin(
+            async move { told.await.unwrap_or_else(|_| Err("it is being stopped".to_owned())) },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::entry::RaftEntry;
+    use openraft::type_config::alias::{EntryOf, LogIdOf};
+    use storage::StoreId;
+
+    use super::*;
+    use crate::types::MemberId;
+
+    #[test]
+    fn entries_behind_a_snapshot_that_is_under_way_do_not_continue_an_empty_log() {
+        let id = |index| LogIdOf::<Types>::new_term_index(3, index);
+        let request = |before: Option<u64>, count: u64| {
+            let first = before.map_or(0, |last| last + 1);
+            let entries = (first..first + count).map(|at| EntryOf::<Types>::new_blank(id(at)));
+            AppendEntriesRequest::<Types> {
+                vote: VoteOf::<Types>::new(3, MemberId(StoreId(1))),
+                prev_log_id: before.map(id),
+                entries: entries.collect(),
+                leader_commit: None,
+            }
+        };
+        assert!(!continues(&request(Some(6), 1), 0));
+        assert!(continues(&request(Some(6), 0), 0), "a heartbeat appends nothing");
+        assert!(continues(&request(None, 2), 0));
+        assert!(continues(&request(Some(6), 1), 7) && continues(&request(Some(3), 1), 7));
     }
 }

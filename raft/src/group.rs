@@ -42,6 +42,8 @@ pub struct Follower {
     pub next: LogIndex,
     /// Entries of the leader's log that it does not have.
     pub behind: u64,
+    /// How long ago it last answered; `None` if it never has in this term.
+    pub heard: Option<Duration>,
 }
 
 /// It is not certain that this member leads.
@@ -104,6 +106,13 @@ impl Group {
     #[must_use]
     pub fn begun(&self) -> (u64, LogIndex) {
         self.role.begun()
+    }
+
+    /// Why another member should lead, who may be better off: the disk is full, or does
+    /// not give what a follower lacks. `None` if all is well, or it does not lead. It leads on until it is told to hand over.
+    #[must_use]
+    pub fn burden(&self) -> Option<&'static str> {
+        self.role.burden()
     }
 
     /// The newest term that this member knows.
@@ -183,7 +192,9 @@ impl Group {
             let voting = sent.filter(|(id, _)| **id != metrics.id && voters.contains(id));
             let of = |(id, matched): (&MemberId, &Option<_>)| {
                 let next = matched.as_ref().map_or(0, |last: &LogId| last.index + 1);
-                Follower { id: *id, next: LogIndex(next), behind: end.saturating_sub(next) }
+                let acked = metrics.heartbeat.as_ref().and_then(|acked| *acked.get(id)?);
+                let heard = acked.map(|at| at.elapsed());
+                Follower { id: *id, next: LogIndex(next), behind: end.saturating_sub(next), heard }
             };
             voting.map(of).collect()
         })
@@ -233,8 +244,10 @@ impl Group {
         self.seen(growing::is_taking_in)
     }
 
-    /// Asks a follower to lead. Whether it does shows in the role: this member proposes nothing meanwhile, and if the
-    /// follower is gone the others elect somebody once they have heard nothing for long enough.
+    /// Asks a follower to lead. Whether it does shows in the role. This cannot be taken back: in this term the member proposes
+    /// nothing more and sends no heartbeats, and if the follower is gone, or lacks an entry, the others elect somebody once they have
+    /// heard nothing for long enough. So ask only one that answers and has all of the log ([`Group::followers`]), and finish what
+    /// is under way before.
     ///
     /// # Errors
     /// The core has ended.

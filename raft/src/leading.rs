@@ -8,9 +8,10 @@
 //! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
 //! there is another leader, and all that it took before is applied then.
 //!
-//! It hands its office over as well when its disk is full, or does not give what a follower lacks: others may be better off. openraft
-//! never takes back that somebody was asked to lead: from then on this member takes nothing in its term. So only a member is asked that
-//! answers and has all of the log, and only while nothing is under way.
+//! openraft never takes back that somebody was asked to lead: from then on this member takes nothing in its term. A leader whose disk
+//! stands still has nothing to lose by that, and asks one that answers, and that has all of the log as long as there is hope for such a
+//! one. One whose disk is full, or does not give what a follower lacks, leads on, and says so ([`Watched::burden`]): whoever owns it can
+//! finish what is under way before another one leads.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -37,9 +38,8 @@ const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
 const LOOKS: u32 = 4;
 /// A disk that has been full for so long does not get room by itself, as it does when a segment has just been trimmed.
 const FULL: Duration = Duration::from_secs(10);
-/// Time between two attempts to find somebody who is better off: he may not be, and hand it on. No longer than whoever should lead is
-/// left alone after he has lost the lead: he hands it on again then.
-const BETTER_OFF: Duration = Duration::from_secs(60);
+/// A leader whose disk has stood still for so many times its patience waits no more for a follower to have all of its log.
+const HOPE: u32 = 3;
 /// Time until a leader proposes again that was not sure for a moment whether it leads.
 const AGAIN: Duration = Duration::from_millis(1);
 
@@ -58,13 +58,16 @@ pub(crate) struct Watched {
     role: Rc<Cell<Role>>,
     /// How often this member has begun to lead, and from which entry on it did at last.
     begun: Rc<Cell<(u64, LogIndex)>>,
+    /// Why another one should lead.
+    burden: Rc<Cell<Option<&'static str>>>,
     changed: Rc<Notify>,
 }
 
 impl Watched {
     pub(crate) fn new() -> Self {
         let (role, begun) = (Cell::new(Role::Following(None)), Cell::new((0, LogIndex(0))));
-        Self { role: Rc::new(role), begun: Rc::new(begun), changed: Rc::default() }
+        let (role, begun) = (Rc::new(role), Rc::new(begun));
+        Self { role, begun, burden: Rc::default(), changed: Rc::default() }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -74,6 +77,11 @@ impl Watched {
     /// How often this member has begun to lead; and the index behind the last entry that was there when it did at last.
     pub(crate) fn begun(&self) -> (u64, LogIndex) {
         self.begun.get()
+    }
+
+    /// Why another one should lead, who may be better off; `None` if all is well, or this member does not lead.
+    pub(crate) fn burden(&self) -> Option<&'static str> {
+        self.burden.get()
     }
 
     fn begin(&self, term: Term, from: LogIndex) {
@@ -111,12 +119,10 @@ pub(crate) struct Leading {
     pub burden: Burden,
 }
 
-/// What is wrong with a leader that leads on if nobody is better off.
+/// What is wrong with a leader that leads on.
 #[derive(Default)]
 pub(crate) struct Burden {
     full_since: Cell<Option<Instant>>,
-    /// When somebody else was last asked to lead.
-    tried: Cell<Option<Instant>>,
 }
 
 impl Burden {
@@ -124,12 +130,11 @@ impl Burden {
     fn why(&self, is_full: bool, unreadable_since: Option<Instant>) -> Option<&'static str> {
         let full_since = is_full.then(|| self.full_since.get().unwrap_or_else(now));
         self.full_since.set(full_since);
-        let why = match (full_since, unreadable_since) {
-            (_, Some(_)) => "a follower lacks entries that cannot be read here",
-            (Some(since), None) if since.elapsed() >= FULL => "the disk is full",
-            (Some(_) | None, None) => return None,
-        };
-        self.tried.get().is_none_or(|tried| tried.elapsed() >= BETTER_OFF).then_some(why)
+        match (full_since, unreadable_since) {
+            (_, Some(_)) => Some("a follower lacks entries that cannot be read here"),
+            (Some(since), None) if since.elapsed() >= FULL => Some("the disk is full"),
+            (Some(_) | None, None) => None,
+        }
     }
 }
 
@@ -165,6 +170,7 @@ impl Leading {
             self.role.begin(term, self.helm.end());
             let (proposing, over) = (pin!(self.propose_all(term)), pin!(self.over(term)));
             select(select(proposing, over), pin!(self.unfit(term))).await;
+            self.role.burden.set(None);
         }
         self.helm.follow();
         self.store.refuse_appends();
@@ -195,7 +201,8 @@ impl Leading {
             if self.makes_place_if_stuck(term).await {
                 return;
             }
-            self.look_for_a_better_one(term).await;
+            let unreadable_since = self.helm.unreadable_since();
+            self.role.burden.set(self.burden.why(self.store.stats().full, unreadable_since));
             sleep_until(self.deaf_at().min(now() + self.patience / LOOKS)).await;
         }
     }
@@ -207,7 +214,7 @@ impl Leading {
         }
     }
 
-    /// Asks the follower to lead that has written more, if the disk here has stood still for too long; whether it did.
+    /// Asks a follower to lead that has written more, if the disk here has stood still for too long; whether it did.
     async fn makes_place_if_stuck(&self, term: Term) -> bool {
         if self.stuck_at() > now() {
             return false;
@@ -221,21 +228,6 @@ impl Leading {
         // An error says that the core has ended.
         drop(self.raft.trigger().transfer_leader(to).await);
         true
-    }
-
-    /// Asks a follower to lead, if this member is worse off than one should be who leads. Whether he does shows in the term.
-    async fn look_for_a_better_one(&self, term: Term) {
-        let is_full = self.store.stats().full;
-        let Some(why) = self.burden.why(is_full, self.helm.unreadable_since()) else { return };
-        let last = self.helm.end().0.saturating_sub(1);
-        let Some(to) = self.most_of_the_log(last).filter(|_| self.is_quiet()) else { return };
-        self.burden.tried.set(Some(now()));
-        tracing::warn!(
-            group = %self.helm.group(), term = term.0, to = %self.name_of(to),
-            "{why}: leadership is handed over to another member, which may be better off"
-        );
-        // An error says that the core has ended.
-        drop(self.raft.trigger().transfer_leader(to).await);
     }
 
     /// When the others may have elected somebody else, unless this member hears of a majority before.
@@ -253,14 +245,14 @@ impl Leading {
         self.helm.waiting_since().unwrap_or_else(now) + self.patience
     }
 
-    /// The follower that has the most of the log, if that is more than is written here.
+    /// The follower that is to lead instead of this member, whose disk stands still: one with all of the log; after a while also
+    /// one that has what is written here. He may be refused, and the others elect somebody then.
     fn ahead(&self) -> Option<MemberId> {
-        self.most_of_the_log(self.helm.written_end().0)
-    }
-
-    /// Whether all that is written is committed, and nothing waits to be written.
-    fn is_quiet(&self) -> bool {
-        self.helm.waiting_since().is_none() && self.store.written() == self.store.stats().max
+        let last = self.helm.end().0.saturating_sub(1);
+        let has_all = self.most_of_the_log(last.max(self.helm.written_end().0));
+        let is_hopeless = self.stuck_at() + self.patience * (HOPE - 1) <= now();
+        let has_enough = || self.most_of_the_log(self.helm.written_end().0);
+        has_all.or_else(|| is_hopeless.then(has_enough).flatten())
     }
 
     /// The voter that has the most of the log, if he has the entry at `least`; of those who have answered a while ago at most.
@@ -389,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_worse_off_for_a_while_asks_another_one_to_lead_now_and_then() {
+    fn a_leader_says_what_is_wrong_with_it_once_that_has_lasted() {
         let simulation = Simulation::new(1);
         let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
         let life = node.start("leader", || async {
@@ -402,11 +394,6 @@ mod tests {
             assert_eq!(burden.why(true, None), None, "full again, for the first time");
             sleep(FULL).await;
             assert_eq!(burden.why(true, None), Some("the disk is full"));
-            burden.tried.set(Some(now()));
-            sleep(BETTER_OFF / 2).await;
-            assert_eq!(burden.why(true, None), None, "nobody was better off");
-            sleep(BETTER_OFF / 2).await;
-            assert!(burden.why(true, None).is_some());
             let unreadable = burden.why(false, Some(now()));
             assert!(unreadable.is_some_and(|why| why.contains("cannot be read")), "at once");
         });

@@ -80,7 +80,7 @@ impl Snapshots {
     fn without_bytes(&self, error: &StoreError) -> Option<SnapshotOf<Types, Vec<u8>>> {
         if !self.unreadable.replace(true) {
             tracing::error!(
-                %error,
+                group = %self.helm.group(), %error,
                 "no checkpoint can be read where the trimmed log could begin. This member goes on; as a leader it cannot bring up one \
                  that lacks what was trimmed, until the next segment of its log is full"
             );

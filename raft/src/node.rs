@@ -172,7 +172,7 @@ impl Node {
         let repairing = runtime::spawn(repairing.run());
         let (introduced, busy, given_up) = Default::default();
         let group = Group::new(raft.clone(), &role, &staged, &busy, &given_up);
-        let ending = runtime::spawn(unfinished::run(group));
+        let ending = runtime::spawn(unfinished::run(group, helm.clone()));
         let tasks = [purging, failing, ending, repairing];
         Ok(Self {
             raft,

@@ -78,7 +78,7 @@ impl Purging {
         for id in copying {
             if peers.interrupt(id) {
                 tracing::warn!(
-                    peer = %id,
+                    group = %peers.facts().group, peer = %peers.name_of(id),
                     "the disk is full, and this member still copies what was trimmed: it is sent a snapshot instead, so that the space \
                      comes back"
                 );

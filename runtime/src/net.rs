@@ -86,6 +86,17 @@ enum Stream {
 }
 
 impl Stream {
+    fn set_linger(&self, linger: Option<Duration>) -> Result<(), IoError> {
+        let set = match self {
+            Stream::Uring(stream) => stream.set_linger(linger),
+            Stream::Sim(stream) => {
+                stream.set_linger(linger);
+                Ok(())
+            }
+        };
+        set.map_err(|error| self.error(IoOp::Configure, error))
+    }
+
     fn peer_addr(&self) -> SocketAddr {
         match self {
             Stream::Uring(stream) => stream.peer_addr(),
@@ -140,14 +151,7 @@ impl TcpStream {
     /// What closing does with unsent data: `None` (the default) sends it in the background, zero drops it and resets the
     /// connection. Other values make closing block the executor: do not use them.
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), IoError> {
-        match &self.inner {
-            Stream::Uring(stream) => stream.set_linger(linger),
-            Stream::Sim(stream) => {
-                stream.set_linger(linger);
-                Ok(())
-            }
-        }
-        .map_err(|error| self.inner.error(IoOp::Configure, error))
+        self.inner.set_linger(linger)
     }
 
     /// The two directions, for different tasks. The connection closes when both are dropped.
@@ -220,6 +224,11 @@ pub struct WriteHalf {
 }
 
 impl WriteHalf {
+    /// As [`TcpStream::set_linger`], for the whole connection.
+    pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), IoError> {
+        self.inner.set_linger(linger)
+    }
+
     /// Hands all of `bytes` to the kernel, waiting while the peer is slow. Not cancel-safe: after dropping the future an
     /// unknown part has been sent, and the connection must be closed.
     pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), IoError> {

@@ -69,6 +69,11 @@ impl Connection {
         self.inner.local
     }
 
+    /// Whether it stands for one that another node has: what comes by it is one request, which that node has handed over.
+    pub fn is_relayed(&self) -> bool {
+        self.inner.relayed.get()
+    }
+
     /// False from the moment on that either side closes it.
     pub fn is_open(&self) -> bool {
         !self.inner.stop.is_raised()

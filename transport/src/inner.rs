@@ -19,6 +19,8 @@ pub(crate) struct Inner {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) limits: Rc<Limits>,
+    /// There is no socket behind it.
+    pub(crate) relayed: Cell<bool>,
     /// Encoded frames that the writer has not taken yet.
     pub(crate) outbox: RefCell<Vec<u8>>,
     /// Bytes that the writer has taken and the kernel has not.
@@ -54,6 +56,7 @@ impl Inner {
             peer,
             local,
             limits,
+            relayed: Cell::new(false),
             outbox: RefCell::default(),
             writing: Cell::new(0),
             work: Notify::new(),

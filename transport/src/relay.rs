@@ -53,6 +53,7 @@ pub fn relay(
         return Err(RelayError::Answer);
     }
     let connection = Connection::new(from, to, Rc::clone(limits));
+    connection.inner.relayed.set(true);
     if !request.flag.is_oneway() {
         connection.inner.in_flight.borrow_mut().began(request.opaque, frame.len());
     }

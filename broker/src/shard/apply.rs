@@ -13,7 +13,7 @@ use super::commands::{
 };
 use super::completions::{Afterwards, Completion};
 use super::long_poll::LongPolls;
-use super::offsets::OffsetQuestion;
+use super::offset_questions::Mark;
 use super::pull::PullRequest;
 use super::recovery::{self, Progress};
 use super::reply::{Caller, Refusal};
@@ -213,7 +213,7 @@ impl Afterwards {
     pub fn run(self, shard: &Shard) {
         match self {
             Self::Answer(caller) => caller.ok(&()),
-            Self::Offset(question) => question.answer(shard),
+            Self::Offsets(mark) => offset_questions::answer_until(shard, mark),
             // Whoever waited may have gone.
             Self::Wake(waiting) => drop(waiting.send(())),
         }
@@ -274,17 +274,17 @@ fn fail_stop(shard: &Rc<Shard>) {
     shard.topics.borrow_mut().changed(runtime::unix_millis());
     register::permission_changed(shard);
     let why = "The log failed before the change was stored";
-    let questions = give_up(shard, &lost(shard), why);
+    give_up(shard, &lost(shard), why);
     match &shard.replica {
         // The others may have told more than is applied here.
-        Some(_) => offset_questions::hold(shard, questions),
-        None => questions.iter().for_each(|question| question.answer(shard)),
+        Some(_) => offset_questions::hold(shard),
+        None => offset_questions::answer_until(shard, Mark::LAST),
     }
 }
 
 /// Nobody here learns any more what became of what was appended: all who wait are told, senders with `lost`, others
-/// `why`. The questions for offsets that were to be answered afterwards.
-pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) -> Vec<OffsetQuestion> {
+/// `why`. Questions for offsets that were to be answered afterwards are the caller's to see to.
+pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) {
     let (appends, then) = shard.completions.borrow_mut().fail();
     let refuse_command = |caller: &Caller| {
         let remark = format!("service not available now. {why}");
@@ -303,15 +303,13 @@ pub fn give_up(shard: &Shard, lost: &Refusal, why: &str) -> Vec<OffsetQuestion> 
             Completion::Announce(_) | Completion::Silent => {}
         }
     }
-    let mut questions = Vec::new();
     for then in then {
         match then {
             Afterwards::Answer(caller) => refuse_command(&caller),
-            Afterwards::Offset(question) => questions.push(question),
+            Afterwards::Offsets(_) => {}
             Afterwards::Wake(waiting) => drop(waiting),
         }
     }
-    questions
 }
 
 #[cfg(test)]

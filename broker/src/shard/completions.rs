@@ -12,7 +12,7 @@ use remoting::fastjson::MessageQueue;
 use runtime::Instant;
 
 use super::commands::TopicConfig;
-use super::offsets::OffsetQuestion;
+use super::offset_questions::Mark;
 use super::reply::Caller;
 use super::send::{BatchSender, Sender};
 
@@ -52,8 +52,8 @@ impl Completion {
 pub enum Afterwards {
     /// Code 0.
     Answer(Caller),
-    /// The answer to a question for a consumer offset.
-    Offset(OffsetQuestion),
+    /// The answers to the questions for consumer offsets up to this mark.
+    Offsets(Mark),
     /// Wakes whoever waits for the log to come to this point.
     Wake(runtime::channel::OneshotSender<()>),
 }
@@ -63,7 +63,8 @@ enum Waiting {
     Afterwards(Afterwards),
 }
 
-/// All that wait, in the order of the log. It is as long as the store lets appends wait, at most.
+/// All that wait, in the order of the log. It is as long as the store lets appends wait, at most: questions for offsets behind the same
+/// append wait as one.
 #[derive(Default)]
 pub struct Completions {
     queue: VecDeque<Waiting>,
@@ -82,7 +83,13 @@ impl Completions {
         if self.queue.is_empty() {
             return Some(then);
         }
-        self.queue.push_back(Waiting::Afterwards(then));
+        match (self.queue.back_mut(), &then) {
+            (Some(Waiting::Afterwards(Afterwards::Offsets(last))), Afterwards::Offsets(mark)) => {
+                assert!(*last < *mark, "marks grow");
+                *last = *mark;
+            }
+            _ => self.queue.push_back(Waiting::Afterwards(then)),
+        }
         None
     }
 
@@ -183,6 +190,23 @@ mod tests {
         assert_eq!(completions.messages(), 1);
         let (appends, then) = completions.fail();
         assert_eq!((appends.len(), then.len(), completions.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn questions_behind_the_same_append_take_one_place() {
+        let mut completions = Completions::default();
+        let ask = |completions: &mut Completions, mark| {
+            assert!(completions.afterwards(Afterwards::Offsets(Mark(mark))).is_none());
+        };
+        completions.push(Completion::Silent);
+        (1..=100).for_each(|mark| ask(&mut completions, mark));
+        assert_eq!(completions.len(), 2);
+        completions.push(Completion::Silent);
+        ask(&mut completions, 101);
+        assert_eq!(completions.len(), 4);
+        assert!(matches!(completions.committed(), Completion::Silent));
+        assert!(matches!(completions.due(), Some(Afterwards::Offsets(Mark(100)))));
+        assert!(completions.due().is_none());
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! matter: they leave the queue alone, and ask again when they next rebalance. Later clients ask again in both cases.
 //!
 //! In a group only the leader may answer, and only while it is certain that it leads: one that was deposed and does not know it yet
-//! would tell offsets that were overtaken. All questions of a moment share one round on the network.
+//! would tell offsets that were overtaken. All questions of a moment share one round on the network. Another member hands its questions on,
+//! and those that wait as soon as it knows to whom; what comes to nothing is handed on again, for a question may be asked twice.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,10 +16,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
+use runtime::Instant;
 use runtime::channel::Notify;
 
+use super::completions::Afterwards;
 use super::notices::{self, Notice};
 use super::offsets::{OffsetQuestion, answer_in_order};
+use super::replica::forward;
 use super::reply::Caller;
 use super::{Phase, Shard};
 use crate::limits::{MAX_OFFSET_QUESTIONS, OFFSET_PATIENCE};
@@ -29,11 +33,24 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// Questions that are not answered yet.
 #[derive(Default)]
 pub struct OffsetQuestions {
-    /// Those that wait here; others may wait for the log.
+    /// Those that wait here, the oldest first; others may be on their way to the leader.
     waiting: RefCell<VecDeque<OffsetQuestion>>,
+    /// Those that wait for what was appended before them, in that order.
+    behind: RefCell<VecDeque<(Mark, OffsetQuestion)>>,
+    /// The last one of those, of all times.
+    mark: Cell<Mark>,
     /// All of them, wherever they wait.
     count: Rc<Cell<usize>>,
     news: Notify,
+}
+
+/// Says which questions wait behind something in the log: each is after the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub u64);
+
+impl Mark {
+    /// After all others.
+    pub const LAST: Self = Self(u64::MAX);
 }
 
 /// The place of one of them among [`MAX_OFFSET_QUESTIONS`]: it is free again when this is dropped.
@@ -67,7 +84,39 @@ impl OffsetQuestions {
         questions: impl IntoIterator<Item = OffsetQuestion, IntoIter: DoubleEndedIterator>,
     ) {
         let mut waiting = self.waiting.borrow_mut();
-        questions.into_iter().rev().for_each(|question| waiting.push_front(question));
+        // The last ones first: each is the oldest so far, or nearly.
+        for question in questions.into_iter().rev() {
+            let at = waiting.partition_point(|other| other.since() < question.since());
+            waiting.insert(at, question);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.borrow().is_empty() && self.behind.borrow().is_empty()
+    }
+
+    /// Takes those out that wait for the log and are not past this mark.
+    fn take_until(&self, mark: Mark) -> Vec<OffsetQuestion> {
+        let mut behind = self.behind.borrow_mut();
+        let count = behind.partition_point(|(own, _)| *own <= mark);
+        behind.drain(..count).map(|(_, question)| question).collect()
+    }
+
+    /// Takes those out that have waited for too long, wherever they do.
+    fn take_overdue(&self, is_overdue: impl Fn(&OffsetQuestion) -> bool) -> Vec<OffsetQuestion> {
+        let mut waiting = self.waiting.borrow_mut();
+        let count = waiting.partition_point(&is_overdue);
+        let mut overdue: Vec<_> = waiting.drain(..count).collect();
+        let mut behind = self.behind.borrow_mut();
+        if behind.iter().any(|(_, question)| is_overdue(question)) {
+            for (mark, question) in std::mem::take(&mut *behind) {
+                match is_overdue(&question) {
+                    true => overdue.push(question),
+                    false => behind.push_back((mark, question)),
+                }
+            }
+        }
+        overdue
     }
 }
 
@@ -84,8 +133,35 @@ pub fn ask(shard: &Shard, question: OffsetQuestion) {
 }
 
 /// Holds on to questions that an office, which is over, has not answered.
-pub fn hold(shard: &Shard, questions: Vec<OffsetQuestion>) {
-    shard.offset_questions.put_back(questions);
+pub fn hold(shard: &Shard) {
+    let questions = &shard.offset_questions;
+    questions.put_back(questions.take_until(Mark::LAST));
+    questions.news.notify_one();
+}
+
+/// Answers a question when all that is under way is committed.
+pub fn answer_afterwards(shard: &Shard, question: OffsetQuestion) {
+    let questions = &shard.offset_questions;
+    let mark = Mark(questions.mark.get().0 + 1);
+    questions.mark.set(mark);
+    questions.behind.borrow_mut().push_back((mark, question));
+    shard.afterwards(Afterwards::Offsets(mark));
+    questions.news.notify_one();
+}
+
+/// Answers those that wait for what is committed now.
+pub fn answer_until(shard: &Shard, mark: Mark) {
+    let due = shard.offset_questions.take_until(mark);
+    due.iter().for_each(|question| question.answer(shard));
+}
+
+/// One that was handed on, or was to be, has no answer, because of `why`. It waits for whoever leads by then, unless its time is over.
+pub fn again(shard: &Shard, question: OffsetQuestion, why: &str) {
+    if runtime::now() >= question.since() + OFFSET_PATIENCE {
+        return leave(shard, question.caller(), why);
+    }
+    question.caller().hold_aside();
+    shard.offset_questions.put_back([question]);
     shard.offset_questions.news.notify_one();
 }
 
@@ -97,15 +173,22 @@ pub fn too_many(shard: &Shard, caller: &Caller) {
 /// Answers what waits, for as long as the shard runs.
 pub async fn run(shard: Rc<Shard>) {
     let questions = &shard.offset_questions;
+    let mut looked = None;
     loop {
         let news = questions.news.notified();
-        leave_overdue(&shard);
-        if questions.waiting.borrow().is_empty() {
+        let is_due = looked.is_none_or(|at: Instant| at.elapsed() >= AGAIN);
+        if is_due {
+            looked = Some(runtime::now());
+            leave_overdue(&shard);
+        }
+        if questions.is_idle() {
             news.await;
             continue;
         }
         if may_answer(&shard) {
             round(&shard).await;
+        } else if is_due {
+            hand_on(&shard);
         }
         select_biased! {
             () = news.fuse() => {}
@@ -122,6 +205,9 @@ fn may_answer(shard: &Shard) -> bool {
 /// Answers what waits now. What comes meanwhile is for the next round: this one may have begun before it was asked.
 async fn round(shard: &Shard) {
     let asked = shard.offset_questions.waiting.take();
+    if asked.is_empty() {
+        return;
+    }
     if !shard.is_certain().await {
         return shard.offset_questions.put_back(asked);
     }
@@ -130,15 +216,25 @@ async fn round(shard: &Shard) {
     shard.offset_questions.put_back(left);
 }
 
+/// Hands on what waits, if somebody else is known to lead. What another member has handed on is left: that one asks again.
+fn hand_on(shard: &Shard) {
+    let questions = &shard.offset_questions;
+    let mut left = Vec::new();
+    for question in questions.waiting.take() {
+        if question.caller().connection().is_relayed() {
+            question.caller().leave_unanswered();
+        } else if let Err(question) = forward::take_question(shard, question) {
+            left.push(question);
+        }
+    }
+    questions.put_back(left);
+}
+
 /// Leaves those without an answer that have waited for too long; and all, if this node will never answer.
 fn leave_overdue(shard: &Shard) {
     let (now, never) = (runtime::now(), answers_no_more(shard));
-    loop {
-        let mut waiting = shard.offset_questions.waiting.borrow_mut();
-        let is_overdue =
-            |first: &mut OffsetQuestion| never || now >= first.since() + OFFSET_PATIENCE;
-        let Some(question) = waiting.pop_front_if(is_overdue) else { return };
-        drop(waiting);
+    let is_overdue = |one: &OffsetQuestion| never || now >= one.since() + OFFSET_PATIENCE;
+    for question in shard.offset_questions.take_overdue(is_overdue) {
         let why = match shard.check_office() {
             _ if never => "this node is being stopped, or its log has failed".to_owned(),
             Ok(()) => format!("they waited {OFFSET_PATIENCE:?} for the log or the other members"),

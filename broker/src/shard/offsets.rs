@@ -11,7 +11,7 @@ use bytes::Bytes;
 use model::{QueueId, QueueOffset};
 use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, QueryOffsetHeader, UpdateOffsetHeader};
-use remoting::{CommandRef, ResponseCode};
+use remoting::{Command, CommandRef, RequestCode, ResponseCode};
 use runtime::Instant;
 use runtime::channel::oneshot;
 use storage::AppendError;
@@ -44,6 +44,34 @@ pub struct OffsetQuestion {
 }
 
 impl OffsetQuestion {
+    fn new(caller: Caller, header: &QueryOffsetHeader<'_>, place: Place) -> Self {
+        Self {
+            caller,
+            group: header.consumer_group.to_owned(),
+            topic: header.topic.to_owned(),
+            queue: QueueId(u32::try_from(header.queue_id).unwrap_or(u32::MAX)),
+            set_zero: header.set_zero_if_not_found != Some(false),
+            since: runtime::now(),
+            _place: place,
+        }
+    }
+
+    /// The request again, as a frame. `None` if it does not fit one: its text was shorter as it came.
+    #[must_use]
+    pub fn frame(&self) -> Option<Bytes> {
+        let header = QueryOffsetHeader {
+            consumer_group: &self.group,
+            topic: &self.topic,
+            queue_id: self.queue.0.cast_signed(),
+            set_zero_if_not_found: Some(self.set_zero),
+        };
+        let request = Command::request(RequestCode::QueryConsumerOffset).with_ext(&header);
+        let request = Command { opaque: self.caller.opaque(), ..request };
+        let mut frame = Vec::new();
+        request.encode(&mut frame).ok()?;
+        Some(frame.into())
+    }
+
     /// Who asks.
     #[must_use]
     pub fn caller(&self) -> &Caller {
@@ -101,16 +129,21 @@ pub fn query(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'_
     let Some(place) = shard.offset_questions.place() else {
         return offset_questions::too_many(shard, &caller);
     };
-    let question = OffsetQuestion {
-        caller,
-        group: header.consumer_group.to_owned(),
-        topic: header.topic.to_owned(),
-        queue: QueueId(u32::try_from(header.queue_id).unwrap_or(u32::MAX)),
-        set_zero: header.set_zero_if_not_found != Some(false),
-        since: runtime::now(),
-        _place: place,
-    };
-    offset_questions::ask(shard, question);
+    offset_questions::ask(shard, OffsetQuestion::new(caller, &header, place));
+}
+
+/// The question that a request is, to be handed on. `None` if it is none that can be read, or there is no place for one more: it is
+/// handed on once then.
+pub fn question(
+    shard: &Shard,
+    caller: &Caller,
+    request: &CommandRef<'_>,
+) -> Option<OffsetQuestion> {
+    let code = code_of(request);
+    let is_one = code == RequestCode::QueryConsumerOffset;
+    let header = is_one.then(|| QueryOffsetHeader::decode(code, &request.ext).ok()).flatten()?;
+    let place = shard.offset_questions.place()?;
+    Some(OffsetQuestion::new(caller.clone(), &header, place))
 }
 
 /// Answers the question behind what the group has told before.
@@ -121,13 +154,15 @@ pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) -> Result<(), Of
     let has_pending = || shard.offsets.borrow().has_pending(&question.group);
     if has_pending() {
         propose(shard, Some(&question.group));
-        // A log that has failed takes it never, and a restart would not know it either.
-        if shard.phase.get() != Phase::Failed && has_pending() {
+        // A log that has failed takes it never, and a restart would not know it either. One on a full disk takes it nobody knows when:
+        // the offset that is committed makes some messages come again, and no answer would let none come at all.
+        let is_hopeless = shard.phase.get() == Phase::Failed || shard.reserve_is_spent.get();
+        if !is_hopeless && has_pending() {
             return Err(question);
         }
     }
     if shard.offsets.borrow().is_under_way() {
-        shard.afterwards(Afterwards::Offset(question));
+        offset_questions::answer_afterwards(shard, question);
     } else {
         question.answer(shard);
     }
@@ -150,7 +185,8 @@ pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken.
+    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken. Those that come
+    // too late for the log are dropped, and counted, when the office ends.
     let makes_place = shard.replica.as_ref().is_some_and(Replica::is_making_place);
     if shard.phase.get() != Phase::Stopping && !makes_place {
         check_phase(shard)?;
@@ -246,6 +282,9 @@ pub async fn propose_all(shard: &Rc<Shard>) {
         let left = shard.offsets.borrow().pending();
         if left == 0 {
             return;
+        }
+        if shard.check_office().is_err() {
+            return; // another one leads: consumers tell that one
         }
         if shard.phase.get() == Phase::Failed || shard.completions.borrow().is_empty() {
             let shard = &shard.identity.name;

@@ -113,8 +113,12 @@ pub fn resume(shard: &Rc<Shard>, woken: Vec<Box<PullRequest>>) {
     }
 }
 
-/// Goes on with a pull from behind the end, of which it was asked whether it is the end.
+/// Goes on with a pull from behind the end, of which it was asked whether it is the end. One whose connection was closed meanwhile
+/// is dropped: it could be held, and nobody would look for it any more.
 pub fn go_on(shard: &Rc<Shard>, pull: Box<PullRequest>, is_certain: bool) {
+    if !pull.caller.connection().is_open() {
+        return;
+    }
     let turn = if is_certain { Turn::Certain } else { Turn::Uncertain };
     serve(shard, pull, turn);
 }

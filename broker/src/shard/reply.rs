@@ -30,6 +30,12 @@ impl Caller {
         &self.connection
     }
 
+    /// The number by which the answer is known.
+    #[must_use]
+    pub fn opaque(&self) -> i32 {
+        self.opaque
+    }
+
     /// The answer comes later, when something happens, and the request is bounded by a limit of its own: it does not
     /// keep its connection from being read any more.
     pub fn hold_aside(&self) {

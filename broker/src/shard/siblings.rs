@@ -20,7 +20,9 @@ use runtime::channel::{
 };
 
 use model::UnixMillis;
+use raft::Role;
 use remoting::ResponseCode;
+use runtime::Instant;
 
 use super::apply::Source;
 use super::commands::{CommandError, TOPIC_ANNOUNCED, TopicConfig};
@@ -36,6 +38,8 @@ const RETRY: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(1);
 /// Topics that wait for longer are told of, once.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// And those that wait for so long while the shard had a leader are forgotten: he does not take them, or they are deleted by now.
+const FORGET: Duration = Duration::from_secs(60);
 /// An announcement that is older is no news, milliseconds.
 const RECENT_MILLIS: u64 = 60_000;
 
@@ -71,8 +75,14 @@ pub struct Siblings {
     outbox: Option<Sender<Rc<TopicConfig>>>,
     announced: RefCell<Option<Receiver<Rc<TopicConfig>>>>,
     /// Topics of the siblings that are not here yet; at most [`MAX_ANNOUNCEMENTS`].
-    wanted: RefCell<BTreeMap<String, TopicConfig>>,
+    wanted: RefCell<BTreeMap<String, Wanted>>,
     news: Notify,
+}
+
+/// A topic that a sibling has, and since when it is known here.
+struct Wanted {
+    topic: TopicConfig,
+    since: Instant,
 }
 
 impl Siblings {
@@ -95,6 +105,14 @@ impl Siblings {
     #[must_use]
     pub fn wanted(&self) -> usize {
         self.wanted.borrow().len()
+    }
+
+    /// Forgets topics that were wanted at `then` already; how many.
+    fn forget(&self, then: Instant) -> usize {
+        let mut wanted = self.wanted.borrow_mut();
+        let before = wanted.len();
+        wanted.retain(|_, one| one.since > then);
+        before - wanted.len()
     }
 
     /// A topic is here.
@@ -182,17 +200,21 @@ fn want(shard: &Shard, topic: TopicConfig) {
         });
         return;
     }
-    wanted.insert(topic.name.clone(), topic);
+    wanted.insert(topic.name.clone(), Wanted { topic, since: runtime::now() });
     siblings.look_again();
 }
 
 /// Creates what is wanted as soon as this shard may; in a group another member may be faster. Never ends.
 async fn create_what_is_wanted(shard: &Shard) {
     let siblings = &shard.siblings;
-    let mut waits = None;
+    let (mut waits, mut leaderless) = (None, runtime::now());
     loop {
         let news = siblings.news.notified();
         let pause = create_all(shard);
+        if !has_other_leader(shard) {
+            leaderless = runtime::now();
+        }
+        forget_what_nobody_takes(shard, leaderless);
         if siblings.wanted() == 0 {
             waits = None;
             news.await;
@@ -210,11 +232,34 @@ async fn create_what_is_wanted(shard: &Shard) {
     }
 }
 
+/// Whether another member of the shard's group leads it.
+fn has_other_leader(shard: &Shard) -> bool {
+    let role = shard.replica.as_ref().map(|replica| replica.role());
+    matches!(role, Some(Role::Following(Some(_))))
+}
+
+/// Another member has led since `leaderless`: what has been wanted for long enough meanwhile it would have created.
+fn forget_what_nobody_takes(shard: &Shard, leaderless: Instant) {
+    let now = runtime::now();
+    if now < leaderless + FORGET {
+        return;
+    }
+    let count = shard.siblings.forget(now - FORGET);
+    if count > 0 {
+        tracing::info!(
+            shard = %shard.identity.name, topics = count,
+            "topics of sibling shards are not waited for any more: this shard's leader has not created them within {FORGET:?}. If one is \
+             missing, mqadmin updateTopic creates it"
+        );
+    }
+}
+
 fn tell_of_patience(shard: &Shard) {
     let why = shard.check_office().err().map_or("its log is busy".to_owned(), |why| why.remark);
     tracing::warn!(
         shard = %shard.identity.name, topics = shard.siblings.wanted(), %why,
-        "topics of sibling shards wait here for longer than {PATIENCE:?}. They are created as soon as this shard's leader takes them"
+        "topics of sibling shards wait here for longer than {PATIENCE:?}. They are created as soon as this shard's leader takes them, or forgotten if he \
+         does not"
     );
 }
 
@@ -229,7 +274,7 @@ fn create_all(shard: &Shard) -> Duration {
         if shard.phase.get() != Phase::Serving || shard.check_office().is_err() {
             return LOOK;
         }
-        let topic = shard.siblings.wanted.borrow().get(&name).cloned();
+        let topic = shard.siblings.wanted.borrow().get(&name).map(|one| one.topic.clone());
         let topic = topic.expect("nothing was awaited since it was there");
         // It is wanted until it is committed: the office may be lost before.
         let Err(refusal) = topics::ensure(shard, topic, Completion::Silent) else { continue };
@@ -251,9 +296,31 @@ fn will_pass(refusal: &Refusal) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use runtime::sim::Simulation;
     use storage::AppendError;
 
     use super::*;
+
+    #[test]
+    fn topics_that_nobody_takes_are_forgotten_and_later_ones_are_not() {
+        let simulation = Simulation::new(1);
+        let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+        let life = node.start("shard", || async {
+            let siblings = Siblings::new(Rc::new(mailboxes(2).remove(0)));
+            let want = |name: &str| {
+                let (topic, since) = (TopicConfig::new(name, 1, 6), runtime::now());
+                siblings.wanted.borrow_mut().insert(name.to_owned(), Wanted { topic, since });
+            };
+            want("old");
+            runtime::sleep(FORGET).await;
+            want("new");
+            assert_eq!(siblings.forget(runtime::now() - FORGET), 1);
+            assert!(siblings.wanted.borrow().contains_key("new"));
+        });
+        simulation.join(life, 2 * FORGET).expect("it ends");
+    }
 
     #[test]
     fn only_what_passes_is_waited_for() {

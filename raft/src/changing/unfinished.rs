@@ -9,6 +9,7 @@ use openraft::type_config::alias::LogIdOf;
 use runtime::sleep;
 
 use crate::group::Group;
+use crate::log::Helm;
 use crate::types::Types;
 
 /// Time between two looks.
@@ -34,7 +35,7 @@ impl Seen {
 }
 
 /// Ends what nobody ends, for as long as this member runs.
-pub(crate) async fn run(group: Group) {
+pub(crate) async fn run(group: Group, helm: Helm) {
     let mut seen = Seen::default();
     loop {
         sleep(LOOK).await;
@@ -43,12 +44,13 @@ pub(crate) async fn run(group: Group) {
         {
             match group.settle().await {
                 Ok(()) => tracing::info!(
+                    group = %helm.group(),
                     "a change of the members was left in the middle, by a leader that was lost or an operator's command that \
                      was: this member has ended it"
                 ),
-                Err(error) => {
-                    tracing::debug!(%error, "a change that was left in the middle is not ended yet")
-                }
+                Err(error) => tracing::debug!(
+                    group = %helm.group(), %error, "a change that was left in the middle is not ended yet"
+                ),
             }
         }
     }

@@ -8,7 +8,7 @@ use runtime::Instant;
 use runtime::channel::{WeakSender, oneshot};
 
 use super::error::LogError;
-use super::reader::READ_AGAIN;
+use super::reader::UNREADABLE;
 use super::shared::Shared;
 use super::writer::Order;
 use crate::types::Types;
@@ -77,7 +77,7 @@ impl Helm {
 
     /// Since when a follower has wanted entries that cannot be read here, unless none does any more.
     pub(crate) fn unreadable_since(&self) -> Option<Instant> {
-        self.shared.unreadable_since(4 * READ_AGAIN)
+        self.shared.unreadable_since(UNREADABLE)
     }
 
     /// Since when entries wait to be written here, and none was.

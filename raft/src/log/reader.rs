@@ -22,6 +22,8 @@ const READ_MAX: usize = 1024 * 1024;
 
 /// Time until it is tried again to read for a follower what could not be read.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(5);
+/// Nobody wants any more what nobody has tried to read for so long.
+pub(super) const UNREADABLE: Duration = Duration::from_secs(20);
 
 /// Reads the log while it goes on. Clones are the same. Calls are cancel safe.
 #[derive(Clone)]
@@ -176,9 +178,9 @@ impl RaftLogReader<Types> for LogReader {
         if let Ok(Ok(entries)) = timeout(READ_AGAIN, repaired).await {
             return Ok(entries);
         }
-        if self.shared.not_readable() {
+        if self.shared.not_readable(UNREADABLE) {
             tracing::error!(
-                %error, from = start,
+                group = self.shared.group.get().map_or("", |name| name), %error, from = start,
                 "a follower wants entries that cannot be read here: it gets none until another member leads, or it is started anew with \
                  an empty directory. Leadership is handed over to a member that has them, if there is one; look at this one's disk"
             );

@@ -141,10 +141,10 @@ impl Shared {
         self.room.notify_all();
     }
 
-    /// A follower wants entries that cannot be read. Whether that is news.
-    pub(super) fn not_readable(&self) -> bool {
-        let before = self.unreadable.get();
-        self.unreadable.set(Some((before.map_or_else(now, |(since, _)| since), now())));
+    /// A follower wants entries that cannot be read. Whether that is news: none did within `last`.
+    pub(super) fn not_readable(&self, last: Duration) -> bool {
+        let before = self.unreadable_since(last);
+        self.unreadable.set(Some((before.unwrap_or_else(now), now())));
         before.is_none()
     }
 

@@ -112,7 +112,7 @@ impl<D> PeerClient<D> {
         let (target, addr, pause) =
             (self.peer.id(), self.peer.addr(), self.peer.net().limits.hopeless);
         tracing::error!(
-            peer = %target, %addr, again_in = ?pause,
+            group = %self.peers.facts().group, peer = %self.peers.name_of(target), %addr, again_in = ?pause,
             "this member lacks what was trimmed, and cannot be sent the snapshot that stands for it: {why}"
         );
         match select(pin!(cancel), pin!(runtime::sleep(pause))).await {

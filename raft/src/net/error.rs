@@ -151,7 +151,7 @@ pub enum CloseReason {
         limit: Duration,
     },
     /// This side wants what is under way to come to nothing.
-    #[error("this node has no room for what was being sent")]
+    #[error("this node wants nothing to arrive any more of what was being sent")]
     Interrupted,
     /// It does what a member never does.
     #[error("the other side breaks the protocol: {0}")]

@@ -72,7 +72,8 @@ pub enum NoAnswer {
 pub struct HandedOn(pub(super) Call);
 
 impl HandedOn {
-    /// The answer; empty if there is none. It is waited for as long as the connection is there: bound it. Cancel-safe.
+    /// The answer; empty if there is none. It is waited for as long as the connection is there: bound it, and if it is too late for
+    /// the request to be acted on, end the connection ([`Peers::interrupt`](super::Peers::interrupt)). Cancel-safe.
     ///
     /// # Errors
     /// [`NoAnswer`].

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use runtime::channel::{Flag, OneshotReceiver, OneshotSender, oneshot};
@@ -55,8 +56,8 @@ impl Link {
         }
     }
 
-    /// Ends the connection: what is under way comes to nothing, and the next request is made on a new one. Whether it was not
-    /// ended before.
+    /// Ends the connection: what the other side has not got is never sent, what is under way comes to nothing, and the next request is
+    /// made on a new connection. Whether it was not ended before.
     pub(super) fn interrupt(&self) -> bool {
         let is_news = self.ended.borrow().is_none() && !self.interrupted.is_raised();
         self.interrupted.raise();
@@ -125,18 +126,25 @@ impl Link {
         mut send: WriteHalf,
         limits: &Limits,
     ) -> CloseReason {
-        let sending = pin!(self.outbox.send_all(&mut send));
-        let receiving = pin!(self.receive_all(&mut frames, limits));
-        let interrupted = pin!(async {
-            self.interrupted.raised().await;
-            CloseReason::Interrupted
-        });
-        let watching = pin!(self.watch(limits));
-        let moving = select(sending, receiving);
-        match select(moving, select(watching, interrupted)).await {
-            Either::Left((ended, _)) => ended.factor_first().0,
-            Either::Right((ended, _)) => ended.factor_first().0,
+        let ended = {
+            let sending = pin!(self.outbox.send_all(&mut send));
+            let receiving = pin!(self.receive_all(&mut frames, limits));
+            let interrupted = pin!(async {
+                self.interrupted.raised().await;
+                CloseReason::Interrupted
+            });
+            let watching = pin!(self.watch(limits));
+            let moving = select(sending, receiving);
+            match select(moving, select(watching, interrupted)).await {
+                Either::Left((ended, _)) => ended.factor_first().0,
+                Either::Right((ended, _)) => ended.factor_first().0,
+            }
+        };
+        if matches!(ended, CloseReason::Interrupted) {
+            // An error says that it has ended already.
+            drop(send.set_linger(Some(Duration::ZERO)));
         }
+        ended
     }
 
     /// The connection has ended: all who wait are told, and all who come later. What was to be sent is lost.

@@ -295,9 +295,9 @@ impl Peers {
         });
     }
 
-    /// Ends what is being sent to this peer: its connection for entries is made anew when there is something to send. Whether
-    /// there was one.
-    pub(crate) fn interrupt(&self, id: MemberId) -> bool {
+    /// Ends what is being sent to this peer, requests that were handed on to it among it: its connection for entries is made anew when there
+    /// is something to send. Whether there was one.
+    pub fn interrupt(&self, id: MemberId) -> bool {
         let peer = self.known.borrow().get(&id).cloned();
         peer.is_some_and(|peer| peer.interrupt(Lane::Bulk))
     }

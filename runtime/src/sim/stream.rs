@@ -36,6 +36,8 @@ struct Pipe {
     /// The sender has said that no more comes; and that has arrived.
     ended: bool,
     end_arrived: bool,
+    /// Something was lost that nobody sends again: nothing behind it arrives.
+    torn: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -45,6 +47,8 @@ struct Pipe {
 struct EndState {
     closed: bool,
     reset: bool,
+    /// It was closed with a reset: its kernel sends nothing again that was lost.
+    aborted: bool,
 }
 
 struct Connection {
@@ -70,7 +74,8 @@ impl Connection {
         self.world.mark_bytes(Mark::Send, bytes);
         self.pipes[side].borrow_mut().outstanding += bytes.len();
         let (connection, bytes) = (self.clone(), BytesMut::from(bytes));
-        self.travel(side, self.arrival(side), move || connection.deliver(side, &bytes));
+        let at = self.arrival(side);
+        self.travel(side, at, move || connection.deliver(side, &bytes, at));
     }
 
     /// What `side` sends arrives at `at`, or when the way is there again.
@@ -80,10 +85,15 @@ impl Connection {
         self.world.at(at, move || world.arrive(from, to, arrival));
     }
 
-    fn deliver(self: &Rc<Self>, side: usize, bytes: &[u8]) {
+    /// Bytes arrive that were to arrive at `at`: later, if the way was cut and they had to be sent again.
+    fn deliver(self: &Rc<Self>, side: usize, bytes: &[u8], at: Instant) {
         self.world.mark(Mark::Deliver, bytes.len() as u64);
         let peer = 1 - side;
-        if self.ends[peer].borrow().reset {
+        let is_late = self.world.now() > at;
+        if is_late && self.ends[side].borrow().aborted {
+            self.pipes[side].borrow_mut().torn = true;
+        }
+        if self.ends[peer].borrow().reset || self.pipes[side].borrow().torn {
             return;
         }
         if self.world.is_rejected(self.addrs[side].ip(), self.addrs[peer].ip()) {
@@ -169,7 +179,10 @@ struct End {
 impl Drop for End {
     fn drop(&mut self) {
         let unread = !self.connection.pipes[1 - self.side].borrow().arrived.is_empty();
-        self.connection.ends[self.side].borrow_mut().closed = true;
+        {
+            let mut end = self.connection.ends[self.side].borrow_mut();
+            (end.closed, end.aborted) = (true, self.reset_on_close.get());
+        }
         if self.connection.ends[self.side].borrow().reset {
             return;
         }

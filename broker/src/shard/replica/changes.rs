@@ -212,6 +212,9 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
         Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
         Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
         Outcome::Nobody => format!("{name} has not taken over in time"),
+        Outcome::Behind => {
+            format!("{name} lacks a part of the log, or does not answer, and was not asked to lead")
+        }
         Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
     let remark = format!("service not available now. {remark}: look with `mqadmin groupState`");

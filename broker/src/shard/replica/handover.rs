@@ -1,7 +1,7 @@
-//! Handing leadership over: before a stop, to the member that should lead, and as an operator asks.
+//! Handing leadership over: before a stop, to the member that should lead, away from one that is worse off, and as an operator asks.
 //!
 //! Each time what is under way is committed first, and nothing new is taken meanwhile: whoever waits gets an answer, and no one has to be told
-//! that nobody knows.
+//! that nobody knows. That somebody was asked to lead cannot be taken back, so only one is asked that answers and has all of the log.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,13 @@ const UNDER_WAY: Duration = Duration::from_secs(2);
 /// And then for somebody else to lead.
 const TAKE_OVER: Duration = Duration::from_secs(3);
 /// Time between two looks at whether another member should lead.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// How long it is waited then for the other member to have it all, time in which nothing is taken.
+const LEVEL: Duration = Duration::from_millis(500);
+/// Time between two looks at whether it has.
+const LEVEL_LOOK: Duration = Duration::from_millis(2);
+/// Who lacks more entries is not made place for without need: one that leads, and takes messages, sends them in much less than that.
+const NEARLY_ALL: u64 = 100;
 /// So many attempts in a row are worth a warning.
 const TOO_OFTEN: u32 = 3;
 
@@ -31,6 +37,8 @@ pub(super) enum Outcome {
     Led(MemberId),
     /// Nobody did in time. It may come yet.
     Nobody,
+    /// Nobody was asked: that member did not have all of the log in time, or does not answer. This one leads on.
+    Behind,
     /// The group's core has ended.
     Ended,
 }
@@ -58,7 +66,8 @@ pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
         let members = group.members();
         let preferred = members.iter().find(|(_, member)| member.label == *wanted);
         let Some((id, _)) = preferred else { continue };
-        let could = || could_lead(*id, &group.followers(), &peers.status());
+        let is_near = || follower(&group, *id).is_some_and(|one| is_near(&one, patience(&shard)));
+        let could = || is_near() && could_lead(*id, &group.followers(), &peers.status());
         if office.is_none() || !back_off.may_try(began, now) || !could() {
             continue;
         }
@@ -91,11 +100,15 @@ pub(super) async fn hand_over(shard: &Rc<Shard>, group: &Group, to: MemberId) ->
     let replica = shard.replica.as_ref().expect("it is a member of a group");
     let _making_place = replica.makes_place();
     finish_what_is_under_way(shard).await;
+    let has_all = becomes_level(shard, group, to).await;
     let role = group.role();
     match role {
         Role::Leading(_) => {}
         Role::Following(Some(leader)) => return Outcome::Led(leader),
         Role::Following(None) => return Outcome::Nobody,
+    }
+    if !has_all {
+        return Outcome::Behind;
     }
     if group.hand_over(to).await.is_err() {
         return Outcome::Ended;
@@ -113,6 +126,39 @@ pub(super) async fn hand_over(shard: &Rc<Shard>, group: &Group, to: MemberId) ->
         Ok(leader) => Outcome::Led(leader),
         Err(runtime::Elapsed) => Outcome::Nobody,
     }
+}
+
+/// Waits until this member has all of the log, and answers; false after [`LEVEL`], or if this one leads no more.
+async fn becomes_level(shard: &Shard, group: &Group, to: MemberId) -> bool {
+    let (patience, end) = (patience(shard), runtime::now() + LEVEL);
+    loop {
+        match follower(group, to) {
+            None => return false,
+            Some(one) if is_level(&one, patience) => return true,
+            Some(_) if runtime::now() >= end => return false,
+            Some(_) => runtime::sleep(LEVEL_LOOK).await,
+        }
+    }
+}
+
+fn follower(group: &Group, id: MemberId) -> Option<Follower> {
+    group.followers().into_iter().find(|one| one.id == id)
+}
+
+/// How long a member may be silent that is asked to lead: in that time a leader that is gone is missed.
+pub(super) fn patience(shard: &Shard) -> Duration {
+    let timing = shard.config.raft_group.as_ref().map(|group| group.timing);
+    timing.expect("it has groups").election_max
+}
+
+/// Whether a member has all of the log, and has answered a moment ago.
+pub(super) fn is_level(one: &Follower, patience: Duration) -> bool {
+    is_near(one, patience) && one.behind == 0
+}
+
+/// Whether a member has nearly all of the log, and has answered a moment ago.
+fn is_near(one: &Follower, patience: Duration) -> bool {
+    one.behind <= NEARLY_ALL && one.heard.is_some_and(|heard| heard <= patience)
 }
 
 /// Waits until what was appended is committed, the consumer offsets that wait among it; or until it has taken too long.
@@ -153,6 +199,11 @@ pub async fn before_a_stop(shard: &Rc<Shard>, group: &Group, peers: &Peers) {
         Outcome::Nobody => tracing::warn!(
             shard = %name, group = %group_name, to = %replica.name_of(next),
             "leadership was not taken over within {TAKE_OVER:?}. The others elect somebody when they can"
+        ),
+        Outcome::Behind => tracing::warn!(
+            shard = %name, group = %group_name, to = %replica.name_of(next),
+            "leadership is not handed over: that member did not have all of the log within {LEVEL:?}. The others elect somebody when \
+             they can"
         ),
         Outcome::Ended => {}
     }

@@ -12,7 +12,9 @@ use storage::{Applier, EntryLog};
 use super::super::identity::Identity;
 use super::super::start::{Life, StartError};
 use super::super::{Shard, apply};
-use super::{Replica, ends, forward, founding, handover, office, recover, roles, seats, vote};
+use super::{
+    Replica, ends, forward, founding, handover, office, recover, relief, roles, seats, vote,
+};
 use crate::config::{Config, GroupLayout};
 
 /// A member that runs.
@@ -69,6 +71,7 @@ impl Member {
             runtime::spawn(forward::run(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(vote::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
+            runtime::spawn(relief::run(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
             runtime::spawn(found(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];

@@ -15,6 +15,7 @@ pub mod handover;
 pub mod member;
 pub mod office;
 pub mod recover;
+pub mod relief;
 pub mod repair;
 pub mod roles;
 pub mod seats;

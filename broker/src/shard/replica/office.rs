@@ -168,9 +168,12 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     replica.tally.unknown.add(unknown as u64);
     let refusal = lost(shard, replica);
     let why = "This node leads its group no more; whether the change was stored is unknown. Look, and make it again";
-    offset_questions::hold(shard, give_up(shard, &refusal, why));
+    give_up(shard, &refusal, why);
+    offset_questions::hold(shard);
     shard.topics.borrow_mut().forget_appended();
     shard.groups.borrow_mut().forget_appended();
+    let pending = shard.offsets.borrow().pending();
+    replica.tally.commits_dropped.add(pending as u64);
     shard.offsets.borrow_mut().forget_pending();
     shard.locks.borrow_mut().forget_appended();
     register::permission_changed(shard);

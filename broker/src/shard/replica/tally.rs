@@ -11,7 +11,8 @@ pub struct Tally {
     pub unknown: Count,
     /// Sends that were refused because this node does not lead, or was about to lead no more.
     pub sends_refused: Count,
-    /// Consumer offsets that were dropped for the same reason, and whose senders want no answer.
+    /// Consumer offsets that were dropped for the same reason, or may have been on the way to the leader, and whose senders want no
+    /// answer.
     pub commits_dropped: Count,
 }
 

@@ -10,9 +10,8 @@ use raft::{Group, MemberId, Role};
 
 use super::super::super::Shard;
 use super::super::super::reply::Refusal;
-use super::super::Replica;
-use super::{Asker, Waiting, rules};
-use crate::limits::{FORWARD_GRACE, FORWARD_WAIT};
+use super::{Asker, Waiting, replica_of, rules};
+use crate::limits::FORWARD_GRACE;
 
 /// Hands requests on, one after the other, for as long as the shard runs. It does not wait for their answers.
 pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
@@ -35,7 +34,8 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
         match select(pin!(peers.hand_on(leader, &request)), changed).await {
             Either::Left((Ok(handed_on), _)) => {
                 let (shard, group, asker) = (Rc::clone(shard), group.clone(), waiting.asker);
-                runtime::spawn(answer(shard, group, (leader, handed_on), asker)).detach();
+                let way = (peers.clone(), leader, handed_on);
+                runtime::spawn(answer(shard, group, way, asker)).detach();
                 return;
             }
             Either::Left((Err(why), _)) => {
@@ -49,10 +49,13 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
 }
 
 /// Answers what the leader answers. If somebody else leads meanwhile, the old one is given a moment to say what became of it.
+///
+/// A request that has no answer in time may still be on its way, and its asker, who is told that nobody knows, goes on: what he gives
+/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it.
 async fn answer(
     shard: Rc<Shard>,
     group: Group,
-    (leader, mut handed_on): (MemberId, HandedOn),
+    (peers, leader, mut handed_on): (Peers, MemberId, HandedOn),
     asker: Asker,
 ) {
     let overtaken = pin!(async {
@@ -61,6 +64,12 @@ async fn answer(
     });
     let answering = pin!(handed_on.answer());
     let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
+    let patience = asker.patience();
+    if answered.is_err() && asker.changes_something() && peers.interrupt(leader) {
+        let (name, group) = (&shard.identity.name, &replica_of(&shard).layout.name);
+        let leader = replica_of(&shard).name_of(leader);
+        tracing::debug!(shard = %name, %group, %leader, "no answer in time to what was handed on: the connection ends");
+    }
     let (refusal, why): (Refuse, String) = match answered {
         Ok(Either::Left((Ok(_), _))) if asker.caller.is_oneway() => return,
         Ok(Either::Left((Ok(frame), _))) if asker.caller.answer_frame(&frame) => return,
@@ -68,14 +77,10 @@ async fn answer(
         Ok(Either::Left((Err(NoAnswer::NotTaken(why)), _))) => (rules::not_handed_on, why),
         Ok(Either::Left((Err(NoAnswer::Lost(why)), _))) => (rules::unknown, why),
         Ok(Either::Right(_)) => (rules::unknown, "it leads no more".to_owned()),
-        Err(_) => (rules::unknown, format!("none came within {FORWARD_WAIT:?}")),
+        Err(_) => (rules::unknown, format!("none came within {patience:?}")),
     };
     let name = replica_of(&shard).name_of(leader);
     asker.refuse(&shard, &refusal((&shard.identity.name, &name), &why));
 }
 
 type Refuse = fn((&str, &str), &dyn Display) -> Refusal;
-
-fn replica_of(shard: &Shard) -> &Replica {
-    shard.replica.as_ref().expect("it is a member of a group")
-}

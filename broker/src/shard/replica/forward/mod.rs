@@ -2,7 +2,8 @@
 //!
 //! Whoever sent such a request is answered what the leader answers; or that it was not stored, if it was not handed on; or that
 //! nobody knows, if it was and there is no answer. No request is sent twice: not by the one who hands it on, and not by the leader, which
-//! acts on what was handed on to it or refuses it, whoever leads by then. To send it again is up to the client.
+//! acts on what was handed on to it or refuses it, whoever leads by then. To send it again is up to the client. Questions for consumer
+//! offsets, which store nothing, are another matter: one that came to nothing waits for the next leader, until its time is over.
 //!
 //! They are handed on in the order in which they came. One that comes while others wait goes behind them, also when this member
 //! leads by then.
@@ -14,6 +15,7 @@ mod serve;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use remoting::{CommandRef, RequestCode, frame};
@@ -23,9 +25,11 @@ use transport::Connection;
 
 use super::super::dispatch::{dispatch, has_effect};
 use super::super::notices::{self, Notice};
+use super::super::offsets::{self, OffsetQuestion};
 use super::super::reply::{Caller, Refusal};
 use super::super::{Phase, Shard, offset_questions, send};
-use crate::limits::{FORWARD_WAIT, MAX_FORWARD_BYTES, MAX_FORWARDS};
+use super::Replica;
+use crate::limits::{FORWARD_WAIT, MAX_FORWARD_BYTES, MAX_FORWARDS, OFFSET_PATIENCE};
 
 pub use hand_on::run;
 pub use serve::office;
@@ -68,6 +72,8 @@ struct Asker {
     caller: Caller,
     code: RequestCode,
     since: Instant,
+    /// What is asked again if it comes to nothing.
+    question: Option<OffsetQuestion>,
     _place: Place,
 }
 
@@ -82,6 +88,11 @@ impl Forwards {
     pub(super) fn new() -> Self {
         let (queue, in_hand, news, all) = Default::default();
         Self { queue, in_hand, news, all, limits: Rc::new(transport::Limits::default()) }
+    }
+
+    fn push(&self, waiting: Waiting) {
+        self.queue.borrow_mut().push_back(waiting);
+        self.news.notify_one();
     }
 
     fn is_idle(&self) -> bool {
@@ -123,9 +134,7 @@ pub fn take(
         return false;
     };
     let is_nothing = request.flag.is_oneway() && !has_effect(code);
-    let is_up = matches!(shard.phase.get(), Phase::Serving | Phase::Stopping);
-    let follows = || replica.group().is_some_and(|group| group.follows().is_some());
-    if is_nothing || !is_up || (replica.forwards.is_idle() && !follows()) {
+    if is_nothing || !is_up(shard) || (replica.forwards.is_idle() && !follows(replica)) {
         return false;
     }
     let caller = Caller::of(connection, request);
@@ -133,21 +142,61 @@ pub fn take(
         refuse(shard, (code, &caller), &rules::too_many());
         return true;
     };
-    let asker = Asker { caller, code, since: runtime::now(), _place: place };
-    let waiting = Waiting { asker, frame: frame.clone() };
-    replica.forwards.queue.borrow_mut().push_back(waiting);
-    replica.forwards.news.notify_one();
+    let question = offsets::question(shard, &caller, request);
+    let asker = Asker { caller, code, since: runtime::now(), question, _place: place };
+    replica.forwards.push(Waiting { asker, frame: frame.clone() });
     true
 }
 
+/// Takes a question that waits here, to be handed on behind what is to be already.
+///
+/// # Errors
+/// The question: nobody is known who leads, or there is no room.
+pub fn take_question(shard: &Shard, question: OffsetQuestion) -> Result<(), OffsetQuestion> {
+    let replica = shard.replica.as_ref().filter(|replica| is_up(shard) && follows(replica));
+    let Some(replica) = replica else { return Err(question) };
+    let Some(frame) = question.frame() else { return Err(question) };
+    let Some(place) = replica.forwards.place(frame.len()) else { return Err(question) };
+    let asker = Asker {
+        caller: question.caller().clone(),
+        code: RequestCode::QueryConsumerOffset,
+        since: question.since(),
+        question: Some(question),
+        _place: place,
+    };
+    replica.forwards.push(Waiting { asker, frame });
+    Ok(())
+}
+
+fn is_up(shard: &Shard) -> bool {
+    matches!(shard.phase.get(), Phase::Serving | Phase::Stopping)
+}
+
+fn follows(replica: &Replica) -> bool {
+    replica.group().is_some_and(|group| group.follows().is_some())
+}
+
 impl Asker {
-    /// How long the answer is still waited for.
-    fn left(&self) -> std::time::Duration {
-        FORWARD_WAIT.saturating_sub(self.since.elapsed())
+    /// How long the answer is waited for in all.
+    fn patience(&self) -> Duration {
+        if self.question.is_some() { OFFSET_PATIENCE } else { FORWARD_WAIT }
     }
 
-    fn refuse(&self, shard: &Shard, refusal: &Refusal) {
-        refuse(shard, (self.code, &self.caller), refusal);
+    /// Whether it matters when it is acted on: a question may be answered to nobody.
+    fn changes_something(&self) -> bool {
+        self.code != RequestCode::QueryConsumerOffset
+    }
+
+    /// How long it still is.
+    fn left(&self) -> Duration {
+        self.patience().saturating_sub(self.since.elapsed())
+    }
+
+    fn refuse(self, shard: &Shard, refusal: &Refusal) {
+        match self.question {
+            Some(question) => offset_questions::again(shard, question, &refusal.remark),
+            None => refuse(shard, (self.code, &self.caller), refusal),
+        }
     }
 }
 
@@ -157,6 +206,9 @@ fn refuse(shard: &Shard, (code, caller): (RequestCode, &Caller), refusal: &Refus
         return offset_questions::leave(shard, caller, &refusal.remark);
     }
     if !rules::is_send(code) {
+        if caller.is_oneway() && code == RequestCode::UpdateConsumerOffset {
+            replica_of(shard).tally.commits_dropped.add(1);
+        }
         return refusal.send(caller);
     }
     if caller.is_oneway() {
@@ -167,10 +219,17 @@ fn refuse(shard: &Shard, (code, caller): (RequestCode, &Caller), refusal: &Refus
     send::answer_refused(shard, caller, refusal);
 }
 
+fn replica_of(shard: &Shard) -> &Replica {
+    shard.replica.as_ref().expect("it is a member of a group")
+}
+
 impl Waiting {
     /// Handles it here after all.
     fn handle(self, shard: &Rc<Shard>) {
         let Self { asker, frame } = self;
+        if let Some(question) = asker.question {
+            return offset_questions::ask(shard, question);
+        }
         let whole = frame::split(&frame, usize::MAX).ok().flatten().expect("it came as a frame");
         let request = CommandRef::decode(whole.serialize, &frame[whole.header.clone()]);
         let request = request.expect("it was read when it came");
