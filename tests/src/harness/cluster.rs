@@ -167,13 +167,19 @@ impl Cluster {
     /// Stops all brokers with SIGTERM, all at once.
     ///
     /// # Errors
-    /// If one does not end.
+    /// If one does not end, not in good order, or has ended by itself before. The others are stopped all the same.
     pub fn stop_brokers(&mut self) -> Verdict {
+        let looked = self.look();
         self.brokers.iter_mut().for_each(Node::ask_to_stop);
-        for node in self.brokers.iter_mut().filter(|node| node.is_started()) {
-            node.stop()?;
-        }
-        Ok(())
+        looked.and(stop_all(&mut self.brokers))
+    }
+
+    /// Looks whether all run that should. A group goes on without a member that has died, and nobody else would notice.
+    ///
+    /// # Errors
+    /// `Exit` with the end of its log for the first that has ended by itself.
+    pub fn look(&mut self) -> Verdict {
+        self.namesrvs.iter_mut().chain(&mut self.brokers).try_for_each(Node::look)
     }
 
     /// Kills a broker with SIGKILL: that of group `at / members` whose label has the number `at % members`.
@@ -280,14 +286,31 @@ impl Cluster {
     /// Stops all; what does not stop is killed.
     ///
     /// # Errors
-    /// If one had to be killed.
+    /// The first that had to be killed, did not end in good order, or has ended by itself before.
     pub fn stop(mut self) -> Verdict {
-        self.stop_brokers()?;
-        for node in self.namesrvs.iter_mut().filter(|node| node.is_started()) {
-            node.stop()?;
-        }
-        Ok(())
+        let stopped = self.stop_brokers();
+        stopped.and(stop_all(&mut self.namesrvs))
     }
+}
+
+#[cfg(test)]
+impl Cluster {
+    /// Shell scripts in the place of brokers, and no NameServer.
+    pub(super) fn of_scripts(dir: &Path, scripts: &[&str]) -> Self {
+        let node = |script: &&str| {
+            let mut node = Node::new(Plan::script(Maker::Ours, dir, script));
+            node.start().unwrap();
+            node
+        };
+        let brokers = scripts.iter().map(node).collect();
+        Self { spec: Spec::of(Maker::Ours), dir: dir.to_owned(), namesrvs: Vec::new(), brokers }
+    }
+}
+
+/// Stops each that runs, whatever came of the ones before it.
+fn stop_all(nodes: &mut [Node]) -> Verdict {
+    let running = nodes.iter_mut().filter(|node| node.is_started());
+    running.map(Node::stop).fold(Ok(()), Verdict::and)
 }
 
 /// The name of its first shards' broker: `broker-a` for the first group.

@@ -119,10 +119,18 @@ impl Lab {
         self.cluster.as_ref()
     }
 
-    /// Stops the cluster at hand and removes its files.
+    /// Looks whether everything in the cluster at hand runs that should.
     ///
     /// # Errors
-    /// If a server did not end when asked.
+    /// As [`Cluster::look`].
+    pub fn look(&mut self) -> Verdict {
+        self.cluster.as_mut().map_or(Ok(()), Cluster::look)
+    }
+
+    /// Stops the cluster at hand and removes its files; they stay if it did not end in good order.
+    ///
+    /// # Errors
+    /// As [`Cluster::stop`].
     pub fn end_cluster(&mut self) -> Verdict {
         let Some(cluster) = self.cluster.take() else { return Ok(()) };
         let dir = cluster.dir.clone();
@@ -136,6 +144,12 @@ impl Lab {
     /// Kills the cluster at hand and leaves its files to whoever looks into a failure.
     pub fn drop_cluster(&mut self) {
         self.cluster = None;
+    }
+
+    /// Has this cluster at hand from now on.
+    #[cfg(test)]
+    pub(super) fn take_over(&mut self, cluster: Cluster) {
+        self.cluster = Some(cluster);
     }
 
     /// Runs one check of a client library against the cluster at hand and wants it to say `OK`.

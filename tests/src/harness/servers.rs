@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use super::drivers::{Part, Workshop};
 use super::failure::{Trying, Verdict};
@@ -142,6 +142,12 @@ impl Plan {
         command
     }
 
+    /// Whether it ended in good order after SIGTERM. A JVM ends with 143 then, whatever it did before.
+    #[must_use]
+    pub fn ends_well(&self, status: ExitStatus) -> bool {
+        self.maker == Maker::Apache || status.success()
+    }
+
     /// Where its output goes.
     #[must_use]
     pub fn log(&self) -> PathBuf {
@@ -153,6 +159,17 @@ impl Plan {
     pub fn addresses(&self) -> Vec<String> {
         let shards = u16::try_from(self.broker_names.len()).expect("a few").max(1);
         (0..shards).map(|shard| format!("127.0.0.1:{}", self.port + shard * STRIDE)).collect()
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A shell script in the place of a server, for tests of what the harness makes of its end.
+    pub fn script(maker: Maker, dir: &Path, script: &str) -> Self {
+        let words = vec!["-c".to_owned(), script.to_owned()];
+        let (program, dir) = (PathBuf::from("sh"), dir.to_owned());
+        let name = "script".to_owned();
+        Self { name, port: 0, broker_names: Vec::new(), dir, program, words, maker }
     }
 }
 
