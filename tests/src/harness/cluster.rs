@@ -40,6 +40,9 @@ pub struct Spec {
     pub members: u16,
     /// Shards of each process.
     pub shards: u16,
+    /// The k-th group is to be led by its k-th member, counted round, as the shards of one group are. Otherwise the first
+    /// member of each is preferred.
+    pub spread: bool,
     /// The times of the groups, as [`Membership::millis`].
     pub millis: Option<[u32; 3]>,
 }
@@ -55,6 +58,7 @@ impl Spec {
             groups: 1,
             members: 1,
             shards: 1,
+            spread: false,
             millis: None,
         }
     }
@@ -109,6 +113,7 @@ impl Cluster {
             let membership = (spec.members > 1).then(|| Membership {
                 ports: ports.clone(),
                 own,
+                preferred: spec.spread.then(|| usize::from(group % spec.members)),
                 millis: spec.millis,
             });
             let seat = Seat { name, shards: spec.shards, namesrvs: namesrvs.clone(), membership };
@@ -187,6 +192,15 @@ impl Cluster {
         self.brokers[at].kill();
     }
 
+    /// Kills the members with this number of all groups, as if they were on one machine that loses its power.
+    pub fn kill_node(&mut self, number: usize) {
+        let members = usize::from(self.spec.members);
+        assert!(number < members, "a node for each member of a group");
+        for node in self.brokers.iter_mut().skip(number).step_by(members) {
+            node.kill();
+        }
+    }
+
     /// Whether all servers run.
     pub fn is_alive(&mut self) -> bool {
         self.namesrvs.iter_mut().chain(&mut self.brokers).all(Node::is_alive)
@@ -217,13 +231,15 @@ impl Cluster {
         self.masters().into_values().collect()
     }
 
-    /// Each broker name, and where its master is when those lead that should: the k-th member leads shard k, counted round.
+    /// Each broker name, and where its master is when those lead that should: the k-th member leads shard k, counted round,
+    /// or as [`Spec::spread`] says.
     #[must_use]
     pub fn masters(&self) -> BTreeMap<String, String> {
         let mut masters = BTreeMap::new();
-        for group in self.brokers.chunks(usize::from(self.spec.members)) {
+        for (number, group) in self.brokers.chunks(usize::from(self.spec.members)).enumerate() {
+            let first = if self.spec.spread { number } else { 0 };
             for shard in 0..usize::from(self.spec.shards) {
-                let plan = &group[shard % group.len()].plan;
+                let plan = &group[(first + shard) % group.len()].plan;
                 masters.insert(plan.broker_names[shard].clone(), plan.addresses().remove(shard));
             }
         }

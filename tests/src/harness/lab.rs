@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, Spec};
 use super::drivers::{Part, Workshop};
 use super::failure::{Failure, Trying, Verdict};
+use super::outage::Counts;
 use super::process;
 use super::servers::Maker;
 
@@ -59,6 +60,7 @@ pub struct Lab {
     scratch: PathBuf,
     serial: u32,
     cluster: Option<Cluster>,
+    counts: Vec<(String, Counts)>,
 }
 
 impl Lab {
@@ -71,7 +73,7 @@ impl Lab {
         forget_old_runs(&runs);
         let scratch = runs.join(std::process::id().to_string());
         fs::create_dir_all(&scratch).trying(scratch.display().to_string())?;
-        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None })
+        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None, counts: Vec::new() })
     }
 
     /// The directory of this run.
@@ -117,6 +119,17 @@ impl Lab {
     #[must_use]
     pub fn cluster_at_hand(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
+    }
+
+    /// Prints what a client counted, and keeps it for [`Lab::take_counts`].
+    pub fn note(&mut self, what: &str, counts: &Counts) {
+        println!("{what}: {counts}");
+        self.counts.push((what.to_owned(), counts.clone()));
+    }
+
+    /// What was noted since the last time.
+    pub fn take_counts(&mut self) -> Vec<(String, Counts)> {
+        std::mem::take(&mut self.counts)
     }
 
     /// Looks whether everything in the cluster at hand runs that should.

@@ -67,6 +67,8 @@ pub struct Membership {
     pub ports: Vec<u16>,
     /// Which of them it is.
     pub own: usize,
+    /// Which of them should lead the first shard; `None` leaves the default.
+    pub preferred: Option<usize>,
     /// Heartbeat, shortest and longest wait of an election; `None` leaves the defaults.
     pub millis: Option<[u32; 3]>,
 }
@@ -220,6 +222,9 @@ fn group(membership: &Membership) -> String {
         peers.join(";"),
         membership.own
     );
+    if let Some(preferred) = membership.preferred {
+        line(&mut conf, format_args!("preferredLeaderId=n{preferred}"));
+    }
     if let Some([heartbeat, min, max]) = membership.millis {
         line(&mut conf, format_args!("raftHeartbeatMillis={heartbeat}"));
         line(&mut conf, format_args!("raftElectionMinMillis={min}\nraftElectionMaxMillis={max}"));

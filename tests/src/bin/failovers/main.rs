@@ -7,9 +7,11 @@
     reason = "a test program starts processes, makes directories and measures time"
 )]
 
+use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use tests::harness::check::Check;
 use tests::harness::options::Options;
@@ -18,16 +20,21 @@ use tests::harness::{runner, setup};
 
 mod group;
 mod masters;
+mod report;
 mod sends;
 mod sites;
 
+use crate::report::{Report, reported};
+
 const USAGE: &str = "\
-usage: failovers [--filter TEXT]... [--list] [--build] [--keep]
+usage: failovers [--filter TEXT]... [--out FILE] [--list] [--build] [--keep]
 
 Kills brokers and NameServers under stock clients, and prints a line of counts for each case. A case fails when
-something is broken that is promised; failed sends are counted, and are a failure only where none may be.
+something is broken that is promised: messages that are lost or come more often than they were under way, sends that
+fail where none may, or more of them than a client needs to find another leader, and a group without another leader.
 
   --filter TEXT      only cases whose name contains TEXT (one of them, if given several times)
+  --out FILE         keep what each case counted there, an object in JSON on a line for each case
   --list             print the names of the cases and end
   --build            build everything the cases need and end
   --keep             leave stores and logs of every case under target/interop/run
@@ -67,6 +74,16 @@ fn main() -> ExitCode {
     if options.list {
         cases.iter().for_each(|case| println!("{}", case.name));
         return ExitCode::SUCCESS;
+    }
+    if let Some(path) = &options.out {
+        let report = match Report::create(path) {
+            Ok(report) => Rc::new(RefCell::new(report)),
+            Err(failure) => {
+                eprintln!("failovers: {failure}");
+                return ExitCode::from(2);
+            }
+        };
+        cases = cases.into_iter().map(|case| reported(case, &report)).collect();
     }
     match setup::lab("failovers", options.against, options.keep) {
         Ok(mut lab) => {
