@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 
 use super::drivers::{Part, Workshop};
 use super::failure::{Trying, Verdict};
-use super::ports;
+use super::{cores, ports};
 
 /// Whose server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Plan {
     program: PathBuf,
     words: Vec<String>,
     maker: Maker,
+    /// The cores that it may use; none: all.
+    cores: Vec<usize>,
 }
 
 /// What makes one broker different from another.
@@ -99,7 +101,8 @@ impl Plan {
         };
         let name = format!("{} NameServer", maker.whose());
         let dir = dir.to_owned();
-        Ok(Self { name, port, broker_names: Vec::new(), program, words, dir, maker })
+        let (broker_names, cores) = (Vec::new(), Vec::new());
+        Ok(Self { name, port, broker_names, program, words, dir, maker, cores })
     }
 
     /// A broker with SYNC_FLUSH and its store in `dir`.
@@ -125,13 +128,17 @@ impl Plan {
             None => format!("{} broker", maker.whose()),
         };
         let broker_names = (0..seat.shards).map(|shard| shard_name(&seat.name, shard)).collect();
-        Ok(Self { name, port, broker_names, program, words, dir: dir.to_owned(), maker })
+        let cores = seat.membership.as_ref().map_or_else(Vec::new, |membership| {
+            cores::share(&cores::allowed(), membership.own, usize::from(seat.shards))
+        });
+        let dir = dir.to_owned();
+        Ok(Self { name, port, broker_names, program, words, dir, maker, cores })
     }
 
     /// The command that starts it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = cores::command(&self.cores, self.program.as_os_str());
         command.args(&self.words).current_dir(&self.dir);
         // What the environment says about other clusters does not count.
         command
@@ -171,7 +178,8 @@ impl Plan {
         let words = vec!["-c".to_owned(), script.to_owned()];
         let (program, dir) = (PathBuf::from("sh"), dir.to_owned());
         let name = "script".to_owned();
-        Self { name, port: 0, broker_names: Vec::new(), dir, program, words, maker }
+        let (broker_names, cores) = (Vec::new(), Vec::new());
+        Self { name, port: 0, broker_names, dir, program, words, maker, cores }
     }
 }
 
