@@ -35,6 +35,8 @@ pub struct Home {
     pub namesrv: String,
     /// `host:port` of each broker.
     pub brokers: Vec<String>,
+    /// The network namespace that it lives in; `None` for this machine's own.
+    pub inside: Option<String>,
 }
 
 impl Home {
@@ -45,6 +47,7 @@ impl Home {
             dir: cluster.dir.clone(),
             namesrv: cluster.namesrv_address(),
             brokers: cluster.broker_addresses(),
+            inside: None,
         }
     }
 }
@@ -214,7 +217,10 @@ impl Lab {
             command.arg(format!("brokers={}", home.brokers.join(",")));
         }
         command.env("HOME", &home.dir).env_remove("NAMESRV_ADDR");
-        command
+        match &home.inside {
+            Some(namespace) => inside(namespace, &command),
+            None => command,
+        }
     }
 
     fn java_driver(&self, part: Part, home: &Path) -> Command {
@@ -225,6 +231,22 @@ impl Lab {
         command.arg("turbopump.interop.Main").env_remove("JAVA_TOOL_OPTIONS");
         command
     }
+}
+
+/// The same command in a network namespace; its process is the program's.
+fn inside(namespace: &str, command: &Command) -> Command {
+    let mut outer = Command::new("ip");
+    outer.args(["netns", "exec", namespace]).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        outer.current_dir(dir);
+    }
+    outer
 }
 
 /// What failed runs have left stays until the next run. Runs side by side leave each other alone.

@@ -13,6 +13,7 @@ use super::failure::Verdict;
 use super::lab::Lab;
 use super::process;
 use super::summary::{Outcome, Summary};
+use crate::net;
 
 /// After its children were killed a check gets this long to notice.
 const LAST_GRACE: Duration = Duration::from_secs(60);
@@ -77,7 +78,11 @@ fn missing(lab: &Lab, check: &Check) -> Option<String> {
     if cores < check.cores {
         return Some(format!("{} cores, and only {cores} allowed", check.cores));
     }
-    lab.shop.tools.missing(&needed)
+    let no_net = || {
+        let why = net::missing_program().or_else(|| net::missing("probe"));
+        why.filter(|_| check.has_net)
+    };
+    lab.shop.tools.missing(&needed).or_else(no_net)
 }
 
 fn run_one(lab: &mut Lab, check: &Check, unbuilt: &BTreeSet<Part>) -> Outcome {

@@ -17,8 +17,12 @@ use tests::harness::check::Check;
 use tests::harness::options::Options;
 use tests::harness::servers::Maker;
 use tests::harness::{runner, setup};
+use tests::net::wire;
 
+mod apart;
 mod group;
+mod land;
+mod links;
 mod masters;
 mod report;
 mod sends;
@@ -46,6 +50,9 @@ environment: INTEROP_BIN=DIR      take our servers from there instead of buildin
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = on_a_machine() {
+        return code;
+    }
     let options = match Options::parse(env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
@@ -64,7 +71,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let mut cases: Vec<Check> = sends::cases();
+    cases.extend(links::cases());
     cases.extend(sites::cases());
+    cases.extend(apart::cases());
     cases.extend(masters::cases());
     cases.retain(|case| options.wants(&case.name));
     if cases.is_empty() {
@@ -97,4 +106,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What this program does on a machine of its own network, where it is started by itself; `None` if it was not.
+fn on_a_machine() -> Option<ExitCode> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let done = match words.first()?.as_str() {
+        "--wire" => wire::run(&words[1..]),
+        "--dial" => land::dial(words.get(1).map_or("", String::as_str)),
+        _ => return None,
+    };
+    Some(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("failovers: {failure}");
+            ExitCode::FAILURE
+        }
+    })
 }
