@@ -47,7 +47,8 @@ fn clean_up_at_the_end(name: &'static str, scratch: &Path, keep: bool) -> std::i
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             eprintln!("\n{name}: stopped by signal {signal}");
-            process::kill_all();
+            // The checks go on until this process ends: they shall start nothing meanwhile.
+            process::kill_all_for_good();
             net::remove_own(name);
             if !keep {
                 drop(fs::remove_dir_all(scratch));

@@ -81,7 +81,6 @@ fn run(options: &Options) -> Verdict {
 /// A panic or a signal ends this program without running destructors: it takes the processes and the network with it.
 fn clean_up_at_the_end() -> std::io::Result<()> {
     fn clean_up() {
-        process::kill_all();
         // What is in a namespace holds it for a moment longer, which does not keep its name.
         net::remove_own(PROGRAM);
         disk::remove_own();
@@ -89,12 +88,15 @@ fn clean_up_at_the_end() -> std::io::Result<()> {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
+        process::kill_all();
         clean_up();
     }));
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             eprintln!("\nchaos: stopped by signal {signal}");
+            // The run goes on until this process ends: it shall start nothing meanwhile.
+            process::kill_all_for_good();
             clean_up();
             std::process::exit(128 + signal);
         }
