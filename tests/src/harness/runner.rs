@@ -79,8 +79,8 @@ fn missing(lab: &Lab, check: &Check) -> Option<String> {
         return Some(format!("{} cores, and only {cores} allowed", check.cores));
     }
     let no_net = || {
-        let why = net::missing_program().or_else(|| net::missing("probe"));
-        why.filter(|_| check.has_net)
+        let why = || net::missing_program().or_else(|| net::missing("failovers"));
+        check.has_net.then(why).flatten()
     };
     lab.shop.tools.missing(&needed).or_else(no_net)
 }

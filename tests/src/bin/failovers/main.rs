@@ -43,6 +43,10 @@ fail where none may, or more of them than a client needs to find another leader,
   --build            build everything the cases need and end
   --keep             leave stores and logs of every case under target/interop/run
 
+Cases `sends`: the node of a leader is killed. `links`: it loses its link, and gets it back. `sites`: two groups at two
+sites; leaders and NameServers are killed, and for `late` and `cut` the sites are 5 ms apart, or the link between them is cut.
+`masters`: brokers without replicas. `links`, `late` and `cut` make network namespaces: they need root, iproute2 and taskset.
+
 environment: INTEROP_BIN=DIR      take our servers from there instead of building them
              FAILOVERS_TIMES=...  `default`: the groups' times are those of the product. Without it they are longer,
                                   for machines on which three brokers and a client share a few cores; a process
