@@ -19,6 +19,10 @@ const ANSWERED: u32 = 300;
 const LATE: Duration = Duration::from_millis(5);
 /// The link is away for longer than clients go on with the routes they have.
 const CUT: Duration = Duration::from_secs(45);
+/// Milliseconds between two sends of these clients, so that they send until the link is there again; and how many are
+/// answered when it is cut.
+const PACE: &str = "pace=60";
+const ANSWERED_BEFORE_THE_CUT: u32 = 100;
 /// Sends that fail while the link is cut: each waits three seconds for its answer.
 const FAILED_WHILE_CUT: u64 = 30;
 
@@ -33,17 +37,20 @@ const ABROAD: Plan = Plan { sites: SITES, groups: GROUPS, preferred: &[0, 2], la
 /// The cases, with the client that is the newest.
 pub fn cases() -> Vec<Check> {
     vec![
-        case("late/one-leader", &AT_HOME, |lab, land| leaders(lab, land, 1)),
-        case("late/both-leaders", &AT_HOME, |lab, land| leaders(lab, land, 2)),
-        case("cut", &ABROAD, cut),
+        case("late/one-leader", &AT_HOME, |lab, land| leaders(lab, land, 1), found_another),
+        case("late/both-leaders", &AT_HOME, |lab, land| leaders(lab, land, 2), found_another),
+        case("cut", &ABROAD, cut, went_on),
     ]
 }
 
 type Counted = Vec<(String, Counts)>;
 
-fn case(name: &str, plan: &'static Plan, run: fn(&Lab, &mut Land) -> Verdict<Counted>) -> Check {
-    let name = format!("sites/{name}");
-    let most = if name == "sites/cut" { FAILED_WHILE_CUT } else { FAILED_UNTIL_ROUTES_ARE_NEW };
+fn case(
+    name: &str,
+    plan: &'static Plan,
+    run: fn(&Lab, &mut Land) -> Verdict<Counted>,
+    promise: fn(&Counts) -> Verdict,
+) -> Check {
     let body = move |lab: &mut Lab| {
         let mut counted = Counted::new();
         let done = land::within(lab, plan, |lab, land| {
@@ -53,12 +60,20 @@ fn case(name: &str, plan: &'static Plan, run: fn(&Lab, &mut Land) -> Verdict<Cou
         });
         counted.iter().for_each(|(what, counts)| lab.note(what, counts));
         done?;
-        counted.iter().try_for_each(|(_, counts)| {
-            counts.failed_at_most(most)?;
-            all_is_well(counts, 1)
-        })
+        counted.iter().try_for_each(|(_, counts)| promise(counts).and(all_is_well(counts, 1)))
     };
-    Check::new(name, Maker::Ours, &[Client::Java550.part()], LIMIT, body).with_net()
+    let parts = [Client::Java550.part()];
+    Check::new(format!("sites/{name}"), Maker::Ours, &parts, LIMIT, body).with_net()
+}
+
+fn found_another(counts: &Counts) -> Verdict {
+    counts.failed_at_most(FAILED_UNTIL_ROUTES_ARE_NEW)
+}
+
+/// Something was acknowledged at each site while the link was cut.
+fn went_on(counts: &Counts) -> Verdict {
+    counts.paused_at_most(CUT / 2)?;
+    counts.failed_at_most(FAILED_WHILE_CUT)
 }
 
 /// There and back takes a connection twice the time of one way, and next to none within a site.
@@ -104,14 +119,14 @@ fn cut(lab: &Lab, land: &mut Land) -> Verdict<Counted> {
     let mut outages = Vec::new();
     for machine in ["client0", "client1"] {
         let id = format!("cut{machine}");
-        let mut outage = Outage::start(lab, &land.home(machine), Client::Java550, &id, &[])?;
+        let mut outage = Outage::start(lab, &land.home(machine), Client::Java550, &id, &[PACE])?;
         outage.consume()?;
         outages.push((id, outage));
     }
     let before = [land.leader(0, &first)?, land.leader(0, &second)?];
     expect(before == [0, 2], || format!("the leaders before the cut: {before:?}"))?;
     for (_, outage) in &mut outages {
-        outage.begin("sync", SENDS, ANSWERED)?;
+        outage.begin("sync", SENDS, ANSWERED_BEFORE_THE_CUT)?;
     }
     land.net().cut_sites()?;
     let begun = Instant::now();
@@ -128,12 +143,5 @@ fn cut(lab: &Lab, land: &mut Land) -> Verdict<Counted> {
         outage.recover("sync")?;
     }
     land.until_well()?;
-    let mut counted = Counted::new();
-    for (id, outage) in outages {
-        let counts = outage.end()?;
-        // It was acknowledged something while the link was cut.
-        counts.paused_at_most(CUT / 2)?;
-        counted.push((id, counts));
-    }
-    Ok(counted)
+    outages.into_iter().map(|(id, outage)| Ok((id, outage.end()?))).collect()
 }

@@ -39,7 +39,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  *
  * After a failed send the next one waits for 100 ms, as behind a message that somebody logs.
  *
- * Option `poll`: milliseconds between two looks for routes, where the default of 30 s takes too long.
+ * Option `poll`: milliseconds between two looks for routes, where the default of 30 s takes too long. Option `pace`:
+ * milliseconds between a synchronous send and the next, where sends shall go on for some time.
  */
 final class Outage {
     static final String SEQUENCE = "sequence";
@@ -210,6 +211,7 @@ final class Outage {
     }
 
     private void oneByOne(int count, Way way) {
+        int pace = run.intOption("pace", 0);
         for (int i = 0; i < count; i++) {
             Message message = draft();
             long began = System.nanoTime();
@@ -223,6 +225,7 @@ final class Outage {
                 pause(AFTER_FAILURE_MILLIS);
             }
             progress();
+            pause(pace);
         }
     }
 
