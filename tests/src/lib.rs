@@ -9,4 +9,5 @@
 pub mod frame;
 pub mod harness;
 pub mod malformed;
+pub mod net;
 pub mod recording;

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,11 @@ import (
 const (
 	progressEvery = 100
 	bodyBytes     = 1024
+	// Between a failed send and the next.
+	afterFailure = 100 * time.Millisecond
+	// Sends that must all be good, and how long they are tried.
+	recovered     = 100
+	recoveryLimit = 90 * time.Second
 )
 
 // place is a queue and an offset in it.
@@ -30,14 +36,21 @@ type place struct {
 	offset int64
 }
 
+// standing is a message in its place.
+type standing struct {
+	id       string
+	sequence int
+	at       place
+}
+
 // ledger holds what became of messages, each by the unique id that a client keeps over its own retries.
 type ledger struct {
 	lock                                    sync.Mutex
 	sent                                    map[string]bool
 	acknowledged                            map[string]place
 	arrived                                 map[string]map[place]bool
-	lastOffset                              map[string]int64
-	lastSequence                            map[string]int
+	queues                                  map[string]map[int64]standing
+	last                                    map[string]int64
 	failures                                map[string]int
 	failed, deliveries, disordered          int
 	longestSend, longestPause, longestQuiet time.Duration
@@ -46,7 +59,7 @@ type ledger struct {
 
 // checkOutage sends and consumes while somebody else kills servers, with the settings that clients have by default, and
 // counts what becomes of each message. It obeys the lines of its input as the Java driver's check of the same name does:
-// `consume`, `send sync COUNT`, and at the end of input it waits for the rest.
+// `consume`, `send sync COUNT`, `recover sync`, and at the end of input it waits for the rest.
 func checkOutage(r *run) error {
 	topic := r.name("t")
 	if _, err := r.createTopic(topic); err != nil {
@@ -62,7 +75,7 @@ func checkOutage(r *run) error {
 	}
 	r.closeLater(p.Shutdown)
 	l := &ledger{sent: map[string]bool{}, acknowledged: map[string]place{}, arrived: map[string]map[place]bool{},
-		lastOffset: map[string]int64{}, lastSequence: map[string]int{}, failures: map[string]int{}}
+		queues: map[string]map[int64]standing{}, last: map[string]int64{}, failures: map[string]int{}}
 	say("READY")
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
@@ -78,10 +91,16 @@ func checkOutage(r *run) error {
 			if err != nil {
 				return err
 			}
+			l.begin()
 			l.send(p, topic, count)
 			say("SENT " + l.sends())
+		case len(words) == 2 && words[0] == "recover" && words[1] == "sync":
+			if err := l.recover(p, topic); err != nil {
+				return err
+			}
+			say("RECOVERED " + l.sends())
 		default:
-			return fmt.Errorf("expected consume or send sync COUNT, saw %q", input.Text())
+			return fmt.Errorf("expected consume, send sync COUNT or recover sync, saw %q", input.Text())
 		}
 	}
 	l.finish(time.Duration(r.intOption("wait", 120)) * time.Second)
@@ -117,27 +136,53 @@ func (r *run) consumeInto(l *ledger, topic string) error {
 	return nil
 }
 
-func (l *ledger) send(p rocketmq.Producer, topic string, count int) {
+// begin starts the clocks of the pauses anew: what lies between two rounds of sends is no outage.
+func (l *ledger) begin() {
 	l.lock.Lock()
+	defer l.lock.Unlock()
 	l.lastAcknowledged, l.lastArrival = time.Now(), time.Now()
-	first := len(l.sent)
+}
+
+// recover sends on, a hundred at a time, until none of a hundred fails.
+func (l *ledger) recover(p rocketmq.Producer, topic string) error {
+	for end := time.Now().Add(recoveryLimit); ; {
+		if l.send(p, topic, recovered) == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("sends still fail after %v: %v", recoveryLimit, l.failures)
+		}
+	}
+}
+
+// send returns how many failed.
+func (l *ledger) send(p rocketmq.Producer, topic string, count int) int {
+	l.lock.Lock()
+	first, before := len(l.sent), l.failed
 	l.lock.Unlock()
 	for i := first; i < first+count; i++ {
 		message := primitive.NewMessage(topic, make([]byte, bodyBytes))
 		message.WithProperty("sequence", fmt.Sprint(i))
 		began := time.Now()
 		result, err := p.SendSync(context.Background(), message)
-		done := l.note(message, result, err, began)
+		done, failed := l.note(message, result, err, began)
 		if done%progressEvery == 0 {
 			say(fmt.Sprint("AT ", done))
 		}
+		if failed {
+			time.Sleep(afterFailure)
+		}
 	}
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.failed - before
 }
 
 // note keeps what came of a send; another status than SendOK is a promise less, and counts as a failure.
-func (l *ledger) note(message *primitive.Message, result *primitive.SendResult, err error, began time.Time) int {
+func (l *ledger) note(message *primitive.Message, result *primitive.SendResult, err error, began time.Time) (int, bool) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
+	before := l.failed
 	id := message.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)
 	if id == "" {
 		id = "never left " + message.GetProperty("sequence")
@@ -158,7 +203,7 @@ func (l *ledger) note(message *primitive.Message, result *primitive.SendResult, 
 		queue := result.MessageQueue
 		l.acknowledged[id] = place{queue.BrokerName, queue.QueueId, result.QueueOffset}
 	}
-	return len(l.acknowledged) + l.failed
+	return len(l.acknowledged) + l.failed, l.failed > before
 }
 
 var variable = regexp.MustCompile(`[0-9][0-9.:]+`)
@@ -187,15 +232,42 @@ func (l *ledger) arrive(message *primitive.MessageExt) {
 	}
 	l.arrived[message.MsgId][at] = true
 	queue := fmt.Sprint(at.broker, "/", at.queue)
-	offset, known := l.lastOffset[queue]
-	if known && message.QueueOffset <= offset {
-		return
+	if l.queues[queue] == nil {
+		l.queues[queue] = map[int64]standing{}
 	}
 	sequence, err := strconv.Atoi(message.GetProperty("sequence"))
-	if err != nil || known && sequence < l.lastSequence[queue] {
+	last, known := l.last[queue]
+	_, again := l.queues[queue][at.offset]
+	if err != nil || known && at.offset < last && !again {
 		l.disordered++
 	}
-	l.lastOffset[queue], l.lastSequence[queue] = message.QueueOffset, sequence
+	l.queues[queue][at.offset] = standing{message.MsgId, sequence, at}
+	l.last[queue] = max(last, at.offset)
+}
+
+// behindLater counts acknowledged messages that stand behind one that was sent later. What was sent in vain may be stored at
+// any time, as long as a connection keeps it.
+func (l *ledger) behindLater() int {
+	behind := 0
+	for _, queue := range l.queues {
+		var offsets []int64
+		for offset := range queue {
+			offsets = append(offsets, offset)
+		}
+		slices.Sort(offsets)
+		latest := -1
+		for _, offset := range offsets {
+			one := queue[offset]
+			if promised, is := l.acknowledged[one.id]; !is || promised != one.at {
+				continue
+			}
+			if one.sequence < latest {
+				behind++
+			}
+			latest = max(latest, one.sequence)
+		}
+	}
+	return behind
 }
 
 func (l *ledger) sends() string {
@@ -245,6 +317,6 @@ func (l *ledger) finish(limit time.Duration) {
 	}
 	say(fmt.Sprintf("COUNTS %s lost=%d misplaced=%d strangers=%d unpromised=%d stored_twice=%d delivered_twice=%d "+
 		"disordered=%d longest_send_ms=%d longest_pause_ms=%d longest_silence_ms=%d", sends, lost, misplaced, strangers,
-		unpromised, places-len(l.arrived), l.deliveries-places, l.disordered, l.longestSend.Milliseconds(),
+		unpromised, places-len(l.arrived), l.deliveries-places, l.disordered+l.behindLater(), l.longestSend.Milliseconds(),
 		l.longestPause.Milliseconds(), l.longestQuiet.Milliseconds()))
 }

@@ -154,7 +154,9 @@ func (r *run) createTopic(topic string) ([]*primitive.MessageQueue, error) {
 		}
 	}
 	var queues []*primitive.MessageQueue
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	// The client keeps the first route that it sees for half a minute, also one that is there in part only.
+	time.Sleep(time.Second)
+	for end := time.Now().Add(45 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		queues, err = a.FetchPublishMessageQueues(context.Background(), topic)
 		if err == nil && len(queues) == len(brokers)*queuesPerBroker {
 			break

@@ -40,6 +40,9 @@ pub struct Spec {
     pub members: u16,
     /// Shards of each process.
     pub shards: u16,
+    /// The k-th group is to be led by its k-th member, counted round, as the shards of one group are. Otherwise the first
+    /// member of each is preferred.
+    pub spread: bool,
     /// The times of the groups, as [`Membership::millis`].
     pub millis: Option<[u32; 3]>,
 }
@@ -55,6 +58,7 @@ impl Spec {
             groups: 1,
             members: 1,
             shards: 1,
+            spread: false,
             millis: None,
         }
     }
@@ -109,6 +113,7 @@ impl Cluster {
             let membership = (spec.members > 1).then(|| Membership {
                 ports: ports.clone(),
                 own,
+                preferred: spec.spread.then(|| usize::from(group % spec.members)),
                 millis: spec.millis,
             });
             let seat = Seat { name, shards: spec.shards, namesrvs: namesrvs.clone(), membership };
@@ -167,18 +172,33 @@ impl Cluster {
     /// Stops all brokers with SIGTERM, all at once.
     ///
     /// # Errors
-    /// If one does not end.
+    /// If one does not end, not in good order, or has ended by itself before. The others are stopped all the same.
     pub fn stop_brokers(&mut self) -> Verdict {
+        let looked = self.look();
         self.brokers.iter_mut().for_each(Node::ask_to_stop);
-        for node in self.brokers.iter_mut().filter(|node| node.is_started()) {
-            node.stop()?;
-        }
-        Ok(())
+        looked.and(stop_all(&mut self.brokers))
+    }
+
+    /// Looks whether all run that should. A group goes on without a member that has died, and nobody else would notice.
+    ///
+    /// # Errors
+    /// `Exit` with the end of its log for the first that has ended by itself.
+    pub fn look(&mut self) -> Verdict {
+        self.namesrvs.iter_mut().chain(&mut self.brokers).try_for_each(Node::look)
     }
 
     /// Kills a broker with SIGKILL: that of group `at / members` whose label has the number `at % members`.
     pub fn kill_broker(&mut self, at: usize) {
         self.brokers[at].kill();
+    }
+
+    /// Kills the members with this number of all groups, as if they were on one machine that loses its power.
+    pub fn kill_node(&mut self, number: usize) {
+        let members = usize::from(self.spec.members);
+        assert!(number < members, "a node for each member of a group");
+        for node in self.brokers.iter_mut().skip(number).step_by(members) {
+            node.kill();
+        }
     }
 
     /// Whether all servers run.
@@ -211,13 +231,15 @@ impl Cluster {
         self.masters().into_values().collect()
     }
 
-    /// Each broker name, and where its master is when those lead that should: the k-th member leads shard k, counted round.
+    /// Each broker name, and where its master is when those lead that should: the k-th member leads shard k, counted round,
+    /// or as [`Spec::spread`] says.
     #[must_use]
     pub fn masters(&self) -> BTreeMap<String, String> {
         let mut masters = BTreeMap::new();
-        for group in self.brokers.chunks(usize::from(self.spec.members)) {
+        for (number, group) in self.brokers.chunks(usize::from(self.spec.members)).enumerate() {
+            let first = if self.spec.spread { number } else { 0 };
             for shard in 0..usize::from(self.spec.shards) {
-                let plan = &group[shard % group.len()].plan;
+                let plan = &group[(first + shard) % group.len()].plan;
                 masters.insert(plan.broker_names[shard].clone(), plan.addresses().remove(shard));
             }
         }
@@ -280,14 +302,31 @@ impl Cluster {
     /// Stops all; what does not stop is killed.
     ///
     /// # Errors
-    /// If one had to be killed.
+    /// The first that had to be killed, did not end in good order, or has ended by itself before.
     pub fn stop(mut self) -> Verdict {
-        self.stop_brokers()?;
-        for node in self.namesrvs.iter_mut().filter(|node| node.is_started()) {
-            node.stop()?;
-        }
-        Ok(())
+        let stopped = self.stop_brokers();
+        stopped.and(stop_all(&mut self.namesrvs))
     }
+}
+
+#[cfg(test)]
+impl Cluster {
+    /// Shell scripts in the place of brokers, and no NameServer.
+    pub(super) fn of_scripts(dir: &Path, scripts: &[&str]) -> Self {
+        let node = |script: &&str| {
+            let mut node = Node::new(Plan::script(Maker::Ours, dir, script));
+            node.start().unwrap();
+            node
+        };
+        let brokers = scripts.iter().map(node).collect();
+        Self { spec: Spec::of(Maker::Ours), dir: dir.to_owned(), namesrvs: Vec::new(), brokers }
+    }
+}
+
+/// Stops each that runs, whatever came of the ones before it.
+fn stop_all(nodes: &mut [Node]) -> Verdict {
+    let running = nodes.iter_mut().filter(|node| node.is_started());
+    running.map(Node::stop).fold(Ok(()), Verdict::and)
 }
 
 /// The name of its first shards' broker: `broker-a` for the first group.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, Spec};
 use super::drivers::{Part, Workshop};
 use super::failure::{Failure, Trying, Verdict};
+use super::outage::Counts;
 use super::process;
 use super::servers::Maker;
 
@@ -34,6 +35,8 @@ pub struct Home {
     pub namesrv: String,
     /// `host:port` of each broker.
     pub brokers: Vec<String>,
+    /// The network namespace that it lives in; `None` for this machine's own.
+    pub inside: Option<String>,
 }
 
 impl Home {
@@ -44,6 +47,7 @@ impl Home {
             dir: cluster.dir.clone(),
             namesrv: cluster.namesrv_address(),
             brokers: cluster.broker_addresses(),
+            inside: None,
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct Lab {
     scratch: PathBuf,
     serial: u32,
     cluster: Option<Cluster>,
+    counts: Vec<(String, Counts)>,
 }
 
 impl Lab {
@@ -71,7 +76,7 @@ impl Lab {
         forget_old_runs(&runs);
         let scratch = runs.join(std::process::id().to_string());
         fs::create_dir_all(&scratch).trying(scratch.display().to_string())?;
-        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None })
+        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None, counts: Vec::new() })
     }
 
     /// The directory of this run.
@@ -119,10 +124,29 @@ impl Lab {
         self.cluster.as_ref()
     }
 
-    /// Stops the cluster at hand and removes its files.
+    /// Prints what a client counted, and keeps it for [`Lab::take_counts`].
+    pub fn note(&mut self, what: &str, counts: &Counts) {
+        println!("{what}: {counts}");
+        self.counts.push((what.to_owned(), counts.clone()));
+    }
+
+    /// What was noted since the last time.
+    pub fn take_counts(&mut self) -> Vec<(String, Counts)> {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Looks whether everything in the cluster at hand runs that should.
     ///
     /// # Errors
-    /// If a server did not end when asked.
+    /// As [`Cluster::look`].
+    pub fn look(&mut self) -> Verdict {
+        self.cluster.as_mut().map_or(Ok(()), Cluster::look)
+    }
+
+    /// Stops the cluster at hand and removes its files; they stay if it did not end in good order.
+    ///
+    /// # Errors
+    /// As [`Cluster::stop`].
     pub fn end_cluster(&mut self) -> Verdict {
         let Some(cluster) = self.cluster.take() else { return Ok(()) };
         let dir = cluster.dir.clone();
@@ -136,6 +160,12 @@ impl Lab {
     /// Kills the cluster at hand and leaves its files to whoever looks into a failure.
     pub fn drop_cluster(&mut self) {
         self.cluster = None;
+    }
+
+    /// Has this cluster at hand from now on.
+    #[cfg(test)]
+    pub(super) fn take_over(&mut self, cluster: Cluster) {
+        self.cluster = Some(cluster);
     }
 
     /// Runs one check of a client library against the cluster at hand and wants it to say `OK`.
@@ -187,7 +217,10 @@ impl Lab {
             command.arg(format!("brokers={}", home.brokers.join(",")));
         }
         command.env("HOME", &home.dir).env_remove("NAMESRV_ADDR");
-        command
+        match &home.inside {
+            Some(namespace) => inside(namespace, &command),
+            None => command,
+        }
     }
 
     fn java_driver(&self, part: Part, home: &Path) -> Command {
@@ -198,6 +231,22 @@ impl Lab {
         command.arg("turbopump.interop.Main").env_remove("JAVA_TOOL_OPTIONS");
         command
     }
+}
+
+/// The same command in a network namespace; its process is the program's.
+fn inside(namespace: &str, command: &Command) -> Command {
+    let mut outer = Command::new("ip");
+    outer.args(["netns", "exec", namespace]).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        outer.current_dir(dir);
+    }
+    outer
 }
 
 /// What failed runs have left stays until the next run. Runs side by side leave each other alone.

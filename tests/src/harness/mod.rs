@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod cluster;
+pub mod cores;
 pub mod drivers;
 pub mod failure;
 pub mod fingerprint;

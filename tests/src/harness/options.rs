@@ -1,5 +1,7 @@
 //! The command line of the harness.
 
+use std::path::PathBuf;
+
 use super::servers::Maker;
 
 /// What `--help` prints, and an error of the command line with it.
@@ -30,6 +32,8 @@ pub struct Options {
     pub build: bool,
     /// Leave every scratch directory.
     pub keep: bool,
+    /// Where counts are kept; an option of `failovers`.
+    pub out: Option<PathBuf>,
     /// Print how to call it.
     pub help: bool,
 }
@@ -60,6 +64,7 @@ impl Options {
             list: false,
             build: false,
             keep: false,
+            out: None,
             help: false,
         };
         let mut words = words.into_iter();
@@ -71,6 +76,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--build" => options.build = true,
                 "--keep" => options.keep = true,
+                "--out" => options.out = Some(value()?.into()),
                 "--help" | "-h" => options.help = true,
                 _ => return Err(UsageError::Unknown(word)),
             }
@@ -103,8 +109,9 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let options = parse("--filter order --against apache --filter tags").unwrap();
+        let options = parse("--filter order --against apache --filter tags --out x.json").unwrap();
         assert_eq!(options.against, Maker::Apache);
+        assert_eq!(options.out, Some("x.json".into()));
         assert!(options.wants("clients/java-5.5.0/order") && options.wants("clients/go/tags"));
         assert!(!options.wants("clients/java-5.5.0/batch"));
         assert!(parse("").unwrap().wants("anything"));

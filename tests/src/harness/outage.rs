@@ -80,13 +80,33 @@ impl Outage {
         at: u32,
         meanwhile: impl FnOnce() -> Verdict,
     ) -> Verdict {
-        self.tell(&format!("send {how} {count}"))?;
-        self.wait_until(&format!("AT {at}"), SEND_LIMIT, |line| {
-            line.strip_prefix("AT ")
-                .and_then(|done| done.parse().ok())
-                .is_some_and(|done: u32| done >= at)
-        })?;
+        self.begin(how, count, at)?;
         meanwhile()?;
+        self.sent()
+    }
+
+    /// Has it begin to send, and waits until so many of all sends so far were answered. [`Outage::sent`] waits for the end.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn begin(&mut self, how: &str, count: u32, at: u32) -> Verdict {
+        self.tell(&format!("send {how} {count}"))?;
+        self.wait_until_at(at)
+    }
+
+    fn wait_until_at(&mut self, at: u32) -> Verdict {
+        let is_there = |line: &str| {
+            let done = line.strip_prefix("AT ").and_then(|done| done.parse().ok());
+            done.is_some_and(|done: u32| done >= at)
+        };
+        self.wait_for_line(&format!("AT {at}"), is_there, SEND_LIMIT).map(|_| ())
+    }
+
+    /// Waits for the end of what [`Outage::begin`] has begun.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub fn sent(&mut self) -> Verdict {
         self.wait_for("SENT", SEND_LIMIT)
     }
 
@@ -97,6 +117,27 @@ impl Outage {
     pub fn send(&mut self, how: &str, count: u32) -> Verdict {
         self.tell(&format!("send {how} {count}"))?;
         self.wait_for("SENT", SEND_LIMIT)
+    }
+
+    /// Has it send on until none of a hundred sends fails: it has found whoever leads now.
+    ///
+    /// # Errors
+    /// If it does not come to that; [`Outage::end`] has what failed.
+    pub fn recover(&mut self, how: &str) -> Verdict {
+        self.tell(&format!("recover {how}"))?;
+        self.wait_for("RECOVERED", SEND_LIMIT)
+    }
+
+    /// Stops its consumer when all has arrived, and starts a new one of the same group, which runs to the end; how many
+    /// messages came to that one again.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn consume_again(&mut self) -> Verdict<u64> {
+        self.tell("again")?;
+        let line = self.wait_for_line("AGAIN", |line| line.starts_with("AGAIN "), END_LIMIT)?;
+        let number = line.strip_prefix("AGAIN ").and_then(|number| number.parse().ok());
+        number.ok_or_else(|| Failure::Wrong(format!("a number in {line:?}")))
     }
 
     /// Waits until all that these broker names acknowledged has arrived.
@@ -130,27 +171,37 @@ impl Outage {
     }
 
     fn wait_for(&mut self, word: &str, limit: Duration) -> Verdict {
-        self.wait_until(word, limit, |line| line.split(' ').next() == Some(word))
+        let is_it = |line: &str| line.split(' ').next() == Some(word);
+        self.wait_for_line(word, is_it, limit).map(|_| ())
     }
 
-    fn wait_until(
+    /// The next line that is wanted. What it has said before that is done with.
+    fn wait_for_line(
         &mut self,
         what: &str,
-        limit: Duration,
         wanted: impl Fn(&str) -> bool,
-    ) -> Verdict {
-        let (output, mut read) = (self.output.clone(), self.read);
+        limit: Duration,
+    ) -> Verdict<String> {
+        let (output, mut read, mut line) = (self.output.clone(), self.read, None);
         let waited = self.running.wait_until(what, limit, || {
             let said = fs::read_to_string(&output).unwrap_or_default();
-            let found = said.lines().skip(read).position(&wanted);
-            read += found.map_or(0, |at| at + 1);
-            Ok(found.is_some())
+            // The last one may be there in part only.
+            let whole = &said[..said.rfind('\n').map_or(0, |end| end + 1)];
+            line = whole.lines().skip(read).position(&wanted).and_then(|at| {
+                read += at + 1;
+                whole.lines().nth(read - 1).map(str::to_owned)
+            });
+            Ok(line.is_some())
         });
         self.read = read;
-        waited.map_err(|failure| match failure {
-            Failure::Wrong(_) | Failure::System { .. } | Failure::NotBuilt(_) => failure,
-            other => Failure::Wrong(format!("{other}\n  it said:\n{}", last_lines(&self.said()))),
-        })
+        match waited {
+            Ok(()) => Ok(line.expect("it is waited for")),
+            Err(failure @ (Failure::Exit { .. } | Failure::Deadline { .. })) => {
+                let said = last_lines(&self.said());
+                Err(Failure::Wrong(format!("{failure}\n  it said:\n{said}")))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn said(&self) -> String {
@@ -188,16 +239,24 @@ impl Counts {
         *self.numbers.get(key).unwrap_or_else(|| panic!("the driver counts no {key}"))
     }
 
-    /// Fails unless all that was acknowledged has arrived where its answer said, nothing else came, and each queue kept
-    /// its order.
+    /// Fails unless all that was acknowledged has arrived where its answer said, and nothing else came.
     ///
     /// # Errors
     /// `Wrong` with all counts.
     pub fn nothing_is_lost(&self) -> Verdict {
-        for key in ["lost", "misplaced", "strangers", "disordered"] {
+        for key in ["lost", "misplaced", "strangers"] {
             expect(self.get(key) == 0, || format!("{key} must be 0: {self}"))?;
         }
         expect(self.get("acknowledged") > 0, || format!("nothing was acknowledged: {self}"))
+    }
+
+    /// Fails if a queue has not kept the order of the sends. Only sends that wait for the one before have an order: stock
+    /// clients hand asynchronous ones to as many threads as there are cores.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn order_is_kept(&self) -> Verdict {
+        expect(self.get("disordered") == 0, || format!("disordered must be 0: {self}"))
     }
 
     /// Fails if more messages were stored twice than were under way at a time.
@@ -206,6 +265,43 @@ impl Counts {
     /// `Wrong` with all counts.
     pub fn stored_twice_at_most(&self, most: u64) -> Verdict {
         expect(self.get("stored_twice") <= most, || format!("at most {most} stored twice: {self}"))
+    }
+
+    /// Fails if the consumer that ran all the time got more messages from their one place again.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn delivered_twice_at_most(&self, most: u64) -> Verdict {
+        let what = || format!("at most {most} delivered twice: {self}");
+        expect(self.get("delivered_twice") <= most, what)
+    }
+
+    /// Fails if more sends failed.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn failed_at_most(&self, most: u64) -> Verdict {
+        expect(self.get("failed") <= most, || format!("at most {most} sends may fail: {self}"))
+    }
+
+    /// Fails if the time between two acknowledgements was longer.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn paused_at_most(&self, most: Duration) -> Verdict {
+        let is_short = u128::from(self.get("longest_pause_ms")) <= most.as_millis();
+        expect(is_short, || format!("a pause of at most {most:?}: {self}"))
+    }
+
+    /// All numbers by their names, and what failed, under `what`.
+    #[must_use]
+    pub fn json(&self, what: &str) -> serde_json::Value {
+        let mut all = serde_json::json!({ "what": what });
+        for (key, number) in &self.numbers {
+            all[key] = (*number).into();
+        }
+        all["failures"] = self.failures.clone().into();
+        all
     }
 
     /// Fails if a send failed.
@@ -231,7 +327,7 @@ mod tests {
 
     const SAID: &str = "READY\nAT 100\nSENT sent=2 acknowledged=1 failed=1\n\
         FAILED 1 x MQBrokerException code 14\nCOUNTS sent=2 acknowledged=1 failed=1 lost=0 misplaced=0 strangers=0 \
-        stored_twice=3 disordered=0\nOK outage\n";
+        stored_twice=3 disordered=0 delivered_twice=2 longest_pause_ms=1500\nOK outage\n";
 
     #[test]
     fn counts_are_read_and_judged() {
@@ -241,7 +337,18 @@ mod tests {
         assert!(counts.nothing_is_lost().is_ok());
         assert!(counts.none_failed().unwrap_err().to_string().contains("code 14"));
         assert!(counts.stored_twice_at_most(3).is_ok() && counts.stored_twice_at_most(2).is_err());
-        for bad in ["lost=0", "misplaced=0", "strangers=0", "disordered=0"] {
+        assert!(counts.delivered_twice_at_most(2).is_ok());
+        assert!(counts.delivered_twice_at_most(1).is_err());
+        assert!(counts.failed_at_most(1).is_ok() && counts.failed_at_most(0).is_err());
+        assert!(counts.paused_at_most(Duration::from_millis(1500)).is_ok());
+        assert!(counts.paused_at_most(Duration::from_millis(1499)).is_err());
+        assert!(counts.order_is_kept().is_ok());
+        let other = Counts::of(&SAID.replace("disordered=0", "disordered=1")).unwrap();
+        assert!(other.order_is_kept().is_err() && other.nothing_is_lost().is_ok());
+        let json = counts.json("a case");
+        assert_eq!((json["what"].as_str(), json["lost"].as_u64()), (Some("a case"), Some(0)));
+        assert_eq!(json["failures"][0], "1 x MQBrokerException code 14");
+        for bad in ["lost=0", "misplaced=0", "strangers=0"] {
             let worse = SAID.replace(bad, &bad.replace('0', "1"));
             assert!(Counts::of(&worse).unwrap().nothing_is_lost().is_err(), "{bad}");
         }

@@ -13,6 +13,7 @@ use super::failure::Verdict;
 use super::lab::Lab;
 use super::process;
 use super::summary::{Outcome, Summary};
+use crate::net;
 
 /// After its children were killed a check gets this long to notice.
 const LAST_GRACE: Duration = Duration::from_secs(60);
@@ -77,7 +78,11 @@ fn missing(lab: &Lab, check: &Check) -> Option<String> {
     if cores < check.cores {
         return Some(format!("{} cores, and only {cores} allowed", check.cores));
     }
-    lab.shop.tools.missing(&needed)
+    let no_net = || {
+        let why = || net::missing_program().or_else(|| net::missing("failovers"));
+        check.has_net.then(why).flatten()
+    };
+    lab.shop.tools.missing(&needed).or_else(no_net)
 }
 
 fn run_one(lab: &mut Lab, check: &Check, unbuilt: &BTreeSet<Part>) -> Outcome {
@@ -90,7 +95,8 @@ fn run_one(lab: &mut Lab, check: &Check, unbuilt: &BTreeSet<Part>) -> Outcome {
     }
     let verdict = match check.parts.iter().find(|part| unbuilt.contains(part)) {
         Some(part) => Err(drivers::not_built(*part)),
-        None => bounded(check.limit, || (check.body)(lab)),
+        // A group goes on without a member that has died, so its clients do not tell.
+        None => bounded(check.limit, || (check.body)(lab)).and_then(|()| lab.look()),
     };
     match verdict {
         Ok(()) => Outcome::Passed,
@@ -130,4 +136,53 @@ fn bounded(limit: Duration, body: impl FnOnce() -> Verdict) -> Verdict {
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::super::cluster::Cluster;
+    use super::super::drivers::Workshop;
+    use super::super::servers::Maker;
+    use super::super::tools::Tools;
+    use super::*;
+
+    fn lab(dir: &std::path::Path) -> Lab {
+        let tools = Tools { jdk: None, maven: None, go: None };
+        let shop = Workshop {
+            root: dir.to_owned(),
+            bin: PathBuf::from("/nowhere"),
+            prebuilt: true,
+            tools,
+        };
+        Lab::new(shop, Maker::Ours, false).unwrap()
+    }
+
+    #[test]
+    fn a_check_fails_if_a_member_has_died_that_it_did_not_miss() {
+        let dir = std::env::temp_dir().join(format!("runner-{}", std::process::id()));
+        let mut lab = lab(&dir);
+        let body = |lab: &mut Lab| {
+            let place = lab.new_dir("cluster")?;
+            let script = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+            lab.take_over(Cluster::of_scripts(&place, &[script; 3]));
+            Ok(())
+        };
+        let unbuilt = BTreeSet::new();
+        let good = Check::new("well", Maker::Ours, &[], 60, body);
+        assert_eq!(run_one(&mut lab, &good, &unbuilt), Outcome::Passed);
+        let killed = Check::new("died", Maker::Ours, &[], 60, move |lab| {
+            body(lab)?;
+            let follower = lab.started().broker_pid().to_string();
+            drop(Command::new("kill").args(["-ABRT", &follower]).status());
+            while lab.started().is_alive() {}
+            Ok(())
+        });
+        assert_eq!(run_one(&mut lab, &killed, &unbuilt), Outcome::Failed);
+        assert!(lab.cluster_at_hand().is_none(), "the next check does not inherit it");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

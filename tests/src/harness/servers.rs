@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use super::drivers::{Part, Workshop};
 use super::failure::{Trying, Verdict};
-use super::ports;
+use super::{cores, ports};
 
 /// Whose server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Plan {
     program: PathBuf,
     words: Vec<String>,
     maker: Maker,
+    /// The cores that it may use; none: all.
+    cores: Vec<usize>,
 }
 
 /// What makes one broker different from another.
@@ -67,6 +69,8 @@ pub struct Membership {
     pub ports: Vec<u16>,
     /// Which of them it is.
     pub own: usize,
+    /// Which of them should lead the first shard; `None` leaves the default.
+    pub preferred: Option<usize>,
     /// Heartbeat, shortest and longest wait of an election; `None` leaves the defaults.
     pub millis: Option<[u32; 3]>,
 }
@@ -97,7 +101,8 @@ impl Plan {
         };
         let name = format!("{} NameServer", maker.whose());
         let dir = dir.to_owned();
-        Ok(Self { name, port, broker_names: Vec::new(), program, words, dir, maker })
+        let (broker_names, cores) = (Vec::new(), Vec::new());
+        Ok(Self { name, port, broker_names, program, words, dir, maker, cores })
     }
 
     /// A broker with SYNC_FLUSH and its store in `dir`.
@@ -123,13 +128,17 @@ impl Plan {
             None => format!("{} broker", maker.whose()),
         };
         let broker_names = (0..seat.shards).map(|shard| shard_name(&seat.name, shard)).collect();
-        Ok(Self { name, port, broker_names, program, words, dir: dir.to_owned(), maker })
+        let cores = seat.membership.as_ref().map_or_else(Vec::new, |membership| {
+            cores::share(&cores::allowed(), membership.own, usize::from(seat.shards))
+        });
+        let dir = dir.to_owned();
+        Ok(Self { name, port, broker_names, program, words, dir, maker, cores })
     }
 
     /// The command that starts it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = cores::command(&self.cores, self.program.as_os_str());
         command.args(&self.words).current_dir(&self.dir);
         // What the environment says about other clusters does not count.
         command
@@ -140,6 +149,12 @@ impl Plan {
             command.env("RUST_LOG", "info");
         }
         command
+    }
+
+    /// Whether it ended in good order after SIGTERM. A JVM ends with 143 then, whatever it did before.
+    #[must_use]
+    pub fn ends_well(&self, status: ExitStatus) -> bool {
+        self.maker == Maker::Apache || status.success()
     }
 
     /// Where its output goes.
@@ -153,6 +168,18 @@ impl Plan {
     pub fn addresses(&self) -> Vec<String> {
         let shards = u16::try_from(self.broker_names.len()).expect("a few").max(1);
         (0..shards).map(|shard| format!("127.0.0.1:{}", self.port + shard * STRIDE)).collect()
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A shell script in the place of a server, for tests of what the harness makes of its end.
+    pub fn script(maker: Maker, dir: &Path, script: &str) -> Self {
+        let words = vec!["-c".to_owned(), script.to_owned()];
+        let (program, dir) = (PathBuf::from("sh"), dir.to_owned());
+        let name = "script".to_owned();
+        let (broker_names, cores) = (Vec::new(), Vec::new());
+        Self { name, port: 0, broker_names, dir, program, words, maker, cores }
     }
 }
 
@@ -203,6 +230,9 @@ fn group(membership: &Membership) -> String {
         peers.join(";"),
         membership.own
     );
+    if let Some(preferred) = membership.preferred {
+        line(&mut conf, format_args!("preferredLeaderId=n{preferred}"));
+    }
     if let Some([heartbeat, min, max]) = membership.millis {
         line(&mut conf, format_args!("raftHeartbeatMillis={heartbeat}"));
         line(&mut conf, format_args!("raftElectionMinMillis={min}\nraftElectionMaxMillis={max}"));

@@ -14,6 +14,7 @@ use super::lab::Lab;
 use super::process;
 use super::servers::Maker;
 use super::tools::Tools;
+use crate::net;
 
 /// A lab for the program that runs now, called `name` in what it says at a signal.
 ///
@@ -39,13 +40,16 @@ fn clean_up_at_the_end(name: &'static str, scratch: &Path, keep: bool) -> std::i
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
         process::kill_all();
+        net::remove_own(name);
     }));
     let scratch = scratch.to_owned();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             eprintln!("\n{name}: stopped by signal {signal}");
-            process::kill_all();
+            // The checks go on until this process ends: they shall start nothing meanwhile.
+            process::kill_all_for_good();
+            net::remove_own(name);
             if !keep {
                 drop(fs::remove_dir_all(scratch));
             }

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ::tests::harness::failure::{Failure, Verdict};
+use ::tests::net::group::{Group, State};
+use ::tests::net::node::{NAMESRV_PORT, Node};
+use ::tests::net::{Means, Net};
 
+use crate::PROGRAM;
 use crate::disk::Throttle;
-use crate::group::{Group, State};
+
+use crate::conf::{broker_conf, namesrv_conf, peer};
 use crate::load::{Load, Sender};
-use crate::net::{Means, Net};
-use crate::node::{NAMESRV_PORT, Node, broker_conf, namesrv_conf, peer};
 
 /// Brokers that vote, and one machine more for who comes in place of another.
 pub const VOTERS: usize = 3;
@@ -75,12 +78,13 @@ pub struct Cluster {
 impl Cluster {
     /// Starts all, and waits until the group is well.
     pub fn start(programs: &Programs, dir: &Path) -> Verdict<Self> {
-        let net = Net::new(&MACHINES)?;
+        let net = Net::new(PROGRAM, &MACHINES)?;
         let means = net.means()?;
         let node = |machine: usize, program: &str| {
             Node::new(MACHINES[machine], machine, programs.named(program), dir)
         };
-        let brokers = (0..BROKERS).map(|at| node(at, "mqbroker")).collect::<Verdict<Vec<_>>>()?;
+        let broker = |at| Ok(node(at, "mqbroker")?.on_cores_of(at));
+        let brokers = (0..BROKERS).map(broker).collect::<Verdict<Vec<_>>>()?;
         let namesrvs = [BROKERS, BROKERS + 1].map(|at| node(at, "mqnamesrv"));
         let namesrvs = namesrvs.into_iter().collect::<Verdict<Vec<_>>>()?;
         let addresses: Vec<String> = namesrvs

@@ -1,5 +1,7 @@
 //! The course of a run: start, load, faults, and what must hold in the end.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ use crate::strike::Strike;
 const QUIET: Duration = Duration::from_secs(2);
 /// Of so many faults one follows the one before it at once, without a rest.
 const WITHOUT_REST: usize = 4;
-/// From the healing of everything to the next acknowledged message.
+/// From a group that is well, or the healing of everything, to the next acknowledged message.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// For stores of the longest run.
 const COMPARE_LIMIT: Duration = Duration::from_secs(300);
@@ -29,7 +31,7 @@ pub fn run(options: &Options, programs: &Programs, dir: &Path) -> Verdict {
     let mut diary = Diary::new(dir)?;
     let ran = run_in(options, programs, dir, &mut diary);
     match &ran {
-        Ok(()) => diary.say(&format!("clean, seed {}", options.seed)),
+        Ok(made) => diary.say(&format!("clean, {made}, seed {}", options.seed)),
         Err(failure) => {
             diary.say(&format!("FAILED, seed {}: {failure}", options.seed));
             diary.say(&format!("stores and logs are in {}", dir.display()));
@@ -38,10 +40,11 @@ pub fn run(options: &Options, programs: &Programs, dir: &Path) -> Verdict {
     if ran.is_ok() && !options.keep {
         std::fs::remove_dir_all(dir).trying(dir.display().to_string())?;
     }
-    ran.map_err(|_| Failure::Wrong(format!("failed with seed {}, see above", options.seed)))
+    ran.map(|_| ())
+        .map_err(|_| Failure::Wrong(format!("failed with seed {}, see above", options.seed)))
 }
 
-fn run_in(options: &Options, programs: &Programs, dir: &Path, diary: &mut Diary) -> Verdict {
+fn run_in(options: &Options, programs: &Programs, dir: &Path, diary: &mut Diary) -> Verdict<Made> {
     diary.say(&format!(
         "seed {}, {} messages a second, in {}",
         options.seed,
@@ -60,11 +63,39 @@ fn run_in(options: &Options, programs: &Programs, dir: &Path, diary: &mut Diary)
     ));
     cluster.load = Some(cluster.sender.start(&cluster.net, options.rate)?);
     cluster.pass(QUIET)?;
-    make_faults(options, &mut cluster, diary)?;
-    end(programs, &mut cluster, dir, diary)
+    let made = make_faults(options, &mut cluster, diary)?;
+    made.judge()?;
+    end(programs, &mut cluster, dir, diary)?;
+    Ok(made)
 }
 
-fn make_faults(options: &Options, cluster: &mut Cluster, diary: &mut Diary) -> Verdict {
+/// The faults of a run, by their names.
+#[derive(Debug, Default)]
+struct Made(BTreeMap<&'static str, u32>);
+
+impl Made {
+    fn add(&mut self, fault: &Fault) {
+        *self.0.entry(fault.name()).or_default() += 1;
+    }
+
+    /// # Errors
+    /// There was none: a group without faults proves nothing.
+    fn judge(&self) -> Verdict {
+        let text =
+            "no fault was made: what --only asks for cannot be made here, or not in this form";
+        if self.0.is_empty() { Err(Failure::Wrong(text.to_owned())) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, kinds) = (self.0.values().sum::<u32>(), self.0.len());
+        write!(f, "{all} faults of {kinds} kinds")
+    }
+}
+
+fn make_faults(options: &Options, cluster: &mut Cluster, diary: &mut Diary) -> Verdict<Made> {
+    let mut made = Made::default();
     let mut rng = Rng::new(options.seed);
     let (can_slow, end) = (cluster.throttle.is_some(), Instant::now() + options.time);
     let may = |fault: &Fault| {
@@ -74,7 +105,8 @@ fn make_faults(options: &Options, cluster: &mut Cluster, diary: &mut Diary) -> V
     };
     let mut listed = SHORT.into_iter().filter(|fault| may(fault));
     let mut is_well = true;
-    while Instant::now() < end {
+    // The short form is a list, and all of it is made: a slow machine would leave out what comes last.
+    while options.short || Instant::now() < end {
         let fault = if options.short { listed.next() } else { Fault::draw(&mut rng, may) };
         let Some(fault) = fault else { break };
         if fault.needs_rest() && !is_well {
@@ -83,17 +115,22 @@ fn make_faults(options: &Options, cluster: &mut Cluster, diary: &mut Diary) -> V
         let strike = Strike::new(fault, cluster, &mut rng)?;
         diary.say(&strike.line(cluster));
         strike.carry_out(cluster)?;
+        made.add(&fault);
         is_well = options.short || rng.below(WITHOUT_REST) > 0;
         if is_well {
             rest(cluster, diary)?;
         }
     }
-    Ok(())
+    Ok(made)
 }
 
+/// Waits until the group says that it is well, and a message is acknowledged: what it says of itself is not enough.
 fn rest(cluster: &mut Cluster, diary: &mut Diary) -> Verdict {
     let took = cluster.until_well(WELL_LIMIT, "after a fault all members are there again")?;
-    diary.say(&format!("  well after {:.1} s", took.as_secs_f64()));
+    let more = cluster.sender.until_acknowledged(&cluster.net, WRITE_LIMIT)?;
+    let (took, more) = (took.as_secs_f64(), more.as_secs_f64());
+    diary
+        .say(&format!("  well after {took:.1} s, and a message is acknowledged after {more:.1} s"));
     Ok(())
 }
 
@@ -140,5 +177,21 @@ impl Diary {
         println!("{line}");
         // A full disk must not end the run: the screen has it.
         drop(writeln!(self.file, "{line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_fault_is_not_clean() {
+        let mut made = Made::default();
+        assert!(made.judge().unwrap_err().to_string().contains("no fault was made"));
+        for fault in SHORT {
+            made.add(&fault);
+        }
+        assert!(made.judge().is_ok());
+        assert_eq!(made.to_string(), "6 faults of 5 kinds");
     }
 }

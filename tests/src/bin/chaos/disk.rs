@@ -5,6 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ::tests::harness::failure::{Trying, Verdict};
+use ::tests::net::{is_running, own_run, prefix};
+
+use crate::PROGRAM;
 
 /// Where the throttle of cgroups' first version is.
 const BLKIO: &str = "/sys/fs/cgroup/blkio";
@@ -22,8 +25,9 @@ pub struct Throttle {
 impl Throttle {
     /// One for the device of `store`; `None` if this kernel, or this container, has none.
     pub fn new(store: &Path) -> Option<Self> {
+        remove_left_behind();
         let device = device_of(store)?;
-        let dir = Path::new(BLKIO).join(format!("tpchaos-{}", std::process::id()));
+        let dir = own_dir();
         fs::create_dir(&dir).ok()?;
         let throttle = Self { dir, device };
         throttle.limit(BYTES, WRITES).ok()?;
@@ -74,10 +78,43 @@ fn device_of(path: &Path) -> Option<String> {
     Some(fs::read_to_string(disk).ok()?.trim().to_owned())
 }
 
+/// The throttle of this process.
+fn own_dir() -> PathBuf {
+    Path::new(BLKIO).join(format!("{}{}", prefix(PROGRAM), own_run()))
+}
+
+/// Gives back what runs have throttled that are gone.
+fn remove_left_behind() {
+    let Ok(entries) = fs::read_dir(BLKIO) else { return };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for name in names.filter(|name| is_left_behind(name)) {
+        drop(Throttle { dir: Path::new(BLKIO).join(name), device: String::new() });
+    }
+}
+
+fn is_left_behind(name: &str) -> bool {
+    name.strip_prefix(&prefix(PROGRAM)).is_some_and(|run| !is_running(run))
+}
+
 /// Gives back what this process has throttled; for the end of the program, whatever the reason.
 pub fn remove_own() {
-    let dir = Path::new(BLKIO).join(format!("tpchaos-{}", std::process::id()));
+    let dir = own_dir();
     if dir.exists() {
         drop(Throttle { dir, device: String::new() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_throttles_of_runs_that_are_gone_are_left_behind() {
+        assert!(is_left_behind("tpchaos-0.17"), "no process has the number 0");
+        assert!(is_left_behind(&format!("tpchaos-{}", std::process::id())), "as it was called");
+        assert!(!is_left_behind(&format!("tpchaos-{}", own_run())));
+        for name in ["other-0.17", "cgroup.procs"] {
+            assert!(!is_left_behind(name), "{name}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use ::tests::harness::failure::{Failure, Verdict};
 use ::tests::harness::process::{self, Running, Signal};
 use serde_json::Value;
 
-use crate::net::Net;
+use ::tests::net::Net;
 
 const TOPIC: &str = "chaos";
 /// A message that is not answered by then counts as not acknowledged, and may be there all the same.

@@ -9,28 +9,29 @@
 )]
 
 mod cluster;
+mod conf;
 mod course;
 mod disk;
-mod group;
 mod load;
-mod net;
-mod node;
 mod options;
 mod plan;
 mod strike;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use ::tests::harness::failure::{Trying, Verdict};
 use ::tests::harness::process;
+use ::tests::net;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cluster::Programs;
 use crate::options::{Options, USAGE};
 
+/// What its namespaces and its throttle are called by.
+pub const PROGRAM: &str = "chaos";
 const WRONG_CALL: u8 = 2;
 
 fn main() -> ExitCode {
@@ -47,11 +48,11 @@ fn main() -> ExitCode {
     }
     // What can be installed has to be there in CI. Rights cannot.
     let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
-    if let Some(why) = missing_program() {
+    if let Some(why) = net::missing_program() {
         println!("chaos: {}: {why}", if is_ci { "FAILED" } else { "skipped" });
         return if is_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    if let Some(why) = net::missing() {
+    if let Some(why) = net::missing(PROGRAM) {
         println!("chaos: skipped: it needs root, and network namespaces: {why}");
         return ExitCode::SUCCESS;
     }
@@ -62,18 +63,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What is not installed; `None` if nothing.
-fn missing_program() -> Option<String> {
-    for program in ["ip", "tc"] {
-        let mut command = Command::new(program);
-        command.arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if command.status().is_err() {
-            return Some(format!("`{program}` is not there; it comes with iproute2"));
-        }
-    }
-    None
 }
 
 fn run(options: &Options) -> Verdict {
@@ -92,20 +81,22 @@ fn run(options: &Options) -> Verdict {
 /// A panic or a signal ends this program without running destructors: it takes the processes and the network with it.
 fn clean_up_at_the_end() -> std::io::Result<()> {
     fn clean_up() {
-        process::kill_all();
         // What is in a namespace holds it for a moment longer, which does not keep its name.
-        net::remove_own();
+        net::remove_own(PROGRAM);
         disk::remove_own();
     }
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
+        process::kill_all();
         clean_up();
     }));
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             eprintln!("\nchaos: stopped by signal {signal}");
+            // The run goes on until this process ends: it shall start nothing meanwhile.
+            process::kill_all_for_good();
             clean_up();
             std::process::exit(128 + signal);
         }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use crate::plan;
+
 /// What `--help` prints, and an error of the command line with it.
 pub const USAGE: &str = "\
 usage: chaos [--minutes N | --short] [--seed S] [--rate N] [--only FAULT,...] [--dir DIR] [--bin DIR] [--keep]
 
   --minutes N    how long faults are made, 1 to 1440 (30)
-  --short        a few faults of each dangerous kind within a minute, all told
+  --short        one fault of each dangerous kind, all told within a minute where the machine is quick enough
   --seed S       which faults, whom they strike and how long they last (drawn, and printed)
   --rate N       messages a second, 1 to 5000 (300)
   --only FAULTS  these faults and no others, by the first words of their lines, such as `kill,pause`
@@ -24,7 +26,7 @@ const RATE: u32 = 300;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Messages that a run remembers, at most.
 const MESSAGES: u64 = 3_500_000;
-/// What `--short` takes for faults; starting and checking take the rest of a minute.
+/// What `--short` takes for faults on a machine that has time for it; it makes all of them, however long that takes.
 const SHORT: Duration = Duration::from_secs(25);
 
 /// The command line.
@@ -71,6 +73,14 @@ pub enum UsageError {
         /// What was given.
         value: String,
     },
+    /// A fault that there is not.
+    #[error("--only has no fault called `{name}`; there are {known}")]
+    Fault {
+        /// What was given.
+        name: String,
+        /// What may be.
+        known: String,
+    },
     /// Two lengths at once.
     #[error("give --minutes or --short, not both")]
     TwoTimes,
@@ -110,9 +120,7 @@ impl Options {
                     let rate = number("--rate", &value()?, 1, 5000)?;
                     options.rate = u32::try_from(rate).expect("it is in the range");
                 }
-                "--only" => {
-                    options.only.extend(value()?.split(',').map(|part| part.trim().to_owned()));
-                }
+                "--only" => options.only.extend(faults(&value()?)?),
                 "--dir" => options.dir = Some(value()?.into()),
                 "--bin" => options.bin = Some(value()?.into()),
                 "--keep" => options.keep = true,
@@ -134,6 +142,15 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn faults(list: &str) -> Result<Vec<String>, UsageError> {
+    let known = plan::names();
+    let fault = |name: &str| match known.contains(&name) {
+        true => Ok(name.to_owned()),
+        false => Err(UsageError::Fault { name: name.to_owned(), known: known.join(", ") }),
+    };
+    list.split(',').map(|name| fault(name.trim())).collect()
 }
 
 fn number(option: &'static str, value: &str, from: u64, to: u64) -> Result<u64, UsageError> {
@@ -171,6 +188,11 @@ mod tests {
         assert_eq!(parse("--hours 3"), Err(UsageError::Unknown("--hours".into())));
         assert_eq!(parse("--short --minutes 3"), Err(UsageError::TwoTimes));
         assert_eq!(parse("--minutes 1440 --rate 300"), Err(UsageError::TooMany(25_920_000)));
+        for line in ["--only kil", "--only kill,", "--only slow"] {
+            let wrong = parse(line).expect_err("no such fault");
+            assert!(matches!(wrong, UsageError::Fault { .. }), "{line}: {wrong}");
+            assert!(wrong.to_string().contains("slow disk"), "{wrong}");
+        }
         for line in ["--minutes 0", "--minutes x", "--rate 9999999", "--seed -1"] {
             let wrong = parse(line).expect_err("no such number");
             assert!(matches!(wrong, UsageError::Number { .. }), "{line}: {wrong}");

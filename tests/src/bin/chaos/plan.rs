@@ -99,6 +99,17 @@ pub const SHORT: [Fault; 6] = [
     Fault::Mute(Whom::Leader, Duration::from_secs(2)),
 ];
 
+/// What faults are called, each once.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = Vec::new();
+    for kind in KINDS {
+        if !names.contains(&kind.name()) {
+            names.push(kind.name());
+        }
+    }
+    names
+}
+
 impl Fault {
     /// The next one of those that `may` be made; `None` if none may.
     pub fn draw(rng: &mut Rng, may: impl Fn(&Fault) -> bool) -> Option<Fault> {
@@ -214,6 +225,7 @@ mod tests {
             .map(|fault| fault.name())
             .collect();
         assert_eq!(names.len(), 15, "{names:?}");
+        assert_eq!(names, super::names().into_iter().collect());
         let only = |fault: &Fault| fault.name() == "pause";
         for _ in 0..100 {
             let fault = Fault::draw(&mut rng, only).expect("it may be made");

@@ -6,9 +6,9 @@ use ::tests::harness::failure::Verdict;
 use ::tests::malformed::rng::Rng;
 
 use crate::cluster::{Cluster, VOTERS, WELL_LIMIT};
-use crate::net::Net;
-use crate::node::{Node, PORT};
 use crate::plan::{Fault, Whom, chosen};
+use ::tests::net::Net;
+use ::tests::net::node::{Node, PORT};
 
 /// Between two members that stop in good order, at least.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -153,7 +153,7 @@ impl Strike {
         &self,
         cluster: &mut Cluster,
         time: Duration,
-        bend: impl Fn(&Net, usize, crate::net::Means) -> Verdict,
+        bend: impl Fn(&Net, usize, ::tests::net::Means) -> Verdict,
     ) -> Verdict {
         self.whom.iter().try_for_each(|at| cluster.bend(*at, &bend))?;
         cluster.pass(time)?;

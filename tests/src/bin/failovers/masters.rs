@@ -7,7 +7,7 @@ use tests::harness::lab::{Client, Home, Lab};
 use tests::harness::outage::Outage;
 use tests::harness::servers::Maker;
 
-use crate::group::LIMIT;
+use crate::group::{LIMIT, all_is_well};
 
 const MASTERS: u16 = 3;
 const SENDS: u32 = 1_000;
@@ -33,8 +33,7 @@ fn backlog(lab: &mut Lab) -> Verdict {
     outage.await_from(&others.iter().map(String::as_str).collect::<Vec<_>>())?;
     cluster.start_brokers()?;
     let counts = outage.end()?;
-    println!("{counts}");
+    lab.note("masters", &counts);
     counts.none_failed()?;
-    counts.nothing_is_lost()?;
-    counts.stored_twice_at_most(0)
+    all_is_well(&counts, 0)
 }

@@ -5,10 +5,12 @@ use tests::harness::check::Check;
 use tests::harness::cluster::group_name;
 use tests::harness::failure::{Verdict, expect};
 use tests::harness::lab::{Client, Home, Lab};
-use tests::harness::outage::{Counts, Outage};
+use tests::harness::outage::Outage;
 use tests::harness::servers::Maker;
 
-use crate::group::{LIMIT, groups_of_three, kill_leader};
+use crate::group::{
+    FAILED_UNTIL_ROUTES_ARE_NEW, LIMIT, all_is_well, another_leads, groups_of_three, kill_leader,
+};
 
 const GROUPS: u16 = 2;
 const NAMESRVS: usize = 2;
@@ -29,23 +31,32 @@ pub fn cases() -> Vec<Check> {
 
 /// One message is under way when the first so many groups lose their leaders in one moment.
 fn leaders(lab: &mut Lab, groups: u16) -> Verdict {
-    let spec = groups_of_three(GROUPS, 1);
+    let (spec, id) = (groups_of_three(GROUPS), format!("sites{groups}"));
+    // A new one each time: a member that has led and died gets its office back later each time.
+    lab.end_cluster()?;
     let home = Home::of(lab.cluster(spec)?);
-    let mut outage = Outage::start(lab, &home, Client::Java550, &format!("sites{groups}"), &[])?;
+    let mut outage = Outage::start(lab, &home, Client::Java550, &id, &[])?;
     outage.consume()?;
     let cluster = lab.cluster(spec)?;
-    outage.send_and("sync", SENDS, ANSWERED, || {
-        (0..groups).try_for_each(|group| kill_leader(cluster, &group_name(group)).map(|_| ()))
-    })?;
+    outage.begin("sync", SENDS, ANSWERED)?;
+    let killed = (0..groups)
+        .map(|group| kill_leader(cluster, &group_name(group)))
+        .collect::<Verdict<Vec<_>>>()?;
+    outage.sent()?;
+    outage.recover("sync")?;
+    for (group, killed) in (0..groups).zip(killed) {
+        another_leads(cluster, &group_name(group), killed)?;
+    }
     let counts = outage.end()?;
-    println!("{counts}");
-    cluster.start_brokers()?;
-    all_is_well(&counts)
+    lab.note(&id, &counts);
+    lab.started().start_brokers()?;
+    counts.failed_at_most(FAILED_UNTIL_ROUTES_ARE_NEW)?;
+    all_is_well(&counts, 1)
 }
 
 /// Each in turn dies in the middle of sends, and a client that starts meanwhile does not miss it.
 fn each_nameserver(lab: &mut Lab) -> Verdict {
-    let spec = groups_of_three(GROUPS, 1);
+    let spec = groups_of_three(GROUPS);
     for number in 0..NAMESRVS {
         let home = Home::of(lab.cluster(spec)?);
         let id = format!("namesrv{number}");
@@ -56,17 +67,12 @@ fn each_nameserver(lab: &mut Lab) -> Verdict {
             cluster.kill_namesrv(number);
             Ok(())
         })?;
-        let counts = outage.end()?;
-        println!("{counts}");
-        counts.none_failed()?;
-        all_is_well(&counts)?;
-        let mut outage = Outage::start(lab, &home, Client::Java550, &format!("{id}new"), &[])?;
+        nothing_happened(lab, &id, outage)?;
+        let id = format!("{id}new");
+        let mut outage = Outage::start(lab, &home, Client::Java550, &id, &[])?;
         outage.consume()?;
         outage.send("sync", SENDS)?;
-        let counts = outage.end()?;
-        println!("{counts}");
-        counts.none_failed()?;
-        all_is_well(&counts)?;
+        nothing_happened(lab, &id, outage)?;
         let cluster = lab.started();
         expect(cluster.is_led(), || "the groups have kept their leaders".to_owned())?;
         cluster.start_namesrv(number)?;
@@ -75,7 +81,10 @@ fn each_nameserver(lab: &mut Lab) -> Verdict {
     Ok(())
 }
 
-fn all_is_well(counts: &Counts) -> Verdict {
-    counts.nothing_is_lost()?;
-    counts.stored_twice_at_most(1)
+fn nothing_happened(lab: &mut Lab, id: &str, outage: Outage) -> Verdict {
+    let counts = outage.end()?;
+    lab.note(id, &counts);
+    counts.none_failed()?;
+    counts.delivered_twice_at_most(0)?;
+    all_is_well(&counts, 0)
 }

@@ -39,6 +39,10 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
+    if options.out.is_some() {
+        eprintln!("interop: --out is an option of `failovers`; no check here counts");
+        return ExitCode::from(2);
+    }
     let checks: Vec<Check> =
         all(options.against).into_iter().filter(|check| options.wants(&check.name)).collect();
     if checks.is_empty() {

@@ -109,6 +109,7 @@ fn serves(lab: &mut Lab) -> Verdict {
         dir: place.dir.clone(),
         namesrv: format!("127.0.0.1:{}", place.namesrv),
         brokers: vec![format!("127.0.0.1:{}", place.broker)],
+        inside: None,
     };
     let driven = lab.drive_at(&home, Client::Java550, "swap", "standalone", &[]);
     if driven.is_err() {

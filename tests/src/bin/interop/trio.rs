@@ -1,6 +1,7 @@
 //! Suite `trio`: three brokers of two shards each as Raft groups, seen by clients as two broker names.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tests::harness::check::Check;
 use tests::harness::cluster::Spec;
@@ -23,6 +24,12 @@ const QUEUES_PER_BROKER: u64 = 4;
 /// Messages that are sent while the leader dies, over all queues, and answered when it does.
 const SENT: u32 = 4_000;
 const ANSWERED: u32 = 1_000;
+/// Messages that the second consumer of the group must get.
+const AFTERWARDS: u32 = 400;
+/// Between two acknowledgements: to elect another leader takes at most half of it with these times.
+const PAUSE_LIMIT: Duration = Duration::from_secs(10);
+/// Two pulls of a client. What was delivered again was not committed when the leader died, or was the broker's fault.
+const DELIVERED_AGAIN: u64 = 64;
 
 /// The suite. Apache's groups are compared in `bench`.
 pub fn checks() -> Vec<Check> {
@@ -78,7 +85,8 @@ fn roles(lab: &mut Lab) -> Verdict {
 }
 
 /// A leader is killed while each queue is sent to and read: another one leads, all that was acknowledged arrives in
-/// order at the consumer that was there all the time, and the killed one comes back and leads again.
+/// order at the consumer that was there all the time, and next to nothing of it at another one of the group that comes
+/// after it; and the killed one comes back and leads again.
 fn kill_leader(lab: &mut Lab) -> Verdict {
     let home = Home::of(lab.cluster(SPEC)?);
     // The default of 30 s between two looks for routes would be most of what this takes.
@@ -95,11 +103,19 @@ fn kill_leader(lab: &mut Lab) -> Verdict {
     expect(second.is_some_and(|second| second != first), || {
         format!("another one leads than {first}: {second:?}")
     })?;
+    let again = outage.consume_again()?;
     cluster.start_brokers()?;
+    outage.send("queue", AFTERWARDS)?;
     let counts = outage.end()?;
-    println!("{counts}");
+    println!("{counts} again={again}");
     counts.none_failed()?;
     counts.nothing_is_lost()?;
+    counts.order_is_kept()?;
+    counts.paused_at_most(PAUSE_LIMIT)?;
+    counts.delivered_twice_at_most(DELIVERED_AGAIN)?;
+    expect(again <= DELIVERED_AGAIN, || {
+        format!("the group's offsets are kept: {again} messages came to a new consumer again")
+    })?;
     // One message of each queue is under way when the leader dies. Who is stored without an answer is sent again.
     counts.stored_twice_at_most(u64::from(SPEC.shards) * QUEUES_PER_BROKER)
 }

@@ -22,7 +22,7 @@ final class Ledger {
     private final Map<String, String> acknowledged = new HashMap<>();
     private final Map<String, String> brokers = new HashMap<>();
     private final Map<String, Set<String>> arrived = new HashMap<>();
-    private final Map<MessageQueue, MessageExt> last = new HashMap<>();
+    private final Map<MessageQueue, TreeMap<Long, MessageExt>> queues = new HashMap<>();
     private final Map<String, Integer> failures = new TreeMap<>();
     private long deliveries;
     private long failed;
@@ -72,17 +72,41 @@ final class Ledger {
         MessageQueue queue = new MessageQueue(message.getTopic(), message.getBrokerName(), message.getQueueId());
         arrived.computeIfAbsent(message.getMsgId(), absent -> new HashSet<>())
             .add(place(queue, message.getQueueOffset()));
-        MessageExt before = last.get(queue);
-        if (before == null || before.getQueueOffset() < message.getQueueOffset()) {
-            if (before != null && sequence(before) > sequence(message)) {
-                disordered++;
-            }
-            last.put(queue, message);
+        TreeMap<Long, MessageExt> before = queues.computeIfAbsent(queue, absent -> new TreeMap<>());
+        boolean isLate = !before.isEmpty() && before.lastKey() > message.getQueueOffset();
+        if (before.putIfAbsent(message.getQueueOffset(), message) == null && isLate) {
+            disordered++;
         }
+    }
+
+    /**
+     * Acknowledged messages that stand behind one that was sent later. What was sent in vain may be stored at any time, as
+     * long as a connection keeps it.
+     */
+    private long behindLater() {
+        long behind = 0;
+        for (Map.Entry<MessageQueue, TreeMap<Long, MessageExt>> queue : queues.entrySet()) {
+            int latest = -1;
+            for (MessageExt message : queue.getValue().values()) {
+                if (place(queue.getKey(), message.getQueueOffset()).equals(acknowledged.get(message.getMsgId()))) {
+                    behind += sequence(message) < latest ? 1 : 0;
+                    latest = Math.max(latest, sequence(message));
+                }
+            }
+        }
+        return behind;
     }
 
     synchronized long done() {
         return acknowledged.size() + failed;
+    }
+
+    synchronized long failed() {
+        return failed;
+    }
+
+    synchronized long deliveries() {
+        return deliveries;
     }
 
     synchronized String sends() {
@@ -123,7 +147,7 @@ final class Ledger {
         long lost = missing().values().stream().mapToInt(Integer::intValue).sum();
         return sends() + " lost=" + lost + " misplaced=" + misplaced + " strangers=" + strangers + " unpromised="
             + unpromised + " stored_twice=" + (places - arrived.size()) + " delivered_twice=" + (deliveries - places)
-            + " disordered=" + disordered + " longest_send_ms=" + longestSend / 1_000_000 + " longest_pause_ms="
+            + " disordered=" + (disordered + behindLater()) + " longest_send_ms=" + longestSend / 1_000_000 + " longest_pause_ms="
             + longestPause / 1_000_000 + " longest_silence_ms=" + longestSilence / 1_000_000;
     }
 

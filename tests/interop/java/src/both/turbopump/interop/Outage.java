@@ -30,10 +30,17 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * `send HOW COUNT` sends: `AT n` after each hundredth, then `SENT` with the sums. HOW is `sync`, `async` (64 at a time),
  * `selector` (a selector goes round the queues), or `queue` (a thread for each queue, which sends each message until it
  * is acknowledged, so that all sends to a queue have one order).
+ * `recover HOW` sends on, a hundred at a time, until none of a hundred fails: `RECOVERED` with the sums. The clocks of the
+ * pauses run on.
+ * `again` waits until all that was acknowledged has arrived, stops the consumer, and starts a new one of its group: `AGAIN n`,
+ * with what that one got within some seconds although it had arrived already.
  * `await BROKER...` waits until all that these broker names acknowledged has arrived: `AWAITED`.
  * End of input: waits until all that was acknowledged has arrived, or `wait` (120) seconds: `COUNTS` with everything.
  *
- * Option `poll`: milliseconds between two looks for routes, where the default of 30 s takes too long.
+ * After a failed send the next one waits for 100 ms, as behind a message that somebody logs.
+ *
+ * Option `poll`: milliseconds between two looks for routes, where the default of 30 s takes too long. Option `pace`:
+ * milliseconds between a synchronous send and the next, where sends shall go on for some time.
  */
 final class Outage {
     static final String SEQUENCE = "sequence";
@@ -43,6 +50,15 @@ final class Outage {
     /** How long one message is sent again and again. */
     private static final int PERSISTENCE_SECONDS = 60;
     private static final int BODY = 1_024;
+    /** As often as the client sends a message by default. */
+    private static final int CREATIONS = 3;
+    /** Between a failed send and the next. */
+    private static final int AFTER_FAILURE_MILLIS = 100;
+    /** A client looks for routes every 30 s; a send may take three. */
+    private static final int RECOVERY_SECONDS = 90;
+    private static final int RECOVERED = 100;
+    /** What a new consumer gets although it should not comes with its first pulls. */
+    private static final int AGAIN_MILLIS = 5_000;
 
     private final Run run;
     private final Ledger ledger = new Ledger();
@@ -50,6 +66,8 @@ final class Outage {
     private final DefaultMQProducer producer;
     private final String topic;
     private final List<MessageQueue> queues;
+    private DefaultMQPushConsumer consumer;
+    private int consumers;
 
     private Outage(Run run) throws Exception {
         this.run = run;
@@ -60,7 +78,21 @@ final class Outage {
         poll().ifPresent(producer::setPollNameServerInterval);
         producer.start();
         run.closeLater(producer::shutdown);
-        queues = run.createTopic(producer, topic);
+        queues = createTopic();
+    }
+
+    /** The client asks a name server that it picks by chance; one that is dead fails the call, and the next call asks another. */
+    private List<MessageQueue> createTopic() throws Exception {
+        for (int left = CREATIONS; ; left--) {
+            try {
+                return run.createTopic(producer, topic);
+            } catch (MQClientException e) {
+                if (left == 1) {
+                    throw e;
+                }
+                pause(PAUSE_MILLIS);
+            }
+        }
     }
 
     private java.util.Optional<Integer> poll() {
@@ -96,20 +128,27 @@ final class Outage {
                 send(words[1], Integer.parseInt(words[2]));
                 say("SENT " + ledger.sends());
                 break;
+            case "recover":
+                recover(words[1]);
+                say("RECOVERED " + ledger.sends());
+                break;
+            case "again":
+                say("AGAIN " + again());
+                break;
             case "await":
                 awaitFrom(Arrays.asList(words).subList(1, words.length));
                 say("AWAITED");
                 break;
             default:
-                run.fail("expected consume, send or await, saw " + words[0]);
+                run.fail("expected consume, send, recover, again or await, saw " + words[0]);
         }
     }
 
     /** With one thread the listener sees each queue in order. */
     private void consume() throws Exception {
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(run.name("g"));
+        consumer = new DefaultMQPushConsumer(run.name("g"));
         consumer.setNamesrvAddr(run.namesrv);
-        consumer.setInstanceName("outage-c-" + run.id);
+        consumer.setInstanceName("outage-c" + ++consumers + "-" + run.id);
         poll().ifPresent(consumer::setPollNameServerInterval);
         poll().ifPresent(consumer::setHeartbeatBrokerInterval);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -122,6 +161,29 @@ final class Outage {
         });
         consumer.start();
         run.closeLater(consumer::shutdown);
+    }
+
+    private void recover(String how) throws Exception {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(RECOVERY_SECONDS);
+        long failed;
+        do {
+            failed = ledger.failed();
+            send(how, RECOVERED);
+        } while (ledger.failed() > failed && System.nanoTime() < end);
+        if (ledger.failed() > failed) {
+            run.fail("sends still fail after " + RECOVERY_SECONDS + " s: " + ledger.failures());
+        }
+    }
+
+    private long again() throws Exception {
+        run.await(run.intOption("wait", 120), "all that was acknowledged", () -> ledger.missing().isEmpty());
+        consumer.shutdown();
+        long before = ledger.deliveries();
+        consume();
+        run.await(30, "queues of the new consumer", () -> consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl()
+            .getProcessQueueTable().size() == queues.size());
+        Thread.sleep(AGAIN_MILLIS);
+        return ledger.deliveries() - before;
     }
 
     private void send(String how, int count) throws Exception {
@@ -149,6 +211,7 @@ final class Outage {
     }
 
     private void oneByOne(int count, Way way) {
+        int pace = run.intOption("pace", 0);
         for (int i = 0; i < count; i++) {
             Message message = draft();
             long began = System.nanoTime();
@@ -159,8 +222,10 @@ final class Outage {
             } catch (Exception e) {
                 ledger.sent(id(message));
                 ledger.refused(reason(e));
+                pause(AFTER_FAILURE_MILLIS);
             }
             progress();
+            pause(pace);
         }
     }
 
@@ -193,7 +258,7 @@ final class Outage {
                 return;
             } catch (Exception e) {
                 why = reason(e);
-                pause();
+                pause(PAUSE_MILLIS);
             }
         }
         ledger.sent(id(message));
@@ -202,8 +267,13 @@ final class Outage {
 
     private void atOnce(int count) throws Exception {
         Semaphore free = new Semaphore(IN_FLIGHT);
+        long failed = ledger.failed();
         for (int i = 0; i < count; i++) {
             free.acquire();
+            if (ledger.failed() > failed) {
+                failed = ledger.failed();
+                pause(AFTER_FAILURE_MILLIS);
+            }
             Message message = draft();
             long began = System.nanoTime();
             try {
@@ -280,7 +350,7 @@ final class Outage {
     private void finish() throws InterruptedException {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(run.intOption("wait", 120));
         while (!ledger.missing().isEmpty() && System.nanoTime() < end) {
-            pause();
+            pause(PAUSE_MILLIS);
         }
         // Surplus shows a little later.
         Thread.sleep(1_000);
@@ -290,9 +360,9 @@ final class Outage {
         say("COUNTS " + ledger.counts());
     }
 
-    private static void pause() {
+    private static void pause(int millis) {
         try {
-            Thread.sleep(PAUSE_MILLIS);
+            Thread.sleep(millis);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }

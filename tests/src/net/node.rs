@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use ::tests::harness::failure::{Failure, Trying, Verdict};
-use ::tests::harness::process::{Running, Signal};
+use crate::harness::cores;
+use crate::harness::failure::{Failure, Trying, Verdict};
+use crate::harness::process::{self, Running, Signal};
 
-use crate::net::Net;
+use super::Net;
 
 /// Where clients reach a broker, and the other members.
 pub const PORT: u16 = 10_911;
-const RAFT_PORT: u16 = 40_911;
+/// Where the other members reach it.
+pub const RAFT_PORT: u16 = 40_911;
 /// Where a NameServer is.
 pub const NAMESRV_PORT: u16 = 9876;
 /// A stop in good order hands leadership over first.
@@ -29,20 +31,48 @@ pub struct Node {
     dir: PathBuf,
     running: Option<Running>,
     paused: bool,
+    /// The cores that it may use; none: all.
+    cores: Vec<usize>,
 }
 
 impl Node {
     /// Nothing runs yet. Its files are in `dir`, which is made.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
     pub fn new(name: &str, machine: usize, program: PathBuf, dir: &Path) -> Verdict<Self> {
         let dir = dir.join(name);
         fs::create_dir_all(&dir).trying(dir.display().to_string())?;
-        Ok(Self { name: name.to_owned(), machine, program, dir, running: None, paused: false })
+        Ok(Self {
+            name: name.to_owned(),
+            machine,
+            program,
+            dir,
+            running: None,
+            paused: false,
+            cores: Vec::new(),
+        })
+    }
+
+    /// The same on the cores of the member with this number.
+    #[must_use]
+    pub fn on_cores_of(self, number: usize) -> Self {
+        Self { cores: cores::share(&cores::allowed(), number, 1), ..self }
     }
 
     /// Writes its configuration.
+    ///
+    /// # Errors
+    /// The system refuses.
     pub fn configure(&self, text: &str) -> Verdict {
         let conf = self.conf();
         fs::write(&conf, text).trying(conf.display().to_string())
+    }
+
+    /// The end of what it has said, for a failure.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        format!("  end of the log of {}:\n{}", self.name, process::tail(&self.log()))
     }
 
     fn conf(&self) -> PathBuf {
@@ -50,19 +80,29 @@ impl Node {
     }
 
     /// Its store.
+    #[must_use]
     pub fn store(&self) -> PathBuf {
         self.dir.join("store")
     }
 
     /// Everything that it has said, all its lives.
+    #[must_use]
     pub fn log(&self) -> PathBuf {
         self.dir.join("server.log")
     }
 
     /// Starts it, on what it has left.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    ///
+    /// # Panics
+    /// If it runs.
     pub fn start(&mut self, net: &Net) -> Verdict {
         assert!(self.running.is_none(), "{} runs", self.name);
-        let mut command = net.command(self.machine, &self.program);
+        let on_cores = cores::command(&self.cores, self.program.as_os_str());
+        let mut command = net.command(self.machine, Path::new(on_cores.get_program()));
+        command.args(on_cores.get_args());
         command.arg("-c").arg(self.conf()).current_dir(&self.dir);
         self.running = Some(Running::start(&self.name, &mut command, &self.log())?);
         Ok(())
@@ -74,10 +114,13 @@ impl Node {
     }
 
     /// Its process.
+    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(Running::pid)
     }
 
+    /// Looks whether it runs, if it should.
+    ///
     /// # Errors
     /// It has ended by itself.
     pub fn look(&mut self) -> Verdict {
@@ -131,6 +174,12 @@ impl Node {
     }
 
     /// It begins with an empty store the next time.
+    ///
+    /// # Errors
+    /// The store cannot be removed.
+    ///
+    /// # Panics
+    /// If it runs.
     pub fn wipe(&mut self) -> Verdict {
         assert!(self.running.is_none(), "{} runs", self.name);
         match fs::remove_dir_all(self.store()) {
@@ -140,29 +189,4 @@ impl Node {
             _ => Ok(()),
         }
     }
-}
-
-/// Label and address of a member, as `dLegerPeers` says them.
-pub fn peer(net: &Net, node: &Node) -> String {
-    format!("{}-{}:{RAFT_PORT}", node.name, net.address(node.machine))
-}
-
-/// The configuration of a broker that belongs to the group of `peers`.
-pub fn broker_conf(net: &Net, node: &Node, namesrvs: &str, peers: &[String]) -> String {
-    let address = net.address(node.machine);
-    format!(
-        "brokerClusterName=chaos\nbrokerName=broker-a\nlistenPort={PORT}\nbindAddress={address}\nbrokerIP1={address}\n\
-         namesrvAddr={namesrvs}\nstorePathRootDir={}\nflushDiskType=SYNC_FLUSH\n\
-         mappedFileSizeCommitLog=16MiB\nmaxMessageSize=1MiB\ntailBudget=4MiB\n\
-         enableDLegerCommitLog=true\ndLegerGroup=g\ndLegerPeers={}\ndLegerSelfId={}\n\
-         raftHeartbeatMillis=100\nraftElectionMinMillis=500\nraftElectionMaxMillis=1000\n",
-        node.store().display(),
-        peers.join(";"),
-        node.name,
-    )
-}
-
-/// The configuration of a NameServer.
-pub fn namesrv_conf(net: &Net, node: &Node) -> String {
-    format!("listenPort={NAMESRV_PORT}\nbindAddress={}\n", net.address(node.machine))
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::tests::harness::failure::{Failure, Verdict};
-use ::tests::harness::process::{Finished, run};
+use crate::harness::failure::{Failure, Verdict};
+use crate::harness::process::{Finished, run};
 use serde_json::Value;
 
-use crate::net::Net;
+use super::Net;
 
 /// A survey waits for nodes that do not answer.
 const SURVEY_LIMIT: Duration = Duration::from_secs(30);
@@ -30,6 +30,8 @@ pub struct Group {
 /// What the group said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    /// The broker name that it serves.
+    pub name: String,
     /// Label of the leader.
     pub leader: Option<String>,
     /// Labels of the voters.
@@ -45,10 +47,21 @@ pub struct State {
 }
 
 impl State {
-    /// The state in what `groupState --json` printed; `None` if there is no group in it.
+    /// The first state in what `groupState --json` printed; `None` if there is no group in it.
+    #[must_use]
     pub fn of(text: &str) -> Option<Self> {
-        let all: Value = serde_json::from_str(text).ok()?;
-        let group = all.as_array()?.first()?;
+        Self::all(text).into_iter().next()
+    }
+
+    /// All states in what it printed.
+    #[must_use]
+    pub fn all(text: &str) -> Vec<Self> {
+        let all: Value = serde_json::from_str(text).unwrap_or_default();
+        let groups = all.as_array().into_iter().flatten();
+        groups.filter_map(|group| Self::one(group, text)).collect()
+    }
+
+    fn one(group: &Value, text: &str) -> Option<Self> {
         let leader = group["leader"].as_str();
         let members = group["members"].as_array()?;
         let label = |member: &Value| member["label"].as_str().map(str::to_owned);
@@ -61,6 +74,7 @@ impl State {
         };
         let voters: Vec<&Value> = members.iter().filter(is_voter).collect();
         Some(Self {
+            name: group["brokerName"].as_str().unwrap_or_default().to_owned(),
             leader: members.iter().find(|member| is_leader(member)).and_then(label),
             voters: voters.iter().filter_map(|member| label(member)).collect(),
             changing: group["changing"].as_bool().unwrap_or(false),
@@ -71,6 +85,7 @@ impl State {
     }
 
     /// Whether nothing is amiss, with so many voters.
+    #[must_use]
     pub fn is_well(&self, voters: usize) -> bool {
         let whole = self.complete && self.voters.len() == voters && !self.changing;
         whole && self.leader.is_some() && self.can_lose >= 1
@@ -79,9 +94,20 @@ impl State {
 
 impl Group {
     /// What it says now; `None` if nobody answers who leads.
+    ///
+    /// # Errors
+    /// `mqadmin` cannot be started, or does not end.
     pub fn state(&self, net: &Net) -> Verdict<Option<State>> {
         let seen = self.ask(net, &["groupState", "--json"], SURVEY_LIMIT)?;
         Ok(State::of(&seen.out))
+    }
+
+    /// What all groups say now that the NameServers know.
+    ///
+    /// # Errors
+    /// As [`Group::state`].
+    pub fn states(&self, net: &Net) -> Verdict<Vec<State>> {
+        Ok(State::all(&self.ask(net, &["groupState", "--json"], SURVEY_LIMIT)?.out))
     }
 
     /// Has a change made; again if it is refused, for what is half done goes on.
@@ -122,6 +148,18 @@ mod tests {
 
     fn group(members: &[String], more: &str) -> String {
         format!(r#"[{{"leader":"s-n1","canLose":1,"members":[{}]{more}}}]"#, members.join(","))
+    }
+
+    #[test]
+    fn groups_are_told_apart_by_their_broker_names() {
+        let one = |name: &str| {
+            let members = [member("n1", "VOTER", true)];
+            let text = group(&members, &format!(r#","brokerName":"{name}""#));
+            text.trim_matches(['[', ']']).to_owned()
+        };
+        let text = format!("[{}]", [one("broker-a"), one("broker-b")].join(","));
+        let names: Vec<String> = State::all(&text).into_iter().map(|state| state.name).collect();
+        assert_eq!(names, ["broker-a", "broker-b"], "{text}");
     }
 
     #[test]
