@@ -195,6 +195,9 @@ fn two_kills() -> Failover {
         settle: SECOND / 2,
         members: Some(1),
         wait: SECOND * 20,
+        new_leader: false,
+        median: None,
+        worst: None,
     }
 }
 
