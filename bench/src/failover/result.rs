@@ -210,7 +210,7 @@ impl GroupWindow {
         Some((self.window_ms?, self.is_open()))
     }
 
-    fn from_fault(&self) -> Option<(f64, bool)> {
+    fn since_fault(&self) -> Option<(f64, bool)> {
         Some((self.after_fault_ms?, self.is_open()))
     }
 
@@ -310,7 +310,7 @@ impl Outages {
             mode: "failover",
             groups: tracks.iter().map(|track| track.name.clone()).collect(),
             struck: Lengths::of(windows(true), GroupWindow::of_fault),
-            after_fault: Lengths::of(windows(true), GroupWindow::from_fault),
+            after_fault: Lengths::of(windows(true), GroupWindow::since_fault),
             others: Lengths::of(windows(false), GroupWindow::of_fault),
             after_heal: Lengths::of(windows(true), GroupWindow::of_heal),
             led_back: Lengths::of(led_back, GroupWindow::of_heal),
