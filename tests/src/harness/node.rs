@@ -71,7 +71,11 @@ impl Node {
         let looked = self.look();
         let mut running = self.running.take().expect("it was started");
         looked?;
-        let status = running.stop(STOP_LIMIT)?;
+        // A broker that is told a second time ends at once, and not in good order.
+        let status = match self.is_asked_to_stop {
+            true => running.wait(STOP_LIMIT)?,
+            false => running.stop(STOP_LIMIT)?,
+        };
         if self.plan.ends_well(status) {
             return Ok(());
         }
@@ -192,6 +196,18 @@ mod tests {
         node.ask_to_stop();
         while node.is_alive() {}
         assert!(node.look().is_ok() && node.stop().is_ok());
+        fs::remove_dir_all(node.dir()).unwrap();
+    }
+
+    #[test]
+    fn what_was_asked_to_stop_is_not_told_a_second_time() {
+        let script = "trap '[ -z \"$asked\" ] || exit 143; asked=1' TERM; echo ready
+            while [ -z \"$asked\" ]; do sleep 0.01; done
+            for time in 1 2 3 4 5 6 7 8 9; do sleep 0.05; done";
+        let mut node = started("twice", Maker::Ours, script);
+        until_it_said_ready(&mut node);
+        node.ask_to_stop();
+        node.stop().unwrap();
         fs::remove_dir_all(node.dir()).unwrap();
     }
 
