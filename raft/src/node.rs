@@ -153,13 +153,7 @@ impl Node {
             burden: Burden::default(),
         };
         let leading = runtime::spawn(leading.run());
-        let failing = {
-            let (raft, store) = (raft.clone(), store.clone());
-            runtime::spawn(async move {
-                store.failed().await;
-                let Ok(()) = raft.shutdown().await; // nobody may count on this member any more
-            })
-        };
+        let failing = runtime::spawn(end_with(store.clone(), raft.clone()));
         let purging = Purging { raft: raft.clone(), store: store.clone(), peers: Rc::default() };
         let peers = Rc::clone(&purging.peers);
         let purging = runtime::spawn(purging.run());
@@ -296,6 +290,12 @@ impl Node {
         drop(self.raft);
         Ok(self.writer.await?)
     }
+}
+
+/// Ends the core when the store has failed: nobody may count on this member any more.
+async fn end_with(store: Store, raft: Raft) {
+    store.failed().await;
+    let Ok(()) = raft.shutdown().await;
 }
 
 /// That of the group that names this member in its log; `None` where none does.
