@@ -154,10 +154,8 @@ pub fn answer_in_order(shard: &Shard, question: OffsetQuestion) -> Result<(), Of
     let has_pending = || shard.offsets.borrow().has_pending(&question.group);
     if has_pending() {
         propose(shard, Some(&question.group));
-        // A log that has failed takes it never, and a restart would not know it either. One on a full disk takes it nobody knows when:
-        // the offset that is committed makes some messages come again, and no answer would let none come at all.
-        let is_hopeless = shard.phase.get() == Phase::Failed || shard.reserve_is_spent.get();
-        if !is_hopeless && has_pending() {
+        // A log that has failed takes it never, and a restart would not know it either.
+        if shard.phase.get() != Phase::Failed && has_pending() {
             return Err(question);
         }
     }
