@@ -189,10 +189,17 @@ fn a_dead_nameserver_costs_nothing_and_is_found_when_it_is_back() {
         // It goes and comes back at once, with an empty memory.
         second.shutdown(SECOND).await;
         runtime::sleep(SECOND / 2).await;
-        let (_second, two) = namesrv(PORTS[1]).await;
+        let (second, two) = namesrv(PORTS[1]).await;
         let back = || !two.registrations.borrow().is_empty();
         within(SECOND * 2, "it is back", back).await;
         assert!(two.take()[0].contains(&"TBW102".to_owned()));
+
+        // Where only the connection is lost, nobody misses the broker for long.
+        runtime::sleep(SECOND * 10).await;
+        second.shutdown(Duration::ZERO).await;
+        let (_second, two) = namesrv(PORTS[1]).await;
+        let back = || !two.registrations.borrow().is_empty();
+        within(SECOND / 2, "it is back", back).await;
         shard.stop().await;
         assert_eq!(two.good_byes.get(), 1);
     });

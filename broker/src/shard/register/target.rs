@@ -23,8 +23,12 @@ use super::permission;
 use crate::limits::MAX_UNTOLD_TOPICS;
 
 /// Pauses between two attempts to reach a NameServer that is down; the last one stays.
-const RETRY: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// A connection that was good for so long is made again at once: the NameServer has forgotten the broker with it, and clients miss
+/// it. So it goes when a network is mended.
+const GOOD: Duration = Duration::from_secs(5);
+/// Less than so much is added to a pause.
+const APART_MILLIS: u64 = 200;
 /// Pause before one registers again that leads, and was not sure of it when it registered.
 const IN_DOUBT: Duration = Duration::from_millis(200);
 /// How long a NameServer may take for the good-bye.
@@ -194,24 +198,26 @@ pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: 
                 () = target.wake.notified().fuse() => continue,
             }
         }
-        match session(&shard, &target, &stop).await {
-            Ok(()) => continue,
-            Err(trouble) => {
-                if target.is_registered() {
-                    attempt = 0;
-                }
-                target.is_away(&shard, &trouble);
-            }
+        let began = runtime::now();
+        let Err(trouble) = session(&shard, &target, &stop).await else { continue };
+        let was_good = target.is_registered() && began.elapsed() >= GOOD;
+        if target.is_registered() {
+            attempt = 0;
         }
-        let pause = RETRY[attempt.min(RETRY.len() - 1)];
-        attempt += 1;
+        target.is_away(&shard, &trouble);
+        let pause = pause_before(attempt, was_good);
+        attempt += usize::from(!was_good);
         // The pauses of several brokers shall not fall together.
-        let pause = pause + Duration::from_millis(runtime::random_below(200));
+        let pause = pause + Duration::from_millis(runtime::random_below(APART_MILLIS));
         select_biased! {
             () = stop.raised().fuse() => {}
             () = runtime::sleep(pause).fuse() => {}
         }
     }
+}
+
+fn pause_before(attempt: usize, was_good: bool) -> Duration {
+    if was_good { Duration::ZERO } else { RETRY[attempt.min(RETRY.len() - 1)] }
 }
 
 /// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more.
