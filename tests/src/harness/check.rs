@@ -18,8 +18,8 @@ pub struct Check {
     pub parts: Vec<Part>,
     /// Cores it takes to run it.
     pub cores: usize,
-    /// Whether it makes network namespaces.
-    pub has_net: bool,
+    /// If it makes network namespaces: what they are called by.
+    pub net: Option<&'static str>,
     /// After this long everything it started is killed.
     pub limit: Duration,
     /// What it does.
@@ -47,16 +47,16 @@ impl Check {
             name: name.into(),
             parts,
             cores: 1,
-            has_net: false,
+            net: None,
             limit: Duration::from_secs(limit_seconds),
             body: Box::new(body),
         }
     }
 
-    /// The same, where network namespaces can be made.
+    /// The same, where this program can make network namespaces.
     #[must_use]
-    pub fn with_net(self) -> Self {
-        Self { has_net: true, ..self }
+    pub fn with_net(self, program: &'static str) -> Self {
+        Self { net: Some(program), ..self }
     }
 
     /// The same, on a machine that lets us use this many cores.

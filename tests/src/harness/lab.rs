@@ -1,5 +1,6 @@
 //! Where checks happen: the programs, the scratch directories, and the cluster at hand.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use super::failure::{Failure, Trying, Verdict};
 use super::outage::Counts;
 use super::process;
 use super::servers::Maker;
+use crate::net::{self, Missing};
 
 /// Beyond its own deadline a driver gets this long to end.
 const DRIVER_GRACE: Duration = Duration::from_secs(15);
@@ -64,6 +66,8 @@ pub struct Lab {
     serial: u32,
     cluster: Option<Cluster>,
     counts: Vec<(String, Counts)>,
+    /// What was found out about networks; asked once, because to ask makes one.
+    net: OnceCell<Option<Missing>>,
 }
 
 impl Lab {
@@ -76,13 +80,28 @@ impl Lab {
         forget_old_runs(&runs);
         let scratch = runs.join(std::process::id().to_string());
         fs::create_dir_all(&scratch).trying(scratch.display().to_string())?;
-        Ok(Self { shop, against, keep, scratch, serial: 0, cluster: None, counts: Vec::new() })
+        Ok(Self {
+            shop,
+            against,
+            keep,
+            scratch,
+            serial: 0,
+            cluster: None,
+            counts: Vec::new(),
+            net: OnceCell::new(),
+        })
     }
 
     /// The directory of this run.
     #[must_use]
     pub fn scratch(&self) -> &Path {
         &self.scratch
+    }
+
+    /// Why this machine has no networks of a program's own; `None` if it has. The first answer stays.
+    #[must_use]
+    pub fn missing_for_net(&self, program: &'static str) -> Option<&Missing> {
+        self.net.get_or_init(|| net::missing(program)).as_ref()
     }
 
     /// An empty directory of its own.

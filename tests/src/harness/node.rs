@@ -160,6 +160,9 @@ mod tests {
     use super::super::servers::Maker;
     use super::*;
 
+    /// For what takes no time where nothing is wrong.
+    const LIMIT: Duration = Duration::from_secs(20);
+
     fn started(name: &str, maker: Maker, script: &str) -> Node {
         let dir = std::env::temp_dir().join(format!("node-{name}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
@@ -172,13 +175,17 @@ mod tests {
     fn until_it_said_ready(node: &mut Node) {
         let log = node.plan.log();
         let said = || Ok(fs::read_to_string(&log).is_ok_and(|text| text.contains("ready")));
-        node.wait_until("ready", Duration::from_secs(20), said).unwrap();
+        node.wait_until("ready", LIMIT, said).unwrap();
+    }
+
+    fn until_it_ended(node: &mut Node) {
+        node.running.as_mut().expect("it was started").wait(LIMIT).unwrap();
     }
 
     #[test]
     fn a_server_that_ended_by_itself_is_seen_even_if_it_is_told_to_stop_later() {
         let mut node = started("died", Maker::Ours, "echo assertion; exit 134");
-        while node.is_alive() {}
+        until_it_ended(&mut node);
         for failure in [node.look().unwrap_err(), node.stop().unwrap_err()] {
             let text = failure.to_string();
             assert!(text.contains("by itself") && text.contains("134"), "{text}");
@@ -194,7 +201,7 @@ mod tests {
         let mut node = started("asked", Maker::Ours, script);
         until_it_said_ready(&mut node);
         node.ask_to_stop();
-        while node.is_alive() {}
+        until_it_ended(&mut node);
         assert!(node.look().is_ok() && node.stop().is_ok());
         fs::remove_dir_all(node.dir()).unwrap();
     }

@@ -13,11 +13,13 @@ use crate::harness::process::Running;
 mod bend;
 pub mod group;
 mod leftovers;
+mod missing;
 pub mod node;
 pub mod wire;
 
 pub use bend::Means;
 pub use leftovers::{is_running, own_run, prefix};
+pub use missing::{Missing, missing};
 
 /// What goes between two sites, on the bridge of each.
 const TRUNK: &str = "trunk";
@@ -264,26 +266,4 @@ fn run(program: &str, args: &[&str]) -> Verdict {
 fn output(program: &str, args: &[&str]) -> Verdict<Output> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).output().trying(format!("{program} {}", args.join(" ")))
-}
-
-/// Why this machine has no such networks; `None` if it has.
-#[must_use]
-pub fn missing(program: &str) -> Option<String> {
-    let name = format!("{}{}-probe", prefix(program), own_run());
-    let made = ip(&["netns", "add", &name]);
-    drop(ip(&["netns", "del", &name]));
-    made.err().map(|why| format!("network namespaces cannot be made: {why}"))
-}
-
-/// The first program that is not installed, and what it comes with; `None` if all are there.
-#[must_use]
-pub fn missing_program() -> Option<String> {
-    let from = [("ip", "iproute2"), ("tc", "iproute2"), ("taskset", "util-linux")];
-    let is_there = |program: &str| {
-        let mut command = Command::new(program);
-        command.arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok()
-    };
-    let (program, package) = from.into_iter().find(|(program, _)| !is_there(program))?;
-    Some(format!("`{program}` is not there; it comes with {package}"))
 }

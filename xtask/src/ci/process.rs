@@ -11,6 +11,9 @@ use super::summary::Outcome;
 /// How often a running child is looked at. Short against any step, long against a busy loop.
 const POLL: Duration = Duration::from_millis(50);
 
+/// The exit code of a program that has found that it cannot do its work on this machine.
+const SKIPPED: i32 = 77;
+
 /// Runs `command` to its end, its output going where ours goes. After `limit` it is killed together
 /// with everything it started.
 pub fn run(command: &mut Command, limit: Duration) -> Outcome {
@@ -27,6 +30,7 @@ fn wait(mut child: Child, deadline: Instant) -> Outcome {
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Outcome::Passed,
+            Ok(Some(status)) if status.code() == Some(SKIPPED) => return Outcome::Skipped,
             Ok(Some(_)) | Err(_) => return Outcome::Failed,
             Ok(None) if Instant::now() >= deadline => break,
             Ok(None) => thread::sleep(POLL),
@@ -96,6 +100,7 @@ mod tests {
         let limit = Duration::from_secs(30);
         assert_eq!(shell("exit 0", limit), Outcome::Passed);
         assert_eq!(shell("exit 3", limit), Outcome::Failed);
+        assert_eq!(shell("exit 77", limit), Outcome::Skipped);
         assert_eq!(run(&mut Command::new("/no/such/program"), limit), Outcome::Failed);
     }
 

@@ -9,6 +9,8 @@ pub enum Outcome {
     Passed,
     Failed,
     TimedOut,
+    /// It cannot be made on this machine, and has said why.
+    Skipped,
     /// A build that it needs had failed.
     NotRun,
 }
@@ -19,8 +21,16 @@ impl fmt::Display for Outcome {
             Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::TimedOut => "TIMED OUT",
+            Self::Skipped => "skipped",
             Self::NotRun => "not run",
         })
+    }
+}
+
+impl Outcome {
+    /// Whether the gate may be passed with it.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Passed | Self::Skipped)
     }
 }
 
@@ -50,9 +60,10 @@ pub fn table(lines: &[Line]) -> String {
     let total: f64 = lines.iter().map(|line| line.took.as_secs_f64()).sum();
     writeln!(
         out,
-        "ci: {} passed, {} failed, {} not run, {total:.1} s",
+        "ci: {} passed, {} failed, {} skipped, {} not run, {total:.1} s",
         count(Outcome::Passed),
         count(Outcome::Failed) + count(Outcome::TimedOut),
+        count(Outcome::Skipped),
         count(Outcome::NotRun),
     )
     .expect("a String takes all");
@@ -66,17 +77,27 @@ mod tests {
     use super::{Line, Outcome, table};
 
     #[test]
+    fn only_what_passed_or_was_skipped_is_good() {
+        assert!([Outcome::Passed, Outcome::Skipped].into_iter().all(Outcome::is_good));
+        for bad in [Outcome::Failed, Outcome::TimedOut, Outcome::NotRun] {
+            assert!(!bad.is_good(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_table_counts_every_row_once() {
         let line = |name, outcome| Line { name, outcome, took: Duration::from_millis(1500) };
         let table = table(&[
             line("fmt", Outcome::Passed),
             line("clippy", Outcome::Failed),
             line("test", Outcome::TimedOut),
+            line("chaos", Outcome::Skipped),
             Line::not_run("interop"),
         ]);
         let rows: Vec<_> = table.lines().collect();
-        assert_eq!(rows.len(), 5);
+        assert_eq!(rows.len(), 6);
         assert_eq!(rows[0], "fmt      passed         1.5 s");
-        assert_eq!(rows[4], "ci: 1 passed, 2 failed, 1 not run, 4.5 s");
+        assert_eq!(rows[3], "chaos    skipped        1.5 s");
+        assert_eq!(rows[5], "ci: 1 passed, 2 failed, 1 skipped, 1 not run, 6.0 s");
     }
 }

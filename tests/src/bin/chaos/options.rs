@@ -18,7 +18,8 @@ usage: chaos [--minutes N | --short] [--seed S] [--rate N] [--only FAULT,...] [-
   --bin DIR      where mqbroker, mqnamesrv, mqbench, mqadmin and mqstore are (beside this program)
   --keep         leave stores and logs of a good run as well; those of a bad one always stay
 
-needs root, `ip` and `tc`; without them it says so and ends well, unless CI=true
+needs root, with network namespaces and what `ip` and `tc` can make in them; and `ip`, `tc` and `taskset`
+exit code: 0 all is well; 1 it is not, or with CI=true a program is missing; 2 a wrong call; 77 skipped: it cannot be run here
 ";
 
 /// Messages a second, unless the command line says otherwise.

@@ -11,7 +11,7 @@ use tests::harness::outage::{Counts, Outage};
 use tests::harness::servers::Maker;
 
 use crate::group::{FAILED_UNTIL_ROUTES_ARE_NEW, LIMIT, all_is_well};
-use crate::land::{self, Land, Plan};
+use crate::land::{self, Land, PROGRAM, Plan};
 
 const SENDS: u32 = 1_000;
 const ANSWERED: u32 = 300;
@@ -65,7 +65,7 @@ fn case(
         counted.iter().try_for_each(|(_, counts)| promise(counts).and(all_is_well(counts, 1)))
     };
     let parts = [Client::Java550.part()];
-    Check::new(format!("sites/{name}"), Maker::Ours, &parts, LIMIT, body).with_net()
+    Check::new(format!("sites/{name}"), Maker::Ours, &parts, LIMIT, body).with_net(PROGRAM)
 }
 
 fn found_another(counts: &Counts) -> Verdict {

@@ -9,7 +9,7 @@ use tests::harness::outage::{Counts, Outage};
 use tests::harness::servers::Maker;
 
 use crate::group::{LIMIT, all_is_well};
-use crate::land::{self, Land, Plan};
+use crate::land::{self, Land, PROGRAM, Plan};
 use crate::sends::IN_FLIGHT;
 
 const SENDS: u32 = 3_000;
@@ -57,7 +57,7 @@ fn case(name: &str, plan: &'static Plan, client: Client, how: &'static str) -> C
         lab.note(&id, &counts);
         done.and(judge(&counts, how))
     };
-    Check::new(name, Maker::Ours, &[client.part()], LIMIT, body).with_net()
+    Check::new(name, Maker::Ours, &[client.part()], LIMIT, body).with_net(PROGRAM)
 }
 
 fn run(lab: &Lab, land: &mut Land, client: Client, how: &str, id: &str) -> Verdict<Counts> {
