@@ -22,6 +22,9 @@ use crate::view::View;
 pub use plan::{Change, ChangeError, Changed, MOST_BEHIND};
 use plan::{Proposed, plan};
 
+/// How often it is looked, within its patience, whether a member has answered.
+const GLANCES: u32 = 20;
+
 type LogId = openraft::type_config::alias::LogIdOf<Types>;
 
 /// Whether a change is being made by this member. Clones are the same.
@@ -62,10 +65,20 @@ impl Group {
     ) -> Result<Changed, ChangeError> {
         let _turn = self.busy.take().ok_or(ChangeError::UnderWay)?;
         self.settle().await?;
-        let (view, at) = self.leading()?;
-        match plan(&view, change, patience)? {
-            None => Ok(Changed::Already),
-            Some(proposed) => self.commit(proposed, at).await.map(|()| Changed::Done),
+        let begun = runtime::now();
+        loop {
+            let (view, at) = self.leading()?;
+            match plan(&view, change, patience) {
+                // Who leads for a moment only has not heard of all that answer.
+                Err(ChangeError::Silent { .. }) if begun.elapsed() < patience => {
+                    runtime::sleep(patience / GLANCES).await;
+                }
+                Err(error) => return Err(error),
+                Ok(None) => return Ok(Changed::Already),
+                Ok(Some(proposed)) => {
+                    return self.commit(proposed, at).await.map(|()| Changed::Done);
+                }
+            }
         }
     }
 
