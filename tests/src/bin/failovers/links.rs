@@ -20,6 +20,9 @@ const AFTERWARDS: u32 = 1_000;
 /// A client waits three seconds for each answer that does not come, and for 30 s it asks nobody for another route; twice that,
 /// for what is late on a busy machine.
 const UNANSWERED: u64 = 20;
+/// When the link is back the node leads again a moment later. A client that asks for routes just then finds no leader, and
+/// tries again ten times a second: 59 times where the load of the machine was 25, and never where it was 5.
+const WITHOUT_ROUTE: u64 = 100;
 
 const MACHINES: &[&[&str]] = &[&["n0", "n1", "n2", "ns0", "ns1", "client"]];
 const ON_ALL: [&str; 3] = ["n0", "n1", "n2"];
@@ -77,6 +80,6 @@ fn run(lab: &Lab, land: &mut Land, client: Client, how: &str, id: &str) -> Verdi
 
 fn judge(counts: &Counts, how: &str) -> Verdict {
     let under_way = if how == "async" { IN_FLIGHT } else { 1 };
-    counts.failed_at_most(UNANSWERED * under_way)?;
+    counts.failed_at_most(UNANSWERED * under_way + WITHOUT_ROUTE)?;
     all_is_well(counts, under_way)
 }
