@@ -267,7 +267,7 @@ start_ours_group() {
     if [ -n "$namespaces" ]; then
         "$namespaces_sh" up
         # Only who has made them takes them down, by the names that they have: another call may be told others, or none.
-        printf '%s %s\n' "${PEERS_PREFIX:-}" "${PEERS_NET:-}" >"$home/run/namespaces"
+        printf '%s\n%s\n' "${PEERS_PREFIX:-}" "${PEERS_NET:-}" >"$home/run/namespaces"
     fi
     printf 'listenPort=%s\nbindAddress=%s\n' "$namesrv_port" "$host" >"$home/namesrv.conf"
     launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
@@ -373,7 +373,8 @@ take_down() {
     local prefix net
     stop
     if [ -f "$home/run/namespaces" ]; then
-        IFS=' ' read -r prefix net <"$home/run/namespaces" || true
+        # Without lines it was written before there were any: those of now are the best guess.
+        { read -r prefix && read -r net; } <"$home/run/namespaces" || prefix=${PEERS_PREFIX:-} net=${PEERS_NET:-}
         PEERS_PREFIX=$prefix PEERS_NET=$net "$namespaces_sh" down
         rm -f "$home/run/namespaces"
     fi
