@@ -13,6 +13,7 @@ use ::tests::harness::process;
 use ::tests::malformed::rng::Rng;
 
 use crate::cluster::{Cluster, Programs, WELL_LIMIT};
+use crate::load::CALM;
 use crate::options::Options;
 use crate::plan::{Fault, SHORT};
 use crate::strike::Strike;
@@ -141,6 +142,8 @@ fn end(programs: &Programs, cluster: &mut Cluster, dir: &Path, diary: &mut Diary
     let took = cluster.sender.until_acknowledged(&cluster.net, WRITE_LIMIT)?;
     diary.say(&format!("healed: a message is acknowledged after {:.1} s", took.as_secs_f64()));
     rest(cluster, diary)?;
+    // Of its last messages some are acknowledged: who waits above is another client.
+    cluster.pass(CALM)?;
     let load = cluster.load.take().expect("it was started");
     diary.say(&load.audit()?);
     for at in cluster.members.clone() {
