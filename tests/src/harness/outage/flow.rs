@@ -49,3 +49,45 @@ impl Outage {
         Err(Failure::Exit { program: "outage".to_owned(), status, output })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::super::super::process::Running;
+    use super::*;
+
+    /// Answers as the driver does; `more` has it acknowledge for ever.
+    const SCRIPT: &str = "while read word rate; do case $word in \
+        flow) echo FLOWED $rate; echo FLOWING;; \
+        still) echo STILL;; \
+        more) while sleep 0.1; do echo FLOWED 9; done;; esac; done";
+
+    fn talking(dir: &std::path::Path) -> Outage {
+        let (output, log) = (dir.join("out"), dir.join("err"));
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT]);
+        let (running, input) =
+            Running::start_talking("sh", &mut command, &output, &log).expect("there is a shell");
+        Outage { running, input: Some(input), output, read: 0 }
+    }
+
+    #[test]
+    fn only_what_is_acknowledged_after_the_question_counts_and_an_end_is_seen() {
+        let dir = std::env::temp_dir().join(format!("flow-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let mut outage = talking(&dir);
+        outage.flow(20).unwrap();
+        let none = outage.until_acknowledged(Duration::from_millis(300)).unwrap_err().to_string();
+        assert!(none.contains("acknowledged") && none.contains("FLOWED 20"), "{none}");
+        outage.still().unwrap();
+        outage.look().unwrap();
+        outage.tell("more").unwrap();
+        outage.until_acknowledged(Duration::from_secs(20)).unwrap();
+        outage.running.kill();
+        let ended = outage.look().unwrap_err().to_string();
+        assert!(ended.contains("outage ended with") && ended.contains("FLOWED 9"), "{ended}");
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
