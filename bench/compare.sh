@@ -44,12 +44,13 @@ done
 started=()
 finish() {
     local code=$?
-    trap '' INT TERM
+    trap '' HUP INT TERM
     local kind
     for kind in "${started[@]}"; do "$peer" clean "$kind" || true; done
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -62,10 +63,12 @@ results=()
 
 # side KIND PREFIX: starts one and sets PREFIX_namesrv, PREFIX_pids, PREFIX_durability.
 side() {
-    local kind=$1 prefix=$2 NAMESRV BROKER PIDS DURABILITY
+    local kind=$1 prefix=$2 NAMESRV BROKER PIDS DURABILITY variables
     echo "starting $kind" >&2
+    # One that is refused is another run's, and is left alone.
+    variables=$("$peer" start "$kind")
     started+=("$kind")
-    eval "$("$peer" start "$kind")"
+    eval "$variables"
     printf -v "${prefix}_namesrv" %s "$NAMESRV"
     printf -v "${prefix}_pids" %s "$PIDS"
     printf -v "${prefix}_durability" %s "$DURABILITY"

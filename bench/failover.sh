@@ -83,7 +83,7 @@ for fault in ${faults//,/ }; do
             ;;
         drop:* | stall:*)
             echo "failover.sh: $fault is for --kind ours only" >&2
-            exit 1
+            exit 2
             ;;
         *) usage ;;
     esac
@@ -94,8 +94,11 @@ started=""
 finish() {
     local code=$?
     trap '' HUP INT TERM
-    if [ -n "$may_stall" ]; then "$stall" all-go "$PEERS_DIR" || true; fi
-    if [ -n "$started" ]; then "$peer" clean "$group" || true; fi
+    # Without a start of its own what is stalled for this directory is another run's.
+    if [ -n "$started" ]; then
+        if [ -n "$may_stall" ]; then "$stall" all-go "$PEERS_DIR" || true; fi
+        "$peer" clean "$group" || true
+    fi
     exit "$code"
 }
 trap finish EXIT

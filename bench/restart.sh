@@ -41,12 +41,13 @@ stop_load() {
 }
 finish() {
     local code=$?
-    trap '' INT TERM
+    trap '' HUP INT TERM
     stop_load
     if [ -n "$started" ]; then "$peer" clean "$kind" || true; fi
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 

@@ -41,13 +41,14 @@ done
 started=() watcher="" seen=""
 finish() {
     local code=$? kind
-    trap '' INT TERM
+    trap '' HUP INT TERM
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
     for kind in "${started[@]}"; do "$peer" clean "$kind" || true; done
     [ -z "$seen" ] || rm -f "$seen"
     exit "$code"
 }
 trap finish EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 

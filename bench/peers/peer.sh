@@ -266,8 +266,8 @@ start_ours_group() {
     [ -x "$bin/mqbroker" ] || die "$bin/mqbroker is missing: cargo build --release --bins --workspace"
     if [ -n "$namespaces" ]; then
         "$namespaces_sh" up
-        # Only who has made them takes them down.
-        touch "$home/run/namespaces"
+        # Only who has made them takes them down, by the names that they have: another call may be told others, or none.
+        printf '%s\n%s\n' "${PEERS_PREFIX:-}" "${PEERS_NET:-}" >"$home/run/namespaces"
     fi
     printf 'listenPort=%s\nbindAddress=%s\n' "$namesrv_port" "$host" >"$home/namesrv.conf"
     launch namesrv "$bin/mqnamesrv" -c "$home/namesrv.conf"
@@ -370,9 +370,12 @@ start_again() {
 
 # Stops it, and removes what namespaces were made for it.
 take_down() {
+    local prefix net
     stop
     if [ -f "$home/run/namespaces" ]; then
-        "$namespaces_sh" down
+        # Without lines it was written before there were any: those of now are the best guess.
+        { read -r prefix && read -r net; } <"$home/run/namespaces" || prefix=${PEERS_PREFIX:-} net=${PEERS_NET:-}
+        PEERS_PREFIX=$prefix PEERS_NET=$net "$namespaces_sh" down
         rm -f "$home/run/namespaces"
     fi
 }

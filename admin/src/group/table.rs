@@ -222,6 +222,7 @@ pub fn json(survey: &Survey) -> Value {
         "committedIndex": best.committed_index,
         "changing": best.changing,
         "canLose": best.spare,
+        "recoveries": best.recoveries,
         "members": members,
         "strangers": strangers,
         "silent": silent,
@@ -336,6 +337,11 @@ n2      voter  10.0.0.2:40911  -                03000000  99        40 entries  
     fn programs_get_what_is_known_and_null() {
         let value = json(&lost());
         assert_eq!(value["canLose"], 0);
+        assert_eq!(value["recoveries"], 0);
+        let mut recovered = answer(0);
+        recovered.recoveries = 2;
+        let recovered = Survey::new(vec![recovered], Vec::new());
+        assert_eq!(json(&recovered)["recoveries"], 2);
         assert_eq!(value["members"][1]["behindBytes"], 2000);
         assert_eq!(value["members"][2]["behindBytes"], Value::Null);
         assert_eq!(value["members"][2]["answers"], false);

@@ -21,16 +21,16 @@ fn parse(list: &str) -> Vec<usize> {
     list.split(',').filter_map(range).flatten().collect()
 }
 
-/// Those of member `number` with so many shards: the next so many, counted round, in order.
+/// Those of member `number` with so many shards: so many one after the other, where the member before has its last. A broker gives its
+/// shards their cores in rising order, so nobody's begin again at the first core behind the last one: who would need that gets the
+/// last so many. Where there are not enough for all, some first shards share a core with others, but not all with each other.
 #[must_use]
 pub fn share(allowed: &[usize], number: usize, shards: usize) -> Vec<usize> {
     if shards >= allowed.len() {
         return allowed.to_vec();
     }
-    let mut own: Vec<usize> =
-        (0..shards).map(|shard| allowed[(number * shards + shard) % allowed.len()]).collect();
-    own.sort_unstable();
-    own
+    let first = (number * shards % allowed.len()).min(allowed.len() - shards);
+    allowed[first..first + shards].to_vec()
 }
 
 /// A command for a program on these cores only; its process is the program's. All that this process may use if there are none.
@@ -64,8 +64,11 @@ mod tests {
         };
         assert_eq!(shares(&[0, 1], 1), [[0], [1], [0]]);
         assert_eq!(shares(&[0, 2, 4, 6, 8, 9], 2), [[0, 2], [4, 6], [8, 9]]);
-        // Round the end, and as many as there are shards.
-        assert_eq!(shares(&[0, 1, 2], 2), [[0, 1], [0, 2], [1, 2]]);
+        // The first shards are on different cores where the order of each share allows it, and never all on one.
+        assert_eq!(shares(&[0, 1, 2, 3, 4], 2), [[0, 1], [2, 3], [3, 4]]);
+        assert_eq!(shares(&[0, 1, 2, 3, 4], 3), [[0, 1, 2], [2, 3, 4], [1, 2, 3]]);
+        assert_eq!(shares(&[0, 1, 2, 3], 3), [[0, 1, 2], [1, 2, 3], [1, 2, 3]]);
+        assert_eq!(shares(&[0, 1, 2], 2), [[0, 1], [1, 2], [1, 2]]);
         // Not enough for each shard: the broker says so itself.
         assert_eq!(shares(&[0, 1], 3), [[0, 1]; 3]);
         assert!(share(&[], 1, 1).is_empty());

@@ -11,7 +11,7 @@ use super::drivers::{Part, Workshop};
 use super::failure::{Failure, Trying, Verdict};
 use super::outage::Counts;
 use super::process;
-use super::servers::Maker;
+use super::servers::{Maker, OPENS};
 use crate::net::{self, Missing};
 
 /// Beyond its own deadline a driver gets this long to end.
@@ -141,6 +141,24 @@ impl Lab {
     #[must_use]
     pub fn cluster_at_hand(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
+    }
+
+    /// Apache's `mqadmin COMMAND` for the cluster at hand, told of all its NameServers, also of those that were killed.
+    ///
+    /// # Panics
+    /// Without a cluster, or without [`Part::Apache`].
+    #[must_use]
+    pub fn apache_mqadmin(&self, command: &str) -> Command {
+        let cluster = self.cluster.as_ref().expect("the check has asked for one");
+        let mut java = self.shop.java_command("-Xmx256m");
+        java.args(OPENS.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")));
+        java.arg(format!("-Duser.home={}", cluster.dir.display()));
+        java.arg(format!("-Drocketmq.home.dir={}", cluster.dir.display()));
+        java.arg("-cp").arg(self.shop.built(Part::Apache).join("lib/*"));
+        java.args(["org.apache.rocketmq.tools.command.MQAdminStartup", command]);
+        java.args(["-n", &cluster.namesrv_address()]);
+        java.env_remove("NAMESRV_ADDR").env_remove("JAVA_TOOL_OPTIONS").current_dir(&cluster.dir);
+        java
     }
 
     /// Prints what a client counted, and keeps it for [`Lab::take_counts`].

@@ -40,6 +40,22 @@ pub struct Counts {
     pub failures: Vec<String>,
 }
 
+/// What a consumer got that was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returned {
+    /// What nobody of its group had got.
+    pub new: u64,
+    /// What somebody of its group had got before.
+    pub again: u64,
+}
+
+impl Returned {
+    fn of(line: &str) -> Option<Self> {
+        let (new, again) = line.strip_prefix("RETURNED new=")?.split_once(" again=")?;
+        Some(Self { new: new.parse().ok()?, again: again.parse().ok()? })
+    }
+}
+
 impl Outage {
     /// Starts it and waits until its topic is there.
     ///
@@ -145,16 +161,33 @@ impl Outage {
         self.wait_for("RECOVERED", SEND_LIMIT)
     }
 
-    /// Stops its consumer when all has arrived, and starts a new one of the same group, which runs to the end; how many
-    /// messages came to that one again.
+    /// Starts a consumer of another group, beside the one that runs to the end.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn join(&mut self) -> Verdict {
+        self.tell("join")?;
+        self.wait_for("JOINED", START_LIMIT)
+    }
+
+    /// Stops the consumer that has joined, when it has got all that was acknowledged. Nobody of its group is there then.
     ///
     /// # Errors
     /// If it does not come so far.
-    pub fn consume_again(&mut self) -> Verdict<u64> {
-        self.tell("again")?;
-        let line = self.wait_for_line("AGAIN", |line| line.starts_with("AGAIN "), END_LIMIT)?;
-        let number = line.strip_prefix("AGAIN ").and_then(|number| number.parse().ok());
-        number.ok_or_else(|| Failure::Wrong(format!("a number in {line:?}")))
+    pub fn leave(&mut self) -> Verdict {
+        self.tell("leave")?;
+        self.wait_for("LEFT", END_LIMIT)
+    }
+
+    /// Starts a new one of its group, which runs to the end, and waits until it has got what was acknowledged meanwhile.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn come_back(&mut self) -> Verdict<Returned> {
+        self.tell("return")?;
+        let line =
+            self.wait_for_line("RETURNED", |line| line.starts_with("RETURNED "), END_LIMIT)?;
+        Returned::of(&line).ok_or_else(|| Failure::Wrong(format!("two numbers in {line:?}")))
     }
 
     /// Waits until all that these broker names acknowledged has arrived.
@@ -319,6 +352,16 @@ impl Counts {
         expect(is_short, || format!("a pause of at most {most:?}: {self}"))
     }
 
+    /// Fails if one message took longer from its first attempt to its acknowledgement. That of `queue` goes on until it has one, so
+    /// it is an outage of its queue, whatever is acknowledged by others meanwhile.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn each_sent_within(&self, most: Duration) -> Verdict {
+        let is_short = u128::from(self.get("longest_send_ms")) <= most.as_millis();
+        expect(is_short, || format!("each message is acknowledged within {most:?}: {self}"))
+    }
+
     /// All numbers by their names, and what failed, under `what`.
     #[must_use]
     pub fn json(&self, what: &str) -> serde_json::Value {
@@ -353,7 +396,7 @@ mod tests {
 
     const SAID: &str = "READY\nAT 100\nSENT sent=2 acknowledged=1 failed=1\n\
         FAILED 1 x MQBrokerException code 14\nCOUNTS sent=2 acknowledged=1 failed=1 lost=0 misplaced=0 strangers=0 \
-        stored_twice=3 stored_unsent=0 disordered=0 delivered_twice=2 longest_pause_ms=1500\nOK outage\n";
+        stored_twice=3 stored_unsent=0 disordered=0 delivered_twice=2 longest_pause_ms=1500 longest_send_ms=700\nOK outage\n";
 
     #[test]
     fn counts_are_read_and_judged() {
@@ -368,6 +411,8 @@ mod tests {
         assert!(counts.failed_at_most(1).is_ok() && counts.failed_at_most(0).is_err());
         assert!(counts.paused_at_most(Duration::from_millis(1500)).is_ok());
         assert!(counts.paused_at_most(Duration::from_millis(1499)).is_err());
+        assert!(counts.each_sent_within(Duration::from_millis(700)).is_ok());
+        assert!(counts.each_sent_within(Duration::from_millis(699)).is_err());
         assert!(counts.order_is_kept().is_ok());
         let other = Counts::of(&SAID.replace("disordered=0", "disordered=1")).unwrap();
         assert!(other.order_is_kept().is_err() && other.nothing_is_lost().is_ok());
@@ -383,6 +428,15 @@ mod tests {
         }
         let nothing = SAID.replace("acknowledged=1", "acknowledged=0");
         assert!(Counts::of(&nothing).unwrap().nothing_is_lost().is_err());
+    }
+
+    #[test]
+    fn what_a_consumer_got_that_was_away_is_read() {
+        let wanted = Returned { new: 900, again: 3 };
+        assert_eq!(Returned::of("RETURNED new=900 again=3"), Some(wanted));
+        for bad in ["RETURNED new=900", "RETURNED new=x again=3", "LEFT"] {
+            assert_eq!(Returned::of(bad), None, "{bad}");
+        }
     }
 
     #[test]

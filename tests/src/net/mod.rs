@@ -121,6 +121,17 @@ impl Net {
         Ok(())
     }
 
+    /// Looks whether what carries packets between the sites runs.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn look(&mut self) -> Verdict {
+        let Some(wire) = &mut self.wire else { return Ok(()) };
+        let Some(status) = wire.ended() else { return Ok(()) };
+        let (program, output) = ("the link between the sites".to_owned(), wire.tail());
+        Err(Failure::Exit { program, status, output })
+    }
+
     /// Nothing gets from one site to the other from now on, and nobody is told.
     ///
     /// # Errors

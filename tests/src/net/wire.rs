@@ -4,6 +4,7 @@
 //! sites. There a program keeps each for as long as it takes, and sends it on. Nothing but the time differs from a cable:
 //! connections are those of the two ends.
 
+use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -19,6 +20,8 @@ const PORT: u16 = 4789;
 const WAITING: usize = 4096;
 /// A frame of 1,500 bytes, and what is around it.
 const PACKED: &str = "1600";
+/// So often one after the other nothing is received because of what earlier datagrams met; more often there is another reason.
+const FAILURES: usize = WAITING;
 /// The longest datagram there is.
 const LONGEST: usize = 65_535;
 
@@ -69,34 +72,41 @@ pub fn run(words: &[String]) -> Verdict {
         UdpSocket::bind((end.relay, PORT)).map(Arc::new).trying(format!("{}:{PORT}", end.relay))
     };
     let [one, other] = [bind(&ENDS[0])?, bind(&ENDS[1])?];
-    let ways = [
-        pass(Arc::clone(&one), Arc::clone(&other), ENDS[1].bridge, late),
-        pass(other, one, ENDS[0].bridge, late),
-    ];
-    for way in ways {
-        way.join().map_err(|_| Failure::Wrong("a thread of the wire panicked".to_owned()))?;
-    }
-    Ok(())
+    let (end, ended) = mpsc::channel();
+    pass((Arc::clone(&one), Arc::clone(&other)), ENDS[1].bridge, late, end.clone());
+    pass((other, one), ENDS[0].bridge, late, end);
+    // With one direction the other is of no use.
+    let why =
+        ended.recv().map_err(|_| Failure::Wrong("a thread of the wire panicked".to_owned()))?;
+    Err(why).trying("receiving packets between the sites")
 }
 
 /// One direction: a thread that receives, and one that sends when it is time.
 fn pass(
-    from: Arc<UdpSocket>,
-    to: Arc<UdpSocket>,
+    (from, to): (Arc<UdpSocket>, Arc<UdpSocket>),
     bridge: &'static str,
     late: Duration,
-) -> thread::JoinHandle<()> {
+    end: mpsc::Sender<io::Error>,
+) {
     let (queue, waiting) = mpsc::sync_channel(WAITING);
     thread::spawn(move || send(&waiting, &to, bridge));
-    thread::spawn(move || receive(&from, &queue, late))
+    // Nobody listens any more if the other direction has ended before.
+    thread::spawn(move || drop(end.send(receive(&from, &queue, late))));
 }
 
-fn receive(from: &UdpSocket, queue: &SyncSender<(Instant, Vec<u8>)>, late: Duration) {
-    let mut buffer = vec![0; LONGEST];
+/// Receives until it cannot; why that is.
+fn receive(from: &UdpSocket, queue: &SyncSender<(Instant, Vec<u8>)>, late: Duration) -> io::Error {
+    let (mut buffer, mut failures) = (vec![0; LONGEST], 0);
     loop {
-        // What an earlier datagram met at the other end is told here, and is no news.
-        let Ok(length) = from.recv(&mut buffer) else { continue };
-        drop(queue.try_send((Instant::now() + late, buffer[..length].to_vec())));
+        match from.recv(&mut buffer) {
+            Ok(length) => {
+                failures = 0;
+                drop(queue.try_send((Instant::now() + late, buffer[..length].to_vec())));
+            }
+            // What an earlier datagram met at the other end is told here, and is no news.
+            Err(_) if failures < FAILURES => failures += 1,
+            Err(error) => return error,
+        }
     }
 }
 
@@ -116,6 +126,15 @@ mod tests {
         for words in [&[][..], &["x".to_owned()], &["1".to_owned(), "2".to_owned()]] {
             assert!(run(words).unwrap_err().to_string().contains("microseconds"), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_fails_for_good_ends_its_direction() {
+        let (queue, _waiting) = mpsc::sync_channel(WAITING);
+        let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+        deaf.set_nonblocking(true).unwrap();
+        let why = receive(&deaf, &queue, Duration::ZERO);
+        assert_eq!(why.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The logs of all members of a group are the same, byte by byte, but for what each notes for itself; and every store is intact.
+//! The logs of all members of a group are the same, byte by byte, as far as both of two have an entry, but for what each notes for itself;
+//! and every store is intact. That nobody lacks messages at the end is `has_all`'s part (`liveness.rs`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ use ::tests::malformed::rng::Rng;
 
 use crate::cluster::{Cluster, Programs, WELL_LIMIT};
 use crate::java::{self, Java};
+use crate::load::CALM;
 use crate::options::Options;
 use crate::plan::{Fault, SHORT};
 use crate::strike::Strike;
@@ -178,6 +179,8 @@ fn end(
         diary.say(&format!("the Java client: {counts}"));
         java::judge(&counts, made.count())?;
     }
+    // Of its last messages some are acknowledged: who waits above is another client.
+    cluster.pass(CALM)?;
     let load = cluster.load.take().expect("it was started");
     diary.say(&load.audit()?);
     for at in cluster.members.clone() {

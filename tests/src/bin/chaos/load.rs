@@ -15,6 +15,10 @@ const TOPIC: &str = "chaos";
 const TIMEOUT: &str = "3s";
 /// Reading everything back after the longest run.
 const AUDIT_LIMIT: Duration = Duration::from_secs(240);
+/// The load goes on for so long when all is well in the end.
+pub const CALM: Duration = Duration::from_secs(5);
+/// One of so many messages is acknowledged at least. More than half are, where faults follow each other without a rest.
+const LEAST_SHARE: u64 = 10;
 /// One send, and everything around it.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 
@@ -113,7 +117,7 @@ fn read(report: &Path) -> Option<Verdict<String>> {
 }
 
 /// What an audit says. Clean is one that has looked for what was acknowledged, found each where it should be, and nothing that nobody has
-/// sent.
+/// sent; and what it looked for are messages of the whole run, and not of its beginning only.
 fn judge(report: &str) -> Option<Verdict<String>> {
     let report: Value = serde_json::from_str(report).ok()?;
     let audit = report["audit"].as_object()?;
@@ -129,15 +133,38 @@ fn judge(report: &str) -> Option<Verdict<String>> {
         .iter()
         .filter(|(_, count)| count.as_u64() != Some(0))
         .map(|(name, count)| format!("{name} {count}"));
-    let broken: Vec<String> = broken.into_iter().chain(broken_promises).collect();
+    let mut broken: Vec<String> = broken.into_iter().chain(broken_promises).collect();
     let sent = report["sent"].as_u64()?;
     let text = format!(
         "{sent} messages sent, {looked_for} acknowledged and all there where their acknowledgement says, {unacknowledged} there without one"
     );
-    Some(match broken.is_empty() && looked_for > 0 {
+    let served = served_in_the_end(&report["timeline"])?;
+    if looked_for * LEAST_SHARE < sent {
+        broken.push(format!("less than one in {LEAST_SHARE} was acknowledged"));
+    }
+    if served == 0 {
+        broken.push(
+            "none was acknowledged of those that were sent when all was well in the end".to_owned(),
+        );
+    }
+    Some(match broken.is_empty() {
         true => Ok(text),
         false => Err(Failure::Wrong(format!("the audit: {}; {text}", broken.join(", ")))),
     })
+}
+
+/// How many were acknowledged of those that were due in the last [`CALM`].
+fn served_in_the_end(timeline: &Value) -> Option<u64> {
+    let step = timeline["step_s"].as_f64().filter(|step| *step > 0.0)?;
+    let mut served = 0;
+    for group in timeline["groups"].as_array()? {
+        let acked = group["acked"].as_array()?;
+        // The last step has only begun. Long runs have steps of more than a second.
+        let steps = acked.iter().rev().zip(0_u32..);
+        let last = steps.take_while(|(_, behind)| f64::from(*behind) * step <= CALM.as_secs_f64());
+        served += last.filter_map(|(count, _)| count.as_u64()).sum::<u64>();
+    }
+    Some(served)
 }
 
 #[cfg(test)]
@@ -145,8 +172,13 @@ mod tests {
     use super::*;
 
     fn report(looked_for: u64, lost: u64, foreign: u64, rising: u64) -> String {
+        report_of(70, looked_for, [lost, foreign, rising], "[0,1,0]")
+    }
+
+    fn report_of(sent: u64, looked_for: u64, bad: [u64; 3], acked: &str) -> String {
+        let [lost, foreign, rising] = bad;
         format!(
-            r#"{{"sent":9,"broken":{{"offsets_not_rising":{rising}}},"audit":{{"looked_for":{looked_for},"lost":{lost},"twice":0,"misplaced":0,"foreign":{foreign},"beyond":0,"unacknowledged":2}}}}"#
+            r#"{{"sent":{sent},"timeline":{{"step_s":2.5,"groups":[{{"acked":{acked}}}]}},"broken":{{"offsets_not_rising":{rising}}},"audit":{{"looked_for":{looked_for},"lost":{lost},"twice":0,"misplaced":0,"foreign":{foreign},"beyond":0,"unacknowledged":2}}}}"#
         )
     }
 
@@ -157,6 +189,11 @@ mod tests {
         {
             assert!(matches!(judge(&bad), Some(Err(_))), "{bad}");
         }
+        let served = |acked: &str| judge(&report_of(70, 7, [0; 3], acked)).expect("an audit");
+        // Of three steps of 2.5 s those count that have begun in the last five seconds.
+        assert!(served("[0,0,9,1,0,0]").is_ok() && served("[9,9,9,0,0,0]").is_err());
+        let few = judge(&report_of(71, 7, [0; 3], "[7,7]")).expect("an audit");
+        assert!(few.unwrap_err().to_string().contains("less than one in 10"));
         for none in ["", "{}", r#"{"audit":null,"broken":{},"sent":1}"#] {
             assert!(judge(none).is_none(), "{none}");
         }

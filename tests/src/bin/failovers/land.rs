@@ -249,11 +249,12 @@ impl Land {
         }
     }
 
-    /// Looks whether all servers run that should.
+    /// Looks whether all servers run that should, and the link between the sites.
     ///
     /// # Errors
     /// One has ended by itself.
     pub fn look(&mut self) -> Verdict {
+        self.net.look()?;
         self.namesrvs.iter_mut().chain(&mut self.brokers).try_for_each(Node::look)
     }
 

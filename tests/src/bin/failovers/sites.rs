@@ -1,12 +1,19 @@
 //! Cases `sites`: two groups, as in two data centres, and two NameServers; 1,000 messages are sent when one leader dies,
 //! both do, or a NameServer does.
 
+use std::process::Command;
+use std::time::Duration;
+
 use tests::harness::check::Check;
 use tests::harness::cluster::group_name;
+use tests::harness::drivers::Part;
 use tests::harness::failure::{Verdict, expect};
 use tests::harness::lab::{Client, Home, Lab};
 use tests::harness::outage::Outage;
+use tests::harness::process;
 use tests::harness::servers::Maker;
+use tests::harness::table::{self, Table};
+use tests::net::group::State;
 
 use crate::group::{
     FAILED_UNTIL_ROUTES_ARE_NEW, LIMIT, all_is_well, another_leads, groups_of_three, kill_leader,
@@ -16,11 +23,14 @@ const GROUPS: u16 = 2;
 const NAMESRVS: usize = 2;
 const SENDS: u32 = 1_000;
 const ANSWERED: u32 = 300;
+/// A tool tries one NameServer after the other, each for some seconds.
+const TOOL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The cases, with the client that is the newest.
 pub fn cases() -> Vec<Check> {
     let case = |name: &str, body: fn(&mut Lab) -> Verdict| {
-        Check::new(format!("sites/{name}"), Maker::Ours, &[Client::Java550.part()], LIMIT, body)
+        let parts = [Client::Java550.part(), Part::Apache];
+        Check::new(format!("sites/{name}"), Maker::Ours, &parts, LIMIT, body)
     };
     vec![
         case("one-leader", |lab| leaders(lab, 1)),
@@ -73,12 +83,34 @@ fn each_nameserver(lab: &mut Lab) -> Verdict {
         outage.consume()?;
         outage.send("sync", SENDS)?;
         nothing_happened(lab, &id, outage)?;
+        tools_work(lab)?;
         let cluster = lab.started();
         expect(cluster.is_led(), || "the groups have kept their leaders".to_owned())?;
         cluster.start_namesrv(number)?;
         cluster.wait_until_led()?;
     }
     Ok(())
+}
+
+/// Tools that are told of all NameServers find both groups, whichever of the two is dead.
+fn tools_work(lab: &Lab) -> Verdict {
+    let cluster = lab.cluster_at_hand().expect("the case has asked for one");
+    let names: Vec<String> = (0..GROUPS).map(group_name).collect();
+    let mut ours = Command::new(lab.shop.bin.join("mqadmin"));
+    ours.args(["groupState", "--json", "-n", &cluster.namesrv_address()]);
+    ours.env_remove("NAMESRV_ADDR");
+    let seen = process::run("groupState", &mut ours, &cluster.dir, TOOL_LIMIT)?.clean("mqadmin")?;
+    let mut found: Vec<String> = State::all(&seen.out).into_iter().map(|one| one.name).collect();
+    found.sort_unstable();
+    expect(found == names, || format!("groups {names:?}; mqadmin groupState said:\n{}", seen.out))?;
+    let mut apaches = lab.apache_mqadmin("clusterList");
+    let seen = process::run("clusterList", &mut apaches, &cluster.dir, TOOL_LIMIT)?;
+    let seen = seen.clean("clusterList")?;
+    let rows = Table::of(&table::said(&seen.out)).map(|table| table.rows).unwrap_or_default();
+    let has = |name: &String| rows.iter().any(|row| row.get(1) == Some(name));
+    expect(names.iter().all(has), || {
+        format!("rows of {names:?}; mqadmin clusterList said:\n{}{}", seen.out, seen.err)
+    })
 }
 
 fn nothing_happened(lab: &mut Lab, id: &str, outage: Outage) -> Verdict {

@@ -3,11 +3,9 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use tests::harness::drivers::Part;
 use tests::harness::failure::{Failure, Verdict, expect};
 use tests::harness::lab::Lab;
 use tests::harness::process;
-use tests::harness::servers::OPENS;
 use tests::harness::table::{self, Table};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,14 +31,8 @@ pub fn mqadmin(lab: &Lab, command: &str, words: &[&str]) -> Verdict<Said> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut java = lab.shop.java_command("-Xmx256m");
-        java.args(OPENS.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")));
-        java.arg(format!("-Duser.home={}", cluster.dir.display()));
-        java.arg(format!("-Drocketmq.home.dir={}", cluster.dir.display()));
-        java.arg("-cp").arg(lab.shop.built(Part::Apache).join("lib/*"));
-        java.args(["org.apache.rocketmq.tools.command.MQAdminStartup", command]);
-        java.args(["-n", &cluster.namesrv_address()]).args(words);
-        java.env_remove("NAMESRV_ADDR").env_remove("JAVA_TOOL_OPTIONS").current_dir(&cluster.dir);
+        let mut java = lab.apache_mqadmin(command);
+        java.args(words);
         let seen = process::run(&name, &mut java, &cluster.dir, LIMIT)?.clean(&name)?;
         let said = Said { out: table::said(&seen.out), err: seen.err };
         let timed_out = TIMED_OUT.iter().any(|words| said.err.contains(words));

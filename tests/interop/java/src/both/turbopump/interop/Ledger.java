@@ -120,8 +120,9 @@ final class Ledger {
         return failed;
     }
 
-    synchronized long deliveries() {
-        return deliveries;
+    /** The ids of all acknowledged messages. */
+    synchronized Set<String> acknowledged() {
+        return new HashSet<>(acknowledged.keySet());
     }
 
     synchronized String sends() {

@@ -7,9 +7,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -20,6 +22,7 @@ import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
@@ -35,8 +38,9 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * is under way.
  * `recover HOW` sends on, a hundred at a time, until none of a hundred fails: `RECOVERED` with the sums. The clocks of the
  * pauses run on.
- * `again` waits until all that was acknowledged has arrived, stops the consumer, and starts a new one of its group: `AGAIN n`,
- * with what that one got within some seconds although it had arrived already.
+ * `join` starts a consumer of another group: `JOINED`. `leave` waits until it has got all that was acknowledged, and stops it:
+ * `LEFT`. `return` starts a new one of its group, and waits until that one has got what was acknowledged meanwhile: `RETURNED`,
+ * with what was new to the group, and what came to it again.
  * `await BROKER...` waits until all that these broker names acknowledged has arrived: `AWAITED`.
  * End of input: waits until all that was acknowledged has arrived, or `wait` (120) seconds: `COUNTS` with everything.
  *
@@ -69,7 +73,7 @@ final class Outage {
     private final DefaultMQProducer producer;
     private final String topic;
     private final List<MessageQueue> queues;
-    private DefaultMQPushConsumer consumer;
+    private final Returner returner = new Returner();
     private int consumers;
     private Flow flow;
 
@@ -144,21 +148,37 @@ final class Outage {
                 recover(words[1]);
                 say("RECOVERED " + ledger.sends());
                 break;
-            case "again":
-                say("AGAIN " + again());
+            case "join":
+                join();
+                say("JOINED");
+                break;
+            case "leave":
+                awaitReturner();
+                returner.leave();
+                say("LEFT");
+                break;
+            case "return":
+                join();
+                awaitReturner();
+                Thread.sleep(AGAIN_MILLIS);
+                say("RETURNED " + returner.counts());
                 break;
             case "await":
                 awaitFrom(Arrays.asList(words).subList(1, words.length));
                 say("AWAITED");
                 break;
             default:
-                run.fail("expected consume, send, flow, still, recover, again or await, saw " + words[0]);
+                run.fail("expected consume, send, flow, still, recover, join, leave, return or await, saw " + words[0]);
         }
     }
 
-    /** With one thread the listener sees each queue in order. */
     private void consume() throws Exception {
-        consumer = new DefaultMQPushConsumer(run.name("g"));
+        consumer("g", ledger::arrived);
+    }
+
+    /** A client that is started. With one thread the listener sees each queue in order. */
+    private DefaultMQPushConsumer consumer(String group, Consumer<MessageExt> arrived) throws Exception {
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(run.name(group));
         consumer.setNamesrvAddr(run.namesrv);
         consumer.setInstanceName("outage-c" + ++consumers + "-" + run.id);
         poll().ifPresent(consumer::setPollNameServerInterval);
@@ -168,11 +188,12 @@ final class Outage {
         consumer.setConsumeThreadMax(1);
         consumer.subscribe(topic, "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(ledger::arrived);
+            messages.forEach(arrived);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
         run.closeLater(consumer::shutdown);
+        return consumer;
     }
 
     private void recover(String how) throws Exception {
@@ -187,15 +208,13 @@ final class Outage {
         }
     }
 
-    private long again() throws Exception {
-        run.await(run.intOption("wait", 120), "all that was acknowledged", () -> ledger.missing().isEmpty());
-        consumer.shutdown();
-        long before = ledger.deliveries();
-        consume();
-        run.await(30, "queues of the new consumer", () -> consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl()
-            .getProcessQueueTable().size() == queues.size());
-        Thread.sleep(AGAIN_MILLIS);
-        return ledger.deliveries() - before;
+    private void join() throws Exception {
+        returner.take(consumer("returner", returner::arrived));
+    }
+
+    private void awaitReturner() throws InterruptedException {
+        Set<String> acknowledged = ledger.acknowledged();
+        run.await(run.intOption("wait", 120), "all that was acknowledged", () -> returner.has(acknowledged));
     }
 
     private void send(String how, int count) throws Exception {
