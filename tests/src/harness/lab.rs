@@ -244,10 +244,18 @@ impl Lab {
     /// The command for one check, without options.
     #[must_use]
     pub fn driver(&self, home: &Home, client: Client, check: &str, id: &str) -> Command {
+        self.shop.driver(home, client, check, id)
+    }
+}
+
+impl Workshop {
+    /// The command for one check of a client library, without options.
+    #[must_use]
+    pub fn driver(&self, home: &Home, client: Client, check: &str, id: &str) -> Command {
         let mut command = match client {
             Client::Java550 => self.java_driver(Part::Java550, &home.dir),
             Client::Java498 => self.java_driver(Part::Java498, &home.dir),
-            Client::Go => Command::new(self.shop.built(Part::Go).join("interop")),
+            Client::Go => Command::new(self.built(Part::Go).join("interop")),
         };
         command.args([home.namesrv.as_str(), check, id]).current_dir(&home.dir);
         if client == Client::Go {
@@ -261,8 +269,8 @@ impl Lab {
     }
 
     fn java_driver(&self, part: Part, home: &Path) -> Command {
-        let built = self.shop.built(part);
-        let mut command = self.shop.java_command("-Xmx512m");
+        let built = self.built(part);
+        let mut command = self.java_command("-Xmx512m");
         command.arg(format!("-Duser.home={}", home.display())).arg("-cp");
         command.arg(format!("{0}/classes:{0}/lib/*", built.display()));
         command.arg("turbopump.interop.Main").env_remove("JAVA_TOOL_OPTIONS");

@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use std::process::ChildStdin;
 use std::time::Duration;
 
+use super::drivers::Workshop;
 use super::failure::{Failure, Trying, Verdict, expect};
 use super::lab::{Client, Home, Lab};
 use super::process::Running;
 
-/// How long the driver gives itself; each wait below has its own limit.
+mod flow;
+
+/// How long the driver gives itself, unless the options say otherwise; each wait below has its own limit.
 const DEADLINE: &str = "deadline=900";
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Sends that meet dead brokers take their time: up to three seconds each by default.
@@ -65,11 +68,25 @@ impl Outage {
         id: &str,
         options: &[&str],
     ) -> Verdict<Self> {
+        Self::start_from(&lab.shop, home, client, id, options)
+    }
+
+    /// The same without a lab.
+    ///
+    /// # Errors
+    /// If it does not come so far.
+    pub fn start_from(
+        shop: &Workshop,
+        home: &Home,
+        client: Client,
+        id: &str,
+        options: &[&str],
+    ) -> Verdict<Self> {
         let name = format!("outage-{}-{id}", client.name());
         let output = home.dir.join(format!("{name}.out"));
         let log = home.dir.join(format!("{name}.err"));
-        let mut command = lab.driver(home, client, "outage", id);
-        command.args(options).arg(DEADLINE);
+        let mut command = shop.driver(home, client, "outage", id);
+        command.arg(DEADLINE).args(options);
         let (running, input) = Running::start_talking(&name, &mut command, &output, &log)?;
         let mut outage = Self { running, input: Some(input), output, read: 0 };
         outage.wait_for("READY", START_LIMIT)?;
@@ -248,8 +265,9 @@ fn last_lines(text: &str) -> String {
 }
 
 impl Counts {
-    /// Reads the last lines of the driver.
-    fn of(said: &str) -> Option<Self> {
+    /// Reads the last lines of the driver; `None` if there are no counts in them.
+    #[must_use]
+    pub fn of(said: &str) -> Option<Self> {
         let counts = said.lines().find_map(|line| line.strip_prefix("COUNTS "))?;
         let numbers: Option<BTreeMap<String, u64>> = counts
             .split(' ')
@@ -281,6 +299,14 @@ impl Counts {
             expect(self.get(key) == 0, || format!("{key} must be 0: {self}"))?;
         }
         expect(self.get("acknowledged") > 0, || format!("nothing was acknowledged: {self}"))
+    }
+
+    /// Fails if a message is stored more often than its client has tried to send it: somebody else has sent it again.
+    ///
+    /// # Errors
+    /// `Wrong` with all counts.
+    pub fn nothing_is_stored_unsent(&self) -> Verdict {
+        expect(self.get("stored_unsent") == 0, || format!("stored_unsent must be 0: {self}"))
     }
 
     /// Fails if a queue has not kept the order of the sends. Only sends that wait for the one before have an order: stock
@@ -370,7 +396,7 @@ mod tests {
 
     const SAID: &str = "READY\nAT 100\nSENT sent=2 acknowledged=1 failed=1\n\
         FAILED 1 x MQBrokerException code 14\nCOUNTS sent=2 acknowledged=1 failed=1 lost=0 misplaced=0 strangers=0 \
-        stored_twice=3 disordered=0 delivered_twice=2 longest_pause_ms=1500 longest_send_ms=700\nOK outage\n";
+        stored_twice=3 stored_unsent=0 disordered=0 delivered_twice=2 longest_pause_ms=1500 longest_send_ms=700\nOK outage\n";
 
     #[test]
     fn counts_are_read_and_judged() {
@@ -390,6 +416,9 @@ mod tests {
         assert!(counts.order_is_kept().is_ok());
         let other = Counts::of(&SAID.replace("disordered=0", "disordered=1")).unwrap();
         assert!(other.order_is_kept().is_err() && other.nothing_is_lost().is_ok());
+        assert!(counts.nothing_is_stored_unsent().is_ok());
+        let other = Counts::of(&SAID.replace("unsent=0", "unsent=1")).unwrap();
+        assert!(other.nothing_is_stored_unsent().is_err());
         let json = counts.json("a case");
         assert_eq!((json["what"].as_str(), json["lost"].as_u64()), (Some("a case"), Some(0)));
         assert_eq!(json["failures"][0], "1 x MQBrokerException code 14");

@@ -68,7 +68,8 @@ fn built_beside(root: &Path) -> PathBuf {
 
 /// The folder of the workspace. Cargo names this crate's folder when it runs us; a binary started by
 /// hand falls back on where it was built.
-fn workspace_root() -> PathBuf {
+#[must_use]
+pub fn workspace_root() -> PathBuf {
     let own = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     own.parent().map_or_else(|| own.clone(), Path::to_path_buf)

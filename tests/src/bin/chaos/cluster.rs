@@ -13,6 +13,7 @@ use crate::PROGRAM;
 use crate::disk::Throttle;
 
 use crate::conf::{broker_conf, namesrv_conf, peer};
+use crate::java::Java;
 use crate::load::{Load, Sender};
 
 /// Brokers that vote, and one machine more for who comes in place of another.
@@ -59,6 +60,7 @@ impl Programs {
 pub struct Cluster {
     // Dropped before the network and the throttle that they run in.
     pub load: Option<Load>,
+    pub java: Option<Java>,
     pub brokers: Vec<Node>,
     pub namesrvs: Vec<Node>,
     /// Where the members are; the last place of it is no member's.
@@ -99,6 +101,7 @@ impl Cluster {
         let sender = Sender { program, machine, namesrvs: namesrvs_of, dir: own_dir };
         let mut cluster = Self {
             load: None,
+            java: None,
             brokers,
             namesrvs,
             members: (0..VOTERS).collect(),
@@ -161,7 +164,8 @@ impl Cluster {
     fn look(&mut self) -> Verdict {
         let mut servers = self.brokers.iter_mut().chain(&mut self.namesrvs);
         servers.try_for_each(Node::look)?;
-        self.load.as_mut().map_or(Ok(()), Load::look)
+        self.load.as_mut().map_or(Ok(()), Load::look)?;
+        self.java.as_mut().map_or(Ok(()), Java::look)
     }
 
     /// Where the leader is, as far as somebody says.

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ::tests::harness::drivers::Workshop;
 use ::tests::harness::failure::{Failure, Trying, Verdict};
 use ::tests::harness::process;
 use ::tests::malformed::rng::Rng;
 
 use crate::cluster::{Cluster, Programs, WELL_LIMIT};
+use crate::java::{self, Java};
 use crate::load::CALM;
 use crate::options::Options;
 use crate::plan::{Fault, SHORT};
@@ -28,9 +30,12 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const COMPARE_LIMIT: Duration = Duration::from_secs(300);
 
 /// One run. On success its directory is removed, unless it is to be kept.
-pub fn run(options: &Options, programs: &Programs, dir: &Path) -> Verdict {
+///
+/// # Errors
+/// Something that must hold did not; the diary has it.
+pub fn run(options: &Options, programs: &Programs, java: Option<&Workshop>, dir: &Path) -> Verdict {
     let mut diary = Diary::new(dir)?;
-    let ran = run_in(options, programs, dir, &mut diary);
+    let ran = run_in(options, programs, java, dir, &mut diary);
     match &ran {
         Ok(made) => diary.say(&format!("clean, {made}, seed {}", options.seed)),
         Err(failure) => {
@@ -45,7 +50,13 @@ pub fn run(options: &Options, programs: &Programs, dir: &Path) -> Verdict {
         .map_err(|_| Failure::Wrong(format!("failed with seed {}, see above", options.seed)))
 }
 
-fn run_in(options: &Options, programs: &Programs, dir: &Path, diary: &mut Diary) -> Verdict<Made> {
+fn run_in(
+    options: &Options,
+    programs: &Programs,
+    java: Option<&Workshop>,
+    dir: &Path,
+    diary: &mut Diary,
+) -> Verdict<Made> {
     diary.say(&format!(
         "seed {}, {} messages a second, in {}",
         options.seed,
@@ -62,11 +73,16 @@ fn run_in(options: &Options, programs: &Programs, dir: &Path, diary: &mut Diary)
             "no blkio throttle: disks are never slow"
         }
     ));
+    if let Some(shop) = java {
+        let client = Java::start(shop, &cluster, dir, options.time)?;
+        diary.say(&format!("the Java client sends {} messages a second", client.rate));
+        cluster.java = Some(client);
+    }
     cluster.load = Some(cluster.sender.start(&cluster.net, options.rate)?);
     cluster.pass(QUIET)?;
     let made = make_faults(options, &mut cluster, diary)?;
     made.judge()?;
-    end(programs, &mut cluster, dir, diary)?;
+    end(programs, &mut cluster, &made, dir, diary)?;
     Ok(made)
 }
 
@@ -77,6 +93,11 @@ struct Made(BTreeMap<&'static str, u32>);
 impl Made {
     fn add(&mut self, fault: &Fault) {
         *self.0.entry(fault.name()).or_default() += 1;
+    }
+
+    /// How many there were.
+    fn count(&self) -> u32 {
+        self.0.values().sum()
     }
 
     /// # Errors
@@ -90,7 +111,7 @@ impl Made {
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (all, kinds) = (self.0.values().sum::<u32>(), self.0.len());
+        let (all, kinds) = (self.count(), self.0.len());
         write!(f, "{all} faults of {kinds} kinds")
     }
 }
@@ -130,18 +151,34 @@ fn rest(cluster: &mut Cluster, diary: &mut Diary) -> Verdict {
     let took = cluster.until_well(WELL_LIMIT, "after a fault all members are there again")?;
     let more = cluster.sender.until_acknowledged(&cluster.net, WRITE_LIMIT)?;
     let (took, more) = (took.as_secs_f64(), more.as_secs_f64());
-    diary
-        .say(&format!("  well after {took:.1} s, and a message is acknowledged after {more:.1} s"));
+    let mut line =
+        format!("  well after {took:.1} s, and a message is acknowledged after {more:.1} s");
+    if let Some(java) = &mut cluster.java {
+        let more = java.until_acknowledged(WRITE_LIMIT)?.as_secs_f64();
+        line += &format!(", one of the Java client after {more:.1} s");
+    }
+    diary.say(&line);
     Ok(())
 }
 
 /// Heals, and finds out whether all promises were kept.
-fn end(programs: &Programs, cluster: &mut Cluster, dir: &Path, diary: &mut Diary) -> Verdict {
+fn end(
+    programs: &Programs,
+    cluster: &mut Cluster,
+    made: &Made,
+    dir: &Path,
+    diary: &mut Diary,
+) -> Verdict {
     cluster.heal()?;
     cluster.start_missing()?;
     let took = cluster.sender.until_acknowledged(&cluster.net, WRITE_LIMIT)?;
     diary.say(&format!("healed: a message is acknowledged after {:.1} s", took.as_secs_f64()));
     rest(cluster, diary)?;
+    if let Some(java) = cluster.java.take() {
+        let counts = java.end()?;
+        diary.say(&format!("the Java client: {counts}"));
+        java::judge(&counts, made.count())?;
+    }
     // Of its last messages some are acknowledged: who waits above is another client.
     cluster.pass(CALM)?;
     let load = cluster.load.take().expect("it was started");

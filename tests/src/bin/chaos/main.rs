@@ -12,6 +12,7 @@ mod cluster;
 mod conf;
 mod course;
 mod disk;
+mod java;
 mod load;
 mod options;
 mod plan;
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    if let Some(missing) = net::missing(PROGRAM) {
+    let missing = net::missing(PROGRAM);
+    if let Some(missing) = missing.or_else(|| options.java.then(java::missing).flatten()) {
         return without(&missing);
     }
     match run(&options) {
@@ -75,13 +77,18 @@ fn run(options: &Options) -> Verdict {
     let beside = env::current_exe().ok().and_then(|own| own.parent().map(Path::to_path_buf));
     let bin = options.bin.clone().or(beside).unwrap_or_else(|| PathBuf::from("target/release"));
     let bin = std::path::absolute(bin).trying("the directory of the programs")?;
+    let java = options.java.then(|| java::workshop(&bin));
     let programs = Programs::new(bin)?;
+    clean_up_at_the_end().trying("handling signals")?;
+    // Before the group starts: a compiler beside it takes its cores.
+    if let Some(shop) = &java {
+        shop.build(java::CLIENT.part())?;
+    }
     let runs = options.dir.clone().unwrap_or_else(|| PathBuf::from("target/chaos"));
     let runs = std::path::absolute(runs).trying("the directory of the run")?;
     let dir = runs.join(format!("{}-{}", options.seed, std::process::id()));
     std::fs::create_dir_all(&dir).trying(dir.display().to_string())?;
-    clean_up_at_the_end().trying("handling signals")?;
-    course::run(options, &programs, &dir)
+    course::run(options, &programs, java.as_ref(), &dir)
 }
 
 /// A panic or a signal ends this program without running destructors: it takes the processes and the network with it.

@@ -7,13 +7,14 @@ use crate::plan;
 
 /// What `--help` prints, and an error of the command line with it.
 pub const USAGE: &str = "\
-usage: chaos [--minutes N | --short] [--seed S] [--rate N] [--only FAULT,...] [--dir DIR] [--bin DIR] [--keep]
+usage: chaos [--minutes N | --short] [--seed S] [--rate N] [--only FAULT,...] [--java] [--dir DIR] [--bin DIR] [--keep]
 
   --minutes N    how long faults are made, 1 to 1440 (30)
   --short        one fault of each dangerous kind, all told within a minute where the machine is quick enough
   --seed S       which faults, whom they strike and how long they last (drawn, and printed)
   --rate N       messages a second, 1 to 5000 (300)
   --only FAULTS  these faults and no others, by the first words of their lines, such as `kill,pause`
+  --java         a stock Java client sends and consumes through all faults, too; needs a JDK (17 or newer) and Maven
   --dir DIR      where stores and logs go (target/chaos); a directory of its own for each run
   --bin DIR      where mqbroker, mqnamesrv, mqbench, mqadmin and mqstore are (beside this program)
   --keep         leave stores and logs of a good run as well; those of a bad one always stay
@@ -43,6 +44,8 @@ pub struct Options {
     pub rate: u32,
     /// First words of the faults that may be made; empty: all.
     pub only: Vec<String>,
+    /// With a Java client.
+    pub java: bool,
     /// Where runs have their directories.
     pub dir: Option<PathBuf>,
     /// Where our programs are.
@@ -104,6 +107,7 @@ impl Options {
             seed: a_seed(),
             rate: RATE,
             only: Vec::new(),
+            java: false,
             dir: None,
             bin: None,
             keep: false,
@@ -122,6 +126,7 @@ impl Options {
                     options.rate = u32::try_from(rate).expect("it is in the range");
                 }
                 "--only" => options.only.extend(faults(&value()?)?),
+                "--java" => options.java = true,
                 "--dir" => options.dir = Some(value()?.into()),
                 "--bin" => options.bin = Some(value()?.into()),
                 "--keep" => options.keep = true,
@@ -179,6 +184,7 @@ mod tests {
         let options = parse("--minutes 5 --seed 7 --only kill,pause --keep").expect("right");
         assert_eq!((options.time, options.seed), (5 * MINUTE, 7));
         assert_eq!((options.only, options.keep), (vec!["kill".to_owned(), "pause".into()], true));
+        assert!(!options.java && parse("--short --java").expect("right").java);
         assert_eq!(parse("--short").expect("right").time, SHORT);
         assert_eq!(parse("").expect("right").time, 30 * MINUTE);
     }

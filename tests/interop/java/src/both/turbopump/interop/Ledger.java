@@ -12,17 +12,24 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * What became of messages: sent, acknowledged, arrived, each by the unique id that a client keeps over its own retries.
- * A place is a queue and an offset in it. Safe for all threads of the clients.
+ * A place is a queue and an offset in it. Safe for all threads of the clients. It keeps no bodies.
  */
 final class Ledger {
     /** Kinds of failures that are told one by one. */
     private static final int MAX_KINDS = 12;
+    /** The client sends a message so often at most, unless its caller sends it again. */
+    private static final int CLIENTS_ATTEMPTS = 3;
 
-    private final Set<String> sent = new HashSet<>();
+    /** What arrived, as far as it is needed later: messages with their bodies would fill the heap. */
+    private record Arrival(String id, int sequence) {
+    }
+
+    /** How often each was sent, at most. */
+    private final Map<String, Integer> sent = new HashMap<>();
     private final Map<String, String> acknowledged = new HashMap<>();
     private final Map<String, String> brokers = new HashMap<>();
     private final Map<String, Set<String>> arrived = new HashMap<>();
-    private final Map<MessageQueue, TreeMap<Long, MessageExt>> queues = new HashMap<>();
+    private final Map<MessageQueue, TreeMap<Long, Arrival>> queues = new HashMap<>();
     private final Map<String, Integer> failures = new TreeMap<>();
     private long deliveries;
     private long failed;
@@ -34,7 +41,12 @@ final class Ledger {
     private long longestSilence;
 
     synchronized void sent(String id) {
-        sent.add(id);
+        sent(id, CLIENTS_ATTEMPTS);
+    }
+
+    /** With the number of attempts: each may have stored it once. */
+    synchronized void sent(String id, int attempts) {
+        sent.put(id, attempts);
     }
 
     /** The clocks of the pauses start anew: what lies between two rounds of sends is no outage. */
@@ -43,11 +55,11 @@ final class Ledger {
         lastArrival = lastAcknowledged;
     }
 
-    /** Another status than SEND_OK is a promise less, and counts as a failure. */
-    synchronized void accepted(String id, SendResult result, long began) {
+    /** Another status than SEND_OK is a promise less, and counts as a failure: false. */
+    synchronized boolean accepted(String id, SendResult result, long began) {
         if (result.getSendStatus() != SendStatus.SEND_OK) {
             refused("status " + result.getSendStatus());
-            return;
+            return false;
         }
         long now = System.nanoTime();
         longestSend = Math.max(longestSend, now - began);
@@ -55,6 +67,7 @@ final class Ledger {
         lastAcknowledged = now;
         acknowledged.put(id, place(result.getMessageQueue(), result.getQueueOffset()));
         brokers.put(id, result.getMessageQueue().getBrokerName());
+        return true;
     }
 
     synchronized void refused(String why) {
@@ -72,9 +85,10 @@ final class Ledger {
         MessageQueue queue = new MessageQueue(message.getTopic(), message.getBrokerName(), message.getQueueId());
         arrived.computeIfAbsent(message.getMsgId(), absent -> new HashSet<>())
             .add(place(queue, message.getQueueOffset()));
-        TreeMap<Long, MessageExt> before = queues.computeIfAbsent(queue, absent -> new TreeMap<>());
+        TreeMap<Long, Arrival> before = queues.computeIfAbsent(queue, absent -> new TreeMap<>());
         boolean isLate = !before.isEmpty() && before.lastKey() > message.getQueueOffset();
-        if (before.putIfAbsent(message.getQueueOffset(), message) == null && isLate) {
+        Arrival arrival = new Arrival(message.getMsgId(), sequence(message));
+        if (before.putIfAbsent(message.getQueueOffset(), arrival) == null && isLate) {
             disordered++;
         }
     }
@@ -85,12 +99,13 @@ final class Ledger {
      */
     private long behindLater() {
         long behind = 0;
-        for (Map.Entry<MessageQueue, TreeMap<Long, MessageExt>> queue : queues.entrySet()) {
+        for (Map.Entry<MessageQueue, TreeMap<Long, Arrival>> queue : queues.entrySet()) {
             int latest = -1;
-            for (MessageExt message : queue.getValue().values()) {
-                if (place(queue.getKey(), message.getQueueOffset()).equals(acknowledged.get(message.getMsgId()))) {
-                    behind += sequence(message) < latest ? 1 : 0;
-                    latest = Math.max(latest, sequence(message));
+            for (Map.Entry<Long, Arrival> entry : queue.getValue().entrySet()) {
+                Arrival message = entry.getValue();
+                if (place(queue.getKey(), entry.getKey()).equals(acknowledged.get(message.id()))) {
+                    behind += message.sequence() < latest ? 1 : 0;
+                    latest = Math.max(latest, message.sequence());
                 }
             }
         }
@@ -135,9 +150,12 @@ final class Ledger {
         long places = 0;
         long strangers = 0;
         long unpromised = 0;
+        // More copies than attempts: somebody else has sent it again.
+        long unsent = 0;
         for (Map.Entry<String, Set<String>> entry : arrived.entrySet()) {
             places += entry.getValue().size();
-            strangers += sent.contains(entry.getKey()) ? 0 : 1;
+            strangers += sent.containsKey(entry.getKey()) ? 0 : 1;
+            unsent += Math.max(0, entry.getValue().size() - sent.getOrDefault(entry.getKey(), Integer.MAX_VALUE));
             unpromised += acknowledged.containsKey(entry.getKey()) ? 0 : 1;
         }
         long misplaced = 0;
@@ -147,13 +165,16 @@ final class Ledger {
         }
         long lost = missing().values().stream().mapToInt(Integer::intValue).sum();
         return sends() + " lost=" + lost + " misplaced=" + misplaced + " strangers=" + strangers + " unpromised="
-            + unpromised + " stored_twice=" + (places - arrived.size()) + " delivered_twice=" + (deliveries - places)
-            + " disordered=" + (disordered + behindLater()) + " longest_send_ms=" + longestSend / 1_000_000 + " longest_pause_ms="
-            + longestPause / 1_000_000 + " longest_silence_ms=" + longestSilence / 1_000_000;
+            + unpromised + " stored_twice=" + (places - arrived.size()) + " stored_unsent=" + unsent
+            + " delivered_twice=" + (deliveries - places) + " disordered=" + (disordered + behindLater())
+            + " longest_send_ms=" + longestSend / 1_000_000 + " longest_pause_ms=" + longestPause / 1_000_000
+            + " longest_silence_ms=" + longestSilence / 1_000_000;
     }
 
+    /** A stranger need not have one. */
     private static int sequence(MessageExt message) {
-        return Integer.parseInt(message.getProperty(Outage.SEQUENCE));
+        String sequence = message.getProperty(Outage.SEQUENCE);
+        return sequence == null ? -1 : Integer.parseInt(sequence);
     }
 
     private static String place(MessageQueue queue, long offset) {

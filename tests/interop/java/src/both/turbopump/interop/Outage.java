@@ -33,6 +33,9 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * `send HOW COUNT` sends: `AT n` after each hundredth, then `SENT` with the sums. HOW is `sync`, `async` (64 at a time),
  * `selector` (a selector goes round the queues), or `queue` (a thread for each queue, which sends each message until it
  * is acknowledged, so that all sends to a queue have one order).
+ * `flow RATE` sends as `queue` does, but so many messages a second over all queues, and until it is told otherwise: `FLOWING`
+ * at once, then `FLOWED n` at an acknowledgement, once a second at most. `still` ends that: `STILL` with the sums, when nothing
+ * is under way.
  * `recover HOW` sends on, a hundred at a time, until none of a hundred fails: `RECOVERED` with the sums. The clocks of the
  * pauses run on.
  * `join` starts a consumer of another group: `JOINED`. `leave` waits until it has got all that was acknowledged, and stops it:
@@ -72,6 +75,7 @@ final class Outage {
     private final List<MessageQueue> queues;
     private final Returner returner = new Returner();
     private int consumers;
+    private Flow flow;
 
     private Outage(Run run) throws Exception {
         this.run = run;
@@ -114,7 +118,7 @@ final class Outage {
         outage.finish();
     }
 
-    private static void say(String line) {
+    static void say(String line) {
         synchronized (System.out) {
             System.out.println(line);
             System.out.flush();
@@ -131,6 +135,14 @@ final class Outage {
                 ledger.begin();
                 send(words[1], Integer.parseInt(words[2]));
                 say("SENT " + ledger.sends());
+                break;
+            case "flow":
+                flow(words);
+                say("FLOWING");
+                break;
+            case "still":
+                still();
+                say("STILL " + ledger.sends());
                 break;
             case "recover":
                 recover(words[1]);
@@ -156,7 +168,7 @@ final class Outage {
                 say("AWAITED");
                 break;
             default:
-                run.fail("expected consume, send, recover, join, leave, return or await, saw " + words[0]);
+                run.fail("expected consume, send, flow, still, recover, join, leave, return or await, saw " + words[0]);
         }
     }
 
@@ -241,6 +253,22 @@ final class Outage {
         }
     }
 
+    private void flow(String[] words) {
+        if (flow != null || words.length != 2) {
+            throw new IllegalArgumentException("expected one flow at a time, and its rate, saw " + Arrays.toString(words));
+        }
+        ledger.begin();
+        flow = new Flow(run, queues, Integer.parseInt(words[1]), this::persistently);
+    }
+
+    private void still() throws InterruptedException {
+        if (flow == null) {
+            throw new IllegalStateException("expected flow before still");
+        }
+        flow.still();
+        flow = null;
+    }
+
     private interface Way {
         SendResult send(Message message) throws Exception;
     }
@@ -281,23 +309,26 @@ final class Outage {
         }
     }
 
-    private void persistently(MessageQueue queue) {
+    /** Sends one message until it is acknowledged; false if it never was. */
+    private boolean persistently(MessageQueue queue) {
         Message message = draft();
         long began = System.nanoTime();
+        int attempts = 0;
         String why = "";
         while (System.nanoTime() - began < TimeUnit.SECONDS.toNanos(PERSISTENCE_SECONDS)) {
+            attempts++;
             try {
                 SendResult result = producer.send(message, queue);
-                ledger.sent(id(message));
-                ledger.accepted(id(message), result, began);
-                return;
+                ledger.sent(id(message), attempts);
+                return ledger.accepted(id(message), result, began);
             } catch (Exception e) {
                 why = reason(e);
                 pause(PAUSE_MILLIS);
             }
         }
-        ledger.sent(id(message));
+        ledger.sent(id(message), attempts);
         ledger.refused(why);
+        return false;
     }
 
     private void atOnce(int count) throws Exception {
@@ -383,6 +414,9 @@ final class Outage {
     }
 
     private void finish() throws InterruptedException {
+        if (flow != null) {
+            still();
+        }
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(run.intOption("wait", 120));
         while (!ledger.missing().isEmpty() && System.nanoTime() < end) {
             pause(PAUSE_MILLIS);
