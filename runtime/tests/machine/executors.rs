@@ -246,7 +246,8 @@ fn opens_that_are_given_up_leave_no_descriptor() {
     });
 }
 
-/// An executor never sleeps over something that is ready, also where others want its core.
+/// An executor never sleeps over something that is ready, also where others want its core. On a machine that does other work besides
+/// each write may take a tenth of a second.
 #[test]
 fn an_appender_keeps_going_under_contention() {
     child::in_child("executors::an_appender_keeps_going_under_contention", || {
@@ -264,7 +265,7 @@ fn an_appender_keeps_going_under_contention() {
             .collect();
         let core = *allowed_cores().last().unwrap();
         let appender = runtime::start(spec("appender", Placement::Core(core)), || async {
-            runtime::timeout(Duration::from_secs(120), append(1000)).await.is_ok()
+            runtime::timeout(Duration::from_secs(30), append(200)).await.is_ok()
         });
         let ended = appender.unwrap().join().unwrap();
         stop.store(true, Ordering::Relaxed);
