@@ -176,8 +176,26 @@ final class Outage {
         consumer("g", ledger::arrived);
     }
 
-    /** A client that is started. With one thread the listener sees each queue in order. */
+    /** A client that is started. Like a call, its start asks a name server that it picks by chance, and fails if that one is dead. */
     private DefaultMQPushConsumer consumer(String group, Consumer<MessageExt> arrived) throws Exception {
+        for (int left = CREATIONS; ; left--) {
+            DefaultMQPushConsumer consumer = newConsumer(group, arrived);
+            try {
+                consumer.start();
+                run.closeLater(consumer::shutdown);
+                return consumer;
+            } catch (MQClientException | IllegalStateException e) {
+                consumer.shutdown();
+                if (left == 1) {
+                    throw e;
+                }
+                pause(PAUSE_MILLIS);
+            }
+        }
+    }
+
+    /** With one thread the listener sees each queue in order. */
+    private DefaultMQPushConsumer newConsumer(String group, Consumer<MessageExt> arrived) throws MQClientException {
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(run.name(group));
         consumer.setNamesrvAddr(run.namesrv);
         consumer.setInstanceName("outage-c" + ++consumers + "-" + run.id);
@@ -191,8 +209,6 @@ final class Outage {
             messages.forEach(arrived);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        consumer.start();
-        run.closeLater(consumer::shutdown);
         return consumer;
     }
 
