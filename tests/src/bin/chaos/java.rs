@@ -71,7 +71,7 @@ impl Java {
     /// # Errors
     /// It has ended by itself.
     pub fn look(&mut self) -> Verdict {
-        self.outage.look()
+        self.outage.look().map_err(of_the_client)
     }
 
     /// Waits until one more of its messages is acknowledged; how long that took.
@@ -79,7 +79,7 @@ impl Java {
     /// # Errors
     /// None is within `limit`.
     pub fn until_acknowledged(&mut self, limit: Duration) -> Verdict<Duration> {
-        self.outage.until_acknowledged(limit)
+        self.outage.until_acknowledged(limit).map_err(of_the_client)
     }
 
     /// Ends its sends, and waits until everything that was acknowledged has arrived; what it has counted.
@@ -87,9 +87,14 @@ impl Java {
     /// # Errors
     /// It does not come to an end.
     pub fn end(mut self) -> Verdict<Counts> {
-        self.outage.still()?;
-        self.outage.end()
+        self.outage.still().map_err(of_the_client)?;
+        self.outage.end().map_err(of_the_client)
     }
+}
+
+/// Says whose failure it is: there are other programs in a run.
+fn of_the_client(failure: Failure) -> Failure {
+    Failure::Wrong(format!("the Java client: {failure}"))
 }
 
 /// Messages a second for a run with faults for so long.
@@ -103,8 +108,7 @@ fn rate(time: Duration) -> u32 {
 /// # Errors
 /// `Wrong` with all counts.
 pub fn judge(counts: &Counts, faults: u32) -> Verdict {
-    judge_all(counts, u64::from(faults))
-        .map_err(|failure| Failure::Wrong(format!("the Java client: {failure}")))
+    judge_all(counts, u64::from(faults)).map_err(of_the_client)
 }
 
 fn judge_all(counts: &Counts, faults: u64) -> Verdict {

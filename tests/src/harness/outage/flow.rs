@@ -7,7 +7,7 @@ use super::{Outage, SEND_LIMIT, START_LIMIT};
 
 impl Outage {
     /// Has it send so many messages a second over all queues, each again until it is acknowledged, until [`Outage::still`]. It
-    /// does so by itself: this returns at once.
+    /// does so by itself: this returns at once. The Java drivers know it.
     ///
     /// # Errors
     /// If it does not begin.
