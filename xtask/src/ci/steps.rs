@@ -28,7 +28,7 @@ pub const STEPS: [Step; 11] = [
         ..check("doc", "doc --locked --workspace --no-deps")
     },
     build("test-build", "test --locked --workspace --no-run"),
-    Step { limit_minutes: 30, ..check("test", "test --locked --workspace --no-fail-fast") },
+    Step { limit_minutes: 40, ..check("test", "test --locked --workspace --no-fail-fast") },
     // Not `--release`: overflows of numbers are looked for, too.
     check("fuzz", "run --locked --package fuzzing"),
     build("build", "build --locked --release --workspace"),
