@@ -59,6 +59,8 @@ final class Outage {
     private static final int BODY = 1_024;
     /** As often as the client sends a message by default. */
     private static final int CREATIONS = 3;
+    /** Every start picks a name server by chance: where one of two is dead, all of them fail once in four thousand. */
+    private static final int STARTS = 12;
     /** Between a failed send and the next. */
     private static final int AFTER_FAILURE_MILLIS = 100;
     /** A client looks for routes every 30 s; a send may take three. */
@@ -178,7 +180,7 @@ final class Outage {
 
     /** A client that is started. Like a call, its start asks a name server that it picks by chance, and fails if that one is dead. */
     private DefaultMQPushConsumer consumer(String group, Consumer<MessageExt> arrived) throws Exception {
-        for (int left = CREATIONS; ; left--) {
+        for (int left = STARTS; ; left--) {
             DefaultMQPushConsumer consumer = newConsumer(group, arrived);
             try {
                 consumer.start();
