@@ -132,7 +132,7 @@ fetch() {
     command -v mvn >/dev/null || die "mvn is missing: install Maven"
     rm -rf "$jars"
     mkdir -p "$jars"
-    mvn -q -B -f "$root/bench/peers/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars"
+    mvn -q -B -f "$root/bench/peers/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" >&2
     touch "$jars/.complete"
 }
 
