@@ -304,6 +304,26 @@ fn a_peer_that_cannot_answer_says_why_and_a_late_answer_harms_nobody() {
 }
 
 #[test]
+fn an_append_that_is_never_answered_ends_its_stream_though_pings_are() {
+    everywhere(|| async {
+        let answer = Duration::from_secs(1);
+        let served = serve(Limits::test_min(LARGEST_BODY)).await;
+        let peers = peers(Limits { answer, ..Limits::test_min(LARGEST_BODY) });
+        let (mut client, _) = clients(&peers, served.addr).await;
+        let short = RPCOption::new(Duration::from_millis(200));
+        let began = runtime::now();
+        let requests = futures::stream::iter([request(0, KIB)]);
+        let mut answers = client.stream_append(requests, short).await.unwrap();
+        let late = timeout(10 * answer, answers.next()).await.expect("it ends").unwrap();
+        assert!(matches!(late, Err(RPCError::Timeout(_))), "{late:?}");
+        assert!(began.elapsed() >= answer, "an answer may take its time");
+        assert_eq!(status(&peers).connections, 1, "the other side lives, and says so");
+        drop(answers);
+        served.end().await;
+    });
+}
+
+#[test]
 fn an_idle_connection_is_kept_and_peers_that_leave_are_left() {
     everywhere(|| async {
         let limits = Limits::test_min(LARGEST_BODY);
