@@ -14,7 +14,7 @@ use crate::changing::Busy;
 use crate::founding::{self, FoundError};
 use crate::given_up::GivenUp;
 use crate::growing;
-use crate::leading::{Role, Watched};
+use crate::leading::{self, Role, Watched};
 use crate::lineage::Lineage;
 use crate::log::membership;
 use crate::net::Standing;
@@ -252,6 +252,9 @@ impl Group {
     /// # Errors
     /// The core has ended.
     pub async fn hand_over(&self, to: MemberId) -> Result<(), Fatal<Types>> {
+        if let (Some(term), _) = self.seen(leading::read) {
+            self.role.asks(term);
+        }
         self.raft.trigger().transfer_leader(to).await
     }
 

@@ -8,10 +8,10 @@
 //! but whoever waits for it would wait for nothing. It leads again, in the same term, if the majority is back before
 //! there is another leader, and all that it took before is applied then.
 //!
-//! openraft never takes back that somebody was asked to lead: from then on this member takes nothing in its term. A leader whose disk
-//! stands still has nothing to lose by that, and asks one that answers, and that has all of the log as long as there is hope for such a
-//! one. One whose disk is full, or does not give what a follower lacks, leads on, and says so ([`Watched::burden`]): whoever owns it can
-//! finish what is under way before another one leads.
+//! openraft never takes back that somebody was asked to lead: from then on this member takes nothing in its term, and does not lead in
+//! it again. A leader whose disk stands still has nothing to lose by that, and asks one that answers, and that has all of the log as
+//! long as there is hope for such a one. One whose disk is full, or does not give what a follower lacks, leads on, and says so
+//! ([`Watched::burden`]): whoever owns it can finish what is under way before another one leads.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -60,6 +60,8 @@ pub(crate) struct Watched {
     begun: Rc<Cell<(u64, LogIndex)>>,
     /// Why another one should lead.
     burden: Rc<Cell<Option<&'static str>>>,
+    /// The term in which this member last asked another one to lead.
+    asked: Rc<Cell<Option<Term>>>,
     changed: Rc<Notify>,
 }
 
@@ -67,7 +69,7 @@ impl Watched {
     pub(crate) fn new() -> Self {
         let (role, begun) = (Cell::new(Role::Following(None)), Cell::new((0, LogIndex(0))));
         let (role, begun) = (Rc::new(role), Rc::new(begun));
-        Self { role, begun, burden: Rc::default(), changed: Rc::default() }
+        Self { role, begun, burden: Rc::default(), asked: Rc::default(), changed: Rc::default() }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -82,6 +84,11 @@ impl Watched {
     /// Why another one should lead, who may be better off; `None` if all is well, or this member does not lead.
     pub(crate) fn burden(&self) -> Option<&'static str> {
         self.burden.get()
+    }
+
+    /// Another one is asked to lead by this member, which leads in this term, as openraft has it.
+    pub(crate) fn asks(&self, term: Term) {
+        self.asked.set(self.asked.get().max(Some(term)));
     }
 
     fn begin(&self, term: Term, from: LogIndex) {
@@ -160,12 +167,13 @@ impl Leading {
     /// Leads as long as the term goes on and the office is not given up.
     async fn lead(&self, term: Term) {
         let is_fit = || self.deaf_at() > now() && self.stuck_at() > now();
-        if !is_fit() {
+        // Whom it asked may lead any moment, and until then nobody takes anything in this term.
+        if self.deaf_at() <= now() || self.role.asked.get() == Some(term) {
             return;
         }
-        // Its disk may not even take its first entry.
-        let (taking, unfit) = (pin!(self.take_helm(term)), pin!(self.stuck(term)));
-        let takes_it = matches!(select(taking, unfit).await, Either::Left((true, _)));
+        // Its disk may not even take its first entry; or it stands still since before the majority was lost, and is back.
+        let (stuck, taking) = (pin!(self.stuck(term)), pin!(self.take_helm(term)));
+        let takes_it = matches!(select(stuck, taking).await, Either::Right((true, _)));
         if takes_it && is_fit() {
             self.role.begin(term, self.helm.end());
             let (proposing, over) = (pin!(self.propose_all(term)), pin!(self.over(term)));
@@ -225,6 +233,7 @@ impl Leading {
             "the disk has written nothing for {:?}, and another member's has: leadership is handed over",
             self.patience
         );
+        self.role.asks(term);
         // An error says that the core has ended.
         drop(self.raft.trigger().transfer_leader(to).await);
         true
@@ -366,7 +375,7 @@ fn passes(error: &ClientWriteError<Types>) -> bool {
 }
 
 /// The term in which this member leads, and else who does.
-fn read(metrics: &RaftMetrics<Types>) -> (Option<Term>, Option<MemberId>) {
+pub(crate) fn read(metrics: &RaftMetrics<Types>) -> (Option<Term>, Option<MemberId>) {
     let leads = metrics.state == ServerState::Leader;
     (leads.then_some(Term(metrics.current_term)), metrics.current_leader)
 }

@@ -1,16 +1,17 @@
 //! Reading the log back, for replication and for applying.
 
 use std::collections::VecDeque;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{Stream, stream};
 use openraft::type_config::alias::{EntryOf, VoteOf};
 use openraft::{OptionalSend, RaftLogReader};
-use runtime::{sleep, timeout};
+use runtime::{Elapsed, sleep, timeout};
 
 use super::entry::{from_log, weight};
 use super::error::LogError;
@@ -20,8 +21,10 @@ use crate::types::Types;
 /// Bytes that are read at a time: what a follower is sent in one request, and what waits to be applied.
 const READ_MAX: usize = 1024 * 1024;
 
-/// Time until it is tried again to read for a follower what could not be read.
+/// Time until it is tried again to read for a follower what could not be read, and between two looks at whether it came.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(5);
+/// What is not read by then does not come soon. It is long: on a busy disk a whole segment may have to be gone through first.
+const HANGS: Duration = Duration::from_secs(30);
 /// Nobody wants any more what nobody has tried to read for so long.
 pub(super) const UNREADABLE: Duration = Duration::from_secs(20);
 
@@ -81,6 +84,34 @@ impl LogReader {
             if self.shared.cuts() == cuts && !purged {
                 return Ok(entries);
             }
+        }
+    }
+
+    /// Reads what a follower lacks. A disk that does not answer is as bad as one that says no: both are told.
+    async fn read_for_follower(&self, wanted: Range<u64>) -> Result<Vec<EntryOf<Types>>, LogError> {
+        let from = wanted.start;
+        let mut reading = pin!(self.read(wanted, READ_MAX, Damage::IsTold));
+        let mut limit = HANGS;
+        loop {
+            match timeout(limit, &mut reading).await {
+                Ok(read) => return read,
+                Err(Elapsed) => {
+                    let why = format!("the disk has not given it for {HANGS:?}");
+                    self.note_unreadable(from, &why);
+                    limit = READ_AGAIN;
+                }
+            }
+        }
+    }
+
+    /// A follower wants what cannot be read here. An operator is told once.
+    fn note_unreadable(&self, from: u64, error: &dyn Display) {
+        if self.shared.not_readable(UNREADABLE) {
+            tracing::error!(
+                group = self.shared.group.get().map_or("", |name| name), %error, from,
+                "a follower wants entries that cannot be read here: it gets none until another member leads, or it is started anew with \
+                 an empty directory. Leadership is handed over to a member that has them, if there is one; look at this one's disk"
+            );
         }
     }
 
@@ -169,7 +200,7 @@ impl RaftLogReader<Types> for LogReader {
         start: u64,
         end: u64,
     ) -> Result<Vec<EntryOf<Types>>, io::Error> {
-        let error = match self.read(start..end, READ_MAX, Damage::IsTold).await {
+        let error = match self.read_for_follower(start..end).await {
             Ok(entries) => return Ok(entries),
             Err(LogError::Log(error)) if self.shared.check().is_ok() => error,
             Err(error) => return Err(error.into()),
@@ -178,13 +209,7 @@ impl RaftLogReader<Types> for LogReader {
         if let Ok(Ok(entries)) = timeout(READ_AGAIN, repaired).await {
             return Ok(entries);
         }
-        if self.shared.not_readable(UNREADABLE) {
-            tracing::error!(
-                group = self.shared.group.get().map_or("", |name| name), %error, from = start,
-                "a follower wants entries that cannot be read here: it gets none until another member leads, or it is started anew with \
-                 an empty directory. Leadership is handed over to a member that has them, if there is one; look at this one's disk"
-            );
-        }
+        self.note_unreadable(start, &error);
         sleep(READ_AGAIN).await;
         Ok(Vec::new())
     }

@@ -153,6 +153,9 @@ pub enum CloseReason {
     /// This side wants what is under way to come to nothing.
     #[error("this node wants nothing to arrive any more of what was being sent")]
     Interrupted,
+    /// It was let in before this side knew of that.
+    #[error("the group was recovered by force, without one of the two")]
+    KeptOut,
     /// It does what a member never does.
     #[error("the other side breaks the protocol: {0}")]
     Broken(&'static str),
@@ -172,7 +175,8 @@ impl CloseReason {
     pub(super) fn is_notable(&self) -> bool {
         match self {
             Self::Ours | Self::Peer | Self::Io(_) | Self::Interrupted => false,
-            Self::Frame(_) | Self::Silent(_) | Self::Stalled { .. } | Self::Broken(_) => true,
+            Self::Frame(_) | Self::Silent(_) | Self::Stalled { .. } => true,
+            Self::KeptOut | Self::Broken(_) => true,
         }
     }
 }

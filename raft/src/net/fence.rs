@@ -1,12 +1,15 @@
 //! Who is kept out: those who belong to the group as it was before, or as it became elsewhere, when it was recovered by force.
 //!
 //! A connection between two of different lineages is refused before anything else is said on it, so that none of the old members learns
-//! the term of the new group, above which it could be elected. One that was given up learns so from the refusal.
+//! the term of the new group, above which it could be elected. One that was given up learns so from the refusal. A connection that was
+//! made before ends when the lineage changes here, before this member hears of the new term.
 //!
 //! Whoever is named by no group that it knows of, as one that is new, has no lineage yet: it may get an old log, with old members in
-//! it, before it comes to the entry that names itself. It talks to all, but to nobody older than it has heard of.
+//! it, before it comes to the entry that names itself. It talks to all, but to nobody older than it has heard of. An old entry that names
+//! it is on the way of the log that it gets, and does not make it one of the old group: it has no lineage then either.
 
 use std::cell::Cell;
+use std::future::pending;
 
 use runtime::channel::Notify;
 
@@ -18,9 +21,10 @@ use crate::lineage::{Kinship, Lineage};
 pub(super) struct Fence {
     /// That of the group that names this member.
     ours: Cell<Option<Lineage>>,
-    /// The newest that was heard of while no group named this member.
+    /// The newest that was heard of.
     heard: Cell<Lineage>,
     given_up: Cell<Option<Lineage>>,
+    /// One of these has changed.
     news: Notify,
 }
 
@@ -32,7 +36,16 @@ impl Fence {
 
     /// The group that names this member is of this lineage; or none does.
     pub(super) fn belong(&self, lineage: Option<Lineage>) {
-        self.ours.set(lineage);
+        let heard = self.heard.get();
+        let ours = lineage.filter(|ours| ours.kinship(heard) != Kinship::Newer);
+        if let Some(ours) = ours
+            && heard.kinship(ours) == Kinship::Newer
+        {
+            self.heard.set(ours);
+        }
+        if self.ours.replace(ours) != ours {
+            self.news.notify_all();
+        }
     }
 
     /// Whether one of this lineage may talk to this member of the group `group`.
@@ -57,6 +70,7 @@ impl Fence {
             Kinship::Same => Ok(()),
             Kinship::Newer => {
                 self.heard.set(theirs);
+                self.news.notify_all();
                 Ok(())
             }
             Kinship::Older => Err(older(heard, theirs, group)),
@@ -68,6 +82,19 @@ impl Fence {
     /// Nobody else is elected, and leads, whose log does not name it.
     pub(super) fn is_wary_of(&self, theirs: Option<Lineage>) -> bool {
         theirs.is_none() && self.ours.get().unwrap_or(self.heard.get()) != Lineage::FIRST
+    }
+
+    /// Waits until one of this lineage, whom it let in before, would be let in no more. Cancel safe.
+    pub(super) async fn kept_out(&self, theirs: Option<Lineage>) {
+        let Some(theirs) = theirs else { return pending().await };
+        loop {
+            let news = self.news.notified();
+            let known = self.ours.get().unwrap_or(self.heard.get());
+            if known.kinship(theirs) != Kinship::Same {
+                return;
+            }
+            news.await;
+        }
     }
 
     /// One of this lineage has refused this member: it was given up, if that one counts more recoveries.
@@ -186,6 +213,55 @@ mod tests {
             stays.learn(theirs);
             assert_eq!(given_up(&stays), None, "{theirs} gives nobody up here");
         }
+    }
+
+    #[test]
+    fn one_that_was_let_in_before_is_kept_out_once_a_recovered_group_was_heard_of() {
+        let is_out = |fence: &Fence, theirs| fence.kept_out(Some(theirs)).now_or_never().is_some();
+        let new = fence(None);
+        assert_eq!(new.admit(Some(FIRST), "g"), Ok(()));
+        let mut old = Box::pin(new.kept_out(Some(FIRST)));
+        assert_eq!(old.as_mut().now_or_never(), None, "nothing is known of another one");
+        assert_eq!(new.admit(Some(NEXT), "g"), Ok(()));
+        assert_eq!(old.now_or_never(), Some(()), "who waits is told");
+        assert!(!is_out(&new, NEXT));
+        assert!(new.kept_out(None).now_or_never().is_none(), "nobody has named that one yet");
+        // The same where the member itself is recovered.
+        let recovered = fence(Some(FIRST));
+        let mut old = Box::pin(recovered.kept_out(Some(FIRST)));
+        assert_eq!(old.as_mut().now_or_never(), None);
+        recovered.belong(Some(NEXT));
+        assert_eq!(old.now_or_never(), Some(()));
+        assert!(!is_out(&recovered, NEXT) && is_out(&recovered, TWIN));
+        // It is removed from that group later, and knows of it still.
+        recovered.belong(None);
+        assert!(is_out(&recovered, FIRST) && !is_out(&recovered, NEXT));
+        assert!(refused(&recovered, FIRST).contains("given up"));
+    }
+
+    #[test]
+    fn one_that_is_taken_in_is_not_given_up_by_an_old_entry_that_names_it() {
+        let new = fence(None);
+        assert_eq!(new.admit(Some(NEXT), "g"), Ok(()));
+        new.belong(Some(FIRST));
+        assert_eq!(new.lineage(), None, "it is on its way still");
+        assert_eq!(new.admit(Some(NEXT), "g"), Ok(()), "and goes on");
+        assert_eq!(given_up(&new), None);
+        assert!(refused(&new, FIRST).contains("given up"));
+        new.belong(Some(NEXT));
+        assert_eq!(new.lineage(), Some(NEXT));
+        assert_eq!(new.admit(Some(NEXT), "g"), Ok(()));
+    }
+
+    #[test]
+    fn who_waits_is_told_that_it_was_given_up() {
+        let old = fence(Some(FIRST));
+        let mut waiting = Box::pin(old.given_up());
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        old.learn(FIRST);
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        old.learn(NEXT);
+        assert_eq!(waiting.now_or_never(), Some(NEXT));
     }
 
     #[test]

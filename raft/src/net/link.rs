@@ -75,7 +75,11 @@ impl Link {
                 assert!(told.is_ok(), "its receiver is right here");
             }
             None => {
-                self.outbox.push(frame::encode(kind as u8, Part::Request, id, fill));
+                let frame = frame::encode(kind as u8, Part::Request, id, fill);
+                match kind {
+                    Kind::Ping => self.outbox.push_sign(frame),
+                    _ => self.outbox.push(frame),
+                }
                 self.waiting.borrow_mut().insert(id, Waiting { kind, answer });
             }
         }
@@ -109,9 +113,9 @@ impl Link {
         self.outbox.sent()
     }
 
-    /// When the peer last took something of what it is sent.
+    /// When the peer last took something of what it is sent, but for pings: those move as long as it lives.
     pub(super) fn moved(&self) -> Instant {
-        self.outbox.moved()
+        self.outbox.advanced()
     }
 
     /// When the peer last said something.

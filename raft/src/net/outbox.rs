@@ -17,6 +17,10 @@ pub(super) struct Outbox {
     /// When the kernel last took something, or there began to be something to take.
     moved: Cell<Instant>,
     sent: Cell<u64>,
+    /// Behind the last frame that is more than a sign of life, counted as `sent` is.
+    goal: Cell<u64>,
+    /// When the kernel last took something on the way there.
+    advanced: Cell<Instant>,
     work: Notify,
     room: Notify,
 }
@@ -28,6 +32,8 @@ impl Outbox {
             bytes: Cell::new(0),
             moved: Cell::new(now()),
             sent: Cell::new(0),
+            goal: Cell::new(0),
+            advanced: Cell::new(now()),
             work: Notify::new(),
             room: Notify::new(),
         }
@@ -35,6 +41,12 @@ impl Outbox {
 
     /// Queues a frame. Whoever is not bounded in another way waits for [`Outbox::room`] first.
     pub(super) fn push(&self, frame: Vec<u8>) {
+        self.push_sign(frame);
+        self.goal.set(self.sent.get() + self.bytes.get() as u64);
+    }
+
+    /// Queues a frame that is a sign of life, and nothing more: that it moves says nothing of what waits for an answer.
+    pub(super) fn push_sign(&self, frame: Vec<u8>) {
         if self.bytes.get() == 0 {
             self.moved.set(now());
         }
@@ -67,9 +79,9 @@ impl Outbox {
         self.sent.get()
     }
 
-    /// When the kernel last took something, or there began to be something to take.
-    pub(super) fn moved(&self) -> Instant {
-        self.moved.get()
+    /// When the kernel last took something that is more than a sign of life, or stands before such a thing.
+    pub(super) fn advanced(&self) -> Instant {
+        self.advanced.get()
     }
 
     /// Whether the other side takes nothing, for too long.
@@ -101,6 +113,9 @@ impl Outbox {
         let waited = self.bytes.get();
         assert!(waited >= len, "what is sent was counted");
         self.bytes.set(waited - len);
+        if self.sent.get() < self.goal.get() {
+            self.advanced.set(now());
+        }
         self.sent.set(self.sent.get() + len as u64);
         self.moved.set(now());
         self.room.notify_all();

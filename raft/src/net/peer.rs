@@ -33,6 +33,8 @@ pub(super) struct PeerState {
     /// A connection was lost, and none made since.
     lost: Cell<bool>,
     trouble: RefCell<Option<(Instant, Trouble)>>,
+    /// Why it took none of the entries that it was last sent.
+    refuses: RefCell<Option<String>>,
     connected: Cell<u64>,
     failed: Cell<u64>,
     /// It does not vote: what it gets is limited.
@@ -108,6 +110,8 @@ pub struct PeerStatus {
     pub last_contact: Option<Instant>,
     /// What was last wrong, and when. It stays when all is well again: compare it with `last_contact`.
     pub trouble: Option<(Instant, Trouble)>,
+    /// Why it takes no entries, in its own words, though it may answer all else; `None` if it took those that it was last sent.
+    pub refuses: Option<String>,
     /// Connections that were made so far.
     pub connections: u64,
     /// Dials and connections that came to nothing, or ended, so far.
@@ -142,6 +146,7 @@ impl Peer {
             last_contact: Cell::new(None),
             lost: Cell::new(false),
             trouble: RefCell::default(),
+            refuses: RefCell::default(),
             connected: Cell::new(0),
             failed: Cell::new(0),
             catches_up: Cell::new(false),
@@ -213,6 +218,11 @@ impl Peer {
         if self.state.catches_up.get() {
             self.net().pace.spend(bytes);
         }
+    }
+
+    /// It has taken the entries that it was sent, or says why it does not.
+    pub(super) fn takes(&self, entries: Result<(), &str>) {
+        self.state.refuses.replace(entries.err().map(str::to_owned));
     }
 
     pub(super) fn net(&self) -> &Net {
@@ -298,6 +308,7 @@ impl Peer {
             urgent: links[1].is_some(),
             last_contact: self.state.last_contact.get().max(received),
             trouble: self.state.trouble.borrow().clone(),
+            refuses: self.state.refuses.borrow().clone(),
             connections: self.state.connected.get(),
             troubles: self.state.failed.get(),
             waiting: links.iter().flatten().map(|link| link.waiting()).sum(),

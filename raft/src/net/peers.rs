@@ -156,7 +156,7 @@ impl Peers {
         self.net.fence.lineage()
     }
 
-    /// Says which it is. Whoever belongs to another one is refused from then on.
+    /// Says which it is. Whoever belongs to another one is refused from then on, and the connections with them end.
     pub(crate) fn belong(&self, lineage: Option<Lineage>) {
         self.net.fence.belong(lineage);
     }
@@ -172,6 +172,11 @@ impl Peers {
     /// Whether one of this lineage is told nothing of votes and terms.
     pub(super) fn is_wary_of(&self, lineage: Option<Lineage>) -> bool {
         self.net.fence.is_wary_of(lineage)
+    }
+
+    /// Waits until one of this lineage, whom it let in before, would be let in no more. Cancel safe.
+    pub(super) async fn kept_out(&self, lineage: Option<Lineage>) {
+        self.net.fence.kept_out(lineage).await;
     }
 
     /// Waits until this member has learned that its group was recovered by force without it, and which the group is now. Cancel

@@ -36,6 +36,10 @@ impl Sent {
         Self { before, last }
     }
 
+    fn has_entries(&self) -> bool {
+        self.last != self.before
+    }
+
     /// What came of it. An answer that no follower gives would make the leader believe what is not so: it is none.
     pub(super) fn judge(&self, body: &[u8]) -> Result<StreamAppendResult<Types>, CallError> {
         let result = append::take_result(body).map_err(CallError::Answer)?;
@@ -203,6 +207,13 @@ impl<'a, S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Pipeline<'a, S> 
         // Behind a part of a request, and behind what does not fit, nothing fits.
         let is_whole = matches!(&result, Ok(Ok(matched)) if *matched == oldest.sent.last);
         self.done = !is_whole;
+        if oldest.sent.has_entries() {
+            match &result {
+                Ok(_) if is_whole => self.peer.takes(Ok(())),
+                Err(CallError::Failed(why)) => self.peer.takes(Err(why)),
+                Ok(_) | Err(_) => {}
+            }
+        }
         result
     }
 }

@@ -89,7 +89,17 @@ impl Session {
         }
     }
 
+    /// Waits for a reason to end the connection.
     async fn watch(&self) -> CloseReason {
+        // Not even an answer to what is worked on may tell an old member the new term.
+        let kept_out = pin!(self.peers.kept_out(self.lineage));
+        match select(kept_out, pin!(self.watch_for_life())).await {
+            Either::Left(((), _)) => CloseReason::KeptOut,
+            Either::Right((reason, _)) => reason,
+        }
+    }
+
+    async fn watch_for_life(&self) -> CloseReason {
         loop {
             runtime::sleep(self.limits.ping).await;
             let is_silent = self.received.get().elapsed() > self.limits.silence;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::PhysicalOffset;
@@ -9,8 +11,8 @@ use raft::Role;
 use runtime::{File, OpenMode, fs, sleep};
 use storage::{EntryLog, Event, Store};
 
-use super::member::{Live, named, options, until};
-use super::{alone, begin_otherwise, join, simulated};
+use super::member::{LIMIT, Live, named, options, until};
+use super::{alone, begin_otherwise, join, machine, simulated};
 
 const BLOCK: usize = 4096;
 
@@ -95,6 +97,42 @@ fn a_leader_that_cannot_read_what_a_newcomer_lacks_leads_on() {
         second.stop().await.unwrap();
         first.stop().await.unwrap();
     });
+}
+
+#[test]
+fn a_leader_whose_disk_does_not_give_what_a_newcomer_lacks_says_so_and_leads_on() {
+    let (simulation, node) = machine();
+    let (is_stalled, stalls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (wanted, stalled) = (Arc::clone(&stalls), Arc::clone(&is_stalled));
+    let run = node.start("group", || async move {
+        let (dir, count) = (Path::new("/a"), 800);
+        alone(dir, count, PhysicalOffset(0)).await;
+        let first = Live::start(dir, 0).await;
+        first.found().await;
+        let second = Live::start(Path::new("/b"), 1).await;
+        wanted.store(true, Ordering::Relaxed);
+        until("reads hang", || stalled.load(Ordering::Relaxed)).await;
+        first.node.raft().add_learner(second.id, named(1), false).await.unwrap();
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(first.node.group().burden(), None, "it may take long");
+        sleep(Duration::from_secs(20)).await;
+        let burden = first.node.group().burden();
+        assert!(burden.is_some_and(|why| why.contains("cannot be read")), "{burden:?}");
+        first.send(3, 100).await;
+        assert_eq!(second.messages(), 0, "it gets nothing");
+        sleep(Duration::from_secs(60)).await;
+        assert!(first.node.group().burden().is_some() && first.leads());
+        // It is no error: what was read comes in the end.
+        until("it has all", || second.messages() == count + 3).await;
+        until("all is well", || first.node.group().burden().is_none()).await;
+        assert!(first.failed.borrow().is_none(), "{:?}", first.failed);
+        second.stop().await.unwrap();
+        first.stop().await.unwrap();
+    });
+    assert!(simulation.run_until(LIMIT, || stalls.load(Ordering::Relaxed)), "they run");
+    node.disk().stall_reads(Duration::from_secs(120));
+    is_stalled.store(true, Ordering::Relaxed);
+    simulation.join(run, LIMIT * 10).expect("it ends");
 }
 
 #[test]

@@ -20,11 +20,18 @@ use model::{LogIndex, PhysicalOffset, Term, UnixMillis};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{ChangeMembers, ServerState};
 use raft::{FoundError, LogError, Member, MemberId, Role};
-use runtime::sim::Simulation;
+use runtime::sim::{Node, Simulation};
 use runtime::sleep;
 use storage::{EntryHead, EntryKind, EntryLog, Promise, Store, StoreId, founding_entry};
 
 use member::{GROUP, LIMIT, Live, QUEUE, TOPIC, draft, entries, named, options, own, until};
+
+/// A simulation of one node.
+fn machine() -> (Simulation, Node) {
+    let simulation = Simulation::new(0x5EED);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    (simulation, node)
+}
 
 /// Runs the test in a simulation, all members on one node.
 fn simulated<F, Fut>(test: F)
@@ -32,8 +39,7 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let simulation = Simulation::new(0x5EED);
-    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let (simulation, node) = machine();
     simulation.join(node.start("group", test), LIMIT * 10).expect("it ends");
 }
 

@@ -304,6 +304,54 @@ fn a_peer_that_cannot_answer_says_why_and_a_late_answer_harms_nobody() {
 }
 
 #[test]
+fn an_append_that_is_never_answered_ends_its_stream_though_pings_are() {
+    everywhere(|| async {
+        let answer = Duration::from_secs(1);
+        let served = serve(Limits::test_min(LARGEST_BODY)).await;
+        let peers = peers(Limits { answer, ..Limits::test_min(LARGEST_BODY) });
+        let (mut client, _) = clients(&peers, served.addr).await;
+        let short = RPCOption::new(Duration::from_millis(200));
+        let began = runtime::now();
+        let requests = futures::stream::iter([request(0, KIB)]);
+        let mut answers = client.stream_append(requests, short).await.unwrap();
+        let late = timeout(10 * answer, answers.next()).await.expect("it ends").unwrap();
+        assert!(matches!(late, Err(RPCError::Timeout(_))), "{late:?}");
+        assert!(began.elapsed() >= answer, "an answer may take its time");
+        assert_eq!(status(&peers).connections, 1, "the other side lives, and says so");
+        drop(answers);
+        served.end().await;
+    });
+}
+
+#[test]
+fn who_takes_no_entries_is_known_to_refuse_them_until_it_takes_some() {
+    everywhere(|| async {
+        let limits = Limits::new(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits);
+        let (mut client, mut urgent) = clients(&peers, served.addr).await;
+        served.handler.go.raise();
+        let sent = async |client: &mut PeerClient<Vec<u8>>, request| {
+            let requests = futures::stream::iter([request]);
+            let mut answers = client.stream_append(requests, option()).await.unwrap();
+            answers.next().await.expect("an answer")
+        };
+        served.handler.refusal.replace(Some("its disk is full".into()));
+        let failed = sent(&mut client, request(0, KIB)).await.unwrap_err();
+        assert!(failed.to_string().contains("its disk is full"), "{failed}");
+        assert_eq!(status(&peers).refuses.as_deref(), Some("its disk is full"));
+        served.handler.refusal.take();
+        // It answers heartbeats, which says nothing of entries.
+        assert!(urgent.append_entries(heartbeat(), option()).await.unwrap().is_success());
+        assert!(sent(&mut client, heartbeat()).await.is_ok());
+        assert!(status(&peers).refuses.is_some());
+        assert!(sent(&mut client, request(0, KIB)).await.is_ok());
+        assert_eq!(status(&peers).refuses, None);
+        served.end().await;
+    });
+}
+
+#[test]
 fn an_idle_connection_is_kept_and_peers_that_leave_are_left() {
     everywhere(|| async {
         let limits = Limits::test_min(LARGEST_BODY);

@@ -27,6 +27,8 @@ pub struct State {
     pub received: Cell<usize>,
     /// The entry that conflicts, once.
     pub conflict: Cell<Option<u64>>,
+    /// Why entries are refused, if they are.
+    pub refusal: RefCell<Option<String>>,
     /// What votes are answered with, if they fail.
     pub failure: RefCell<Option<String>>,
     pub snapshot: RefCell<Option<(SnapshotMetaOf<Types>, Vec<u8>)>>,
@@ -72,10 +74,11 @@ impl Handler for StandIn {
                 }
             }
             this.go.raised().await;
-            let result = this.judge(&request);
+            let refusal = this.refusal.borrow().clone();
+            let result = refusal.map_or_else(|| Ok(this.judge(&request)), Err);
             // As openraft does: after an error there is nothing more.
-            let next = result.is_ok().then_some((this, requests));
-            Some((Ok(result), next))
+            let next = matches!(result, Ok(Ok(_))).then_some((this, requests));
+            Some((result, next))
         })
         .boxed_local()
     }

@@ -35,8 +35,12 @@ impl Raw {
 
     /// One that was let in, for this lane.
     async fn accepted(addr: SocketAddr, lane: u8) -> Raw {
+        Self::accepted_with(addr, &hello(VERSION, lane, 0)).await
+    }
+
+    async fn accepted_with(addr: SocketAddr, hello: &[u8]) -> Raw {
         let mut raw = Raw::connect(addr).await;
-        raw.write(&hello(VERSION, lane, 0)).await;
+        raw.write(hello).await;
         let (code, text) = raw.reply().await;
         assert_eq!((code, text.as_str()), (0, ""));
         raw
@@ -84,13 +88,26 @@ impl Raw {
 const VERSION: u8 = 4;
 
 fn hello(version: u8, lane: u8, expected: u128) -> Vec<u8> {
+    hello_with(version, lane, expected, [0; 27])
+}
+
+/// The same, of one whose log names it in a group that was recovered by force so many times.
+fn hello_of(lane: u8, recoveries: u32) -> Vec<u8> {
+    let mut rest = [0; 27];
+    rest[0] = 1;
+    rest[3..11].copy_from_slice(&(7 * u64::from(recoveries)).to_le_bytes());
+    rest[11..15].copy_from_slice(&recoveries.to_le_bytes());
+    hello_with(VERSION, lane, 0, rest)
+}
+
+fn hello_with(version: u8, lane: u8, expected: u128, rest: [u8; 27]) -> Vec<u8> {
     let mut body = 1_u128.to_le_bytes().to_vec();
     body.extend(expected.to_le_bytes());
     body.extend((1_u64 << 30).to_le_bytes());
     body.extend(1_u32.to_le_bytes());
     body.extend(0_u32.to_le_bytes());
     body.extend([lane, 14, 13, 0, 1]);
-    body.extend([0; 27]);
+    body.extend(rest);
     body.extend(b"DefaultClusterRaftNode00-s0b");
     let mut out = b"TPPEER\0\0".to_vec();
     out.extend([version, 1]);
@@ -266,6 +283,39 @@ fn another_version_is_refused_in_words_and_another_protocol_without() {
         let foreign = who_is(addr, &facts(member_id(1)), &limits).await;
         assert!(matches!(foreign, Err(DialError::Foreign { .. })), "{foreign:?}");
         drop(web);
+        served.end().await;
+    });
+}
+
+#[test]
+fn an_old_member_that_was_let_in_gets_no_answer_once_a_recovered_one_has_dialled() {
+    everywhere(|| async {
+        let lines = Lines::keep();
+        let served = serve(Limits::new(LARGEST_BODY)).await;
+        let mut old = Raw::accepted_with(served.addr, &hello_of(URGENT, 0)).await;
+        let question = {
+            let mut body = 1_u128.to_le_bytes().to_vec();
+            body.extend(2_u64.to_le_bytes());
+            body.extend([0; 32]);
+            frame(2, 0, &body)
+        };
+        old.write(&question).await;
+        let (kind, part, _) = old.frame().await;
+        assert_eq!((kind, part), (2, 1), "nothing is known of another group yet");
+        let mut new = Raw::accepted_with(served.addr, &hello_of(URGENT, 1)).await;
+        // An error says that it is closed already.
+        drop(old.send.write_all(&question).await);
+        assert!(old.closed().await.is_empty(), "it was answered, and the answer tells a term");
+        let told = lines.with("recovered by force");
+        assert!(told[0].contains("without one of the two"), "{told:?}");
+        new.write(&question).await;
+        assert_eq!(new.frame().await.1, 1, "the recovered one is answered");
+        // And it is not let in again.
+        let mut again = Raw::connect(served.addr).await;
+        again.write(&hello_of(URGENT, 0)).await;
+        let (code, text) = again.reply().await;
+        assert_eq!((code, text.contains("given up")), (11, true), "{text}");
+        drop(again);
         served.end().await;
     });
 }

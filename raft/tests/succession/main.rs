@@ -171,3 +171,49 @@ fn one_that_hears_of_nobody_asks_and_does_not_stand() {
     assert_eq!(three.leader(), (leader, term), "nobody says the same");
     assert_eq!(three.boards[one].notes().term, term);
 }
+
+#[test]
+fn a_leader_that_is_heard_again_and_whose_disk_stands_still_is_followed() {
+    for seed in 0..SEEDS {
+        let three = Three::new(seed);
+        let (leader, term) = three.leader();
+        let [one, other] = Three::others(leader);
+        let ways = [(leader, one), (leader, other), (one, other)];
+        let way = |(from, to): (usize, usize)| (&three.machines[from], &three.machines[to]);
+        // Nobody reaches anybody, and entries wait for the disk.
+        ways.map(way).into_iter().for_each(|(from, to)| three.sim.cut(from, to));
+        three.machines[leader].disk().stall(6 * LONG);
+        three.until("its office ends", |boards| boards[leader].notes().leads.is_none());
+        // It is heard by both before they hear each other, and nobody stands.
+        ways[..2].iter().map(|ends| way(*ends)).for_each(|(from, to)| three.sim.mend(from, to));
+        three.sim.run_for(Duration::from_millis(500));
+        three.sim.mend(&three.machines[one], &three.machines[other]);
+        let took = three.until_followed(leader);
+        assert!(took < LONG, "seed {seed}: {took:?}");
+        assert!(three.leader().1 > term);
+    }
+}
+
+#[test]
+fn who_has_asked_another_one_to_lead_leads_no_more_in_its_term() {
+    for seed in 0..SEEDS {
+        let three = Three::new(seed);
+        let (leader, term) = three.leader();
+        let patience = TIMES.patience();
+        // It looks four times within its patience.
+        three.machines[leader].disk().stall(patience + patience / 3);
+        three.until("it makes place", |boards| boards[leader].notes().leads.is_none());
+        // Its word is lost, its disk writes again, and it has heard of the others a moment ago.
+        for other in Three::others(leader) {
+            three.sim.cut(&three.machines[leader], &three.machines[other]);
+        }
+        let end = three.sim.now() + patience;
+        while three.sim.now() < end {
+            three.sim.run_for(Duration::from_millis(1));
+            assert_ne!(three.boards[leader].notes().leads, Some(term), "seed {seed}");
+        }
+        three.until("another one leads", |boards| {
+            Three::others(leader).iter().any(|at| boards[*at].notes().leads.is_some())
+        });
+    }
+}

@@ -43,6 +43,7 @@ pub(super) struct Faults {
     pub(super) lying: bool,
     pub(super) slowness: u32,
     pub(super) stalled_until: Instant,
+    pub(super) reads_stalled_until: Instant,
     pub(super) capacity: u64,
     pub(super) failures: u64,
     /// A directory in which no file can be made, and the error that says so.
@@ -56,6 +57,7 @@ impl Faults {
             lying: false,
             slowness: 1,
             stalled_until: Instant::from_nanos(0),
+            reads_stalled_until: Instant::from_nanos(0),
             capacity,
             failures: 0,
             refused: None,
@@ -104,6 +106,11 @@ impl Faults {
         });
         self.failures += u64::from(struck);
         struck
+    }
+
+    /// Time until reads happen again.
+    pub(super) fn reads_stall(&self, now: Instant) -> Duration {
+        self.reads_stalled_until.saturating_since(now)
     }
 
     /// How long something takes that takes `usual` on a disk without faults.

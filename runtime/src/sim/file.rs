@@ -109,6 +109,10 @@ impl SimFile {
     }
 
     pub(crate) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Slice> {
+        let stall = self.disk.faults.borrow().reads_stall(self.world.now());
+        if !stall.is_zero() {
+            self.change(stall, |_| ()).await;
+        }
         let delay = self.world.delay(10, 90) + Duration::from_nanos(len as u64);
         let read = move |at: At<'_>| {
             at.attempt(DiskOp::Read)?;

@@ -52,6 +52,11 @@ impl Disk {
         self.node.disk.faults.borrow_mut().stalled_until = self.world.now() + duration;
     }
 
+    /// Lets no read that begins within `duration` from now happen before its end. All else goes on.
+    pub fn stall_reads(&self, duration: Duration) {
+        self.node.disk.faults.borrow_mut().reads_stalled_until = self.world.now() + duration;
+    }
+
     /// Sets the size in bytes. Writes to blocks without a place, reservations and new names then fail with ENOSPC when
     /// it is used up; it may be less than what is used already.
     pub fn resize(&self, bytes: u64) {
@@ -68,7 +73,7 @@ impl Disk {
         let mut faults = self.node.disk.faults.borrow_mut();
         faults.forget_rules();
         (faults.lying, faults.slowness, faults.capacity) = (false, 1, DISK_SIZE);
-        faults.stalled_until = self.world.now();
+        (faults.stalled_until, faults.reads_stalled_until) = (self.world.now(), self.world.now());
     }
 
     /// How many operations have failed with EIO so far, because it was planned or their blocks cannot be read.

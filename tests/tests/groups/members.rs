@@ -457,6 +457,10 @@ fn a_member_whose_disk_is_full_is_named_and_the_group_goes_on() {
     };
     const NO_ROOM: &str = "; the disk has no room for the log's next segment";
     cluster.until("it is named", |cluster| line(cluster).0.ends_with(NO_ROOM));
+    cluster.until("it does not count", |cluster| {
+        let (line, can_lose) = line(cluster);
+        !can_lose && line.contains("it takes no entries: its disk has no room")
+    });
     cluster.send_all(leader, 0, 200..210);
     cluster.heal_disk(full);
     cluster.until("it gets what it missed", |cluster| {

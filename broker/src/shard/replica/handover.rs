@@ -219,9 +219,9 @@ fn successor(replica: &Replica, group: &Group, peers: &Peers) -> Option<MemberId
     could.max_by_key(|one| (preferred(one.id), one.next)).map(|one| one.id)
 }
 
-/// Whether this member is connected and has the log, or as good as that.
+/// Whether this member is connected, takes entries, and has the log, or as good as that.
 pub(super) fn could_lead(id: MemberId, followers: &[Follower], peers: &[PeerStatus]) -> bool {
     let has_the_log = followers.iter().any(|one| one.id == id && one.behind <= MOST_BEHIND);
-    let is_there = peers.iter().any(|peer| peer.id == id && peer.bulk && peer.urgent);
-    has_the_log && is_there
+    let is_there = |peer: &PeerStatus| peer.bulk && peer.urgent && peer.refuses.is_none();
+    has_the_log && peers.iter().any(|peer| peer.id == id && is_there(peer))
 }

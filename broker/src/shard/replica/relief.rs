@@ -84,6 +84,7 @@ mod tests {
             urgent: true,
             last_contact: None,
             trouble: None,
+            refuses: None,
             connections: 2,
             troubles: 0,
             waiting: 0,

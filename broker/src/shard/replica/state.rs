@@ -108,20 +108,26 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
 }
 
 /// Voters that the group can do without now, as its leader knows: one that is not connected does not count, even if it has
-/// answered a moment ago.
+/// answered a moment ago, nor does one that takes no entries.
 pub fn spare(view: &View, patience: Duration, status: &[PeerStatus]) -> Option<i64> {
     (view.leader == Some(view.own)).then(|| {
         let is_well = |progress: Progress| {
             progress.behind <= MOST_BEHIND && progress.heard.is_some_and(|heard| heard <= patience)
         };
         let progress = |id: MemberId| view.seats.get(&id).and_then(|seat| seat.progress);
-        let is_there = |id| id == view.own || is_connected(id, status);
+        let is_there =
+            |id| id == view.own || (is_connected(id, status) && takes_entries(id, status));
         view.spare(|id| is_there(id) && progress(id).is_some_and(is_well))
     })
 }
 
 fn is_connected(id: MemberId, status: &[PeerStatus]) -> bool {
     status.iter().any(|peer| peer.id == id && (peer.bulk || peer.urgent))
+}
+
+/// Whether a member takes what it is sent, as far as is known: one whose disk is full answers heartbeats, and takes nothing.
+fn takes_entries(id: MemberId, status: &[PeerStatus]) -> bool {
+    !status.iter().any(|peer| peer.id == id && peer.refuses.is_some())
 }
 
 fn row(id: MemberId, seat: &Seat, own: MemberId, status: &[PeerStatus]) -> RaftMember {
@@ -140,11 +146,12 @@ fn row(id: MemberId, seat: &Seat, own: MemberId, status: &[PeerStatus]) -> RaftM
     }
 }
 
-/// What is wrong with a peer, unless it has said something since.
+/// What is wrong with a peer: no connection, unless it has said something since; or it takes no entries.
 fn trouble(peer: &PeerStatus) -> Option<String> {
-    let (since, trouble) = peer.trouble.as_ref()?;
-    let is_over = peer.bulk && peer.last_contact.is_some_and(|contact| contact > *since);
-    (!is_over).then(|| trouble.to_string())
+    let is_over = |since| peer.bulk && peer.last_contact.is_some_and(|contact| contact > since);
+    let trouble = peer.trouble.as_ref().filter(|(since, _)| !is_over(*since));
+    let refusal = || peer.refuses.as_ref().map(|why| format!("it takes no entries: {why}"));
+    trouble.map(|(_, trouble)| trouble.to_string()).or_else(refusal)
 }
 
 fn role(role: Role, ballot: Option<Ballot>) -> &'static str {
