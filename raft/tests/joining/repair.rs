@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::{PhysicalOffset, QueueOffset};
-use runtime::{File, OpenMode, sleep};
+use runtime::{File, OpenMode, now, sleep};
 use storage::{Damaged, EntryLog, Event, ReadError, Store, StoreError, Unit};
 
-use super::member::{Live, QUEUE, TOPIC, entries, named, options, until};
+use super::member::{LIMIT, Live, QUEUE, TOPIC, entries, named, options, until};
 use super::{alone, join, simulated};
 
 const BLOCK: u64 = 4096;
@@ -135,6 +135,37 @@ fn what_is_damaged_in_all_members_is_not_served_and_nobody_ends() {
         assert_eq!(still.iter().filter(|read| read.is_err()).count() as u64, refused);
         all[0].send(10, 100).await;
         assert!(all.iter().all(|member| member.failed.borrow().is_none()));
+        for member in all {
+            member.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_nobody_has_keeps_nothing_else_from_being_repaired() {
+    simulated(|| async {
+        let all = three(300).await;
+        for dir in ["/a", "/b", "/c"] {
+            rot(Path::new(dir), 30, 1).await;
+        }
+        let units = units(&all[1], 0, 300).await;
+        let mut is_lost = Vec::new();
+        for unit in &units {
+            is_lost.push(all[1].store.read_units(std::slice::from_ref(unit)).await.is_err());
+        }
+        assert!(is_lost.contains(&true), "nobody has it");
+        rot(Path::new("/b"), 400, 1).await;
+        // A consumer tries again and again what nobody has, and whatever else there is.
+        let (mut refused, end) = (usize::MAX, now() + LIMIT);
+        while refused > 0 {
+            assert!(now() < end, "{refused} messages are not repaired");
+            refused = 0;
+            for (unit, is_lost) in units.iter().zip(&is_lost) {
+                let read = all[1].store.read_units(std::slice::from_ref(unit)).await;
+                refused += usize::from(read.is_err() && !is_lost);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
         for member in all {
             member.stop().await.unwrap();
         }
