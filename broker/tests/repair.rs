@@ -169,6 +169,31 @@ fn a_member_whose_start_is_refused_is_repaired_and_starts_also_after_power_cuts(
 }
 
 #[test]
+fn what_is_damaged_before_the_checkpoint_is_repaired_by_a_start_that_reads_it() {
+    let (mut cluster, first, places) = filled(11);
+    // A term ends in the first segment, and there is a checkpoint behind it.
+    cluster.stop(first);
+    cluster.start(first);
+    let leader = cluster.leader();
+    cluster.client(move || async move {
+        let client = Client::connect(addr(leader)).await;
+        for _ in 0..22 {
+            client.send("T", 0, &vec![7; 900_000]).await;
+        }
+    });
+    cluster.run_for(Duration::from_secs(5));
+    let [one, _] = Cluster::others(leader);
+    cluster.stop(one);
+    damage(&cluster.machines[one], places[20], 0);
+    cluster.start(one);
+    cluster.run_for(Duration::from_secs(30));
+    assert_eq!(cluster.ended(), Vec::<String>::new());
+    let (_, refused) = cluster.client(move || pull_all(one));
+    assert_eq!(refused, 0, "all is well");
+    assert_same_logs(cluster, 11);
+}
+
+#[test]
 fn a_start_is_refused_where_nobody_has_what_is_damaged() {
     let (mut cluster, _, places) = filled(7);
     (0..3).for_each(|at| cluster.stop(at));

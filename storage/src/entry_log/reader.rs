@@ -56,7 +56,7 @@ impl Shared {
     }
 
     /// The next entry, which must be there: damage is noted.
-    async fn next_of(&self, replay: &mut Replay) -> Result<Entry, StoreError> {
+    pub(super) async fn next_of(&self, replay: &mut Replay) -> Result<Entry, StoreError> {
         let cuts = self.cuts.get();
         let read = next(replay).await;
         if let Err(error) = &read
