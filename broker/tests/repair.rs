@@ -17,6 +17,9 @@ use support::cluster::{Cluster, addr};
 use support::{Client, LIMIT, Place, Sent, config, pull_header, pulled};
 
 const MESSAGES: u64 = 60;
+/// Bytes before the first message of an entry, and where the format's version is among them.
+const ENTRY_HEADER: u64 = 88;
+const VERSION_AT: u64 = 3;
 /// How often a pull is tried again.
 const ATTEMPTS: u32 = 3000;
 
@@ -57,8 +60,9 @@ fn file_of(machine: &Node, offset: u64) -> (PathBuf, u64) {
 /// Damages something within a message.
 fn damage(machine: &Node, place: u64, kind: u64) {
     let (file, at) = file_of(machine, place + 200);
-    match kind % 3 {
+    match kind % 4 {
         0 => machine.disk().flip_bit(file, at * 8 + 3),
+        3 => machine.disk().flip_bit(file, (at - 200 - ENTRY_HEADER + VERSION_AT) * 8 + 1),
         1 => machine.disk().spoil(file, at..at + 1),
         _ => machine.disk().spoil(file, at..at + 3 * BLOCK as u64),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::PhysicalOffset;
 use raft::net::{Limits, Peers, Standing};
 use raft::{MemberId, repair_at_start};
-use storage::{Damaged, Options, StoreError};
+use storage::{Damaged, Options};
 
 use super::super::identity::Identity;
 use super::super::start::StartError;
@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two attempts.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Where the log is damaged whose start is refused, if that is why: what one of a group may be able to repair.
+/// Where the log is damaged, or seems so, whose start is refused, if that is why: what one of a group may be able to repair.
 pub fn damaged_at(error: &StartError) -> Option<PhysicalOffset> {
     match error {
-        StartError::Log(StoreError::Damage(damage)) => Some(damage.offset),
+        StartError::Log(error) => error.damaged_at(),
         StartError::Member(error) => error.damaged_at(),
         _ => None,
     }
