@@ -53,7 +53,7 @@ async fn repair_from(
     let proof = log.reader().prove(damage, WHATEVER);
     let patch = lent::prove(peers, id, proof, WHATEVER).await?;
     for (number, range) in patch.pieces().enumerate() {
-        let entries = lent::all_of(peers, id, range).await?;
+        let entries = lent::all_of(peers, id, &patch, number, range).await?;
         let given: Vec<_> = entries.iter().map(|(head, body)| (*head, body.bytes())).collect();
         log.mend(&patch, number, &given).await?;
     }

@@ -156,7 +156,7 @@ impl Repairing {
         let proof = self.mender.prove(damage, committed);
         let patch = Rc::new(lent::prove(peers, id, proof, committed).await?);
         for (number, range) in patch.pieces().enumerate() {
-            let entries = lent::all_of(peers, id, range).await?;
+            let entries = lent::all_of(peers, id, &patch, number, range).await?;
             self.mender.mend(&patch, number, entries).await?;
         }
         Ok(patch)
