@@ -24,6 +24,13 @@ pub(super) enum Refused {
     Misfit(#[from] Misfit),
 }
 
+impl Refused {
+    /// Whether all members have what this one has, and it is not what is needed.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Misfit(Misfit::Endless(_)))
+    }
+}
+
 /// Proves that this member has what is damaged.
 pub(super) async fn prove(
     peers: &Peers,

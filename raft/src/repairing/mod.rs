@@ -17,7 +17,7 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::{Instant, now, sleep};
 use storage::{Damage, Patch, Spots};
 
-pub use at_start::repair_at_start;
+pub use at_start::{Unrepaired, repair_at_start};
 
 use crate::log::Mender;
 use crate::net::Peers;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{PhysicalOffset, QueueOffset};
 use runtime::{File, OpenMode, now, sleep};
-use storage::{Damaged, EntryLog, Event, ReadError, Store, StoreError, Unit};
+use storage::{Damaged, EntryLog, Event, Options, ReadError, Scale, Store, StoreError, Unit};
 
 use super::member::{LIMIT, Live, QUEUE, TOPIC, entries, named, options, until};
 use super::{alone, join, simulated};
@@ -223,9 +223,35 @@ fn a_damaged_tail_whose_end_nobody_knows_is_not_repaired() {
         sleep(Duration::from_secs(1)).await;
         let mut log = Damaged::open(&options(Path::new("/b"))).await.unwrap();
         let why = raft::repair_at_start(&mut log, &third.peers, at).await.expect_err("no end");
+        assert!(!why.is_final, "it may be that others have more");
+        let why = why.to_string();
         assert!(why.contains("come to nothing that is intact here"), "{why}");
         drop(log);
         assert!(EntryLog::open(&options(Path::new("/b"))).await.is_err(), "it is as it was");
+        for member in [first, third] {
+            member.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn no_more_is_asked_for_than_the_log_can_reach() {
+    simulated(|| async {
+        let dir = Path::new("/b");
+        let [first, second, third] = three(300).await;
+        let end = second.store.written().0;
+        second.stop().await.unwrap();
+        first.send(40, 40_000).await;
+        rot(dir, (end - 1) / BLOCK, 1).await;
+        let at = refused(dir).await;
+        sleep(Duration::from_secs(1)).await;
+        let scale = Scale { furthest: 50_000, ..options(dir).scale };
+        let mut log = Damaged::open(&Options { scale, ..options(dir) }).await.unwrap();
+        let why = raft::repair_at_start(&mut log, &third.peers, at).await.expect_err("no end");
+        assert!(why.is_final, "{why}");
+        let why = why.to_string();
+        assert!(why.contains("further than which this log cannot reach"), "{why}");
+        drop(log);
         for member in [first, third] {
             member.stop().await.unwrap();
         }

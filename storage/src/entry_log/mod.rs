@@ -168,6 +168,7 @@ impl EntryLog {
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
             spots: Rc::default(),
+            reach: PhysicalOffset(u64::MAX),
         };
         let spares = Spares::new(options, opened.spares).await;
         let tip = Tip {

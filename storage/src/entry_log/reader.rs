@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub cuts: Cell<u64>,
     /// Where it was found damaged.
     pub spots: Rc<Spots>,
+    /// No entry begins behind this; known of a log that is only repaired.
+    pub reach: PhysicalOffset,
 }
 
 impl Shared {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::PhysicalOffset;
 use raft::net::{Limits, Peers, Standing};
-use raft::{MemberId, repair_at_start};
+use raft::{MemberId, Unrepaired, repair_at_start};
 use storage::{Damaged, Options};
 
 use super::super::identity::Identity;
@@ -51,14 +51,14 @@ pub async fn at_start(
     let began = runtime::now();
     loop {
         let away = look_for(&peers, layout).await;
-        let why = match repair_at_start(&mut log, &peers, at).await {
+        let Unrepaired { why, is_final } = match repair_at_start(&mut log, &peers, at).await {
             Ok(()) => {
                 peers.stop();
                 return Ok(());
             }
-            Err(why) => why,
+            Err(unrepaired) => unrepaired,
         };
-        if began.elapsed() >= PATIENCE {
+        if is_final || began.elapsed() >= PATIENCE {
             peers.stop();
             return Err([vec![why], away].concat().join("; "));
         }
