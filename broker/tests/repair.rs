@@ -17,6 +17,9 @@ use support::cluster::{Cluster, addr};
 use support::{Client, LIMIT, Place, Sent, config, pull_header, pulled};
 
 const MESSAGES: u64 = 60;
+/// Bytes before the first message of an entry, and where the format's version is among them.
+const ENTRY_HEADER: u64 = 88;
+const VERSION_AT: u64 = 3;
 /// How often a pull is tried again.
 const ATTEMPTS: u32 = 3000;
 
@@ -57,8 +60,9 @@ fn file_of(machine: &Node, offset: u64) -> (PathBuf, u64) {
 /// Damages something within a message.
 fn damage(machine: &Node, place: u64, kind: u64) {
     let (file, at) = file_of(machine, place + 200);
-    match kind % 3 {
+    match kind % 4 {
         0 => machine.disk().flip_bit(file, at * 8 + 3),
+        3 => machine.disk().flip_bit(file, (at - 200 - ENTRY_HEADER + VERSION_AT) * 8 + 1),
         1 => machine.disk().spoil(file, at..at + 1),
         _ => machine.disk().spoil(file, at..at + 3 * BLOCK as u64),
     }
@@ -166,6 +170,31 @@ fn a_member_whose_start_is_refused_is_repaired_and_starts_also_after_power_cuts(
         assert_eq!(refused, 0, "seed {seed}: all is well");
         assert_same_logs(cluster, seed);
     }
+}
+
+#[test]
+fn what_is_damaged_before_the_checkpoint_is_repaired_by_a_start_that_reads_it() {
+    let (mut cluster, first, places) = filled(11);
+    // A term ends in the first segment, and there is a checkpoint behind it.
+    cluster.stop(first);
+    cluster.start(first);
+    let leader = cluster.leader();
+    cluster.client(move || async move {
+        let client = Client::connect(addr(leader)).await;
+        for _ in 0..22 {
+            client.send("T", 0, &vec![7; 900_000]).await;
+        }
+    });
+    cluster.run_for(Duration::from_secs(5));
+    let [one, _] = Cluster::others(leader);
+    cluster.stop(one);
+    damage(&cluster.machines[one], places[20], 0);
+    cluster.start(one);
+    cluster.run_for(Duration::from_secs(30));
+    assert_eq!(cluster.ended(), Vec::<String>::new());
+    let (_, refused) = cluster.client(move || pull_all(one));
+    assert_eq!(refused, 0, "all is well");
+    assert_same_logs(cluster, 11);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub use crate::log::{LogError, LogReader, RaftLog};
 pub use crate::machine::{Machine, Snapshots};
 pub use crate::node::{Node, Raft, StartError, Times};
 pub use crate::recovering::{Judged, Prospect, Recovery, RecoveryError, RefusedRecovery, Said};
-pub use crate::repairing::repair_at_start;
+pub use crate::repairing::{Unrepaired, repair_at_start};
 pub use crate::runtime::{Instant, Runtime};
 pub use crate::types::{Content, Member, MemberId, Proposal, Share, Types};
 pub use crate::view::{Ballot, Progress, Seat, View};

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::{LogIndex, PhysicalOffset};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
 use openraft::network::{NetSnapshot, RaftNetworkFactory};
@@ -92,6 +93,20 @@ pub enum StartError {
     Core(#[from] Fatal<Types>),
 }
 
+impl StartError {
+    /// The core has ended. What of the log is damaged is told: others may have it.
+    fn of(error: Fatal<Types>, mender: &Mender) -> Self {
+        mender.damaged().map_or_else(|| error.into(), Self::Log)
+    }
+
+    /// Where the log is damaged, if that is why.
+    #[must_use]
+    pub fn damaged_at(&self) -> Option<PhysicalOffset> {
+        let Self::Log(error) = self else { return None };
+        error.damaged_at()
+    }
+}
+
 /// A member of a group. It belongs to the executor that started it.
 pub struct Node {
     raft: Raft,
@@ -137,12 +152,16 @@ impl Node {
         if log.given_up() > 0 {
             return Err(StartError::GivenUp { recovery: log.given_up() });
         }
-        let (log, writer) = RaftLog::new(log).await?;
+        let state = applier.state();
+        let applied = state.next.0.checked_sub(1).map(|last| (LogIndex(last), state.term));
+        let (log, writer) = RaftLog::new(log, applied).await?;
         let (helm, mender) = (log.helm(), log.mender());
         let staged = Flag::new();
         let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
-        let raft = Raft::new(id, config, network, log, machine).await?;
-        raft.is_initialized().await?; // what its metrics say comes from the log from here on
+        let raft = Raft::new(id, config, network, log, machine).await;
+        let raft = raft.map_err(|error| StartError::of(error, &mender))?;
+        // What its metrics say comes from the log from here on.
+        raft.is_initialized().await.map_err(|error| StartError::of(error, &mender))?;
         let role = Watched::new();
         let leading = Leading {
             raft: raft.clone(),

@@ -251,6 +251,19 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Where the log is damaged, or seems so, if that is what is wrong: it does not hold any more what was written. A bit is enough
+    /// for an entry to look as one of another version; what others have of it tells which it is.
+    #[must_use]
+    pub fn damaged_at(&self) -> Option<PhysicalOffset> {
+        match self {
+            Self::Damage(damage) => Some(damage.offset),
+            Self::Foreign { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+}
+
 /// Why something was not appended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {

@@ -69,7 +69,7 @@ pub use checkpoint::CheckpointError;
 pub use command::CommandKind;
 pub use entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind as EntryKind, entry_len};
 pub use entry_log::{
-    EntryHead, EntryLog, EntryLogError, EntryReader, LogEntry, LogState, OtherLog, Promise,
+    EntryHead, EntryLog, EntryLogError, EntryReader, InTerm, LogEntry, LogState, OtherLog, Promise,
 };
 pub use error::{AppendError, DamageError, OpenError, ReadError, StoreError, TrimError};
 pub use find::KeyQuery;

@@ -361,6 +361,23 @@ where
 }
 
 #[test]
+fn where_terms_end_is_found_without_reading_a_segment_of_one_term() {
+    damaged(5..6, true, |ours, theirs| async move {
+        let reader = ours.reader();
+        let of = |index: u64| (LogIndex(index), head(index).term);
+        for (first, last) in
+            [(0, COUNT - 1), (0, 49), (0, 50), (49, 50), (50, 99), (7, 7), (99, 119)]
+        {
+            let ends = reader.ends_of_terms(of(first), of(last)).await.expect("it is not read");
+            let is_end = |index: &u64| *index == last || head(*index).term < head(index + 1).term;
+            let expected: Vec<_> = (first..=last).filter(is_end).map(of).collect();
+            assert_eq!(ends, expected, "from {first} to {last}");
+        }
+        assert!(read(&ours).await.is_err() && theirs.len() as u64 == COUNT);
+    });
+}
+
+#[test]
 fn what_is_not_known_to_be_committed_is_not_repaired() {
     damaged(COUNT - UNCOMMITTED - 1..COUNT - 1, false, |ours, theirs| async move {
         let damage = first_damage(&ours).await.expect("it is damaged");

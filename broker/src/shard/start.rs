@@ -1,5 +1,6 @@
 //! How a shard starts, runs and stops.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -200,7 +201,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         "groups are where they are configured"
     );
     let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
-    let (mut life, mut recovery, mut repaired) = (Life::First, None, None);
+    let (mut life, mut recovery, mut repaired) = (Life::First, None, BTreeSet::new());
     loop {
         let identity = Identity::of(&config, number, advertised);
         if life == Life::First {
@@ -212,34 +213,38 @@ pub async fn run(start: Start) -> Result<(), StartError> {
             _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
             opened = opening.fuse() => opened,
         };
-        let opened = match (opened, &group) {
-            (Err(error), Some(layout)) => {
-                let identity = Identity::of(&config, number, advertised);
-                let repairing = repair_once(&config, &identity, layout, error, repaired);
-                repaired = select_biased! {
-                    _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-                    at = repairing.fuse() => Some(at?),
-                };
-                continue;
+        let lived = match opened {
+            Ok(opened) => {
+                let lived = live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await;
+                life = Life::Next;
+                lived
             }
-            (opened, _) => opened?,
+            Err(error) => Err(error),
         };
-        match live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await? {
-            End::Stopped => return Ok(()),
-            End::Again => {}
-            End::Recover(decided) => recovery = Some(decided),
-            End::GivenUp(_) => {
+        match (lived, &group) {
+            (Ok(End::Stopped), _) => return Ok(()),
+            (Ok(End::Again), _) => {}
+            (Ok(End::Recover(decided)), _) => recovery = Some(decided),
+            (Ok(End::GivenUp(_)), _) => {
                 // What it has is not the group's any more: nobody is to read it here.
                 let (Ok(()) | Err(Closed)) = stop.await;
                 return Ok(());
             }
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(layout)) => {
+                let identity = Identity::of(&config, number, advertised);
+                let repairing = repair_once(&config, &identity, layout, error, &mut repaired);
+                select_biased! {
+                    _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
+                    done = repairing.fuse() => done?,
+                }
+            }
         }
-        life = Life::Next;
     }
 }
 
-/// Repairs a member's log whose start was refused because it is damaged, from the other members; where it is. What was repaired up to
-/// `before` is not looked at again.
+/// Repairs a member's log whose start was refused because it is damaged, from the other members. What was `repaired` before is not
+/// looked at again.
 ///
 /// # Errors
 /// The start was refused for another reason, or nobody has what is damaged: the refusal says so.
@@ -248,16 +253,14 @@ async fn repair_once(
     identity: &Identity,
     layout: &GroupLayout,
     error: StartError,
-    before: Option<PhysicalOffset>,
-) -> Result<PhysicalOffset, StartError> {
-    let Some(at) = repair::damage_of(&error).map(|damage| damage.offset) else { return Err(error) };
-    if before.is_some_and(|before| at <= before) {
+    repaired: &mut BTreeSet<PhysicalOffset>,
+) -> Result<(), StartError> {
+    let Some(at) = repair::damaged_at(&error) else { return Err(error) };
+    if !repaired.insert(at) {
         return Err(error);
     }
-    match repair::at_start(config, identity, layout, at).await {
-        Ok(()) => Ok(at),
-        Err(why) => Err(StartError::NotRepaired { damage: Box::new(error), why }),
-    }
+    let done = repair::at_start(config, identity, layout, at).await;
+    done.map_err(|why| StartError::NotRepaired { damage: Box::new(error), why })
 }
 
 /// A shard's life from when its log is read to when its store is stopped.
@@ -271,7 +274,11 @@ async fn live(
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
     let member = match member {
         Some((log, applier)) => {
-            Some(Member::start(&shard, life, (log, applier), recovery.as_ref()).await?)
+            let started = Member::start(&shard, life, (log, applier), recovery.as_ref()).await;
+            if started.as_ref().is_err_and(|error| repair::damaged_at(error).is_some()) {
+                shard.store.stop().await; // its files are free then, to be repaired
+            }
+            Some(started?)
         }
         None => {
             seed(&shard).await?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use model::PhysicalOffset;
 use storage::{EntryLogError, OtherLog};
 use thiserror::Error;
 
@@ -100,6 +101,16 @@ pub enum LogError {
     /// The task that writes is gone.
     #[error("the log has been closed. Restart the broker")]
     Closed,
+}
+
+impl LogError {
+    /// Where the log is damaged, if that is what is wrong.
+    #[must_use]
+    pub fn damaged_at(&self) -> Option<PhysicalOffset> {
+        let Self::Log(error) = self else { return None };
+        let EntryLogError::Store(error) = &**error else { return None };
+        error.damaged_at()
+    }
 }
 
 fn of_group(group: Option<&Arc<str>>) -> String {

@@ -9,6 +9,7 @@ use runtime::channel::{WeakSender, oneshot};
 use storage::{Damage, EntryHead, EntryReader, Misfit, Patch, Proof, StoreError};
 
 use super::entry::{Body, behind, from_log, to_log};
+use super::error::LogError;
 use super::shared::Shared;
 use super::writer::{Mend, Order};
 use crate::types::Types;
@@ -24,6 +25,11 @@ impl Mender {
     /// Entries before this index are committed, as far as this member knows.
     pub(crate) fn committed(&self) -> LogIndex {
         behind(self.shared.committed.get().as_ref())
+    }
+
+    /// What was read last and was damaged.
+    pub(crate) fn damaged(&self) -> Option<LogError> {
+        self.shared.damaged()
     }
 
     /// The first damage around `offset`, if there is some.

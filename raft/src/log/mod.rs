@@ -29,7 +29,7 @@ use openraft::vote::RaftVote;
 use openraft::{LogState, impls::leader_id_std::LeaderId};
 use runtime::Task;
 use runtime::channel::{Sender, mpsc, oneshot};
-use storage::{EntryLog, Options, Promise, Purged, StoreId};
+use storage::{EntryLog, InTerm, Options, Promise, Purged, StoreId};
 
 pub use error::LogError;
 pub(crate) use helm::Helm;
@@ -65,15 +65,16 @@ impl RaftLog {
     /// # Errors
     /// [`LogError::Log`]; nothing was changed, except that a purge that a crash has interrupted may be done.
     pub async fn open(options: &Options) -> Result<(Self, Task<Result<(), LogError>>), LogError> {
-        Self::new(EntryLog::open(options).await?).await
+        Self::new(EntryLog::open(options).await?, None).await
     }
 
-    /// As [`RaftLog::open`], for a log that is open.
+    /// As [`RaftLog::open`], for a log that is open, and the term of the last entry that was `applied`.
     ///
     /// # Errors
     /// As there.
     pub(crate) async fn new(
         mut log: EntryLog,
+        applied: Option<InTerm>,
     ) -> Result<(Self, Task<Result<(), LogError>>), LogError> {
         let Purged { before, term } = log.purged();
         if before > log.state().next {
@@ -83,7 +84,7 @@ impl RaftLog {
         let shared = Rc::new(Shared::new(log.reader(), vote_of(log.promise())));
         shared.purge(id_before(before, term));
         shared.follow(&log.state());
-        shared.committed.set(committed(&log, &shared).await?);
+        shared.committed.set(committed(&log, &shared, applied).await?);
         let largest_body = log.largest_payload();
         let (orders, receiver) = mpsc(ORDERS_MAX);
         let writer = Writer { log, shared: Rc::clone(&shared), orders: receiver };
@@ -131,12 +132,20 @@ fn vote_of(promise: Promise) -> Option<VoteOf<Types>> {
     Some(VoteOf::<Types>::from_leader_id(leader, elected))
 }
 
-/// The last entry that the log knows to be committed.
-async fn committed(log: &EntryLog, shared: &Shared) -> Result<Option<LogIdOf<Types>>, LogError> {
+/// The last entry that the log knows to be committed. Where that is the last one that was `applied` nothing is read: a long way, if a
+/// segment ends there.
+async fn committed(
+    log: &EntryLog,
+    shared: &Shared,
+    applied: Option<InTerm>,
+) -> Result<Option<LogIdOf<Types>>, LogError> {
     let (committed, purged) = (log.state().committed, shared.purged());
     let Some(last) = committed.0.checked_sub(1).map(LogIndex) else { return Ok(None) };
     if committed <= behind(purged.as_ref()) {
         return Ok(purged);
+    }
+    if let Some((_, term)) = applied.filter(|(index, _)| *index == last) {
+        return Ok(id_before(committed, term));
     }
     let entries = shared.reader.read(last..committed, 1).await?;
     Ok(entries.first().and_then(|entry| id_before(committed, entry.head.term)))

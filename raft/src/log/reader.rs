@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
 use std::io;
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{Stream, stream};
-use openraft::type_config::alias::{EntryOf, VoteOf};
+use model::{LogIndex, Term};
+use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::{OptionalSend, RaftLogReader};
 use runtime::{Elapsed, sleep, timeout};
 
-use super::entry::{from_log, weight};
+use super::entry::{from_log, id_before, weight};
 use super::error::LogError;
 use super::shared::Shared;
 use crate::types::Types;
@@ -54,7 +55,7 @@ impl LogReader {
             };
             // A cut began or ended meanwhile: what waited may be gone.
             if self.shared.cuts() == cuts {
-                let read = read?;
+                let read = read.map_err(|error| self.shared.note_damage(error.into()))?;
                 // Where nothing was read the log begins later, with what is not written.
                 let complete = read.last().is_none_or(|last| last.head.index.next() == written.end);
                 let mut entries = read.into_iter().map(from_log).collect::<Result<Vec<_>, _>>()?;
@@ -113,6 +114,18 @@ impl LogReader {
                  an empty directory. Leadership is handed over to a member that has them, if there is one; look at this one's disk"
             );
         }
+    }
+
+    /// The last entry of each term from `first` to `last`, which are written.
+    async fn ends_of_terms(
+        &self,
+        first: &LogIdOf<Types>,
+        last: &LogIdOf<Types>,
+    ) -> Result<Vec<LogIdOf<Types>>, LogError> {
+        let in_term = |id: &LogIdOf<Types>| (LogIndex(id.index), Term(id.leader_id.term));
+        let ends = self.shared.reader.ends_of_terms(in_term(first), in_term(last)).await;
+        let ends = ends.map_err(|error| self.shared.note_damage(error.into()))?;
+        Ok(ends.into_iter().filter_map(|(index, term)| id_before(index.next(), term)).collect())
     }
 
     /// Goes on with a stream that has come to `range`: what is read next. Whoever applies entries must miss none at the
@@ -212,6 +225,15 @@ impl RaftLogReader<Types> for LogReader {
         self.note_unreadable(start, &error);
         sleep(READ_AGAIN).await;
         Ok(Vec::new())
+    }
+
+    /// Of a log that openraft starts with: of most segments only the beginning is read.
+    async fn get_key_log_ids(
+        &mut self,
+        range: RangeInclusive<LogIdOf<Types>>,
+    ) -> Result<Vec<LogIdOf<Types>>, io::Error> {
+        self.shared.drained().await?;
+        Ok(self.ends_of_terms(range.start(), range.end()).await?)
     }
 
     /// Reads as it is asked, so that a log that is applied from its beginning need not fit into memory. It ends with an error

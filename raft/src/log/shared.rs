@@ -56,6 +56,8 @@ pub(super) struct Shared {
     /// Changes before entries go, and again when they are gone.
     cuts: Cell<u64>,
     failure: RefCell<Option<LogError>>,
+    /// What was read last and was damaged: openraft tells no more of an error than its text.
+    damaged: RefCell<Option<LogError>>,
     /// What the group is called, once somebody has said it.
     pub group: OnceCell<Arc<str>>,
     /// An empty log takes whatever comes first, which openraft's suite wants.
@@ -81,6 +83,7 @@ impl Shared {
             vote: Cell::new(vote),
             cuts: Cell::new(0),
             failure: RefCell::default(),
+            damaged: RefCell::default(),
             group: OnceCell::new(),
             begins_anywhere: Cell::new(false),
             unreadable: Cell::new(None),
@@ -139,6 +142,19 @@ impl Shared {
     pub(super) fn fail(&self, error: &LogError) {
         self.failure.borrow_mut().get_or_insert_with(|| error.clone());
         self.room.notify_all();
+    }
+
+    /// Something could not be read.
+    pub(super) fn note_damage(&self, error: LogError) -> LogError {
+        if error.damaged_at().is_some() {
+            self.damaged.replace(Some(error.clone()));
+        }
+        error
+    }
+
+    /// What was read last and was damaged.
+    pub(super) fn damaged(&self) -> Option<LogError> {
+        self.damaged.borrow().clone()
     }
 
     /// A follower wants entries that cannot be read. Whether that is news: none did within `last`.

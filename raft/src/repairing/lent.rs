@@ -24,6 +24,13 @@ pub(super) enum Refused {
     Misfit(#[from] Misfit),
 }
 
+impl Refused {
+    /// Whether all members have what this one has, and it is not what is needed.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Misfit(Misfit::Endless(_)))
+    }
+}
+
 /// Proves that this member has what is damaged.
 pub(super) async fn prove(
     peers: &Peers,
@@ -63,15 +70,64 @@ fn behind(first: LogIndex, proof: &Proof, why: String) -> String {
 pub(super) async fn all_of(
     peers: &Peers,
     id: MemberId,
+    patch: &Patch,
+    number: usize,
     range: Range<LogIndex>,
 ) -> Result<Vec<(EntryHead, Body)>, Refused> {
-    let mut entries = Vec::new();
+    let mut piece = Piece { entries: Vec::new(), room: patch.bytes_of(number) };
     let mut next = range.start;
     while next < range.end {
         let wanted = Wanted { range: next..range.end, max_bytes: ASKED.1 };
         let got = peers.borrow(id, &wanted).await.map_err(Refused::Peer)?;
-        entries.extend(got.iter().map(as_written));
-        next = LogIndex(range.start.0 + entries.len() as u64);
+        for entry in got.iter().map(as_written) {
+            piece.take(entry)?;
+        }
+        next = LogIndex(range.start.0 + piece.entries.len() as u64);
     }
-    Ok(entries)
+    Ok(piece.entries)
+}
+
+/// Entries that come once more.
+struct Piece {
+    entries: Vec<(EntryHead, Body)>,
+    /// Bytes that are left for more: those that were proven had no more.
+    room: u64,
+}
+
+impl Piece {
+    fn take(&mut self, (head, body): (EntryHead, Body)) -> Result<(), Misfit> {
+        let left = self.room.checked_sub(body.bytes().len() as u64);
+        self.room = left.ok_or(Misfit::Changed(head.index))?;
+        self.entries.push((head, body));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Term, UnixMillis};
+    use storage::EntryKind;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_of_what_comes_once_more_than_was_proven() {
+        let entry = |index, len| {
+            let head = EntryHead {
+                index: LogIndex(index),
+                term: Term(1),
+                kind: EntryKind::Command,
+                timestamp: UnixMillis(1),
+                records: 0,
+                chain: None,
+            };
+            (head, Body::Bytes(vec![0; len]))
+        };
+        let mut piece = Piece { entries: Vec::new(), room: 1000 };
+        piece.take(entry(7, 600)).expect("there is room");
+        piece.take(entry(8, 400)).expect("there is room");
+        let refused = piece.take(entry(9, 1)).expect_err("there is none");
+        assert!(matches!(refused, Misfit::Changed(LogIndex(9))), "{refused}");
+        assert_eq!(piece.entries.len(), 2);
+    }
 }

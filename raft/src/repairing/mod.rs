@@ -9,6 +9,7 @@ mod at_start;
 mod lent;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,17 +17,17 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::{Instant, now, sleep};
 use storage::{Damage, Patch, Spots};
 
-pub use at_start::repair_at_start;
+pub use at_start::{Unrepaired, repair_at_start};
 
 use crate::log::Mender;
 use crate::net::Peers;
 use crate::types::MemberId;
 use lent::Refused;
 
-/// Pause after a repair that came to nothing.
-const AGAIN: Duration = Duration::from_secs(5);
-/// Pause after one that nothing was to be repaired for: it has read a part of the log.
+/// Pause after a repair that came to nothing: it has read a part of the log.
 const IN_VAIN: Duration = Duration::from_millis(500);
+/// Places of which it is remembered what was told of them. What is told beyond that is told again.
+const REFUSED_MAX: usize = 64;
 /// For so long a member that starts waits until it knows the others.
 const INTRODUCED: Duration = Duration::from_secs(5);
 
@@ -36,8 +37,8 @@ pub(crate) struct Repairing {
     pub spots: Rc<Spots>,
     /// The ways to the other members, once there are some.
     pub peers: Rc<OnceCell<Peers>>,
-    /// What could not be repaired last, and why: it is told once.
-    pub refused: RefCell<Option<String>>,
+    /// What could not be repaired, and why: it is told once.
+    pub refused: RefCell<BTreeMap<PhysicalOffset, String>>,
 }
 
 /// What became of a place that seemed damaged.
@@ -69,10 +70,8 @@ impl Repairing {
             let at = self.spots.next().await;
             let outcome = self.deal_with(at).await;
             self.spots.settle(at, outcome != Outcome::Refused);
-            match outcome {
-                Outcome::Repaired => {}
-                Outcome::WasWell => sleep(IN_VAIN).await,
-                Outcome::Refused => sleep(AGAIN).await,
+            if outcome != Outcome::Repaired {
+                sleep(IN_VAIN).await;
             }
         }
     }
@@ -93,15 +92,13 @@ impl Repairing {
                 self.tell(&damage, &why);
                 return Outcome::Refused;
             }
-            self.refused.take();
+            self.refused.borrow_mut().remove(&damage.offset());
             outcome = Outcome::Repaired;
         }
     }
 
     fn tell(&self, damage: &Damage, why: &str) {
-        let text = format!("entry {}: {why}", damage.index());
-        let is_known = self.refused.borrow().as_ref() == Some(&text);
-        if is_known {
+        if !self.is_news(damage.offset(), why) {
             return;
         }
         tracing::error!(
@@ -110,7 +107,19 @@ impl Repairing {
              Look at the disk; if no member has it, start this one with an empty directory, and have the group take it in instead of this one \
              (`mqadmin replaceMember`)"
         );
-        self.refused.replace(Some(text));
+    }
+
+    /// Whether that was not told of this place last.
+    fn is_news(&self, at: PhysicalOffset, why: &str) -> bool {
+        let mut refused = self.refused.borrow_mut();
+        if refused.get(&at).is_some_and(|told| told == why) {
+            return false;
+        }
+        if refused.len() >= REFUSED_MAX {
+            refused.pop_first();
+        }
+        refused.insert(at, why.to_owned());
+        true
     }
 
     /// Repairs the log from this damage on, as far as it goes.
@@ -147,7 +156,7 @@ impl Repairing {
         let proof = self.mender.prove(damage, committed);
         let patch = Rc::new(lent::prove(peers, id, proof, committed).await?);
         for (number, range) in patch.pieces().enumerate() {
-            let entries = lent::all_of(peers, id, range).await?;
+            let entries = lent::all_of(peers, id, &patch, number, range).await?;
             self.mender.mend(&patch, number, entries).await?;
         }
         Ok(patch)

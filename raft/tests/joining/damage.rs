@@ -1,5 +1,6 @@
 //! What members come to whose disks have lost something that only others may want.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use model::PhysicalOffset;
 use raft::Role;
-use runtime::{File, OpenMode, fs, sleep};
+use runtime::sim::Simulation;
+use runtime::{File, OpenMode, fs, now, sleep};
 use storage::{EntryLog, Event, Store};
 
 use super::member::{LIMIT, Live, named, options, until};
@@ -133,6 +135,52 @@ fn a_leader_whose_disk_does_not_give_what_a_newcomer_lacks_says_so_and_leads_on(
     node.disk().stall_reads(Duration::from_secs(120));
     is_stalled.store(true, Ordering::Relaxed);
     simulation.join(run, LIMIT * 10).expect("it ends");
+}
+
+#[test]
+fn a_trimmed_segment_goes_though_it_is_damaged() {
+    simulated(|| async {
+        let dir = Path::new("/a");
+        let size = options(dir).segment_size;
+        alone(dir, 1600, PhysicalOffset(0)).await;
+        spoil(&dir.join("log").join(name(0)), 640 * BLOCK as u64).await;
+        let member = Live::start(dir, 0).await;
+        member.found().await;
+        member.store.append_trim(PhysicalOffset(size)).await.unwrap();
+        until("its file goes", || member.store.segments()[0].0 == PhysicalOffset(size)).await;
+        assert!(member.leads() && member.failed.borrow().is_none(), "{:?}", member.failed);
+        member.send(3, 100).await;
+        member.stop().await.unwrap();
+        let member = Live::start(dir, 0).await;
+        until("it leads", || member.leads()).await;
+        member.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_trim_after_a_start_does_not_keep_a_member_from_answering() {
+    let simulation = Simulation::new(0x5EED);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    node.disk().slow(20);
+    let life = node.start("member", move || async move {
+        let dir = Path::new("/a");
+        let size = options(dir).segment_size;
+        alone(dir, 1600, PhysicalOffset(0)).await;
+        let member = Live::start(dir, 0).await;
+        member.found().await;
+        member.store.append_trim(PhysicalOffset(size)).await.unwrap();
+        let mut longest = Duration::ZERO;
+        while member.store.segments()[0].0 == PhysicalOffset(0) {
+            let asked = now();
+            member.node.raft().is_initialized().await.unwrap();
+            longest = longest.max(asked.elapsed());
+            sleep(Duration::from_millis(1)).await;
+        }
+        member.stop().await.unwrap();
+        longest
+    });
+    let longest = simulation.join(life, LIMIT).expect("it ends");
+    assert!(longest < Duration::from_millis(50), "{longest:?} without an answer");
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::{PhysicalOffset, QueueOffset};
-use runtime::{File, OpenMode, sleep};
-use storage::{Damaged, EntryLog, Event, ReadError, Store, StoreError, Unit};
+use runtime::{File, OpenMode, now, sleep};
+use storage::{Damaged, EntryLog, Event, Options, ReadError, Scale, Store, StoreError, Unit};
 
-use super::member::{Live, QUEUE, TOPIC, entries, named, options, until};
+use super::member::{LIMIT, Live, QUEUE, TOPIC, entries, named, options, until};
 use super::{alone, join, simulated};
 
 const BLOCK: u64 = 4096;
@@ -141,6 +141,37 @@ fn what_is_damaged_in_all_members_is_not_served_and_nobody_ends() {
     });
 }
 
+#[test]
+fn what_nobody_has_keeps_nothing_else_from_being_repaired() {
+    simulated(|| async {
+        let all = three(300).await;
+        for dir in ["/a", "/b", "/c"] {
+            rot(Path::new(dir), 30, 1).await;
+        }
+        let units = units(&all[1], 0, 300).await;
+        let mut is_lost = Vec::new();
+        for unit in &units {
+            is_lost.push(all[1].store.read_units(std::slice::from_ref(unit)).await.is_err());
+        }
+        assert!(is_lost.contains(&true), "nobody has it");
+        rot(Path::new("/b"), 400, 1).await;
+        // A consumer tries again and again what nobody has, and whatever else there is.
+        let (mut refused, end) = (usize::MAX, now() + LIMIT);
+        while refused > 0 {
+            assert!(now() < end, "{refused} messages are not repaired");
+            refused = 0;
+            for (unit, is_lost) in units.iter().zip(&is_lost) {
+                let read = all[1].store.read_units(std::slice::from_ref(unit)).await;
+                refused += usize::from(read.is_err() && !is_lost);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        for member in all {
+            member.stop().await.unwrap();
+        }
+    });
+}
+
 /// Why a start is refused, which is damage.
 async fn refused(dir: &Path) -> PhysicalOffset {
     let (_store, mut events, _opening) = Store::open_member(options(dir)).await.unwrap();
@@ -192,9 +223,35 @@ fn a_damaged_tail_whose_end_nobody_knows_is_not_repaired() {
         sleep(Duration::from_secs(1)).await;
         let mut log = Damaged::open(&options(Path::new("/b"))).await.unwrap();
         let why = raft::repair_at_start(&mut log, &third.peers, at).await.expect_err("no end");
+        assert!(!why.is_final, "it may be that others have more");
+        let why = why.to_string();
         assert!(why.contains("come to nothing that is intact here"), "{why}");
         drop(log);
         assert!(EntryLog::open(&options(Path::new("/b"))).await.is_err(), "it is as it was");
+        for member in [first, third] {
+            member.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn no_more_is_asked_for_than_the_log_can_reach() {
+    simulated(|| async {
+        let dir = Path::new("/b");
+        let [first, second, third] = three(300).await;
+        let end = second.store.written().0;
+        second.stop().await.unwrap();
+        first.send(40, 40_000).await;
+        rot(dir, (end - 1) / BLOCK, 1).await;
+        let at = refused(dir).await;
+        sleep(Duration::from_secs(1)).await;
+        let scale = Scale { furthest: 50_000, ..options(dir).scale };
+        let mut log = Damaged::open(&Options { scale, ..options(dir) }).await.unwrap();
+        let why = raft::repair_at_start(&mut log, &third.peers, at).await.expect_err("no end");
+        assert!(why.is_final, "{why}");
+        let why = why.to_string();
+        assert!(why.contains("further than which this log cannot reach"), "{why}");
+        drop(log);
         for member in [first, third] {
             member.stop().await.unwrap();
         }

@@ -1,6 +1,7 @@
 //! Where entries are: a point every now and then, from which the log is read on.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
@@ -13,6 +14,9 @@ use crate::segment::{Segment, SegmentHeader};
 /// than 100 bytes, so the log costs a ten-thousandth of itself in memory.
 const EVERY: u64 = 1024 * 1024;
 const _: () = assert!(size_of::<Position>() < 100);
+
+/// Bytes that are no long way: two points may be as far apart as this, because an entry lies between them.
+const NEAR: u64 = 2 * EVERY;
 
 /// Points of a log, by the index of the entry behind each.
 #[derive(Debug)]
@@ -51,6 +55,13 @@ impl Marks {
     pub(super) fn before(&self, index: LogIndex) -> Position {
         let before = self.points.range(..=index).next_back();
         *before.expect("the log begins before what is looked for").1
+    }
+
+    /// Whether little has to be read to find the entry `index`, in a log that ends at `end`.
+    pub(super) fn is_near(&self, index: LogIndex, end: PhysicalOffset) -> bool {
+        let behind = self.points.range((Bound::Excluded(index), Bound::Unbounded)).next();
+        let behind = behind.map_or(end, |(_, point)| point.offset);
+        behind.0.saturating_sub(self.before(index).offset.0) <= NEAR
     }
 
     /// The last point that lies at `offset` or before it, if the log begins there.
@@ -94,5 +105,20 @@ mod tests {
         }
         marks.cut(LogIndex(20));
         assert_eq!(marks.before(LogIndex(300)).index.0, 5 + spacing);
+    }
+
+    #[test]
+    fn what_lies_in_a_segment_that_was_not_read_is_not_near() {
+        let size = 64 * EVERY;
+        let mut marks = Marks::new(point(0, 4096));
+        marks.points.insert(LogIndex(1000), point(1000, size));
+        let near = |marks: &Marks, index, end| marks.is_near(LogIndex(index), PhysicalOffset(end));
+        assert!(!near(&marks, 0, size) && !near(&marks, 999, size));
+        assert!(near(&marks, 1000, size) && near(&marks, 1001, size + NEAR));
+        assert!(!near(&marks, 1001, size + NEAR + 1), "it is a long way to the end");
+        for index in 1..1000 {
+            marks.note(point(index, 4096 + index * 67_000));
+        }
+        assert!(near(&marks, 0, size) && near(&marks, 999, size), "it was read");
     }
 }

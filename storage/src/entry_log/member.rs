@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LogIndex, Term};
+use model::{LogIndex, PhysicalOffset, Term};
 use runtime::IoError;
 use runtime::channel::Flag;
 
@@ -86,6 +86,7 @@ impl EntryLog {
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
             spots: Rc::clone(&ahead.inner.spots),
+            reach: PhysicalOffset(u64::MAX),
         };
         let (max_batch, unmarked) =
             (ahead.inner.options.max_batch, ahead.inner.options.scale.furthest);

@@ -11,15 +11,19 @@ use super::marks::Marks;
 use super::member::Owner;
 use super::reader::Shared;
 use super::{EntryHead, EntryLog, EntryLogError, lay_down};
+use crate::checkpoint::Checkpoints;
 use crate::entry::{Local, entry_len};
 use crate::error::StoreError;
+use crate::identity::StoreId;
 use crate::open::{self, FirstVote};
-use crate::options::Options;
+use crate::options::{Options, largest_entry_in};
 use crate::position::Position;
 use crate::provision::Spares;
+use crate::recover::furthest_entry;
 use crate::repair::{Misfit, Patch, Piece, fit};
 use crate::replay::Replay;
 use crate::segment::{Segment, SegmentHeader};
+use crate::store::CHECKPOINTS;
 use crate::tip::Tip;
 
 /// The end of a log of which nobody knows where it ends.
@@ -34,6 +38,7 @@ impl EntryLog {
         let SegmentHeader { index, chain, .. } = log.active().header;
         let newest = Position::beginning(log.active().first_entry(), index, chain);
         let end = Position { index: NOWHERE, ..newest };
+        let reach = reach_of(options, opened.identity.id, opened.vote.vote().idle_mark).await?;
         let shared = Shared {
             log: Rc::clone(&log),
             vote: Cell::new(opened.vote.vote()),
@@ -42,6 +47,7 @@ impl EntryLog {
             marks: RefCell::new(Marks::of(&log, newest)),
             cuts: Cell::new(0),
             spots: Rc::default(),
+            reach,
         };
         let tip = Tip {
             log,
@@ -212,6 +218,22 @@ impl EntryLog {
         assert!(is_same, "the chain was checked entry by entry");
         Ok(())
     }
+}
+
+/// Behind this no entry of a log begins that was written with this mark beside the vote, or by a store of its own, which is bound to
+/// its newest checkpoint instead.
+async fn reach_of(
+    options: &Options,
+    id: StoreId,
+    idle_mark: PhysicalOffset,
+) -> Result<PhysicalOffset, StoreError> {
+    let checkpoints = Checkpoints::new(&options.dir.join(CHECKPOINTS), id, options.segment_size);
+    let Some(newest) = checkpoints.list().await?.last().copied() else {
+        return Ok(PhysicalOffset(u64::MAX));
+    };
+    let slack = options.scale.furthest + largest_entry_in(options.segment_size);
+    let alone = furthest_entry(newest, options.segment_size, options.scale);
+    Ok(alone.max(idle_mark.plus(slack)))
 }
 
 /// What lies in the first or the last block beside what is written.

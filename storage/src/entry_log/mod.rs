@@ -12,6 +12,7 @@ mod marks;
 mod member;
 mod mend;
 mod reader;
+mod terms;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use runtime::{BLOCK, Buffer, IoError, Slice};
 
 pub use error::{EntryLogError, OtherLog};
 pub use reader::EntryReader;
+pub use terms::InTerm;
 
 use crate::checkpoint::Checkpoints;
 use crate::entry::{ENTRY_ALIGN, ENTRY_HEADER_LEN, Kind, Local, Replicated, entry_len};
@@ -166,6 +168,7 @@ impl EntryLog {
             marks: RefCell::new(marks),
             cuts: Cell::new(0),
             spots: Rc::default(),
+            reach: PhysicalOffset(u64::MAX),
         };
         let spares = Spares::new(options, opened.spares).await;
         let tip = Tip {

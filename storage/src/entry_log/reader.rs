@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub cuts: Cell<u64>,
     /// Where it was found damaged.
     pub spots: Rc<Spots>,
+    /// No entry begins behind this; known of a log that is only repaired.
+    pub reach: PhysicalOffset,
 }
 
 impl Shared {
@@ -56,11 +58,11 @@ impl Shared {
     }
 
     /// The next entry, which must be there: damage is noted.
-    async fn next_of(&self, replay: &mut Replay) -> Result<Entry, StoreError> {
+    pub(super) async fn next_of(&self, replay: &mut Replay) -> Result<Entry, StoreError> {
         let cuts = self.cuts.get();
         let read = next(replay).await;
         if let Err(error) = &read
-            && let Some(at) = spot_of(error)
+            && let Some(at) = error.damaged_at()
             && self.cuts.get() == cuts
         {
             self.spots.note(at);
@@ -97,15 +99,6 @@ async fn next(replay: &mut Replay) -> Result<Entry, StoreError> {
             Err(replay.not_readable(&error, evidence(replay)).into())
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Where a log is damaged that says this: it does not hold any more what was written. An open log has no entries of another version.
-fn spot_of(error: &StoreError) -> Option<PhysicalOffset> {
-    match error {
-        StoreError::Damage(damage) => Some(damage.offset),
-        StoreError::Foreign { offset, .. } => Some(*offset),
-        _ => None,
     }
 }
 
@@ -170,7 +163,7 @@ impl EntryReader {
 
     /// Waits until it is repaired that the log says this.
     async fn repaired(&self, error: StoreError) -> Result<(), StoreError> {
-        let Some(at) = spot_of(&error) else { return Err(error) };
+        let Some(at) = error.damaged_at() else { return Err(error) };
         if self.shared.spots.is_repaired(at).await { Ok(()) } else { Err(error) }
     }
 
@@ -202,6 +195,13 @@ impl EntryReader {
             written.push(Written { header, end: replay.position, records: None });
         }
         Ok(written)
+    }
+
+    /// Whether the entry `index` is found at once: no more than a few MiB have to be read for it.
+    #[must_use]
+    pub fn is_near(&self, index: LogIndex) -> bool {
+        let (first, end) = (first_of(&self.shared.log), self.shared.end.get());
+        self.shared.marks.borrow().is_near(index.max(first), end.offset)
     }
 
     /// Index that the next entry gets.

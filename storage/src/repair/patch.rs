@@ -29,6 +29,16 @@ impl Patch {
         self.pieces.iter().map(|piece| piece.begin.index..piece.end.index)
     }
 
+    /// Bytes that a piece has in the log.
+    ///
+    /// # Panics
+    /// When there is no such piece.
+    #[must_use]
+    pub fn bytes_of(&self, number: usize) -> u64 {
+        let Piece { begin, end, .. } = self.pieces[number];
+        end.offset.since(begin.offset)
+    }
+
     /// Indexes of all of them.
     #[must_use]
     pub fn indexes(&self) -> Range<LogIndex> {
@@ -46,7 +56,7 @@ impl Patch {
     /// Bytes of them.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.end.offset.since(piece.begin.offset)).sum()
+        (0..self.pieces.len()).map(|number| self.bytes_of(number)).sum()
     }
 
     fn ends(&self) -> (Position, Position) {

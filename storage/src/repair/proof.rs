@@ -62,6 +62,11 @@ pub enum Misfit {
     /// What was got once more is something else.
     #[error("what it sends once more is not what it has sent first, at entry {0}")]
     Changed(LogIndex),
+    /// They go on where this log has never been.
+    #[error(
+        "nothing intact follows up to offset {0}, further than which this log cannot reach: its end is what is damaged"
+    )]
+    Endless(PhysicalOffset),
     /// The log is not there.
     #[error(
         "the log has no segment there: it was trimmed or cut meanwhile, or its end is what is damaged"
@@ -93,6 +98,8 @@ pub struct Proof {
     /// A block that the disk does not give: it is not asked for again.
     unreadable: Option<u64>,
     cuts: u64,
+    /// Behind this nothing intact can follow.
+    reach: PhysicalOffset,
 }
 
 impl EntryReader {
@@ -104,7 +111,10 @@ impl EntryReader {
         replay.read_narrowly();
         let cuts = shared.cuts.get();
         let (pieces, unreadable) = Default::default();
-        Proof { shared, committed, at, pieces, begin: at, replay, unreadable, cuts }
+        // A log that has come further than it may has lost what tells how far that is.
+        let reach = Some(shared.reach).filter(|reach| at.offset <= *reach);
+        let reach = reach.unwrap_or(PhysicalOffset(u64::MAX));
+        Proof { shared, committed, at, pieces, begin: at, replay, unreadable, cuts, reach }
     }
 }
 
@@ -132,6 +142,9 @@ impl Proof {
             return Err(Misfit::Gone);
         }
         self.at = Position::behind(&header, 0);
+        if self.at.offset > self.reach {
+            return Err(Misfit::Endless(self.reach));
+        }
         self.meets_mark()?;
         if self.at.offset.since(self.begin.offset) >= PIECE {
             self.end_piece();

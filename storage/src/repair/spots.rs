@@ -1,19 +1,28 @@
 //! Where a log was found damaged while it is in use: readers note it, and whoever repairs is told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::time::Duration;
 
 use model::PhysicalOffset;
 use runtime::channel::{Notify, OneshotSender, oneshot};
+use runtime::{Instant, now};
 
-/// Places that are remembered. What is found beyond that is found again.
+/// Places that are remembered, but for those that somebody waits for. What is found beyond that is found again.
 const SPOTS_MAX: usize = 64;
+/// For so long nothing is tried again that could not be repaired, but for somebody who waits for it.
+const REST: Duration = Duration::from_secs(5);
 
 /// Places of a log where something was not what was written. A place may turn out to be well: not the log was damaged then.
 #[derive(Default)]
 pub struct Spots {
-    /// Those that are not dealt with, and who waits for each.
+    /// Those that are not dealt with, and who waits for each. Few wait: the one who applies, and one for each follower.
     open: RefCell<BTreeMap<PhysicalOffset, Vec<OneshotSender<bool>>>>,
+    /// Those that could not be repaired, and when that was seen; the oldest first.
+    resting: RefCell<VecDeque<(PhysicalOffset, Instant)>>,
+    /// The one that had its turn last.
+    last: Cell<PhysicalOffset>,
     /// Somebody repairs.
     tended: Cell<bool>,
     found: Notify,
@@ -22,8 +31,11 @@ pub struct Spots {
 impl Spots {
     /// What lies at `offset` is damaged, or seems so.
     pub(crate) fn note(&self, offset: PhysicalOffset) {
+        if !self.tended.get() || self.rests(offset) {
+            return;
+        }
         let mut open = self.open.borrow_mut();
-        if self.tended.get() && open.len() < SPOTS_MAX {
+        if open.len() < SPOTS_MAX {
             open.entry(offset).or_default();
             self.found.notify_all();
         }
@@ -34,38 +46,71 @@ impl Spots {
         self.tended.set(tended);
         if !tended {
             self.open.take();
+            self.resting.take();
         }
     }
 
-    /// The first place that is not dealt with, once there is one. Cancel safe.
+    /// A place that is not dealt with, once there is one: each has its turn, those that somebody waits for before the others, so
+    /// that what cannot be repaired keeps nothing else from it. Cancel safe.
     pub async fn next(&self) -> PhysicalOffset {
         loop {
             let found = self.found.notified();
-            if let Some((first, _)) = self.open.borrow().first_key_value() {
-                return *first;
+            if let Some(at) = self.in_turn() {
+                self.last.set(at);
+                return at;
             }
             found.await;
         }
     }
 
+    /// Behind the one that had its turn last, or from the first on again.
+    fn in_turn(&self) -> Option<PhysicalOffset> {
+        let open = self.open.borrow();
+        let behind = (Bound::Excluded(self.last.get()), Bound::Unbounded);
+        let all = || open.range(behind).chain(&*open);
+        let is_awaited = |waiting: &[OneshotSender<bool>]| waiting.iter().any(|w| !w.is_closed());
+        let awaited = all().find(|(_, waiting)| is_awaited(waiting));
+        awaited.or_else(|| all().next()).map(|(at, _)| *at)
+    }
+
     /// That place is dealt with: it is as it was written, or could not be repaired.
     pub fn settle(&self, at: PhysicalOffset, is_well: bool) {
+        if !is_well {
+            self.rest(at);
+        }
         let waiting = self.open.borrow_mut().remove(&at).unwrap_or_default();
         for waits in waiting {
             _ = waits.send(is_well); // Who waited may be gone.
         }
     }
 
+    fn rest(&self, at: PhysicalOffset) {
+        let mut resting = self.resting.borrow_mut();
+        resting.retain(|(known, _)| *known != at);
+        if resting.len() == SPOTS_MAX {
+            resting.pop_front();
+        }
+        resting.push_back((at, now()));
+    }
+
+    fn rests(&self, at: PhysicalOffset) -> bool {
+        let resting = self.resting.borrow();
+        resting.iter().any(|(known, since)| *known == at && since.elapsed() < REST)
+    }
+
     /// Waits until what lies at `offset` is dealt with; whether it is well. Cancel safe.
     pub(crate) async fn is_repaired(&self, offset: PhysicalOffset) -> bool {
-        self.note(offset);
-        let told = {
+        if !self.tended.get() {
+            return false;
+        }
+        let (tell, told) = oneshot();
+        {
             let mut open = self.open.borrow_mut();
-            let Some(waiting) = open.get_mut(&offset) else { return false };
-            let (tell, told) = oneshot();
+            let waiting = open.entry(offset).or_default();
+            waiting.retain(|waits| !waits.is_closed());
             waiting.push(tell);
-            told
-        };
+        }
+        self.found.notify_all();
         told.await.unwrap_or(false)
     }
 }
@@ -77,7 +122,7 @@ mod tests {
     use std::time::Duration;
 
     use runtime::sim::Simulation;
-    use runtime::{sleep, spawn};
+    use runtime::{Task, sleep, spawn};
 
     use super::*;
 
@@ -95,14 +140,11 @@ mod tests {
             assert!(!spots.is_repaired(PhysicalOffset(7)).await, "nobody repairs");
             spots.tend(true);
             for is_well in [true, false] {
-                let waits = spawn({
-                    let spots = Rc::clone(&spots);
-                    async move { spots.is_repaired(PhysicalOffset(7)).await }
-                });
+                let waiting = waits(&spots, 7);
                 sleep(Duration::from_secs(1)).await;
                 let at = spots.next().await;
                 spots.settle(at, is_well);
-                assert_eq!((at, waits.await), (PhysicalOffset(7), is_well));
+                assert_eq!((at, waiting.await), (PhysicalOffset(7), is_well));
             }
         });
     }
@@ -113,13 +155,75 @@ mod tests {
             let spots = Rc::new(Spots::default());
             spots.tend(true);
             spots.note(PhysicalOffset(7));
-            let waits = spawn({
-                let spots = Rc::clone(&spots);
-                async move { spots.is_repaired(PhysicalOffset(7)).await }
-            });
+            let waiting = waits(&spots, 7);
             sleep(Duration::from_secs(1)).await;
             spots.tend(false);
-            assert!(!waits.await);
+            assert!(!waiting.await);
+        });
+    }
+
+    /// Somebody who waits for a repair.
+    fn waits(spots: &Rc<Spots>, at: u64) -> Task<bool> {
+        let spots = Rc::clone(spots);
+        spawn(async move { spots.is_repaired(PhysicalOffset(at)).await })
+    }
+
+    #[test]
+    fn what_cannot_be_repaired_keeps_nothing_else_from_its_turn() {
+        simulated(|| async {
+            let spots = Spots::default();
+            spots.tend(true);
+            let mut turns = Vec::new();
+            for _ in 0..4 {
+                for at in [7, 8, 9] {
+                    spots.note(PhysicalOffset(at));
+                }
+                let at = spots.next().await;
+                spots.settle(at, false);
+                turns.push(at.0);
+                sleep(REST).await;
+            }
+            assert_eq!(turns, [7, 8, 9, 7]);
+        });
+    }
+
+    #[test]
+    fn what_could_not_be_repaired_rests_but_for_one_who_waits() {
+        simulated(|| async {
+            let spots = Rc::new(Spots::default());
+            spots.tend(true);
+            spots.settle(PhysicalOffset(7), false);
+            spots.note(PhysicalOffset(7));
+            assert_eq!(spots.in_turn(), None);
+            let waiting = waits(&spots, 7);
+            assert_eq!(spots.next().await, PhysicalOffset(7));
+            spots.settle(PhysicalOffset(7), true);
+            assert!(waiting.await);
+            sleep(REST).await;
+            spots.note(PhysicalOffset(7));
+            assert_eq!(spots.in_turn(), Some(PhysicalOffset(7)));
+        });
+    }
+
+    #[test]
+    fn who_waits_comes_first_and_is_not_turned_away() {
+        simulated(|| async {
+            let spots = Rc::new(Spots::default());
+            spots.tend(true);
+            for offset in 0..1000 {
+                spots.note(PhysicalOffset(offset));
+            }
+            let waiting = waits(&spots, 5000);
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(spots.next().await, PhysicalOffset(5000));
+            spots.settle(PhysicalOffset(5000), true);
+            assert!(waiting.await);
+            assert_eq!(spots.next().await, PhysicalOffset(0));
+            let waiting = waits(&spots, 30);
+            sleep(Duration::from_secs(1)).await;
+            drop(waiting);
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(spots.next().await, PhysicalOffset(1), "whoever has gone waits no more");
         });
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use model::PhysicalOffset;
 use raft::net::{Limits, Peers, Standing};
-use raft::{MemberId, repair_at_start};
-use storage::{DamageError, Damaged, Options, StoreError};
+use raft::{MemberId, Unrepaired, repair_at_start};
+use storage::{Damaged, Options};
 
 use super::super::identity::Identity;
 use super::super::start::StartError;
@@ -19,10 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two attempts.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Why a start is refused whose log is damaged, if it is: what one of a group may be able to repair.
-pub fn damage_of(error: &StartError) -> Option<&DamageError> {
+/// Where the log is damaged, or seems so, whose start is refused, if that is why: what one of a group may be able to repair.
+pub fn damaged_at(error: &StartError) -> Option<PhysicalOffset> {
     match error {
-        StartError::Log(StoreError::Damage(damage)) => Some(damage),
+        StartError::Log(error) => error.damaged_at(),
+        StartError::Member(error) => error.damaged_at(),
         _ => None,
     }
 }
@@ -50,14 +51,14 @@ pub async fn at_start(
     let began = runtime::now();
     loop {
         let away = look_for(&peers, layout).await;
-        let why = match repair_at_start(&mut log, &peers, at).await {
+        let Unrepaired { why, is_final } = match repair_at_start(&mut log, &peers, at).await {
             Ok(()) => {
                 peers.stop();
                 return Ok(());
             }
-            Err(why) => why,
+            Err(unrepaired) => unrepaired,
         };
-        if began.elapsed() >= PATIENCE {
+        if is_final || began.elapsed() >= PATIENCE {
             peers.stop();
             return Err([vec![why], away].concat().join("; "));
         }
