@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::unanswered;
+use super::meant::unanswered;
 use crate::args::GroupState;
 use crate::error::AdminError;
 use crate::group::{Finder, Survey, json, text};

@@ -7,8 +7,9 @@ use remoting::RequestCode;
 use remoting::body::RaftGroupState;
 use remoting::header::raft::TransferLeaderHeader;
 
+use super::Outcomes;
+use super::meant::groups;
 use super::on_leader::{no_leader, on_leader};
-use super::{Outcomes, groups};
 use crate::args::TransferLeader;
 use crate::error::{AdminError, told};
 use crate::group::{Finder, Row, Survey, Target};

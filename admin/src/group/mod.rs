@@ -4,7 +4,7 @@ mod find;
 mod survey;
 mod table;
 
-pub use find::{Finder, Target, at_shard};
+pub use find::{Finder, Target, at_shard, first_name};
 pub use survey::{Row, Silent, Survey};
 pub use table::{bytes, can_lose, json, lag, text};
 
