@@ -282,6 +282,7 @@ fn a_cluster_is_complete_with_the_members_that_it_still_has() {
     let text = place.done(&place.run("start", &[]));
     assert!(text.contains("all processes run already"), "{text}");
     assert!(text.contains("is no member of the group"), "{text}");
+    assert_eq!(count(&text, "is no member of the group any more"), 1, "{text}");
 }
 
 #[test]

@@ -112,9 +112,15 @@ impl Standing {
             return "NameServer";
         }
         let group = self.groups.get(usize::from(one.group)).and_then(|group| group.as_ref().ok());
-        let said = group.and_then(|group| {
-            group.answers.iter().find(|answer| answer.broker_addr == address(one))
-        });
+        let address = address(one);
+        let stranger = group
+            .and_then(|group| group.strangers().find(|stranger| stranger.broker_addr == address));
+        // One that was taken out and was not told so goes on to take itself for a member.
+        if stranger.is_some_and(|stranger| !stranger.members.is_empty()) {
+            return "is no member of the group any more";
+        }
+        let said = group
+            .and_then(|group| group.answers.iter().find(|answer| answer.broker_addr == address));
         match said.map(|said| (said.role.as_str(), said.cut_off)) {
             Some(("LEADER", false)) => "leader",
             Some(("LEADER", true)) => "leader of which a majority does not hear",
