@@ -260,6 +260,31 @@ fn a_group_survives_the_kill_of_its_leader_and_what_was_killed_comes_back() {
     assert_eq!(place.run("status", &[]).status.code(), Some(1));
 }
 
+/// What `mqadmin` says that is told so, and does it.
+fn mqadmin(words: &str) -> String {
+    let words = format!("mqadmin {words}");
+    let line = admin::args::CommandLine::of_words(words.split(' ')).expect("good flags");
+    let kept = admin::Kept::default();
+    let done = async { admin::carry_out(&line.command, &kept).await };
+    let done = runtime::block_on("mqadmin", done).expect("an executor");
+    let said = kept.lines().join("\n");
+    assert!(done.is_ok(), "{said}\n{done:?}");
+    said
+}
+
+#[test]
+fn a_cluster_is_complete_with_the_members_that_it_still_has() {
+    let place = Place::new("fewer");
+    place.done(&place.start_with(&[]));
+    let remove = format!("removeMember -n 127.0.0.1:{} --member n2", place.namesrv);
+    let said = mqadmin(&remove);
+    assert!(said.contains("n2 is no member any more; it cannot lose a node now"), "{said}");
+    let text = place.done(&place.run("start", &[]));
+    assert!(text.contains("all processes run already"), "{text}");
+    assert!(text.contains("is no member of the group"), "{text}");
+    assert_eq!(count(&text, "is no member of the group any more"), 1, "{text}");
+}
+
 #[test]
 fn two_groups_come_with_two_name_servers_and_one_that_is_paused_is_stopped_too() {
     let place = Place::new("two");

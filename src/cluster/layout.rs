@@ -7,7 +7,7 @@ use config::{ConfigErrors, Key, Settings, Source, Table};
 use crate::member::Role;
 
 /// Members of a group.
-pub const NODES: u16 = 3;
+const NODES: u16 = 3;
 /// Groups, and NameServers, that there can be.
 pub const GROUPS_MAX: u16 = 2;
 /// Distance between the ports for clients of two members, as Apache's quick start has it. Those for the group are 1 apart.

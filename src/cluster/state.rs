@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use admin::args::Where;
-use admin::group::{self, Finder, Survey, Target};
+use admin::group::{self, Finder, Halt, Survey, Target};
 use admin::{AdminError, Screen, Terminal};
 
 use super::ClusterError;
 use super::home::Home;
-use super::layout::{Layout, NODES, Process, group_name};
+use super::layout::{Layout, Process, group_name};
 use super::processes;
 use crate::member::Role;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(home: &Home) -> Result<ExitCode, ClusterError> {
     let layout = home.layout()?;
     let standing = ask(home, &layout).await;
     Terminal::default().line(&standing.text(home, &layout));
-    let is_well = standing.missing().is_none() && standing.has_leaders();
+    let is_well = standing.missing().is_none() && standing.is_serving();
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -63,19 +63,16 @@ impl Standing {
         self.processes.iter().find(|(_, pid)| pid.is_none()).map(|(one, _)| one)
     }
 
-    /// Every group has a leader that says so itself.
-    fn has_leaders(&self) -> bool {
-        let leads = |group: &Survey| group.leader().is_some_and(|leader| !leader.cut_off);
-        self.groups.iter().all(|group| group.as_ref().is_ok_and(leads))
+    /// Every group has a leader that says so itself, and takes messages.
+    fn is_serving(&self) -> bool {
+        let serves = |group: &Survey| group.leader().is_some() && Halt::of(group).is_none();
+        self.groups.iter().all(|group| group.as_ref().is_ok_and(serves))
     }
 
-    /// Every group has a leader, all of its members answer, and it could lose one.
+    /// Every broker answers, every group has a leader, and could lose as many as it has voters for. Who votes may be others by now than
+    /// those that the cluster was made with.
     pub(super) fn is_complete(&self) -> bool {
-        let is_whole = |group: &Survey| {
-            group.answers.len() == usize::from(NODES)
-                && group.leader().is_some_and(|leader| leader.spare >= Some(1))
-        };
-        self.has_leaders() && self.groups.iter().flatten().all(is_whole)
+        self.groups.iter().all(|group| group.as_ref().is_ok_and(Survey::is_whole))
     }
 
     /// The process id of a leader.
@@ -115,9 +112,15 @@ impl Standing {
             return "NameServer";
         }
         let group = self.groups.get(usize::from(one.group)).and_then(|group| group.as_ref().ok());
-        let said = group.and_then(|group| {
-            group.answers.iter().find(|answer| answer.broker_addr == address(one))
-        });
+        let address = address(one);
+        let stranger = group
+            .and_then(|group| group.strangers().find(|stranger| stranger.broker_addr == address));
+        // One that was taken out and was not told so goes on to take itself for a member.
+        if stranger.is_some_and(|stranger| !stranger.members.is_empty()) {
+            return "is no member of the group any more";
+        }
+        let said = group
+            .and_then(|group| group.answers.iter().find(|answer| answer.broker_addr == address));
         match said.map(|said| (said.role.as_str(), said.cut_off)) {
             Some(("LEADER", false)) => "leader",
             Some(("LEADER", true)) => "leader of which a majority does not hear",

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::unanswered;
+use super::meant::unanswered;
 use crate::args::GroupState;
 use crate::error::AdminError;
-use crate::group::{Finder, Survey, json, text};
+use crate::group::{Finder, Halt, Survey, json, text};
 use crate::screen::Screen;
 
 /// Shows the groups. One of which nobody answers, or that takes no messages, is an error, when all are shown: whoever watches a group
@@ -27,14 +27,12 @@ pub(super) async fn run(command: &GroupState, screen: &dyn Screen) -> Result<(),
         screen.line(texts.join("\n").trim_end());
     }
     unanswered(&command.at, failed, found.is_empty())?;
-    let halted = found.iter().filter_map(|survey| Some((survey, survey.halted()?)));
-    let lines: Vec<String> = halted.map(|(survey, why)| line(survey, why)).collect();
+    let halted = found.iter().filter_map(|survey| Some(line(survey, &Halt::of(survey)?)));
+    let lines: Vec<String> = halted.collect();
     if lines.is_empty() { Ok(()) } else { Err(AdminError::Halted(lines.join("\n"))) }
 }
 
-fn line(survey: &Survey, why: &str) -> String {
-    let (group, shard) = (survey.group(), survey.best().shard);
-    format!(
-        "group {group} of shard {shard} takes no messages: {why}; see \"No majority\" in docs/runbook-groups.md"
-    )
+fn line(survey: &Survey, halt: &Halt) -> String {
+    let (group, shard, chapter) = (survey.group(), survey.best().shard, halt.chapter());
+    format!("group {group} of shard {shard} {halt}; see \"{chapter}\" in docs/runbook-groups.md")
 }

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use client::ClientError;
 use remoting::RequestCode;
 use remoting::body::RaftGroupState;
 use remoting::header::raft::AddLearnerHeader;
 
+use super::Outcomes;
 use super::catch_up::watch;
+use super::meant::groups_of;
 use super::on_leader::on_leader;
-use super::{Outcomes, groups};
 use crate::args::{AddLearner, Newcomer};
 use crate::error::{AdminError, told};
 use crate::group::{Finder, Survey, Target, at_shard};
@@ -28,7 +30,7 @@ pub(super) struct Joining {
 
 /// Adds a learner to each group that is meant, and watches it catch up.
 pub(super) async fn run(command: &AddLearner, screen: &dyn Screen) -> Result<(), AdminError> {
-    let (finder, groups) = groups(&command.at).await?;
+    let (finder, groups) = groups_of(&command.at, &command.newcomer.new).await?;
     let mut outcomes = Outcomes::new(screen);
     for (target, survey) in groups {
         outcomes.add(one(&finder, &target, &survey, command, screen).await);
@@ -71,13 +73,7 @@ pub(super) async fn ask(
     };
     let state = match finder.state_of(&broker).await {
         Ok(state) => state,
-        Err(error) => {
-            return refuse(format!(
-                "the new node's broker does not answer: {}. Start it first, with the brokerName, dLegerGroup, shards and \
-                 mappedFileSizeCommitLog of the others; one that is to join with an empty storePathRootDir",
-                told(&error)
-            ));
-        }
+        Err(error) => return refuse(not_running(&error)),
     };
     if (state.group.as_str(), &state.cluster) != (group, &best.cluster) {
         return refuse(format!(
@@ -103,6 +99,15 @@ pub(super) async fn ask(
     }
     let label = newcomer.label.clone().unwrap_or(state.label);
     Ok(Joining { broker, store: state.store, label, addr: addr.to_string() })
+}
+
+/// What is wrong where nobody says who the new node is.
+pub(super) fn not_running(error: &ClientError) -> String {
+    format!(
+        "the new node's broker does not answer: {}. Start it first, with the brokerName, dLegerGroup, shards and \
+         mappedFileSizeCommitLog of the others; one that is to join with an empty storePathRootDir",
+        told(error)
+    )
 }
 
 /// Has the leader add it.

@@ -3,9 +3,10 @@
 use remoting::RequestCode;
 use remoting::header::raft::MemberHeader;
 
+use super::Outcomes;
 use super::leadership::make_place;
+use super::meant::groups;
 use super::on_leader::{look, on_leader};
-use super::{Outcomes, groups};
 use crate::args::OneMember;
 use crate::error::AdminError;
 use crate::group::{Finder, Survey, Target, can_lose};

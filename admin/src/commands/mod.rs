@@ -4,15 +4,15 @@ mod catch_up;
 mod group_state;
 mod join;
 mod leadership;
+mod meant;
 mod member;
 mod moving;
 mod on_leader;
 mod recover;
 mod replace;
 
-use crate::args::{Command, Where};
+use crate::args::Command;
 use crate::error::AdminError;
-use crate::group::{Finder, Survey, Target};
 use crate::screen::Screen;
 
 /// Carries a command out.
@@ -29,34 +29,6 @@ pub async fn carry_out(command: &Command, screen: &dyn Screen) -> Result<(), Adm
         Command::MoveMember(command) => moving::run(command, screen).await,
         Command::TransferLeader(command) => leadership::run(command, screen).await,
         Command::ForceRecover(command) => recover::run(command, screen).await,
-    }
-}
-
-/// The groups that are meant, of which there is one at least.
-async fn groups(at: &Where) -> Result<(Finder, Vec<(Target, Survey)>), AdminError> {
-    let finder = Finder::new(at)?;
-    let (mut groups, mut failed) = (Vec::new(), Vec::new());
-    for target in finder.targets().await? {
-        match finder.survey(&target).await {
-            Ok(survey) => groups.extend(survey.map(|survey| (target, survey))),
-            Err(error) => failed.push(error),
-        }
-    }
-    unanswered(at, failed, groups.is_empty())?;
-    Ok((finder, groups))
-}
-
-/// What is wrong if nobody of some groups has answered, or none is left that is meant. Where one is named, and was found, the others are
-/// nobody's business.
-fn unanswered(at: &Where, failed: Vec<AdminError>, is_none: bool) -> Result<(), AdminError> {
-    let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
-    match (failed.is_empty(), is_none) {
-        (true, false) => Ok(()),
-        (false, false) if at.group.is_some() => Ok(()),
-        (true, true) => Err(AdminError::NoGroup(
-            "no Raft group of these is the one that is meant: look at -g and -c".to_owned(),
-        )),
-        (false, _) => Err(AdminError::NoGroup(failed.join("\n"))),
     }
 }
 

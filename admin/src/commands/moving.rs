@@ -3,9 +3,10 @@
 use remoting::RequestCode;
 use remoting::header::raft::AddLearnerHeader;
 
+use super::Outcomes;
 use super::join::{Joining, ask};
+use super::meant::groups_of;
 use super::on_leader::on_leader;
-use super::{Outcomes, groups};
 use crate::args::{MoveMember, Newcomer};
 use crate::error::AdminError;
 use crate::group::{Finder, Row, Survey, Target};
@@ -13,7 +14,7 @@ use crate::screen::Screen;
 
 /// Tells each group that is meant where the member is.
 pub(super) async fn run(command: &MoveMember, screen: &dyn Screen) -> Result<(), AdminError> {
-    let (finder, groups) = groups(&command.at).await?;
+    let (finder, groups) = groups_of(&command.at, &command.new).await?;
     let mut outcomes = Outcomes::new(screen);
     for (target, survey) in groups {
         outcomes.add(one(&finder, &target, &survey, command, screen).await);

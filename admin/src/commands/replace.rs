@@ -4,12 +4,13 @@
 use remoting::RequestCode;
 use remoting::header::raft::ReplaceMemberHeader;
 
+use super::Outcomes;
 use super::catch_up::watch;
 use super::join::{Joining, add, ask};
 use super::leadership::make_place;
+use super::meant::groups_of;
 use super::member::spare;
 use super::on_leader::{look, on_leader};
-use super::{Outcomes, groups};
 use crate::args::ReplaceMember;
 use crate::error::AdminError;
 use crate::group::{Finder, Row, Survey, Target};
@@ -17,7 +18,7 @@ use crate::screen::Screen;
 
 /// Replaces a member in each group that is meant.
 pub(super) async fn run(command: &ReplaceMember, screen: &dyn Screen) -> Result<(), AdminError> {
-    let (finder, groups) = groups(&command.at).await?;
+    let (finder, groups) = groups_of(&command.at, &command.newcomer.new).await?;
     let mut outcomes = Outcomes::new(screen);
     for (target, survey) in groups {
         outcomes.add(one(&finder, &target, &survey, command, screen).await);

@@ -278,6 +278,11 @@ pub fn at_shard(addr: &str, state: &RaftGroupState, shard: u32) -> Option<String
     Some(format!("{host}:{}", u16::try_from(port).ok().filter(|port| *port > 0)?))
 }
 
+/// The broker name of the first shard of the node that `state` comes from: all its shards, and all nodes with the same groups, have it.
+pub fn first_name(state: &RaftGroupState) -> String {
+    name_of_shard(state, 0)
+}
+
 /// The broker name of another shard of the node that `state` comes from.
 fn name_of_shard(state: &RaftGroupState, shard: u32) -> String {
     let own = format!("-{}", state.shard);

@@ -1,10 +1,12 @@
 //! Groups and what their members say.
 
 mod find;
+mod halt;
 mod survey;
 mod table;
 
-pub use find::{Finder, Target, at_shard};
+pub use find::{Finder, Target, at_shard, first_name};
+pub use halt::Halt;
 pub use survey::{Row, Silent, Survey};
 pub use table::{bytes, can_lose, json, lag, text};
 

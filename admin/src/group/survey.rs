@@ -66,25 +66,17 @@ impl Survey {
         self.leader().or(newest).expect("somebody has answered")
     }
 
-    /// Why the group takes no messages; `None` if it does, or if only a leader knows who was not asked.
+    /// Whether nothing is missing: everybody who was asked answers, somebody leads, no change is under way, and the group can do without
+    /// as many as its number of voters allows.
     #[must_use]
-    pub fn halted(&self) -> Option<&'static str> {
-        let best = self.best();
-        match self.leader() {
-            Some(leader) if leader.cut_off => Some("a majority does not hear its leader"),
-            _ if best.spare.is_some_and(|spare| spare < 0) => Some("it has no majority"),
-            Some(_) => None,
-            // Who has no members waits for the group to be founded, or to be added to it.
-            None if best.members.is_empty() => None,
-            None => match best.leader.as_ref() {
-                None => Some("nobody leads it"),
-                // One that is alone goes on to name the leader that it had.
-                Some(leader) => {
-                    let is_gone = |row: Row<'_>| row.member.connected == Some(false);
-                    self.member(leader).is_some_and(is_gone).then_some("its leader does not answer")
-                }
-            },
-        }
+    pub fn is_whole(&self) -> bool {
+        let votes = |member: &&RaftMember| member.vote != "LEARNER";
+        let is_whole = |leader: &RaftGroupState| {
+            let voters = leader.members.iter().filter(votes).count();
+            let most = i64::try_from(voters.saturating_sub(1) / 2).expect("a few");
+            !leader.cut_off && !leader.changing && leader.spare.is_some_and(|spare| spare >= most)
+        };
+        self.silent.is_empty() && self.leader().is_some_and(is_whole)
     }
 
     /// The members, in the order of their labels.
@@ -249,23 +241,21 @@ pub mod tests {
     }
 
     #[test]
-    fn a_group_that_takes_no_messages_is_told_from_one_that_does() {
-        let halted = |change: fn(&mut RaftGroupState), number: usize| {
-            let mut one = answer(number);
-            change(&mut one);
-            Survey::new(vec![one], Vec::new()).halted()
+    fn a_group_is_whole_with_as_many_to_spare_as_it_has_voters_for() {
+        let is_whole = |voters: usize, spare: i64, silent: bool| {
+            let mut leader = answer(0);
+            leader.members = (0..voters).map(member).collect();
+            leader.members.push(RaftMember { vote: "LEARNER".to_owned(), ..member(7) });
+            leader.spare = Some(spare);
+            let gone = || Silent { addr: "h:1".to_owned(), why: "no".to_owned() };
+            Survey::new(vec![leader], silent.then(gone).into_iter().collect()).is_whole()
         };
-        assert_eq!(halted(|_| {}, 0), None);
-        assert_eq!(halted(|leader| leader.spare = Some(0), 0), None, "it works");
-        assert_eq!(halted(|leader| leader.spare = Some(-1), 0), Some("it has no majority"));
-        let cut_off = halted(|leader| leader.cut_off = true, 0);
-        assert_eq!(cut_off, Some("a majority does not hear its leader"));
-        assert_eq!(halted(|_| {}, 1), None, "it knows of a leader, which was not asked");
-        let alone = halted(|follower| follower.members[0].connected = Some(false), 1);
-        assert_eq!(alone, Some("its leader does not answer"));
-        assert_eq!(halted(|follower| follower.leader = None, 1), Some("nobody leads it"));
-        let new = |node: &mut RaftGroupState| (node.leader, node.members) = (None, Vec::new());
-        assert_eq!(halted(new, 1), None, "it belongs to no group yet");
+        for (voters, most) in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)] {
+            assert!(is_whole(voters, most, false), "{voters} are there");
+            assert!(!is_whole(voters, most - 1, false), "one of {voters} is missing");
+            assert!(!is_whole(voters, most, true), "one that was asked is silent");
+        }
+        assert!(!Survey::new(vec![answer(1)], Vec::new()).is_whole(), "nobody says that it leads");
     }
 
     #[test]

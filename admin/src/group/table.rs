@@ -92,6 +92,10 @@ fn summary(survey: &Survey) -> String {
             line.push_str(" times");
         }
     }
+    if let Some(millis) = best.held_millis {
+        line.push_str("  leadership is held for ");
+        line.push_str(&time(millis));
+    }
     if best.changing {
         line.push_str("  a change of the members is under way");
     }
@@ -222,6 +226,7 @@ pub fn json(survey: &Survey) -> Value {
         "committedIndex": best.committed_index,
         "changing": best.changing,
         "canLose": best.spare,
+        "heldMillis": best.held_millis,
         "recoveries": best.recoveries,
         "members": members,
         "strangers": strangers,
@@ -248,6 +253,7 @@ fn member_json(row: &Row<'_>) -> Value {
         "connected": member.connected,
         "trouble": member.trouble,
         "disk": row.own.map(|own| &own.disk),
+        "heldMillis": row.own.map(|own| own.held_millis),
         "electionMinMillis": row.own.map(|own| own.election_min_millis),
         "electionMaxMillis": row.own.map(|own| own.election_max_millis),
     })
@@ -316,6 +322,20 @@ n2      voter  10.0.0.2:40911  -                03000000  99        40 entries  
         let told = text(&other);
         assert!(told.contains("differ: n0 100 to 180 ms, n1 100 to 360 ms. One that"), "{told}");
         assert_eq!(json(&other)["members"][1]["electionMaxMillis"], 360);
+    }
+
+    #[test]
+    fn a_hold_is_shown_with_the_time_that_is_left_of_it() {
+        let mut leader = answer(0);
+        leader.held_millis = Some(840_000);
+        let survey = Survey::new(vec![leader, answer(1)], Vec::new());
+        assert!(summary(&survey).ends_with("1 node  leadership is held for 14 min"), "{survey:?}");
+        let value = json(&survey);
+        assert_eq!(
+            (&value["heldMillis"], &value["members"][0]["heldMillis"]),
+            (&json!(840_000), &json!(840_000))
+        );
+        assert_eq!(value["members"][1]["heldMillis"], Value::Null);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct RaftGroupState {
     pub election_min_millis: i64,
     /// The group.
     pub group: String,
+    /// Milliseconds for which it still makes no place for the member that should lead, because an operator wants that.
+    pub held_millis: Option<i64>,
     /// What this member is called: as the group's log has it, or its configuration if it is not in there.
     pub label: String,
     /// The last entry of its log.

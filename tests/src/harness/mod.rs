@@ -16,6 +16,7 @@ pub mod ports;
 pub mod process;
 pub mod resident;
 pub mod runner;
+pub mod server;
 pub mod servers;
 pub mod setup;
 pub mod summary;

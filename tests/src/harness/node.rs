@@ -1,85 +1,60 @@
-//! A server that may have several lives on one port and one directory.
+//! A server on ports and a directory of this machine, as its plan says.
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::failure::{Failure, Verdict};
-use super::process::{self, Running, Signal};
+use super::failure::Verdict;
+use super::server::Server;
 use super::servers::Plan;
-
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A server, running or between two lives.
 #[derive(Debug)]
 pub struct Node {
     /// How it is started.
     pub plan: Plan,
-    running: Option<Running>,
-    /// Its end is no news from then on.
-    is_asked_to_stop: bool,
+    server: Server,
 }
 
 impl Node {
     /// One that was not started yet.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        Self { plan, running: None, is_asked_to_stop: false }
+        let server = Server::new(&plan.name, plan.log());
+        Self { plan, server }
     }
 
-    /// Starts it; it may take a while until it serves.
+    /// As [`Server::start`].
     ///
     /// # Errors
     /// If the program cannot be started.
-    ///
-    /// # Panics
-    /// If it runs.
     pub fn start(&mut self) -> Verdict {
-        assert!(self.running.is_none(), "one server on one port and store");
-        self.is_asked_to_stop = false;
-        let plan = &self.plan;
-        self.running = Some(Running::start(&plan.name, &mut plan.command(), &plan.log())?);
-        Ok(())
+        self.server.start(&mut self.plan.command())
     }
 
-    /// Waits until `done` says so.
+    /// As [`Server::wait_until`].
     ///
     /// # Errors
-    /// As [`Running::wait_until`].
-    ///
-    /// # Panics
-    /// If it was not started.
+    /// As there.
     pub fn wait_until(
         &mut self,
         what: &str,
         limit: Duration,
         done: impl FnMut() -> Verdict<bool>,
     ) -> Verdict {
-        self.running.as_mut().expect("it was started").wait_until(what, limit, done)
+        self.server.wait_until(what, limit, done)
     }
 
-    /// Stops it with SIGTERM.
+    /// As [`Server::stop`].
     ///
     /// # Errors
-    /// `Deadline` if it does not end; it is killed then. `Exit` if it does not end in good order, or has ended before it
-    /// was told to.
+    /// As there.
     ///
     /// # Panics
     /// If it was not started.
     pub fn stop(&mut self) -> Verdict {
-        let looked = self.look();
-        let mut running = self.running.take().expect("it was started");
-        looked?;
-        // A broker that is told a second time ends at once, and not in good order.
-        let status = match self.is_asked_to_stop {
-            true => running.wait(STOP_LIMIT)?,
-            false => running.stop(STOP_LIMIT)?,
-        };
-        if self.plan.ends_well(status) {
-            return Ok(());
-        }
-        Err(self.exit("told to stop", status, &running))
+        assert!(self.is_started(), "{} was started", self.plan.name);
+        self.server.stop(|status| self.plan.ends_well(status))
     }
 
     /// Looks whether a server that should run does.
@@ -87,25 +62,12 @@ impl Node {
     /// # Errors
     /// `Exit` if it has ended by itself.
     pub fn look(&mut self) -> Verdict {
-        let Some(running) = self.running.as_mut().filter(|_| !self.is_asked_to_stop) else {
-            return Ok(());
-        };
-        let Some(status) = running.ended() else { return Ok(()) };
-        let running = self.running.as_ref().expect("seen above");
-        Err(self.exit("by itself", status, running))
-    }
-
-    fn exit(&self, when: &str, status: ExitStatus, running: &Running) -> Failure {
-        let program = format!("{}, {when},", self.plan.name);
-        Failure::Exit { program, status, output: running.tail() }
+        self.server.look()
     }
 
     /// Tells it to stop and does not wait: [`Node::stop`] does.
     pub fn ask_to_stop(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.signal(Signal::Terminate);
-            self.is_asked_to_stop = true;
-        }
+        self.server.ask_to_stop();
     }
 
     /// Kills it with SIGKILL.
@@ -113,18 +75,19 @@ impl Node {
     /// # Panics
     /// If it was not started.
     pub fn kill(&mut self) {
-        self.running.take().expect("it was started").kill();
+        assert!(self.is_started(), "{} was started", self.plan.name);
+        self.server.kill();
     }
 
     /// Whether it was started, and neither stopped nor killed since.
     #[must_use]
     pub fn is_started(&self) -> bool {
-        self.running.is_some()
+        self.server.is_started()
     }
 
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
-        self.running.as_mut().is_some_and(|running| running.ended().is_none())
+        self.server.is_alive()
     }
 
     /// Its process.
@@ -133,19 +96,19 @@ impl Node {
     /// If it was not started.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.running.as_ref().expect("it was started").pid()
+        self.server.pid().expect("it was started")
     }
 
     /// Its log, all its lives.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.plan.log()).unwrap_or_default()
+        fs::read_to_string(self.server.log()).unwrap_or_default()
     }
 
     /// The end of its log, for a failure.
     #[must_use]
     pub fn tail(&self) -> String {
-        format!("  end of the log of {}:\n{}", self.plan.name, process::tail(&self.plan.log()))
+        self.server.tail()
     }
 
     /// Where its files are.
@@ -179,7 +142,11 @@ mod tests {
     }
 
     fn until_it_ended(node: &mut Node) {
-        node.running.as_mut().expect("it was started").wait(LIMIT).unwrap();
+        let end = std::time::Instant::now() + LIMIT;
+        while node.is_alive() {
+            assert!(std::time::Instant::now() < end, "{} does not end", node.plan.name);
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

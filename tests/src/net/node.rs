@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::time::Duration;
 
 use crate::harness::cores;
-use crate::harness::failure::{Failure, Trying, Verdict};
-use crate::harness::process::{self, Running, Signal};
+use crate::harness::failure::{Trying, Verdict};
+use crate::harness::server::Server;
 
 use super::Net;
 
@@ -17,8 +15,6 @@ pub const PORT: u16 = 10_911;
 pub const RAFT_PORT: u16 = 40_911;
 /// Where a NameServer is.
 pub const NAMESRV_PORT: u16 = 9876;
-/// A stop in good order hands leadership over first.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A server, and the files that it leaves.
 #[derive(Debug)]
@@ -29,8 +25,7 @@ pub struct Node {
     pub machine: usize,
     program: PathBuf,
     dir: PathBuf,
-    running: Option<Running>,
-    paused: bool,
+    server: Server,
     /// The cores that it may use; none: all.
     cores: Vec<usize>,
 }
@@ -47,9 +42,8 @@ impl Node {
             name: name.to_owned(),
             machine,
             program,
+            server: Server::new(name, dir.join("server.log")),
             dir,
-            running: None,
-            paused: false,
             cores: Vec::new(),
         })
     }
@@ -72,7 +66,7 @@ impl Node {
     /// The end of what it has said, for a failure.
     #[must_use]
     pub fn tail(&self) -> String {
-        format!("  end of the log of {}:\n{}", self.name, process::tail(&self.log()))
+        self.server.tail()
     }
 
     fn conf(&self) -> PathBuf {
@@ -85,12 +79,6 @@ impl Node {
         self.dir.join("store")
     }
 
-    /// Everything that it has said, all its lives.
-    #[must_use]
-    pub fn log(&self) -> PathBuf {
-        self.dir.join("server.log")
-    }
-
     /// Starts it, on what it has left.
     ///
     /// # Errors
@@ -99,24 +87,23 @@ impl Node {
     /// # Panics
     /// If it runs.
     pub fn start(&mut self, net: &Net) -> Verdict {
-        assert!(self.running.is_none(), "{} runs", self.name);
         let on_cores = cores::command(&self.cores, self.program.as_os_str());
         let mut command = net.command(self.machine, Path::new(on_cores.get_program()));
         command.args(on_cores.get_args());
         command.arg("-c").arg(self.conf()).current_dir(&self.dir);
-        self.running = Some(Running::start(&self.name, &mut command, &self.log())?);
-        Ok(())
+        self.server.start(&mut command)
     }
 
     /// Whether it was started and neither killed nor stopped since.
+    #[must_use]
     pub fn should_run(&self) -> bool {
-        self.running.is_some()
+        self.server.is_started()
     }
 
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(Running::pid)
+        self.server.pid()
     }
 
     /// Looks whether it runs, if it should.
@@ -124,53 +111,30 @@ impl Node {
     /// # Errors
     /// It has ended by itself.
     pub fn look(&mut self) -> Verdict {
-        let Some(running) = &mut self.running else { return Ok(()) };
-        match running.ended() {
-            None => Ok(()),
-            Some(status) => {
-                let (program, output) = (format!("{} by itself", self.name), running.tail());
-                Err(Failure::Exit { program, status, output })
-            }
-        }
+        self.server.look()
     }
 
     /// SIGKILL. Nothing if it does not run.
     pub fn kill(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            running.kill();
-        }
-        self.paused = false;
+        self.server.kill();
     }
 
     /// SIGTERM, and waits. Nothing if it does not run.
     ///
     /// # Errors
-    /// It does not end, or not in good order.
+    /// It does not end, not in good order, or has ended by itself before.
     pub fn stop(&mut self) -> Verdict {
-        self.go_on();
-        let Some(mut running) = self.running.take() else { return Ok(()) };
-        let status: ExitStatus = running.stop(STOP_LIMIT)?;
-        if status.success() {
-            return Ok(());
-        }
-        let (program, output) = (format!("{} told to stop", self.name), running.tail());
-        Err(Failure::Exit { program, status, output })
+        self.server.stop(|status| status.success())
     }
 
     /// SIGSTOP.
     pub fn pause(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.signal(Signal::Stop);
-            self.paused = true;
-        }
+        self.server.pause();
     }
 
     /// SIGCONT, if it is paused.
     pub fn go_on(&mut self) {
-        if let Some(running) = self.running.as_mut().filter(|_| self.paused) {
-            running.signal(Signal::Continue);
-        }
-        self.paused = false;
+        self.server.go_on();
     }
 
     /// It begins with an empty store the next time.
@@ -181,7 +145,7 @@ impl Node {
     /// # Panics
     /// If it runs.
     pub fn wipe(&mut self) -> Verdict {
-        assert!(self.running.is_none(), "{} runs", self.name);
+        assert!(!self.should_run(), "{} runs", self.name);
         match fs::remove_dir_all(self.store()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).trying(self.store().display().to_string())

@@ -28,7 +28,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Nodes that found the group.
 const NODES: usize = 3;
 /// And those that may join it.
-const MACHINES: usize = 5;
+const MACHINES: usize = 6;
+/// Those that may be another broker instead.
+const OTHERS: Range<usize> = 3..5;
 const NAMESRV: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
 /// Where nodes listen for each other, unless they have moved.
@@ -55,15 +57,12 @@ pub struct Cluster {
     pub raft_ports: [u16; MACHINES],
     /// Keys of the nodes' configurations beside the usual ones.
     pub keys: Vec<(&'static str, String)>,
+    /// Nodes 3 and 4 are another broker: a group of their own, in which they are called as two of the first one.
+    pub two_brokers: bool,
 }
 
 fn ip(at: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 1, u8::try_from(at + 1).expect("few"))
-}
-
-/// The members in the configuration of a node: those that found the group, and itself.
-fn peers_of(at: usize) -> impl Iterator<Item = usize> {
-    (0..NODES).chain((at >= NODES).then_some(at))
 }
 
 impl Cluster {
@@ -72,12 +71,31 @@ impl Cluster {
         for (name, ip) in ["ns0", "ns1"].into_iter().zip(NAMESRV) {
             start_namesrv(&simulation.node(name, ip));
         }
-        let names = ["b0", "b1", "b2", "b3", "b4"];
+        let names = ["b0", "b1", "b2", "b3", "b4", "b5"];
         let nodes = (0..MACHINES).map(|at| simulation.node(names[at], ip(at))).collect();
         let client = simulation.node("client", CLIENT);
         let (running, moved, keys) = Default::default();
         let raft_ports = [RAFT_PORT; MACHINES];
-        Self { simulation, nodes, client, shards, running, moved, raft_ports, keys }
+        let two_brokers = false;
+        Self { simulation, nodes, client, shards, running, moved, raft_ports, keys, two_brokers }
+    }
+
+    /// Whether a node is one of the other broker's.
+    fn is_other(&self, at: usize) -> bool {
+        self.two_brokers && OTHERS.contains(&at)
+    }
+
+    /// The members in the configuration of a node: those that found the group, and itself.
+    fn peers_of(&self, at: usize) -> Vec<usize> {
+        match self.is_other(at) {
+            true => OTHERS.collect(),
+            false => (0..NODES).chain((at >= NODES).then_some(at)).collect(),
+        }
+    }
+
+    /// The number in the label of a node.
+    fn number(&self, at: usize) -> usize {
+        if self.is_other(at) { at - OTHERS.start } else { at }
     }
 
     /// Where clients reach a shard.
@@ -113,7 +131,8 @@ impl Cluster {
     pub fn start_without(&mut self, at: usize, late: Option<u32>) {
         assert!(self.running[at].is_none(), "it runs already");
         let config = self.config(at);
-        let ips: Vec<Option<IpAddr>> = peers_of(at).map(|at| Some(ip(at).into())).collect();
+        let peers = self.peers_of(at).into_iter();
+        let ips: Vec<Option<IpAddr>> = peers.map(|at| Some(ip(at).into())).collect();
         let group = config.raft_group.as_ref().expect("there are groups");
         let layouts = group.layouts(&config, &ips).expect("they fit");
         let mut running = Running { stops: Vec::new(), shards: Vec::new(), late: None };
@@ -183,13 +202,15 @@ impl Cluster {
     fn config(&self, at: usize) -> Arc<Config> {
         let addrs = format!("{}:9876;{}:9876", NAMESRV[0], NAMESRV[1]);
         let port = |peer: usize| if peer == at { self.raft_ports[at] } else { RAFT_PORT };
-        let peer = |peer: usize| format!("n{peer}-{}:{}", ip(peer), port(peer));
-        let peers: Vec<String> = peers_of(at).map(peer).collect();
-        let (peers, own) = (peers.join(";"), format!("n{at}"));
+        let label = |at| format!("n{}", self.number(at));
+        let peer = |peer: usize| format!("{}-{}:{}", label(peer), ip(peer), port(peer));
+        let peers: Vec<String> = self.peers_of(at).into_iter().map(peer).collect();
+        let (peers, own) = (peers.join(";"), label(at));
+        let name = if self.is_other(at) { "broker-b" } else { "broker-a" };
         let (shards, dir) = (self.shards.to_string(), format!("/store-{}", self.moved[at]));
         let mut settings = Settings::defaults(&KEYS);
         for (key, value) in [
-            ("brokerName", "broker-a"),
+            ("brokerName", name),
             ("namesrvAddr", addrs.as_str()),
             ("storePathRootDir", &dir),
             ("mappedFileSizeCommitLog", "16MiB"),

@@ -5,6 +5,7 @@
 mod cluster;
 mod members;
 mod recovery;
+mod two_brokers;
 
 use std::time::Duration;
 

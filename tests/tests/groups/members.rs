@@ -300,6 +300,8 @@ fn what_would_harm_a_group_is_refused_with_what_to_do() {
         .assert_refused("the leader cannot reach the member at 10.9.9.9:40911");
     said(&cluster, &add).assert_done("n3 has caught up");
     said(&cluster, &format!("transferLeader -b {at} --to n3")).assert_refused("it does not vote");
+    let state = said(&cluster, &format!("groupState -b {at}")).assert_done("leader n");
+    assert!(!state[0].contains("is held"), "what is refused holds nothing: {}", state[0]);
 
     // The group that it is a learner of goes on without it, and does not let it vote when it is gone.
     cluster.crash(3);
@@ -515,10 +517,14 @@ fn before_maintenance_a_node_leads_none_of_its_groups() {
     let lines = admin(&cluster, words).assert_done("leads now");
     assert_eq!(lines.len(), 3, "a line a group: {lines:?}");
     assert_eq!(lines.iter().filter(|line| line.contains("nothing to do")).count(), 2, "{lines:?}");
+    let state = admin(&cluster, "groupState -n 10.0.0.1:9876").assert_done("leader n");
+    assert_eq!(state[0].matches("leadership is held for 1").count(), 3, "19 s: {}", state[0]);
     cluster.run_for(SECOND * 10);
     assert!((0..3).all(|shard| !cluster.leads(1, shard)), "it leads none as long as it is held");
     cluster.until("it leads again when the hold is over", |cluster| {
         cluster.run_for(SECOND);
         cluster.leads(1, 1)
     });
+    let state = admin(&cluster, "groupState -n 10.0.0.1:9876").assert_done("leader n");
+    assert!(!state[0].contains("is held"), "{}", state[0]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::net::Standing;
-use raft::{Change, ChangeError, Changed, Member, MemberId, Role};
+use raft::{Change, ChangeError, Changed, MOST_BEHIND, Member, MemberId, Role};
 use remoting::header::DecodeExt;
 use remoting::header::raft::{
     AddLearnerHeader, ChangedHeader, MemberHeader, ReplaceMemberHeader, TransferLeaderHeader,
@@ -200,8 +200,8 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
     let name = replica.name_of(to);
     if !handover::could_lead(to, &group.followers(), &peers.status()) {
         let remark = format!(
-            "{name} cannot lead: it does not vote, is not connected, or lacks too much of the log. `mqadmin groupState` says \
-             which"
+            "{name} cannot lead: it does not vote, is not connected, or lacks more than {MOST_BEHIND} entries. `mqadmin groupState` \
+             says which: promote it, start it, or wait, or name another one"
         );
         return Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     }
@@ -211,13 +211,15 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
     let remark = match handover::hand_over(shard, group, to).await {
         Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
         Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
-        Outcome::Nobody => format!("{name} has not taken over in time"),
+        Outcome::Nobody => format!("{name} has not taken over in time, and still may"),
         Outcome::Behind => {
             format!("{name} lacks a part of the log, or does not answer, and was not asked to lead")
         }
         Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
-    let remark = format!("service not available now. {remark}: look with `mqadmin groupState`");
+    let remark = format!(
+        "service not available now. {remark}: look with `mqadmin groupState`, and ask again if another one leads than should"
+    );
     Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
 }
 

@@ -87,6 +87,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         election_max_millis: millis(timing.election_max),
         election_min_millis: millis(timing.election_min),
         group: replica.layout.name.clone(),
+        held_millis: held(replica),
         label: label.clone(),
         last_index: index_before(view.next),
         leader: view.leader.map(|leader| leader.to_string()),
@@ -105,6 +106,12 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
         store: view.own.to_string(),
         term: number(view.term.0),
     }
+}
+
+/// How long no place is made here yet for the member that should lead, if an operator wants that.
+fn held(replica: &Replica) -> Option<i64> {
+    let until = replica.held_until.get().filter(|_| replica.is_held())?;
+    Some(millis(until.saturating_since(runtime::now())))
 }
 
 /// Voters that the group can do without now, as its leader knows: one that is not connected does not count, even if it has
