@@ -51,7 +51,8 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
 /// Answers what the leader answers. If somebody else leads meanwhile, the old one is given a moment to say what became of it.
 ///
 /// A request that has no answer in time may still be on its way, and its asker, who is told that nobody knows, goes on: what he gives
-/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it.
+/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it, where the request is one that
+/// takes something back; for any other that would only cost those their answers who come behind it.
 async fn answer(
     shard: Rc<Shard>,
     group: Group,
@@ -65,7 +66,7 @@ async fn answer(
     let answering = pin!(handed_on.answer());
     let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
     let patience = asker.patience();
-    if answered.is_err() && asker.changes_something() && peers.interrupt(leader) {
+    if answered.is_err() && rules::takes_back(asker.code) && peers.interrupt(leader) {
         let (name, group) = (&shard.identity.name, &replica_of(&shard).layout.name);
         let leader = replica_of(&shard).name_of(leader);
         tracing::debug!(shard = %name, %group, %leader, "no answer in time to what was handed on: the connection ends");

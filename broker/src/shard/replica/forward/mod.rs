@@ -182,11 +182,6 @@ impl Asker {
         if self.question.is_some() { OFFSET_PATIENCE } else { FORWARD_WAIT }
     }
 
-    /// Whether it matters when it is acted on: a question may be answered to nobody.
-    fn changes_something(&self) -> bool {
-        self.code != RequestCode::QueryConsumerOffset
-    }
-
     /// How long it still is.
     fn left(&self) -> Duration {
         self.patience().saturating_sub(self.since.elapsed())
