@@ -78,6 +78,12 @@ impl OffsetQuestion {
         &self.caller
     }
 
+    /// Whether nobody waits for an answer any more: its connection was closed.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        !self.caller.connection().is_open()
+    }
+
     /// When it came.
     #[must_use]
     pub fn since(&self) -> Instant {
