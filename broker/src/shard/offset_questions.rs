@@ -214,7 +214,8 @@ async fn round(shard: &Shard) {
     if asked.is_empty() {
         return;
     }
-    if !shard.is_certain().await {
+    let oldest = asked.front().map_or_else(runtime::now, OffsetQuestion::since);
+    if !shard.is_certain(oldest + OFFSET_PATIENCE).await {
         return shard.offset_questions.put_back(asked);
     }
     let left = asked.into_iter().filter_map(|question| answer_in_order(shard, question).err());
