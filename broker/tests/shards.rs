@@ -148,3 +148,19 @@ fn a_shard_that_cannot_open_its_log_again_says_so_and_is_in_none_of_the_others_w
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert!(ended[0].starts_with("n2: ") && ended[0].contains("shard-0"), "{ended:?}");
 }
+
+/// Announcements are as old as the clock of the leader who wrote them has it.
+#[test]
+fn a_topic_gets_onto_every_shard_also_where_clocks_differ() {
+    let cluster = Cluster::founded(5, &[("shards", "2")]);
+    cluster.run_for(Duration::from_secs(20)); // each group is led by whom it prefers
+    cluster.machines[1].shift_clock(120_000);
+    cluster.client(|| async {
+        assert!(leads(0, 0).await && leads(1, 1).await);
+        let client = Client::connect(shard_addr(0, 0)).await;
+        client.send_with(&send_header("Born", 0), b"x").await.expect("it is stored");
+        runtime::sleep(Duration::from_secs(2)).await;
+        let sibling = Client::connect(shard_addr(1, 1)).await;
+        assert_eq!(sibling.max_offset("Born", 0).await, 0, "it is there");
+    });
+}

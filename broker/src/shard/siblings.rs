@@ -19,7 +19,7 @@ use runtime::channel::{
     MailboxReceiver, MailboxSender, Notify, Receiver, Sender, TrySendError, mailbox, mpsc,
 };
 
-use model::UnixMillis;
+use model::{LogIndex, UnixMillis};
 use raft::Role;
 use remoting::ResponseCode;
 use runtime::Instant;
@@ -28,6 +28,7 @@ use super::apply::Source;
 use super::commands::{CommandError, TOPIC_ANNOUNCED, TopicConfig};
 use super::completions::Completion;
 use super::notices::{self, Notice};
+use super::replica::Replica;
 use super::reply::Refusal;
 use super::{Phase, Shard, topics};
 use crate::limits::{MAILBOX, MAX_ANNOUNCEMENTS};
@@ -40,8 +41,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// And those that wait for so long while the shard had a leader are forgotten: he does not take them, or they are deleted by now.
 const FORGET: Duration = Duration::from_secs(60);
-/// An announcement that is older is no news, milliseconds.
-const RECENT_MILLIS: u64 = 60_000;
+/// An announcement that is older is no news.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What one shard tells another.
 #[derive(Clone, Debug)]
@@ -180,11 +181,14 @@ pub fn announce_in_log(shard: &Shard, topic: &TopicConfig) -> Result<(), Refusal
 pub fn applied(
     shard: &Shard,
     payload: &[u8],
-    (source, when): (Source, UnixMillis),
+    source: Source,
+    (when, index): (UnixMillis, LogIndex),
 ) -> Result<(), CommandError> {
     let topic = TopicConfig::from_bytes(payload)?;
-    // What a member hears late others have heard before, and the topic may be deleted by now.
-    let is_recent = runtime::unix_millis().saturating_sub(when.0) < RECENT_MILLIS;
+    // What a member hears late others have heard before, and the topic may be deleted by now. Its time is that of another one's clock.
+    let age = Duration::from_millis(runtime::unix_millis().saturating_sub(when.0));
+    let was_there = |replica: &Replica| replica.is_news(index, RECENT);
+    let is_recent = age < RECENT || shard.replica.as_ref().is_some_and(was_there);
     if source.is_news() && is_recent {
         shard.siblings.announce(&shard.identity.name, Rc::new(topic));
     }

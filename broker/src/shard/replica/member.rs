@@ -61,6 +61,7 @@ impl Member {
         node.introduce(peers.clone());
         peers.serve(forward::office(shard));
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
+        assert!(replica.heard.set(node.heard()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         let stop = Flag::new();
         let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
