@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use remoting::body::{Body, LockReply, LockRequest};
 use remoting::{Command, RequestCode, ResponseCode};
+use runtime::sim::{DiskOp, When};
 use support::Client;
 use support::cluster::{Cluster, addr, leader, try_send};
 use support::member::{Member, queue};
@@ -161,6 +162,27 @@ fn a_leader_whose_disk_stands_still_is_followed() {
         }
         cluster.run_for(Duration::from_secs(6));
         check(&cluster, &log);
+    }
+}
+
+#[test]
+fn a_leader_whose_disk_fails_is_followed_at_once() {
+    for seed in 0..SEEDS {
+        let cluster = Cluster::founded(seed, &[]);
+        let first = cluster.leader();
+        cluster.run_for(Duration::from_secs(1));
+        for op in [DiskOp::Flush, DiskOp::Write] {
+            cluster.machines[first].disk().fail(op, When::OneIn(1));
+        }
+        let took = until_followed(&cluster, first);
+        assert!(took < AT_ONCE, "seed {seed}: {took:?}");
+        // What it has can be read from it all the same, and it says that it is no member any more.
+        cluster.run_for(Duration::from_secs(2));
+        cluster.client(move || async move {
+            let client = Client::connect(addr(first)).await;
+            assert_eq!(client.pull("T", 0, 0).await.code, ResponseCode::Success);
+        });
+        assert_eq!(cluster.ended(), Vec::<String>::new());
     }
 }
 

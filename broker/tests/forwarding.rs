@@ -29,6 +29,25 @@ const WAIT: Duration = Duration::from_secs(2);
 const MOMENT: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const TAKE: RequestCode = RequestCode::LockBatchMq;
+const GIVE: RequestCode = RequestCode::UnlockBatchMq;
+
+/// What a client of group `G` says who wants queue 0 of topic `T`, or gives it back.
+fn lock(client: &str) -> Vec<u8> {
+    let request = LockRequest {
+        client_id: client.to_owned(),
+        consumer_group: "G".to_owned(),
+        mq_set: vec![queue("T", "broker-a", 0)],
+        only_this_broker: false,
+    };
+    request.encode()
+}
+
+/// How many queues a client was given.
+fn locked(answer: &Command) -> usize {
+    LockReply::decode(&answer.body).unwrap().locked.len()
+}
+
 fn send(body: &[u8]) -> Command {
     let header = send_header("T", 0);
     Command::request(RequestCode::SendMessageV2).with_ext(&header).with_body(body.to_vec())
@@ -148,19 +167,11 @@ fn what_else_only_the_leader_can_do_is_done_by_way_of_a_follower() {
         let by_other = Client::connect(addr(other)).await;
         assert_eq!(by_other.committed("G", "T", 0).await, Some(1), "as the leader knows it");
 
-        let lock = |client: &str| LockRequest {
-            client_id: client.to_owned(),
-            consumer_group: "G".to_owned(),
-            mq_set: vec![queue("T", "broker-a", 0)],
-            only_this_broker: false,
-        };
-        let (take, give) = (RequestCode::LockBatchMq, RequestCode::UnlockBatchMq);
-        let locked = |answer: &Command| LockReply::decode(&answer.body).unwrap().locked.len();
         let direct = Member::connect(addr(first)).await;
-        assert_eq!(locked(&member.ask(take, &[], lock("a").encode()).await), 1);
-        assert_eq!(locked(&direct.ask(take, &[], lock("b").encode()).await), 0);
-        assert_eq!(member.ask(give, &[], lock("a").encode()).await.code, 0);
-        assert_eq!(locked(&direct.ask(take, &[], lock("b").encode()).await), 1);
+        assert_eq!(locked(&member.ask(TAKE, &[], lock("a")).await), 1);
+        assert_eq!(locked(&direct.ask(TAKE, &[], lock("b")).await), 0);
+        assert_eq!(member.ask(GIVE, &[], lock("a")).await.code, 0);
+        assert_eq!(locked(&direct.ask(TAKE, &[], lock("b")).await), 1);
 
         // What the leader refuses is refused in its words.
         let bad = near.request(RequestCode::UpdateAndCreateTopic, &create_header("a b", 1)).await;
@@ -312,18 +323,10 @@ fn what_was_given_back_late_by_way_of_a_follower_is_not_taken_from_who_has_got_i
         let cluster = Cluster::founded(seed, &[]);
         let first = cluster.leader();
         let [one, _] = Cluster::others(first);
-        let lock = |client: &str| LockRequest {
-            client_id: client.to_owned(),
-            consumer_group: "G".to_owned(),
-            mq_set: vec![queue("T", "broker-a", 0)],
-            only_this_broker: false,
-        };
-        let (take, give) = (RequestCode::LockBatchMq, RequestCode::UnlockBatchMq);
-        let locked = |answer: &Command| LockReply::decode(&answer.body).unwrap().locked.len();
         cluster.client(move || async move {
             // The follower has a connection to the leader.
             assert_eq!(
-                locked(&Member::connect(addr(one)).await.ask(take, &[], lock("a").encode()).await),
+                locked(&Member::connect(addr(one)).await.ask(TAKE, &[], lock("a")).await),
                 1
             );
         });
@@ -331,7 +334,7 @@ fn what_was_given_back_late_by_way_of_a_follower_is_not_taken_from_who_has_got_i
         let told = Arc::new(Mutex::new(None));
         let code = Arc::clone(&told);
         cluster.background(move || async move {
-            let answer = Member::connect(addr(one)).await.ask(give, &[], lock("a").encode()).await;
+            let answer = Member::connect(addr(one)).await.ask(GIVE, &[], lock("a")).await;
             *code.lock().unwrap() = Some(answer.code);
         });
         cluster.run_for(WAIT + MOMENT);
@@ -339,13 +342,13 @@ fn what_was_given_back_late_by_way_of_a_follower_is_not_taken_from_who_has_got_i
         assert_eq!(told.lock().unwrap().take(), Some(unknown), "seed {seed}: nobody knows");
         cluster.client(move || async move {
             let direct = Member::connect(addr(first)).await;
-            assert_eq!(locked(&direct.ask(take, &[], lock("a").encode()).await), 1, "has it still");
+            assert_eq!(locked(&direct.ask(TAKE, &[], lock("a")).await), 1, "has it still");
         });
         cluster.mend();
         cluster.run_for(Duration::from_secs(3));
         cluster.client(move || async move {
             let direct = Member::connect(addr(first)).await;
-            assert_eq!(locked(&direct.ask(take, &[], lock("b").encode()).await), 0, "seed {seed}");
+            assert_eq!(locked(&direct.ask(TAKE, &[], lock("b")).await), 0, "seed {seed}");
         });
     }
 }
@@ -419,6 +422,40 @@ fn what_is_more_than_may_be_under_way_is_refused_at_once() {
     let stored = log.lock().unwrap().iter().filter(|(_, _, result)| result.is_ok()).count();
     assert_eq!(stored, 4500 - busy, "and the others are stored");
     check(&cluster, &log);
+}
+
+/// A leader that commits late, and two hands of sends by way of a follower: the first one waits for longer than the follower does.
+#[test]
+fn a_send_that_is_late_takes_no_younger_one_along() {
+    let keys = [
+        ("raftHeartbeatMillis", "200"),
+        ("raftElectionMinMillis", "2000"),
+        ("raftElectionMaxMillis", "3000"),
+    ];
+    for seed in 0..SEEDS {
+        let cluster = Cluster::founded(seed, &keys);
+        let first = cluster.leader();
+        let [one, other] = Cluster::others(first);
+        cluster.run_for(Duration::from_secs(1));
+        let log = Log::default();
+        for at in [one, other] {
+            cluster.machines[at].disk().stall(Duration::from_millis(2_300));
+        }
+        for (from, count) in [(0, 1), (1, 20)] {
+            let sending = Arc::clone(&log);
+            cluster.background(move || send_many(one, from, count, sending));
+            cluster.run_for(Duration::from_millis(1_500));
+        }
+        all_answered(&log, 21);
+        assert_eq!(refusals(&log), 1, "seed {seed}");
+        {
+            let log = log.lock().unwrap();
+            let late = log.iter().find(|(number, ..)| *number == 0).unwrap();
+            assert!(late.2.as_ref().unwrap_err().1.contains("is unknown"), "seed {seed}: {late:?}");
+        }
+        assert_eq!(check(&cluster, &log).len(), 21, "seed {seed}: they are stored all the same");
+        assert_eq!(cluster.leader(), first, "seed {seed}");
+    }
 }
 
 /// A member that nobody has heard of, and that hands on whatever it likes.

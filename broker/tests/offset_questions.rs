@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use remoting::header::DecodeExt;
 use remoting::header::offset::{OffsetReply, UpdateOffsetHeader};
-use remoting::{Command, RequestCode};
-use support::cluster::{Cluster, addr};
+use remoting::{Command, RequestCode, ResponseCode};
+use support::cluster::{Cluster, addr, try_send};
 use support::{Client, offset_question};
 use transport::{Connection, Limits, NoRequests, RequestError, connect};
 
@@ -173,6 +173,34 @@ fn questions_at_a_leader_that_loses_its_office_are_handed_on_to_the_next_one() {
         cluster.run_for(Duration::from_millis(900));
         assert_eq!(*answers.lock().unwrap(), [Ok(Ok(OFFSET))], "seed {seed}");
     }
+}
+
+#[test]
+fn questions_of_clients_that_are_gone_take_nobodys_place() {
+    let (cluster, first) = founded(11);
+    let [one, _] = Cluster::others(first);
+    cluster.run_for(Duration::from_secs(1));
+    cluster.machines[first].pause();
+    let answer = cluster.client(move || async move {
+        let mut connections = Vec::new();
+        for _ in 0..50 {
+            let connection = dial(addr(one)).await.expect("it listens");
+            for _ in 0..100 {
+                let asking = connection.clone();
+                runtime::spawn(async move { drop(ask(&asking, PATIENCE).await) }).detach();
+            }
+            connections.push(connection);
+        }
+        runtime::sleep(Duration::from_millis(20)).await;
+        let send = async || try_send(one, b"a message", PATIENCE).await.expect("an answer");
+        let busy = Some(ResponseCode::SystemBusy);
+        assert_eq!(send().await.err().map(|(code, _)| code), busy, "all places are taken");
+        connections.iter().for_each(Connection::close);
+        runtime::sleep(Duration::from_millis(50)).await;
+        send().await
+    });
+    let refused = answer.err().map(|(code, _)| code);
+    assert_ne!(refused, Some(ResponseCode::SystemBusy));
 }
 
 #[test]

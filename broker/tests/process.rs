@@ -350,6 +350,43 @@ fn each_shard_has_a_core_a_port_and_a_store() {
     assert_fixed_at_two(&place);
 }
 
+/// Each shard has a group of its own, which is not to lose a member because of another one.
+#[test]
+fn a_shard_of_groups_whose_store_does_not_open_is_given_up_and_the_others_serve() {
+    if runtime::allowed_cores().len() < 2 {
+        println!("skipped: this machine has one core only");
+        return;
+    }
+    let place = Place::new("given-up");
+    let raft = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = raft.local_addr().expect("it is bound").port();
+    drop(raft);
+    let conf = place.conf(&format!(
+        "shards = 2\nshardPortStride = 7\nenableDLegerCommitLog = true\ndLegerSelfId = n0\n\
+         dLegerPeers = n0-127.0.0.1:{port};n1-10.0.0.2:{port}\n"
+    ));
+    assert!(place.start(&conf).terminate());
+    let spoil = |shard: &str| {
+        let identity = place.dir.join("store").join(shard).join("store");
+        fs::write(identity, [0; 4096]).expect("our directory");
+    };
+    spoil("shard-1");
+    let running = place.start(&conf);
+    running.wait_for("this shard is given up");
+    let log = running.log();
+    let line = log.lines().find(|line| line.contains("this shard is given up")).expect("a line");
+    for part in ["ERROR", "shard=1", "store/shard-1", "no identity file", "start the broker again"]
+    {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    TcpStream::connect(("127.0.0.1", place.port)).expect("the other one listens");
+    TcpStream::connect(("127.0.0.1", place.port + 7)).expect_err("this one does not");
+    assert!(!running.terminate(), "the code at the end tells of it too");
+    spoil("shard-0");
+    let (ok, _, error) = output(&["-c", &conf.display().to_string()]);
+    assert!(!ok && error.contains("shard 0: ") && error.contains("no identity file"), "{error}");
+}
+
 /// The store at `place` was made with two shards.
 fn assert_fixed_at_two(place: &Place) {
     let one = place.conf("shards = 1\n").display().to_string();

@@ -12,7 +12,9 @@ use remoting::header::offset::{
 };
 use remoting::header::topic::TopicHeader;
 use remoting::{Command, RequestCode, ResponseCode};
+use runtime::channel::mailbox;
 use runtime::sim::Simulation;
+use support::member::Member;
 use support::{Client, IP, LIMIT, Running, config, create_header, in_simulation, simulated};
 
 fn with_shard<Fut>(test: fn(Rc<Client>) -> Fut)
@@ -236,4 +238,32 @@ fn times_find_offsets() {
         let reply = OffsetReply::decode(RequestCode::GetMinOffset, &answer.ext);
         assert_eq!(reply, Ok(OffsetReply { offset: 0 }));
     });
+}
+
+/// Offsets go to the log once a second, also while a deletion is on its way there.
+#[test]
+fn what_a_deleted_group_has_told_does_not_come_back() {
+    let simulation = Simulation::new(31);
+    let node = simulation.node("node", IP);
+    let (ask, mut asked) = mailbox(1);
+    let run = node.start("broker", move || async move {
+        let place = simulated();
+        let _shard = Running::start(&config(&place, &[]), &place).await;
+        let client = Client::connect(place.addr()).await;
+        client.create_topic("T", 1).await;
+        client.pull("T", 0, 0).await; // makes the group
+        ask.try_send(()).expect("asked once");
+        runtime::sleep(Duration::from_millis(10)).await;
+        oneway_commit(&client, 0, 5);
+        runtime::sleep(Duration::from_millis(10)).await;
+        let delete = RequestCode::DeleteSubscriptiongroup;
+        let gone = [("groupName", "G"), ("cleanOffset", "true")];
+        let answer = Member::connect(place.addr()).await.ask(delete, &gone, Vec::new()).await;
+        assert_eq!(answer.code, 0, "{:?}", answer.remark);
+        runtime::sleep(Duration::from_secs(3)).await;
+        assert_eq!(client.committed("G", "T", 0).await, None);
+    });
+    assert!(simulation.run_until(LIMIT, || asked.try_recv().is_some()));
+    node.disk().stall(Duration::from_millis(2_500));
+    simulation.join(run, LIMIT).expect("the run ends in time");
 }

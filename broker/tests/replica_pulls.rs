@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use remoting::header::pull::{PullHeader, pull_flag};
 use remoting::{Command, RequestCode, ResponseCode};
-use support::cluster::{Cluster, addr, leader};
+use support::cluster::{Cluster, addr, leader, try_send};
 use support::{Client, pull_header, pulled};
 use transport::{Limits, NoRequests, connect};
 
@@ -135,4 +135,30 @@ fn a_leader_sends_a_consumer_back_and_who_follows_it_lets_it_wait_for_its_messag
         assert_eq!((found.code, found.offsets[0].cast_signed()), (ResponseCode::Success, end + 2));
         assert_eq!(found.bodies[0], b"2");
     });
+}
+
+/// The others go on committing what the leader has appended, and it cannot take that in itself.
+#[test]
+fn a_leader_whose_disk_stands_still_keeps_a_pull_from_behind_the_end_no_longer_than_its_office() {
+    for seed in 0..SEEDS {
+        let cluster = Cluster::founded(seed, &[]);
+        let first = cluster.leader();
+        let end = end_of(&cluster);
+        cluster.background(move || async move {
+            loop {
+                drop(try_send(first, b"a message", Duration::from_millis(20)).await);
+                runtime::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        cluster.run_for(Duration::from_millis(100));
+        cluster.machines[first].disk().stall(Duration::from_secs(10));
+        cluster.run_for(Duration::from_millis(50));
+        let (pulled, took) = cluster.client(move || async move {
+            let client = Client::connect(addr(first)).await;
+            let began = runtime::now();
+            (client.pull("T", 0, end + 100_000).await, began.elapsed())
+        });
+        assert_eq!(pulled.next, end + 100_000, "seed {seed}: {pulled:?}");
+        assert!(took < Duration::from_millis(600), "seed {seed}: {took:?}");
+    }
 }

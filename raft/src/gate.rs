@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use futures::future::LocalBoxFuture;
 use futures::{StreamExt, stream};
+use model::LogIndex;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -22,6 +23,7 @@ use runtime::channel::oneshot;
 use storage::Store;
 
 use crate::admitted::Admitted;
+use crate::heard::Heard;
 use crate::log::{Helm, disk_len};
 use crate::net::{Handled, Handler, Requests, Results};
 use crate::node::Raft;
@@ -37,6 +39,7 @@ pub struct Gate {
     raft: Raft,
     store: Store,
     helm: Helm,
+    heard: Heard,
     admitted: Admitted,
     /// Snapshots that are being put in the place of the log.
     copies: Rc<Cell<u32>>,
@@ -54,12 +57,14 @@ fn bytes_of(request: &AppendEntriesRequest<Types>) -> u64 {
 }
 
 impl Gate {
-    pub(crate) fn new(raft: Raft, store: Store, helm: Helm) -> Self {
-        Self { raft, store, helm, admitted: Admitted::default(), copies: Rc::default() }
+    pub(crate) fn new(raft: Raft, store: Store, helm: Helm, heard: Heard) -> Self {
+        let (admitted, copies) = Default::default();
+        Self { raft, store, helm, heard, admitted, copies }
     }
 
     /// Why a request is refused, if it is.
     fn obstacle(&self, request: &AppendEntriesRequest<Types>) -> Option<&'static str> {
+        self.heard.hear(LogIndex(request.leader_commit.map_or(0, |last| last.index + 1)));
         if self.copies.get() > 0 && !continues(request, self.helm.end().0) {
             return Some(COPIES);
         }

@@ -23,6 +23,7 @@ use crate::gate::Gate;
 use crate::given_up::{self, GivenUp};
 use crate::group::{self, Group};
 use crate::growing;
+use crate::heard::Heard;
 use crate::leading::{Burden, Leading, Role, Watched};
 use crate::lineage::Lineage;
 use crate::log::{Helm, LogError, Mender, RaftLog};
@@ -120,6 +121,7 @@ pub struct Node {
     peers: Rc<OnceCell<Peers>>,
     leading: Task<()>,
     given_up: GivenUp,
+    heard: Heard,
     /// Once this member has been introduced to its peers.
     introduced: RefCell<Vec<Task<()>>>,
     tasks: [Task<()>; 4],
@@ -198,6 +200,7 @@ impl Node {
             peers,
             leading,
             given_up,
+            heard: Heard::default(),
             introduced,
             tasks,
             mender,
@@ -270,7 +273,14 @@ impl Node {
     /// What answers the other members.
     #[must_use]
     pub fn handler(&self) -> Gate {
-        Gate::new(self.raft.clone(), self.store.clone(), self.helm.clone())
+        let Self { raft, store, helm, heard, .. } = self;
+        Gate::new(raft.clone(), store.clone(), helm.clone(), heard.clone())
+    }
+
+    /// What this member has heard of how far the group had come.
+    #[must_use]
+    pub fn heard(&self) -> Heard {
+        self.heard.clone()
     }
 
     /// openraft's core.

@@ -29,6 +29,7 @@ pub use log::log_to_stdout;
 pub use ports::PortError;
 
 use crate::config::{Config, GroupLayout};
+use crate::shard::identity::shard_dir;
 use crate::shard::siblings::{Mailbox, mailboxes};
 use crate::shard::{self, Start, Started};
 
@@ -75,10 +76,19 @@ pub enum BootError {
     },
 }
 
-/// A broker whose shards all serve.
+impl BootError {
+    /// Whether the store of one shard is at fault.
+    fn is_of_one_store(&self) -> bool {
+        matches!(self, Self::Shard { source, .. } if source.is_of_the_store())
+    }
+}
+
+/// A broker whose shards serve.
 pub struct Broker {
     config: Arc<Config>,
     shards: Vec<Running>,
+    /// Why some do not.
+    given_up: Vec<BootError>,
     signals: StopSignals,
 }
 
@@ -99,8 +109,10 @@ struct Starting {
 /// Starts the shards and returns when all serve. `None` when one of `signals` came before: everything is stopped again
 /// then, and a recovery that is under way is given up.
 ///
+/// With Raft groups a shard whose store does not open is given up, and the others serve: their groups are not to lose a member too.
+///
 /// # Errors
-/// [`BootError`] of the first shard that does not start; those that did are stopped again.
+/// [`BootError`] of the first shard that does not start, and is not given up; those that did are stopped again. All do not start.
 pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, BootError> {
     let config = Arc::new(config);
     let cores = examine(&config)?;
@@ -132,14 +144,23 @@ pub fn start(config: Config, signals: StopSignals) -> Result<Option<Broker>, Boo
             return give_up(starting, failure).map(|()| None);
         }
     };
-    let mut shards = Vec::with_capacity(count);
+    let (mut shards, mut given_up) = (Vec::with_capacity(count), Vec::new());
     for (shard, ready) in starting.into_iter().zip(ready) {
         match running(shard, ready) {
             Ok(running) => shards.push(running),
+            Err(error) if config.raft_group.is_some() && error.is_of_one_store() => {
+                given_up.push(error);
+            }
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    let broker = Broker { config, shards, signals };
+    if failure.is_none() && shards.is_empty() {
+        failure = given_up.drain(..).next();
+    }
+    if failure.is_none() {
+        given_up.iter().for_each(|error| tell_given_up(&config, error));
+    }
+    let broker = Broker { config, shards, given_up, signals };
     match failure {
         None => Ok(Some(broker)),
         Some(error) => {
@@ -250,6 +271,18 @@ fn tell(config: &Config, advertised: Ipv4Addr, cores: &[usize]) {
     );
 }
 
+fn tell_given_up(config: &Config, error: &BootError) {
+    let BootError::Shard { number, source } = error else {
+        unreachable!("only shards are given up: {error}")
+    };
+    let store = shard_dir(&config.store_dir, *number, config.shards);
+    tracing::error!(
+        shard = number, store = %store.display(), error = %source,
+        "this shard is given up, its store does not open: the others of this broker serve, and its group goes on without this member. Mend \
+         what it says, and start the broker again"
+    );
+}
+
 fn start_shard(
     config: &Arc<Config>,
     (number, core): (u32, usize),
@@ -338,7 +371,7 @@ impl Broker {
     /// NameServers are told. Takes some seconds at most.
     ///
     /// # Errors
-    /// A shard that did not end in good order; the others are stopped all the same.
+    /// A shard that did not end in good order, or was given up; the others are stopped all the same.
     pub fn stop(self) -> Result<(), BootError> {
         let mut stopping = Vec::with_capacity(self.shards.len());
         for shard in self.shards {
@@ -347,7 +380,8 @@ impl Broker {
             }
             stopping.push((shard.started.identity.number, shard.executor));
         }
-        end(stopping)
+        end(stopping)?;
+        self.given_up.into_iter().next().map_or(Ok(()), Err)
     }
 }
 

@@ -104,6 +104,7 @@ fn warned(shard: &Shard, warning: &Warning) {
 
 fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
     let (source, when) = (shard.source_of(&applied), applied.timestamp);
+    let (term, index) = (applied.term, applied.index);
     match applied.what {
         What::Messages(records) => match source {
             Source::Replayed => {}
@@ -122,7 +123,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
             match kind {
                 SUBSCRIPTION_GROUP => groups::applied(shard, &payload, (source, when))?,
                 CONSUMER_OFFSETS => offsets::applied(shard, &payload, source)?,
-                TOPIC_ANNOUNCED => siblings::applied(shard, &payload, (source, when))?,
+                TOPIC_ANNOUNCED => siblings::applied(shard, &payload, source, (when, index))?,
                 QUEUE_LOCKS => locks::applied(shard, &payload, source)?,
                 kind => return Err(CommandError::Kind(kind)),
             }
@@ -131,7 +132,7 @@ fn committed(shard: &Rc<Shard>, applied: Applied) -> Result<(), CommandError> {
         What::Membership => {}
         What::Trimmed { .. } => command_done(shard, source),
     }
-    replica::office::took_in(shard, applied.term, applied.index);
+    replica::office::took_in(shard, term, index);
     Ok(())
 }
 

@@ -73,8 +73,9 @@ impl OffsetQuestions {
         })
     }
 
-    fn push(&self, question: OffsetQuestion) {
-        self.waiting.borrow_mut().push_back(question);
+    /// One that came a while ago waits before those that came later.
+    fn add(&self, question: OffsetQuestion) {
+        self.put_back([question]);
         self.news.notify_one();
     }
 
@@ -102,22 +103,24 @@ impl OffsetQuestions {
         behind.drain(..count).map(|(_, question)| question).collect()
     }
 
-    /// Takes those out that have waited for too long, wherever they do.
-    fn take_overdue(&self, is_overdue: impl Fn(&OffsetQuestion) -> bool) -> Vec<OffsetQuestion> {
-        let mut waiting = self.waiting.borrow_mut();
-        let count = waiting.partition_point(&is_overdue);
-        let mut overdue: Vec<_> = waiting.drain(..count).collect();
-        let mut behind = self.behind.borrow_mut();
-        if behind.iter().any(|(_, question)| is_overdue(question)) {
-            for (mark, question) in std::mem::take(&mut *behind) {
-                match is_overdue(&question) {
-                    true => overdue.push(question),
-                    false => behind.push_back((mark, question)),
-                }
-            }
-        }
-        overdue
+    /// Takes those out that are over, wherever they wait.
+    fn take_over(&self, is_over: impl Fn(&OffsetQuestion) -> bool) -> Vec<OffsetQuestion> {
+        let (mut waiting, mut behind) = (self.waiting.borrow_mut(), self.behind.borrow_mut());
+        let mut over = taken(&mut waiting, &is_over);
+        let over_behind = taken(&mut behind, |(_, question)| is_over(question));
+        over.extend(over_behind.into_iter().map(|(_, question)| question));
+        over
     }
+}
+
+/// Takes out what `is_due`; the others stay in their order.
+fn taken<T>(queue: &mut VecDeque<T>, is_due: impl Fn(&T) -> bool) -> Vec<T> {
+    if !queue.iter().any(&is_due) {
+        return Vec::new();
+    }
+    let (due, rest): (Vec<T>, Vec<T>) = queue.drain(..).partition(|one| is_due(one));
+    queue.extend(rest);
+    due
 }
 
 /// Answers a question now or later.
@@ -125,10 +128,10 @@ pub fn ask(shard: &Shard, question: OffsetQuestion) {
     // It is bounded by a limit of its own from here on, and must not keep what the client sends next from being read.
     question.caller().hold_aside();
     if shard.replica.is_some() {
-        return shard.offset_questions.push(question);
+        return shard.offset_questions.add(question);
     }
     if let Err(question) = answer_in_order(shard, question) {
-        shard.offset_questions.push(question);
+        shard.offset_questions.add(question);
     }
 }
 
@@ -155,14 +158,17 @@ pub fn answer_until(shard: &Shard, mark: Mark) {
     due.iter().for_each(|question| question.answer(shard));
 }
 
-/// One that was handed on, or was to be, has no answer, because of `why`. It waits for whoever leads by then, unless its time is over.
+/// One that was handed on, or was to be, has no answer, because of `why`. It waits for whoever leads by then, unless its time is over, or
+/// nobody waits for it.
 pub fn again(shard: &Shard, question: OffsetQuestion, why: &str) {
+    if question.is_abandoned() {
+        return;
+    }
     if runtime::now() >= question.since() + OFFSET_PATIENCE {
         return leave(shard, question.caller(), why);
     }
     question.caller().hold_aside();
-    shard.offset_questions.put_back([question]);
-    shard.offset_questions.news.notify_one();
+    shard.offset_questions.add(question);
 }
 
 /// More wait than may: this one is left without an answer, at once.
@@ -179,7 +185,7 @@ pub async fn run(shard: Rc<Shard>) {
         let is_due = looked.is_none_or(|at: Instant| at.elapsed() >= AGAIN);
         if is_due {
             looked = Some(runtime::now());
-            leave_overdue(&shard);
+            leave_what_is_over(&shard);
         }
         if questions.is_idle() {
             news.await;
@@ -208,7 +214,8 @@ async fn round(shard: &Shard) {
     if asked.is_empty() {
         return;
     }
-    if !shard.is_certain().await {
+    let oldest = asked.front().map_or_else(runtime::now, OffsetQuestion::since);
+    if !shard.is_certain(oldest + OFFSET_PATIENCE).await {
         return shard.offset_questions.put_back(asked);
     }
     let left = asked.into_iter().filter_map(|question| answer_in_order(shard, question).err());
@@ -230,11 +237,14 @@ fn hand_on(shard: &Shard) {
     questions.put_back(left);
 }
 
-/// Leaves those without an answer that have waited for too long; and all, if this node will never answer.
-fn leave_overdue(shard: &Shard) {
+/// Leaves those without an answer that have waited for too long; and all, if this node will never answer. Those whose askers are gone
+/// take nobody's place any more.
+fn leave_what_is_over(shard: &Shard) {
     let (now, never) = (runtime::now(), answers_no_more(shard));
-    let is_overdue = |one: &OffsetQuestion| never || now >= one.since() + OFFSET_PATIENCE;
-    for question in shard.offset_questions.take_overdue(is_overdue) {
+    let is_over =
+        |one: &OffsetQuestion| never || now >= one.since() + OFFSET_PATIENCE || one.is_abandoned();
+    let over = shard.offset_questions.take_over(is_over);
+    for question in over.iter().filter(|question| !question.is_abandoned()) {
         let why = match shard.check_office() {
             _ if never => "this node is being stopped, or its log has failed".to_owned(),
             Ok(()) => format!("they waited {OFFSET_PATIENCE:?} for the log or the other members"),

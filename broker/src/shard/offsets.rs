@@ -78,6 +78,12 @@ impl OffsetQuestion {
         &self.caller
     }
 
+    /// Whether nobody waits for an answer any more: its connection was closed.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        !self.caller.connection().is_open()
+    }
+
     /// When it came.
     #[must_use]
     pub fn since(&self) -> Instant {
@@ -193,22 +199,11 @@ fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
     let (group, topic) = (header.consumer_group, header.topic);
     let unknown = || Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!"));
     shard.topics.borrow().find_applied(topic).ok_or_else(unknown)?;
-    if shard.groups.borrow().find(group).is_none() {
-        let remark = format!("Group {group} not exist!");
-        return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
-    }
     note(shard, group, topic, header.queue_id, header.commit_offset)?;
     if caller.is_oneway() {
         return Ok(());
     }
-    propose(shard, Some(group));
-    if shard.offsets.borrow().has_pending(group) {
-        if shard.store.stats().full {
-            return Err(AppendError::Full.into());
-        }
-        let remark = "[OVERLOAD]broker busy, the log does not take the offset now; commit it again";
-        return Err(Refusal::new(ResponseCode::SystemBusy, remark));
-    }
+    propose_group(shard, group)?;
     shard.afterwards(Afterwards::Answer(caller.clone()));
     Ok(())
 }
@@ -216,7 +211,8 @@ fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
 /// Notes a group's offset, to be proposed within [`OFFSETS_EVERY`].
 ///
 /// # Errors
-/// Code 29 for a queue that is not there and a negative offset, 2 when too many offsets wait.
+/// Code 26 for a group that is not there, or is being deleted; 29 for a queue that is not there and a negative offset, 2 when too many
+/// offsets wait.
 pub fn note(
     shard: &Shard,
     group: &str,
@@ -225,6 +221,10 @@ pub fn note(
     offset: i64,
 ) -> Result<(), Refusal> {
     shard.check_office()?;
+    if shard.groups.borrow().find(group).is_none() {
+        let remark = format!("Group {group} not exist!");
+        return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+    }
     let parameter =
         |what: &str, value: i64| Refusal::parameter(format!("{what} is {value}, topic is {topic}"));
     let queue = u32::try_from(queue)
@@ -270,6 +270,23 @@ pub fn propose(shard: &Shard, group: Option<&str>) {
             }
         }
     }
+}
+
+/// Proposes the pending offsets of a group.
+///
+/// # Errors
+/// The log does not take them all now; they stay pending.
+pub fn propose_group(shard: &Shard, group: &str) -> Result<(), Refusal> {
+    propose(shard, Some(group));
+    if !shard.offsets.borrow().has_pending(group) {
+        return Ok(());
+    }
+    if shard.store.stats().full {
+        return Err(AppendError::Full.into());
+    }
+    let remark =
+        "[OVERLOAD]broker busy, the log does not take the group's offsets now; try it again";
+    Err(Refusal::new(ResponseCode::SystemBusy, remark))
 }
 
 /// Proposes all pending offsets, and waits for the log while it is busy: for a graceful stop, after which nobody

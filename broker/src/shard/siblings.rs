@@ -9,7 +9,7 @@
 //! has, each of them wants it: whoever comes to lead next creates it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use runtime::channel::{
     MailboxReceiver, MailboxSender, Notify, Receiver, Sender, TrySendError, mailbox, mpsc,
 };
 
-use model::UnixMillis;
+use model::{LogIndex, UnixMillis};
 use raft::Role;
 use remoting::ResponseCode;
 use runtime::Instant;
@@ -28,6 +28,7 @@ use super::apply::Source;
 use super::commands::{CommandError, TOPIC_ANNOUNCED, TopicConfig};
 use super::completions::Completion;
 use super::notices::{self, Notice};
+use super::replica::Replica;
 use super::reply::Refusal;
 use super::{Phase, Shard, topics};
 use crate::limits::{MAILBOX, MAX_ANNOUNCEMENTS};
@@ -40,31 +41,52 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// And those that wait for so long while the shard had a leader are forgotten: he does not take them, or they are deleted by now.
 const FORGET: Duration = Duration::from_secs(60);
-/// An announcement that is older is no news, milliseconds.
-const RECENT_MILLIS: u64 = 60_000;
+/// An announcement that is older is no news.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What one shard tells another.
 #[derive(Clone, Debug)]
 pub enum Note {
     /// A send has created this topic.
     TopicCreated(TopicConfig),
+    /// The shard of this number serves no more until the broker is started again.
+    Gone(u32),
 }
 
 /// A shard's end of the mailboxes. Made on the thread that starts the shards, taken along by each. One of a shard's lives uses
 /// it at a time.
 pub struct Mailbox {
+    number: u32,
+    /// The siblings that are gone.
+    gone: RefCell<BTreeSet<u32>>,
     inbox: Mutex<MailboxReceiver<Note>>,
     others: Vec<MailboxSender<Note>>,
+}
+
+impl Mailbox {
+    /// Tells the siblings that this shard is gone, for those who look at the broker. One that reads nothing for long does not hear it.
+    pub fn tell_gone(&self) {
+        for other in &self.others {
+            drop(other.try_send(Note::Gone(self.number)));
+        }
+    }
+
+    /// Takes what the siblings tell, for nobody: the shard has ended for good, and none of them is to wait for it. Never ends.
+    pub async fn discard(&self) {
+        let mut inbox = self.inbox.lock().await;
+        while inbox.recv().await.is_some() {}
+        std::future::pending().await
+    }
 }
 
 /// One end for each of `shards` shards, in their order.
 #[must_use]
 pub fn mailboxes(shards: u32) -> Vec<Mailbox> {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mailbox(MAILBOX)).unzip();
-    let ends = receivers.into_iter().enumerate().map(|(number, inbox)| {
-        let others = senders.iter().enumerate().filter(|(other, _)| *other != number);
+    let ends = (0..).zip(receivers).map(|(number, inbox)| {
+        let others = (0..).zip(&senders).filter(|(other, _)| *other != number);
         let others = others.map(|(_, sender)| sender.clone()).collect();
-        Mailbox { inbox: Mutex::new(inbox), others }
+        Mailbox { number, gone: RefCell::default(), inbox: Mutex::new(inbox), others }
     });
     ends.collect()
 }
@@ -99,6 +121,12 @@ impl Siblings {
     /// Something is wanted that was not, or the shard may create topics now: what is wanted is looked at.
     pub fn look_again(&self) {
         self.news.notify_one();
+    }
+
+    /// The siblings that serve no more until the broker is started again.
+    #[must_use]
+    pub fn gone(&self) -> Vec<u32> {
+        self.mailbox.gone.borrow().iter().copied().collect()
     }
 
     /// Topics of the siblings that are not here yet.
@@ -153,11 +181,14 @@ pub fn announce_in_log(shard: &Shard, topic: &TopicConfig) -> Result<(), Refusal
 pub fn applied(
     shard: &Shard,
     payload: &[u8],
-    (source, when): (Source, UnixMillis),
+    source: Source,
+    (when, index): (UnixMillis, LogIndex),
 ) -> Result<(), CommandError> {
     let topic = TopicConfig::from_bytes(payload)?;
-    // What a member hears late others have heard before, and the topic may be deleted by now.
-    let is_recent = runtime::unix_millis().saturating_sub(when.0) < RECENT_MILLIS;
+    // What a member hears late others have heard before, and the topic may be deleted by now. Its time is that of another one's clock.
+    let age = Duration::from_millis(runtime::unix_millis().saturating_sub(when.0));
+    let was_there = |replica: &Replica| replica.is_news(index, RECENT);
+    let is_recent = age < RECENT || shard.replica.as_ref().is_some_and(was_there);
     if source.is_news() && is_recent {
         shard.siblings.announce(&shard.identity.name, Rc::new(topic));
     }
@@ -168,19 +199,22 @@ pub fn applied(
 pub async fn run(shard: Rc<Shard>) {
     let announced = shard.siblings.announced.borrow_mut().take();
     let mut announced = announced.expect("the task is started once");
-    let Mailbox { inbox, others } = &*shard.siblings.mailbox;
+    let Mailbox { inbox, others, gone, .. } = &*shard.siblings.mailbox;
     let deliver = async {
         while let Some(topic) = announced.recv().await {
             for other in others {
-                // A sibling that is gone is being stopped, and this shard with it.
+                // A sibling that is gone is being stopped, and this shard with it; one that has ended for good reads on.
                 drop(other.send(Note::TopicCreated((*topic).clone())).await);
             }
         }
     };
     let receive = async {
         let mut inbox = inbox.lock().await;
-        while let Some(Note::TopicCreated(topic)) = inbox.recv().await {
-            want(&shard, topic);
+        while let Some(note) = inbox.recv().await {
+            match note {
+                Note::TopicCreated(topic) => want(&shard, topic),
+                Note::Gone(number) => drop(gone.borrow_mut().insert(number)),
+            }
         }
     };
     futures::future::join3(deliver, receive, create_what_is_wanted(&shard)).await;

@@ -22,7 +22,7 @@ use super::dispatch::Requests;
 use super::identity::Identity;
 use super::recovery;
 use super::replica::member::Member;
-use super::replica::repair;
+use super::replica::{office, repair};
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
 use super::state::StateError;
@@ -120,6 +120,31 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether the store of this one shard is at fault, and not what the whole broker was started with.
+    #[must_use]
+    pub fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Open(error) => !matches!(
+                error,
+                OpenError::Locked(_)
+                    | OpenError::Foreign { .. }
+                    | OpenError::Version(_)
+                    | OpenError::Fixed { .. }
+                    | OpenError::SegmentSize { .. }
+                    | OpenError::RequestSize { .. }
+            ),
+            Self::Member(error) => !matches!(error, raft::StartError::Times(_)),
+            Self::Log(_) | Self::NotRepaired { .. } | Self::Command(_) | Self::State(_) => true,
+            Self::Bind(_)
+            | Self::ToldToStop
+            | Self::Seed { .. }
+            | Self::Peers { .. }
+            | Self::Alone { .. } => false,
+        }
+    }
+}
+
 /// How long a life that follows another one waits for its ports, which are nobody's in between: a connection of another process, for
 /// which Linux looks for a port, may have got one.
 const PORTS_COME_BACK: Duration = Duration::from_secs(10);
@@ -185,10 +210,12 @@ struct Opened {
     member: Option<(EntryLog, Applier)>,
 }
 
-/// Runs a shard on the current executor, until it is told to stop.
+/// Runs a shard on the current executor, until it is told to stop. One that has served and cannot go on says why, and leaves the
+/// other shards of the broker alone.
 ///
 /// # Errors
-/// [`StartError`], before it has served anything; `ToldToStop` when the stop came during recovery.
+/// [`StartError`], before it has served anything, and after the stop if it could not go on; `ToldToStop` when the stop came during
+/// recovery.
 ///
 /// # Panics
 /// If the configuration has Raft groups and `start` none, or the other way round: the one copy here would not be what its
@@ -200,46 +227,96 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         group.is_some(),
         "groups are where they are configured"
     );
-    let (mailbox, mut ready) = (Rc::new(mailbox), Some(ready));
-    let (mut life, mut recovery, mut repaired) = (Life::First, None, BTreeSet::new());
-    loop {
-        let identity = Identity::of(&config, number, advertised);
-        if life == Life::First {
-            check_port(&identity).await?;
+    let (mailbox, ready) = (Rc::new(mailbox), Some(ready));
+    let mut one = Lives { config, number, advertised, group, mailbox: Rc::clone(&mailbox), ready };
+    let ended = one.run(&mut stop).await;
+    let has_served = one.ready.is_none();
+    match &ended {
+        // What it has is not the group's any more: nobody is to read it here.
+        Ok(End::GivenUp(_)) => {}
+        Err(error) if has_served && !matches!(error, StartError::ToldToStop) => {
+            one.tell_gone(error);
         }
-        let opening = open(Arc::clone(&config), identity, Rc::clone(&mailbox), group.clone());
-        // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
-        let opened = select_biased! {
-            _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-            opened = opening.fuse() => opened,
-        };
-        let lived = match opened {
-            Ok(opened) => {
-                let lived = live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await;
-                life = Life::Next;
-                lived
-            }
-            Err(error) => Err(error),
-        };
-        match (lived, &group) {
-            (Ok(End::Stopped), _) => return Ok(()),
-            (Ok(End::Again), _) => {}
-            (Ok(End::Recover(decided)), _) => recovery = Some(decided),
-            (Ok(End::GivenUp(_)), _) => {
-                // What it has is not the group's any more: nobody is to read it here.
-                let (Ok(()) | Err(Closed)) = stop.await;
-                return Ok(());
-            }
-            (Err(error), None) => return Err(error),
-            (Err(error), Some(layout)) => {
-                let identity = Identity::of(&config, number, advertised);
-                let repairing = repair_once(&config, &identity, layout, error, &mut repaired);
-                select_biased! {
-                    _ = (&mut stop).fuse() => return Err(StartError::ToldToStop),
-                    done = repairing.fuse() => done?,
+        Err(error) if error.is_of_the_store() => {
+            mailbox.tell_gone();
+            return ended.map(drop);
+        }
+        Ok(_) | Err(_) => return ended.map(drop),
+    }
+    mailbox.tell_gone();
+    select_biased! {
+        _ = (&mut stop).fuse() => ended.map(drop),
+        () = mailbox.discard().fuse() => unreachable!("it never ends"),
+    }
+}
+
+/// A shard whose log may be opened more than once.
+struct Lives {
+    config: Arc<Config>,
+    number: u32,
+    advertised: IpAddr,
+    group: Option<GroupLayout>,
+    mailbox: Rc<Mailbox>,
+    /// Until it has served.
+    ready: Option<Promise<Started>>,
+}
+
+impl Lives {
+    fn identity(&self) -> Identity {
+        Identity::of(&self.config, self.number, self.advertised)
+    }
+
+    /// One life after the other, until the last has ended. The log of a member that is damaged is repaired in between, as often as that
+    /// brings it on.
+    async fn run(&mut self, stop: &mut PromiseReceiver<()>) -> Result<End, StartError> {
+        let (mut life, mut recovery, mut repaired) = (Life::First, None, BTreeSet::new());
+        loop {
+            match self.one(&mut life, &mut recovery, stop).await {
+                Ok(End::Again) => {}
+                Ok(End::Recover(decided)) => recovery = Some(decided),
+                Ok(end @ (End::Stopped | End::GivenUp(_))) => return Ok(end),
+                Err(error) => {
+                    let Some(layout) = &self.group else { return Err(error) };
+                    let identity = self.identity();
+                    let repairing =
+                        repair_once(&self.config, &identity, layout, error, &mut repaired);
+                    select_biased! {
+                        _ = (&mut *stop).fuse() => return Err(StartError::ToldToStop),
+                        done = repairing.fuse() => done?,
+                    }
                 }
             }
         }
+    }
+
+    /// One life.
+    async fn one(
+        &mut self,
+        life: &mut Life,
+        recovery: &mut Option<raft::Recovery>,
+        stop: &mut PromiseReceiver<()>,
+    ) -> Result<End, StartError> {
+        if *life == Life::First {
+            check_port(&self.identity()).await?;
+        }
+        let (mailbox, group) = (Rc::clone(&self.mailbox), self.group.clone());
+        let opening = open(Arc::clone(&self.config), self.identity(), mailbox, group);
+        // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
+        let opened = select_biased! {
+            _ = (&mut *stop).fuse() => return Err(StartError::ToldToStop),
+            opened = opening.fuse() => opened?,
+        };
+        let began = std::mem::replace(life, Life::Next);
+        live(opened, (began, recovery.take()), (&mut self.ready, stop)).await
+    }
+
+    fn tell_gone(&self, error: &StartError) {
+        let Identity { name, dir, .. } = self.identity();
+        tracing::error!(
+            shard = %name, store = %dir.display(), %error,
+            "shard stopped for good: its log could not be opened again. The other shards of this broker go on. Mend what it says, and start \
+             the broker again"
+        );
     }
 }
 
@@ -275,8 +352,9 @@ async fn live(
     let member = match member {
         Some((log, applier)) => {
             let started = Member::start(&shard, life, (log, applier), recovery.as_ref()).await;
-            if started.as_ref().is_err_and(|error| repair::damaged_at(error).is_some()) {
-                shard.store.stop().await; // its files are free then, to be repaired
+            if started.is_err() {
+                abandon(&shard, None).await; // its files are free then, to be repaired
+                applying.await;
             }
             Some(started?)
         }
@@ -285,7 +363,14 @@ async fn live(
             None
         }
     };
-    let server = serve(&shard, life).await?;
+    let server = match serve(&shard, life).await {
+        Ok(server) => server,
+        Err(error) => {
+            abandon(&shard, member).await;
+            applying.await;
+            return Err(error);
+        }
+    };
     let tasks = background(&shard);
     register::start(&shard);
     tell_success(&shard);
@@ -505,6 +590,16 @@ async fn halt(shard: &Rc<Shard>, server: Server, tasks: Vec<Task<()>>, member: O
     match member {
         Some(member) => member.stop(shard).await,
         None => offsets::propose_all(shard).await,
+    }
+    shard.store.stop().await;
+}
+
+/// Ends a shard that nobody can reach. A member that were merely dropped would go on by itself, and might be elected.
+async fn abandon(shard: &Rc<Shard>, member: Option<Member>) {
+    shard.phase.set(Phase::Stopping);
+    if let Some(member) = member {
+        office::retire(shard);
+        member.stop(shard).await;
     }
     shard.store.stop().await;
 }

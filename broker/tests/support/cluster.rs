@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use broker::config::{Config, GroupLayout};
 use broker::shard::Start;
-use broker::shard::siblings::mailboxes;
+use broker::shard::siblings::{Mailbox, mailboxes};
 use bytes::Bytes;
 use remoting::body::{Body, RaftGroupState};
 use remoting::{Command, RequestCode, ResponseCode};
@@ -18,6 +19,8 @@ use super::{Client, LIMIT, Place, Sent, config, send_header, sent};
 
 const NODES: usize = 3;
 const PORT: u16 = 10_911;
+/// Between the ports of two shards.
+const STRIDE: u16 = 100;
 /// Time for one answer of a node that may be gone.
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -27,7 +30,8 @@ pub struct Cluster {
     pub machines: Vec<Node>,
     clients: Node,
     keys: Vec<(String, String)>,
-    stops: [Option<Promise<()>>; NODES],
+    /// Of each shard of a process that runs.
+    stops: [Vec<Promise<()>>; NODES],
     /// Why a broker has ended.
     ended: Arc<Mutex<Vec<String>>>,
 }
@@ -38,7 +42,12 @@ fn ip(at: usize) -> Ipv4Addr {
 
 /// Where the clients of a node connect.
 pub fn addr(at: usize) -> SocketAddr {
-    (ip(at), PORT).into()
+    shard_addr(at, 0)
+}
+
+/// Where the clients of a node connect that want one of its shards.
+pub fn shard_addr(at: usize, shard: u16) -> SocketAddr {
+    (ip(at), PORT + STRIDE * shard).into()
 }
 
 impl Cluster {
@@ -82,24 +91,30 @@ impl Cluster {
     }
 
     fn start_with(&mut self, at: usize, more: &[(&str, &str)]) {
-        assert!(self.stops[at].is_none(), "it runs");
+        assert!(self.stops[at].is_empty(), "it runs");
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
         let keys = self.keys.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let keys: Vec<_> = keys.chain(more.iter().copied()).collect();
         let config = config(&place, &keys);
         let ips: Vec<Option<IpAddr>> = (0..NODES).map(|at| Some(ip(at).into())).collect();
         let layouts = config.raft_group.as_ref().map(|group| group.layouts(&config, &ips));
-        let group = layouts.map(|layouts| layouts.expect("they fit").remove(0));
+        let mut layouts = layouts.map(|layouts| layouts.expect("they fit").into_iter());
+        for (number, mailbox) in (0..).zip(mailboxes(config.shards)) {
+            let group = layouts.as_mut().map(|layouts| layouts.next().expect("one for each"));
+            self.start_shard((at, number), Arc::clone(&config), group, mailbox);
+        }
+    }
+
+    fn start_shard(
+        &mut self,
+        (at, number): (usize, u32),
+        config: Arc<Config>,
+        group: Option<GroupLayout>,
+        mailbox: Mailbox,
+    ) {
         let ((stop, stopped), (ready, _)) = (promise(), promise());
-        let start = Start {
-            config,
-            number: 0,
-            advertised: ip(at).into(),
-            group,
-            mailbox: mailboxes(1).remove(0),
-            ready,
-            stop: stopped,
-        };
+        let advertised = ip(at).into();
+        let start = Start { config, number, advertised, group, mailbox, ready, stop: stopped };
         let ended = Arc::clone(&self.ended);
         let run = move || async move {
             if let Err(error) = broker::shard::run(start).await {
@@ -107,8 +122,8 @@ impl Cluster {
                 ended.push(format!("n{at}: {error}"));
             }
         };
-        drop(self.machines[at].start("shard-0", run));
-        self.stops[at] = Some(stop);
+        drop(self.machines[at].start(&format!("shard-{number}"), run));
+        self.stops[at].push(stop);
     }
 
     /// Why brokers have ended with an error, so far.
@@ -119,19 +134,21 @@ impl Cluster {
     /// Its process is killed.
     pub fn crash(&mut self, at: usize) {
         self.machines[at].crash();
-        self.stops[at] = None;
+        self.stops[at].clear();
     }
 
     /// Its power goes.
     pub fn lose_power(&mut self, at: usize) {
         self.machines[at].power_cut();
-        self.stops[at] = None;
+        self.stops[at].clear();
     }
 
     /// Stops in good order, within five seconds.
     pub fn stop(&mut self, at: usize) {
-        let stop = self.stops[at].take().expect("it runs");
-        assert!(stop.fulfil(()).is_ok(), "it runs");
+        assert!(!self.stops[at].is_empty(), "it runs");
+        for stop in self.stops[at].drain(..) {
+            assert!(stop.fulfil(()).is_ok(), "it runs");
+        }
         self.run_for(Duration::from_secs(5));
         self.machines[at].crash();
     }

@@ -169,6 +169,10 @@ fn put_group(shard: &Shard, replica: &Replica, table: &mut Table) {
     let own = &replica.layout.own().label;
     put(table, "raftGroup", &replica.layout.name);
     put(table, "raftSelf", own);
+    let gone: Vec<String> = shard.siblings.gone().iter().map(u32::to_string).collect();
+    if !gone.is_empty() {
+        put(table, "raftShardsGone", gone.join(", "));
+    }
     let Some(group) = replica.group() else { return };
     put(table, "raftTerm", group.term());
     let leader = match group.role() {

@@ -21,6 +21,7 @@ use super::Shard;
 use super::apply::Source;
 use super::commands::{CommandError, GroupCommand, SUBSCRIPTION_GROUP, SubscriptionGroup};
 use super::completions::{Afterwards, Completion};
+use super::offsets;
 use super::refusals::check_phase;
 use super::reply::{Caller, Refusal};
 use super::topics::Version;
@@ -213,7 +214,7 @@ fn try_delete(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
     let Some(name) = request.ext.get("groupName") else {
         return Err(Refusal::parameter("the request has no groupName"));
     };
-    let offsets =
+    let with_offsets =
         request.ext.get("cleanOffset").is_some_and(|clean| clean.eq_ignore_ascii_case("true"));
     check_phase(shard)?;
     if SYSTEM_GROUPS.contains(&name) {
@@ -223,7 +224,11 @@ fn try_delete(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> R
         shard.afterwards(Afterwards::Answer(caller.clone()));
         return Ok(());
     }
-    let command = GroupCommand::Delete { name: name.to_owned(), offsets };
+    if with_offsets {
+        // What was noted before goes before the deletion, or it would be there again behind it.
+        offsets::propose_group(shard, name)?;
+    }
+    let command = GroupCommand::Delete { name: name.to_owned(), offsets: with_offsets };
     shard.store.append_command(SUBSCRIPTION_GROUP, &command.to_bytes())?;
     shard.completions.borrow_mut().push(Completion::Answer(caller.clone()));
     shard.groups.borrow_mut().appended.remove(name);

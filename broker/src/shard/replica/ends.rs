@@ -13,7 +13,7 @@ use runtime::channel::Notify;
 
 use super::super::Shard;
 use super::super::pull::{self, PullRequest};
-use crate::limits::MAX_END_QUESTIONS;
+use crate::limits::{MAX_END_QUESTIONS, OFFSET_PATIENCE};
 
 /// Pulls that wait until it is certain where their queues end.
 #[derive(Default)]
@@ -46,7 +46,7 @@ pub async fn run(shard: Rc<Shard>) {
             news.await;
             continue;
         }
-        let is_certain = shard.is_certain().await;
+        let is_certain = shard.is_certain(runtime::now() + OFFSET_PATIENCE).await;
         asked.into_iter().for_each(|pull| pull::go_on(&shard, pull, is_certain));
     }
 }

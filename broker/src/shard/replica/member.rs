@@ -61,6 +61,7 @@ impl Member {
         node.introduce(peers.clone());
         peers.serve(forward::office(shard));
         assert!(replica.group.set(group.clone()).is_ok(), "a shard's member starts once");
+        assert!(replica.heard.set(node.heard()).is_ok(), "a shard's member starts once");
         assert!(replica.peers.set(peers.clone()).is_ok(), "a shard's member starts once");
         let stop = Flag::new();
         let server = Server::new(peers.clone(), Rc::new(node.handler()), stop.clone());
@@ -72,7 +73,11 @@ impl Member {
             runtime::spawn(vote::run(Rc::clone(shard), group.clone())),
             runtime::spawn(handover::prefer(Rc::clone(shard), group.clone(), peers.clone())),
             runtime::spawn(relief::run(Rc::clone(shard), group.clone(), peers.clone())),
-            runtime::spawn(watch_core(Rc::clone(shard), group.clone())),
+            runtime::spawn(watch_core(
+                Rc::clone(shard),
+                group.clone(),
+                (peers.clone(), stop.clone()),
+            )),
             runtime::spawn(found(Rc::clone(shard), group.clone(), peers.clone(), limits)),
         ];
         Ok(Self { node, group, peers, stop, serving, tasks })
@@ -113,15 +118,23 @@ async fn found(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     seats::compare(&shard, &group).await;
 }
 
-/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells, when
-/// a snapshot takes the place of the log, and when this member was given up.
-async fn watch_core(shard: Rc<Shard>, group: Group) {
+/// Fails the shard when openraft's core ends by itself. It ends as well when the store has failed, which the store tells; and when
+/// a snapshot takes the place of the log, or this member was given up: it is stopped then.
+async fn watch_core(shard: Rc<Shard>, group: Group, (peers, stop): (Peers, Flag)) {
     let why = group.ended().await;
     let has_failed = shard.store.failed().now_or_never().is_some();
-    let is_replaced = group.restart_wanted().now_or_never().is_some();
-    if !has_failed && !is_replaced && group.given_up_by().is_none() {
+    let is_stopped =
+        group.restart_wanted().now_or_never().is_some() || group.given_up_by().is_some();
+    if is_stopped && !has_failed {
+        return;
+    }
+    if !has_failed {
         apply::member_failed(&shard, &why);
     }
+    // The others see at once that nobody is here to count on, as if the process were gone: their connections end, and new ones
+    // are refused. Clients have another port, and go on reading.
+    stop.raise();
+    peers.stop();
 }
 
 fn facts(shard: &Shard, replica: &Replica) -> Facts {

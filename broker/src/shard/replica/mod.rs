@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use model::{LogIndex, Term};
 use raft::net::Peers;
-use raft::{Group, MemberId, Role};
+use raft::{Group, Heard, MemberId, Role};
 use runtime::Instant;
 
 use super::Shard;
@@ -47,6 +47,8 @@ pub struct Replica {
     group: OnceCell<Group>,
     /// The ways to the other members; there with the group.
     peers: OnceCell<Peers>,
+    /// How far the group had come, and when; there with the group.
+    heard: OnceCell<Heard>,
     /// The term in which the shard is in office.
     office: Cell<Option<Term>>,
     /// Which of the times this is, or was, that the shard's member leads.
@@ -89,6 +91,7 @@ impl Replica {
             layout,
             group: OnceCell::new(),
             peers: OnceCell::new(),
+            heard: OnceCell::new(),
             office: Cell::default(),
             stint: Cell::new(0),
             last_office: Cell::new(Term(0)),
@@ -120,6 +123,11 @@ impl Replica {
     #[must_use]
     pub fn peers(&self) -> Option<&Peers> {
         self.peers.get()
+    }
+
+    /// Whether this member was there when that entry was committed, and it is not much longer ago than `age`: by its own clock.
+    pub(in crate::shard) fn is_news(&self, index: LogIndex, age: Duration) -> bool {
+        self.heard.get().is_some_and(|heard| heard.is_news(index, age))
     }
 
     /// The term in which the shard is in office, and has been since its member began to lead.

@@ -1,11 +1,14 @@
 //! Going into office and leaving it.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use model::{LogIndex, Term};
 use raft::{Group, Role};
 use remoting::ResponseCode;
+use runtime::Instant;
 use storage::Applied;
 
 use super::super::apply::{Source, give_up};
@@ -13,7 +16,6 @@ use super::super::register::{self, Office};
 use super::super::reply::Refusal;
 use super::super::{Phase, Shard, offset_questions, start};
 use super::Replica;
-use crate::limits::OFFSET_PATIENCE;
 
 /// Pause before the system topics are tried again.
 const SEED_AGAIN: Duration = Duration::from_millis(100);
@@ -47,15 +49,19 @@ impl Shard {
     }
 
     /// Makes sure that nobody else takes anything: the shard has no group, or leads it, and a majority of the others says so, asked after
-    /// this was. All that was committed before is applied here then. One round on the network; false if it takes too long.
-    pub async fn is_certain(&self) -> bool {
+    /// this was. All that was committed before is applied here then. One round on the network; false if it is not over by `end`, or
+    /// the office is: what others have committed may never come to be applied by a leader whose disk stands still.
+    pub async fn is_certain(&self, end: Instant) -> bool {
         let Some(replica) = &self.replica else { return true };
         let (Some(group), Some(office)) = (replica.group(), replica.in_office()) else {
             return false;
         };
-        let confirmed = runtime::timeout(OFFSET_PATIENCE, group.confirm()).await;
-        let in_office = replica.in_office() == Some(office) && self.check_office().is_ok();
-        matches!(confirmed, Ok(Ok(()))) && in_office
+        let (confirming, deposed) =
+            (pin!(group.confirm()), pin!(group.role_changed(Role::Leading(office))));
+        let left = end.saturating_since(runtime::now());
+        let confirmed = runtime::timeout(left, select(confirming, deposed)).await;
+        let is_confirmed = matches!(confirmed, Ok(Either::Left((Ok(()), _))));
+        is_confirmed && replica.in_office() == Some(office) && self.check_office().is_ok()
     }
 
     /// Where something that is committed comes from. What was appended here counts as such only in the office in which it

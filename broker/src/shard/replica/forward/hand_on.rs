@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures::future::{Either, select};
+use futures::{FutureExt, select_biased};
 use raft::net::{Forwarded, HandedOn, NoAnswer, Peers};
 use raft::{Group, MemberId, Role};
 
@@ -27,23 +28,29 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
 /// Hands one on to whoever leads. What came to nothing because somebody else leads by now goes to that one: nobody has it yet.
 async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: Waiting) {
     loop {
+        if waiting.asker.is_abandoned() {
+            return;
+        }
         let Some((leader, term)) = group.follows() else { return waiting.handle(shard) };
         let (origin, left) = (waiting.asker.caller.connection().peer(), waiting.asker.left());
         let request = Forwarded { term, origin, left, request: waiting.frame.clone() };
-        let changed = pin!(group.role_changed(Role::Following(Some(leader))));
-        match select(pin!(peers.hand_on(leader, &request)), changed).await {
-            Either::Left((Ok(handed_on), _)) => {
+        let handed_on = select_biased! {
+            handed_on = peers.hand_on(leader, &request).fuse() => handed_on,
+            _ = group.role_changed(Role::Following(Some(leader))).fuse() => continue,
+            () = waiting.asker.abandoned().fuse() => return,
+        };
+        match handed_on {
+            Ok(handed_on) => {
                 let (shard, group, asker) = (Rc::clone(shard), group.clone(), waiting.asker);
                 let way = (peers.clone(), leader, handed_on);
                 runtime::spawn(answer(shard, group, way, asker)).detach();
                 return;
             }
-            Either::Left((Err(why), _)) => {
+            Err(why) => {
                 let name = replica_of(shard).name_of(leader);
                 let refusal = rules::not_handed_on((&shard.identity.name, &name), &why);
                 return waiting.asker.refuse(shard, &refusal);
             }
-            Either::Right(_) => {}
         }
     }
 }
@@ -51,7 +58,8 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
 /// Answers what the leader answers. If somebody else leads meanwhile, the old one is given a moment to say what became of it.
 ///
 /// A request that has no answer in time may still be on its way, and its asker, who is told that nobody knows, goes on: what he gives
-/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it.
+/// back late could be what he has got anew meanwhile. So the way ends there, with all that is on it, where the request is one that
+/// takes something back; for any other that would only cost those their answers who come behind it.
 async fn answer(
     shard: Rc<Shard>,
     group: Group,
@@ -63,9 +71,14 @@ async fn answer(
         runtime::sleep(FORWARD_GRACE).await;
     });
     let answering = pin!(handed_on.answer());
-    let answered = runtime::timeout(asker.left(), select(answering, overtaken)).await;
+    let answered = runtime::timeout(asker.left(), select(answering, overtaken));
+    let answered = select_biased! {
+        answered = answered.fuse() => answered,
+        // Its place, here and there, is another one's now.
+        () = asker.abandoned().fuse() => return,
+    };
     let patience = asker.patience();
-    if answered.is_err() && asker.changes_something() && peers.interrupt(leader) {
+    if answered.is_err() && rules::takes_back(asker.code) && peers.interrupt(leader) {
         let (name, group) = (&shard.identity.name, &replica_of(&shard).layout.name);
         let leader = replica_of(&shard).name_of(leader);
         tracing::debug!(shard = %name, %group, %leader, "no answer in time to what was handed on: the connection ends");

@@ -148,11 +148,14 @@ pub fn take(
     true
 }
 
-/// Takes a question that waits here, to be handed on behind what is to be already.
+/// Takes a question that waits here, to be handed on behind what is to be already. One whose asker is gone is dropped.
 ///
 /// # Errors
 /// The question: nobody is known who leads, or there is no room.
 pub fn take_question(shard: &Shard, question: OffsetQuestion) -> Result<(), OffsetQuestion> {
+    if question.is_abandoned() {
+        return Ok(());
+    }
     let replica = shard.replica.as_ref().filter(|replica| is_up(shard) && follows(replica));
     let Some(replica) = replica else { return Err(question) };
     let Some(frame) = question.frame() else { return Err(question) };
@@ -182,14 +185,22 @@ impl Asker {
         if self.question.is_some() { OFFSET_PATIENCE } else { FORWARD_WAIT }
     }
 
-    /// Whether it matters when it is acted on: a question may be answered to nobody.
-    fn changes_something(&self) -> bool {
-        self.code != RequestCode::QueryConsumerOffset
-    }
-
     /// How long it still is.
     fn left(&self) -> Duration {
         self.patience().saturating_sub(self.since.elapsed())
+    }
+
+    /// Whether it is a question of which nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.question.as_ref().is_some_and(OffsetQuestion::is_abandoned)
+    }
+
+    /// Waits until nobody waits for the answer to a question; it never ends for anything else. Cancel safe.
+    async fn abandoned(&self) {
+        match &self.question {
+            Some(question) => question.caller().connection().closed().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn refuse(self, shard: &Shard, refusal: &Refusal) {

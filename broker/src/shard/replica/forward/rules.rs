@@ -37,6 +37,21 @@ pub fn is_for_leader(code: RequestCode) -> bool {
     is_send(code) || is_other
 }
 
+/// Whether a request that is acted on late takes back what was acknowledged since: its asker was told that nobody knows, and has gone on. A
+/// send that is stored late is one of which that was said, and a queue lock that is taken late ends by itself.
+#[must_use]
+pub fn takes_back(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::UpdateConsumerOffset
+            | RequestCode::UnlockBatchMq
+            | RequestCode::UpdateAndCreateTopic
+            | RequestCode::DeleteTopicInBroker
+            | RequestCode::UpdateAndCreateSubscriptiongroup
+            | RequestCode::DeleteSubscriptiongroup
+    )
+}
+
 /// As many as may be are on their way.
 #[must_use]
 pub fn too_many() -> Refusal {
@@ -96,6 +111,15 @@ mod tests {
             assert!(!is_for_leader(code), "{code:?}");
         }
         assert!(is_for_leader(RequestCode::SendBatchMessage));
+    }
+
+    #[test]
+    fn late_sends_and_questions_take_nothing_back() {
+        use RequestCode::{LockBatchMq, QueryConsumerOffset, SendMessageV2, UnlockBatchMq};
+        for code in [SendMessageV2, QueryConsumerOffset, LockBatchMq] {
+            assert!(is_for_leader(code) && !takes_back(code), "{code:?}");
+        }
+        assert!(is_for_leader(UnlockBatchMq) && takes_back(UnlockBatchMq));
     }
 
     #[test]
