@@ -351,12 +351,14 @@ async fn live(
     let applying = runtime::spawn(apply::run(Rc::clone(&shard), events));
     let member = match member {
         Some((log, applier)) => {
-            let started = Member::start(&shard, life, (log, applier), recovery.as_ref()).await;
-            if started.is_err() {
-                abandon(&shard, None).await; // its files are free then, to be repaired
-                applying.await;
+            match Member::start(&shard, life, (log, applier), recovery.as_ref()).await {
+                Ok(member) => Some(member),
+                Err(error) => {
+                    abandon(&shard, None).await; // its files are free then, to be repaired
+                    applying.await;
+                    return Err(error);
+                }
             }
-            Some(started?)
         }
         None => {
             seed(&shard).await?;
