@@ -14,7 +14,7 @@ use openraft::network::{NetSnapshot, RaftNetworkFactory};
 use openraft::{Config, RaftMetrics, SnapshotPolicy};
 use runtime::Task;
 use runtime::channel::Flag;
-use storage::{Applier, EntryLog, Store};
+use storage::{Applier, EntryLog, InTerm, Store};
 use thiserror::Error;
 
 use crate::changing::{Busy, unfinished};
@@ -154,9 +154,7 @@ impl Node {
         if log.given_up() > 0 {
             return Err(StartError::GivenUp { recovery: log.given_up() });
         }
-        let state = applier.state();
-        let applied = state.next.0.checked_sub(1).map(|last| (LogIndex(last), state.term));
-        let (log, writer) = RaftLog::new(log, applied).await?;
+        let (log, writer) = RaftLog::new(log, last_applied(&applier)).await?;
         let (helm, mender) = (log.helm(), log.mender());
         let staged = Flag::new();
         let machine = Machine::new(store.clone(), helm.clone(), applier, staged.clone());
@@ -319,6 +317,12 @@ impl Node {
         drop(self.raft);
         Ok(self.writer.await?)
     }
+}
+
+/// The last entry that was applied, if one was.
+fn last_applied(applier: &Applier) -> Option<InTerm> {
+    let state = applier.state();
+    state.next.0.checked_sub(1).map(|last| (LogIndex(last), state.term))
 }
 
 /// Ends the core when the store has failed: nobody may count on this member any more.

@@ -148,24 +148,31 @@ fn what_nobody_has_keeps_nothing_else_from_being_repaired() {
         for dir in ["/a", "/b", "/c"] {
             rot(Path::new(dir), 30, 1).await;
         }
-        let units = units(&all[1], 0, 300).await;
-        let mut is_lost = Vec::new();
-        for unit in &units {
-            is_lost.push(all[1].store.read_units(std::slice::from_ref(unit)).await.is_err());
+        rot(Path::new("/b"), 400, 1).await;
+        let (mut all_units, mut is_lost) = (Vec::new(), Vec::new());
+        while (all_units.len() as u64) < all[0].messages() {
+            all_units.extend(units(&all[0], all_units.len() as u64, 300).await);
+        }
+        for unit in &all_units {
+            is_lost.push(all[0].store.read_units(std::slice::from_ref(unit)).await.is_err());
         }
         assert!(is_lost.contains(&true), "nobody has it");
-        rot(Path::new("/b"), 400, 1).await;
         // A consumer tries again and again what nobody has, and whatever else there is.
-        let (mut refused, end) = (usize::MAX, now() + LIMIT);
-        while refused > 0 {
-            assert!(now() < end, "{refused} messages are not repaired");
-            refused = 0;
-            for (unit, is_lost) in units.iter().zip(&is_lost) {
+        let (mut rounds, end) = (0, now() + LIMIT);
+        loop {
+            let mut refused = 0;
+            for (unit, is_lost) in all_units.iter().zip(&is_lost) {
                 let read = all[1].store.read_units(std::slice::from_ref(unit)).await;
-                refused += usize::from(read.is_err() && !is_lost);
+                refused += u64::from(read.is_err() && !is_lost);
             }
+            if refused == 0 {
+                break;
+            }
+            assert!(now() < end, "{refused} messages are not repaired");
+            rounds += 1;
             sleep(Duration::from_millis(100)).await;
         }
+        assert!(rounds > 0, "something else was damaged");
         for member in all {
             member.stop().await.unwrap();
         }
