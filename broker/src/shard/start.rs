@@ -193,6 +193,17 @@ struct Opened {
 /// If the configuration has Raft groups and `start` none, or the other way round: the one copy here would not be what its
 /// operator takes for stored.
 pub async fn run(start: Start) -> Result<(), StartError> {
+    run_seen(start, |_| {}).await
+}
+
+/// The same, and shows the shard to `seen` once its log is read, in each of its lives: for whoever compares what shards have come to.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub async fn run_seen(start: Start, seen: impl Fn(&Rc<Shard>)) -> Result<(), StartError> {
     let Start { config, number, advertised, group, mailbox, ready, mut stop } = start;
     assert_eq!(
         config.raft_group.is_some(),
@@ -224,6 +235,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
             }
             (opened, _) => opened?,
         };
+        seen(&opened.shard);
         match live(opened, (life, recovery.take()), (&mut ready, &mut stop)).await? {
             End::Stopped => return Ok(()),
             End::Again => {}

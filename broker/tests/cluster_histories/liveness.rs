@@ -1,6 +1,6 @@
 //! The end of a history: nothing happens any more, so everything must go on by itself, and all that was seen must be true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use broker::shard::identity::shard_dir;
@@ -110,6 +110,7 @@ impl History {
                 self.join(&format!("n{at} has all of shard {shard}"), asked, SAME_LIMIT);
             }
         }
+        self.until("all members have applied the same", SAME_LIMIT, Self::have_applied_the_same);
         self.clients.crash();
         let in_order = self.dice.below(2) == 0;
         let sure = self.sure();
@@ -126,6 +127,15 @@ impl History {
             let logs: BTreeMap<_, _> = sure.iter().map(|at| (*at, self.rows(*at, shard))).collect();
             replicas::are_the_same(&logs);
         }
+    }
+
+    /// What they have come to was compared when they came to it.
+    fn have_applied_the_same(&self) -> bool {
+        let (sure, seen) = (self.sure(), self.witness.seen());
+        (0..self.plan.shards).all(|shard| {
+            let ends: BTreeSet<_> = sure.iter().map(|at| seen.applied.last(shard, *at)).collect();
+            ends.len() == 1 && !ends.contains(&None)
+        })
     }
 
     /// Nodes of whose disks nothing is lost.
@@ -153,6 +163,7 @@ impl History {
             settings: seen.settings.acknowledged,
             locks: seen.locks.granted,
             looks: seen.routes.looks,
+            compared: seen.applied.compared,
             longest: queues.map(|queue| seen.places.end(queue)).max().unwrap_or(0),
             trace: self.sim.trace_hash(),
         }

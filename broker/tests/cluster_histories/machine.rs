@@ -11,7 +11,9 @@ use runtime::channel::{Promise, promise};
 use runtime::sim::{Node, Simulation};
 
 use crate::content::PORT;
+use crate::spectator::Spectator;
 use crate::support::{Place, config};
+use crate::witness::Witness;
 
 const RAFT_PORT: u16 = 40_911;
 
@@ -29,6 +31,7 @@ pub struct Machine {
     pub node: Node,
     pub disk: Disk,
     pub stands_still: bool,
+    witness: Witness,
     config: Arc<Config>,
     ips: Vec<Option<IpAddr>>,
     life: Option<Life>,
@@ -52,7 +55,13 @@ pub fn node_at(ip: Ipv4Addr) -> usize {
 }
 
 impl Machine {
-    pub fn new(sim: &Simulation, at: usize, (nodes, shards): (usize, u32), names: &str) -> Self {
+    pub fn new(
+        sim: &Simulation,
+        at: usize,
+        (nodes, shards): (usize, u32),
+        names: &str,
+        witness: &Witness,
+    ) -> Self {
         let label = format!("n{at}");
         let node = sim.node(&label, ip(at));
         let peers: Vec<String> =
@@ -67,9 +76,10 @@ impl Machine {
         ];
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
         let config = config(&place, &keys);
+        let witness = witness.clone();
         let ips = (0..nodes).map(|at| Some(ip(at).into())).collect();
         let (disk, stands_still, life, refuses) = (Disk::Well, false, None, None);
-        Self { node, disk, stands_still, config, ips, life, refuses }
+        Self { node, disk, stands_still, witness, config, ips, life, refuses }
     }
 
     pub fn lives(&self) -> bool {
@@ -101,7 +111,11 @@ impl Machine {
                 ready,
                 stop: stopped,
             };
-            let run = move || broker::shard::run(start);
+            let (witness, node) = (self.witness.clone(), node_at(self.node.ip()));
+            let run = move || async move {
+                let spectator = Spectator { witness, node, shard: number };
+                broker::shard::run_seen(start, |shard| spectator.watch(shard)).await
+            };
             shards.push(Some(self.node.start(&format!("shard-{number}"), run)));
             stops.push(Some(stop));
         }

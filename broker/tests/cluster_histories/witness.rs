@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::content::{Queue, body, number_of};
 use crate::invariants::alone::Alone;
+use crate::invariants::applied::{Applied, Look};
 use crate::invariants::delivered::Delivered;
 use crate::invariants::leaders::Leaders;
 use crate::invariants::locks::Locks;
@@ -25,6 +26,7 @@ pub struct Got {
 #[derive(Default)]
 pub struct Seen {
     pub alone: Alone,
+    pub applied: Applied,
     pub delivered: Delivered,
     pub leaders: Leaders,
     pub locks: Locks,
@@ -53,6 +55,11 @@ impl Seen {
         self.order.acknowledged(queue, number, offset);
         self.places.acknowledged(queue, offset, number);
         self.acknowledged += 1;
+    }
+
+    /// What a member has come to.
+    pub fn applied(&mut self, shard: u32, index: u64, look: Look) {
+        self.applied.is(shard, index, look, &self.locks);
     }
 
     /// Somebody was given a message; its number.

@@ -2,6 +2,7 @@
 //! when all is well again.
 
 pub mod alone;
+pub mod applied;
 pub mod delivered;
 pub mod leaders;
 pub mod locks;
