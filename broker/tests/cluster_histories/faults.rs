@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use runtime::sim::{DiskOp, When};
 
+use crate::clients::crowd;
+use crate::content::{Queue, TOPICS, addr_of};
 use crate::history::History;
-use crate::machine::Disk;
+use crate::machine::{Disk, ip};
 use crate::rot;
 
 /// A disk that is about to be full has so many bytes left, at most.
@@ -37,10 +39,11 @@ pub enum Fault {
     Clock,
     NamesDie,
     NamesStandStill,
+    Overload,
 }
 
 impl Fault {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Kill,
         Self::KillLeader,
         Self::PowerCut,
@@ -60,6 +63,7 @@ impl Fault {
         Self::Clock,
         Self::NamesDie,
         Self::NamesStandStill,
+        Self::Overload,
     ];
 }
 
@@ -87,6 +91,7 @@ impl History {
             Fault::Rot => self.rots(at),
             Fault::Clock => self.clock_jumps(at),
             Fault::NamesDie | Fault::NamesStandStill => self.names_go(fault),
+            Fault::Overload => self.crowd_comes(at),
         }
     }
 
@@ -186,6 +191,17 @@ impl History {
         if rot::rots(&self.machines[at].node.disk(), &mut self.dice) {
             self.machines[at].disk = Disk::Rotten;
         }
+    }
+
+    /// More is sent at a time than may wait.
+    fn crowd_comes(&mut self, at: usize) {
+        let shard = self.dice.below(self.plan.shards.into()) as u32;
+        let (topic, id) = (TOPICS[self.dice.below(TOPICS.len() as u64) as usize], 0);
+        let (stock, addr) = (self.stock(), addr_of(ip(at), shard));
+        let run = move || async move {
+            crowd::run(&stock(), &addr, Queue { shard, topic, id }).await;
+        };
+        drop(self.clients.start("crowd", run));
     }
 
     fn clock_jumps(&mut self, at: usize) {

@@ -7,7 +7,7 @@ use broker::shard::identity::shard_dir;
 use runtime::Executor;
 
 use crate::clients::stock::{Stock, pause};
-use crate::clients::{operator, producer, watcher};
+use crate::clients::{crowd, operator, producer, watcher};
 use crate::content::{Queue, TOPICS, addr_of, name_of};
 use crate::history::History;
 use crate::invariants::replicas;
@@ -82,6 +82,7 @@ impl History {
             }
         });
         self.join("every queue takes a message", sent, SENT_LIMIT);
+        self.crowds_come();
         self.witness.seen().is_over = true;
         self.run_for(UNDER_WAY);
         self.until("consumers have everything", CONSUMED_LIMIT, |history| {
@@ -89,6 +90,21 @@ impl History {
             let queues = seen.places.queues();
             queues.iter().all(|queue| seen.delivered.end(*queue) >= seen.places.end(*queue))
         });
+    }
+
+    /// Each group answers more than it takes.
+    fn crowds_come(&mut self) {
+        let (stock, shards) = (self.stock(), self.plan.shards);
+        let answered = self.clients.start("crowds", move || async move {
+            let stock = stock();
+            for shard in 0..shards {
+                let queue = Queue { shard, topic: TOPICS[0], id: 0 };
+                while !is_answered(&stock, queue).await {
+                    pause(100).await;
+                }
+            }
+        });
+        self.join("each group answers a crowd", answered, SENT_LIMIT);
     }
 
     fn join<T: Send + 'static>(&mut self, what: &str, task: Executor<T>, limit: Duration) -> T {
@@ -164,6 +180,7 @@ impl History {
             locks: seen.locks.granted,
             looks: seen.routes.looks,
             compared: seen.applied.compared,
+            busy: seen.bounded.busy,
             longest: queues.map(|queue| seen.places.end(queue)).max().unwrap_or(0),
             trace: self.sim.trace_hash(),
         }
@@ -196,6 +213,14 @@ async fn takes(stock: &Stock, queue: Queue) {
             return;
         }
         pause(100).await;
+    }
+}
+
+/// Whether all of a crowd at the leader have an answer.
+async fn is_answered(stock: &Stock, queue: Queue) -> bool {
+    match stock.master_of(queue).await {
+        Some(addr) => crowd::is_answered(stock, &addr, queue).await,
+        None => false,
     }
 }
 

@@ -16,6 +16,8 @@ use crate::support::{Place, config};
 use crate::witness::Witness;
 
 const RAFT_PORT: u16 = 40_911;
+/// Bytes that may wait for the disk in a broker: little, so that it does not take much until too much does.
+pub const MOST_WAITING: usize = 1 << 20;
 
 /// What can be wrong with the disk of a node, so that its broker may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,8 @@ impl Machine {
             ("maxMessageSize", "256KiB"),
         ];
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
-        let config = config(&place, &keys);
+        let mut config = config(&place, &keys);
+        Arc::get_mut(&mut config).expect("nobody has it yet").max_queued = MOST_WAITING;
         let witness = witness.clone();
         let ips = (0..nodes).map(|at| Some(ip(at).into())).collect();
         let (disk, stands_still, life, refuses) = (Disk::Well, false, None, None);

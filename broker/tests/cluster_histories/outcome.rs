@@ -19,6 +19,8 @@ pub struct Outcome {
     pub longest: u64,
     /// Looks at what a member has come to, where another one was before.
     pub compared: u64,
+    /// Sends that were refused because too much waited.
+    pub busy: u64,
     /// Fingerprint of everything that has happened.
     pub trace: u64,
 }

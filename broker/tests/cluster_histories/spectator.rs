@@ -1,4 +1,4 @@
-//! Looks into the brokers while they run: what they have come to.
+//! Looks into the brokers while they run: what they have come to, and what waits in them.
 
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use broker::shard::{Phase, Shard, state};
 
 use crate::invariants::applied::Look;
+use crate::machine::MOST_WAITING;
 use crate::witness::Witness;
 
 /// Time between two looks.
@@ -39,6 +40,7 @@ impl Spectator {
 
     fn look_once(&self, shard: &Shard) {
         let mut seen = self.witness.seen();
+        seen.bounded.waits(self.node, shard.store.stats().queued, MOST_WAITING);
         let index = shard.replica.as_ref().expect("it is one of a group").taken_in().0;
         let is_new = seen.applied.last(self.shard, self.node) != Some(index);
         // One that has failed does not take part any more.

@@ -41,7 +41,7 @@ const ALL: [Bugs; 3] = [
     },
     Bugs {
         folder: "broker/tests/mutations",
-        sources: &["broker/src"],
+        sources: &["broker/src", "storage/src"],
         suite: ("broker", "group_histories"),
     },
 ];

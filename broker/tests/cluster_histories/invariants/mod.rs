@@ -3,6 +3,7 @@
 
 pub mod alone;
 pub mod applied;
+pub mod bounded;
 pub mod delivered;
 pub mod leaders;
 pub mod locks;
