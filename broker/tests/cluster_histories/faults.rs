@@ -1,4 +1,5 @@
-//! What happens, never more than a cluster must survive: all of it passes but rot, which one node of a history may have.
+//! What happens, never more than a cluster must survive: all of it passes but rot, or the loss of a disk, which one node of
+//! a history may have.
 
 use std::time::Duration;
 
@@ -39,11 +40,12 @@ pub enum Fault {
     Clock,
     NamesDie,
     NamesStandStill,
+    Wipe,
     Overload,
 }
 
 impl Fault {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::KillLeader,
         Self::PowerCut,
@@ -63,6 +65,7 @@ impl Fault {
         Self::Clock,
         Self::NamesDie,
         Self::NamesStandStill,
+        Self::Wipe,
         Self::Overload,
     ];
 }
@@ -91,6 +94,7 @@ impl History {
             Fault::Rot => self.rots(at),
             Fault::Clock => self.clock_jumps(at),
             Fault::NamesDie | Fault::NamesStandStill => self.names_go(fault),
+            Fault::Wipe => self.is_wiped(at),
             Fault::Overload => self.crowd_comes(at),
         }
     }
@@ -191,6 +195,16 @@ impl History {
         if rot::rots(&self.machines[at].node.disk(), &mut self.dice) {
             self.machines[at].disk = Disk::Rotten;
         }
+    }
+
+    /// A node's disk is another one, and empty; half of the time it is that of the one that has founded the groups. Of all nodes one:
+    /// it is no member any more, and nobody makes it one again.
+    fn is_wiped(&mut self, at: usize) {
+        if self.some_disk_is_bad() {
+            return;
+        }
+        let at = if self.dice.below(2) == 0 { 0 } else { at };
+        self.machines[at].new_disk();
     }
 
     /// More is sent at a time than may wait.

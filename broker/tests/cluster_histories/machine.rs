@@ -19,6 +19,9 @@ const RAFT_PORT: u16 = 40_911;
 /// Bytes that may wait for the disk in a broker: little, so that it does not take much until too much does.
 pub const MOST_WAITING: usize = 1 << 20;
 
+/// Where the store is once the disk is another one.
+const NEW_DISK: &str = "/new-disk";
+
 /// What can be wrong with the disk of a node, so that its broker may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
@@ -27,6 +30,8 @@ pub enum Disk {
     Bad,
     /// Bytes of it are not what was written, or cannot be read. That stays.
     Rotten,
+    /// It is another one, and was empty: the node has no vote any more. That stays.
+    Wiped,
 }
 
 pub struct Machine {
@@ -134,6 +139,14 @@ impl Machine {
         (self.life, self.stands_still) = (None, false);
     }
 
+    /// It is killed, and its disk is an empty one from now on.
+    pub fn new_disk(&mut self) {
+        self.die(false);
+        let config = Arc::make_mut(&mut self.config);
+        config.store_dir = NEW_DISK.into();
+        self.disk = Disk::Wiped;
+    }
+
     /// It is to end in order.
     pub fn stop(&mut self) {
         let Some(life) = &mut self.life else { return };
@@ -173,7 +186,7 @@ impl Machine {
         }
         if let Some(why) = &why {
             assert!(
-                self.disk != Disk::Well,
+                matches!(self.disk, Disk::Bad | Disk::Rotten),
                 "{} has failed on a good disk: {why}",
                 self.node.name()
             );
