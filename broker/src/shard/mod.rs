@@ -71,7 +71,7 @@ use siblings::{Mailbox, Siblings};
 use topics::Topics;
 use unique_key::UniqueKeys;
 
-pub use start::{Start, StartError, Started, run};
+pub use start::{Start, StartError, Started, run, run_seen};
 
 /// The shape of every handler; see [`dispatch`].
 pub type Handler = fn(&Rc<Shard>, &transport::Connection, &remoting::CommandRef<'_>, bytes::Bytes);

@@ -8,6 +8,8 @@ pub const TOPICS: [&str; 2] = ["A", "B"];
 const USUAL: u64 = 3_000;
 const LARGE: usize = 60_000;
 const ONE_LARGE_IN: u64 = 60;
+/// In the number of a message of a crowd, each of which is large.
+pub const HEAVY: u64 = 1 << 62;
 /// The broker name of shard 0.
 pub const BROKER: &str = "broker-a";
 pub const PORT: u16 = 10_911;
@@ -48,6 +50,7 @@ pub fn addr_of(ip: Ipv4Addr, shard: u32) -> String {
 pub fn body(number: u64) -> Vec<u8> {
     let mut body = number.to_be_bytes().to_vec();
     let len = match number % ONE_LARGE_IN {
+        _ if number & HEAVY != 0 => LARGE,
         7 => LARGE,
         _ => (number * 37 % USUAL) as usize,
     };

@@ -1,11 +1,14 @@
-//! What happens, never more than a cluster must survive: all of it passes but rot, which one node of a history may have.
+//! What happens, never more than a cluster must survive: all of it passes but rot, or the loss of a disk, which one node of
+//! a history may have.
 
 use std::time::Duration;
 
 use runtime::sim::{DiskOp, When};
 
+use crate::clients::crowd;
+use crate::content::{Queue, TOPICS, addr_of};
 use crate::history::History;
-use crate::machine::Disk;
+use crate::machine::{Disk, ip};
 use crate::rot;
 
 /// A disk that is about to be full has so many bytes left, at most.
@@ -37,10 +40,12 @@ pub enum Fault {
     Clock,
     NamesDie,
     NamesStandStill,
+    Wipe,
+    Overload,
 }
 
 impl Fault {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::KillLeader,
         Self::PowerCut,
@@ -60,6 +65,8 @@ impl Fault {
         Self::Clock,
         Self::NamesDie,
         Self::NamesStandStill,
+        Self::Wipe,
+        Self::Overload,
     ];
 }
 
@@ -87,6 +94,8 @@ impl History {
             Fault::Rot => self.rots(at),
             Fault::Clock => self.clock_jumps(at),
             Fault::NamesDie | Fault::NamesStandStill => self.names_go(fault),
+            Fault::Wipe => self.is_wiped(at),
+            Fault::Overload => self.crowd_comes(at),
         }
     }
 
@@ -186,6 +195,27 @@ impl History {
         if rot::rots(&self.machines[at].node.disk(), &mut self.dice) {
             self.machines[at].disk = Disk::Rotten;
         }
+    }
+
+    /// A node's disk is another one, and empty; half of the time it is that of the one that has founded the groups. Of all nodes one:
+    /// it is no member any more, and nobody makes it one again.
+    fn is_wiped(&mut self, at: usize) {
+        if self.some_disk_is_bad() {
+            return;
+        }
+        let at = if self.dice.below(2) == 0 { 0 } else { at };
+        self.machines[at].new_disk();
+    }
+
+    /// More is sent at a time than may wait.
+    fn crowd_comes(&mut self, at: usize) {
+        let shard = self.dice.below(self.plan.shards.into()) as u32;
+        let (topic, id) = (TOPICS[self.dice.below(TOPICS.len() as u64) as usize], 0);
+        let (stock, addr) = (self.stock(), addr_of(ip(at), shard));
+        let run = move || async move {
+            crowd::run(&stock(), &addr, Queue { shard, topic, id }).await;
+        };
+        drop(self.clients.start("crowd", run));
     }
 
     fn clock_jumps(&mut self, at: usize) {

@@ -66,13 +66,15 @@ impl History {
         let addrs: Vec<String> = names.iter().map(|names| names.addr().to_string()).collect();
         let namesrvs = addrs.join(";");
         let (nodes, shards) = (plan.nodes, plan.shards);
-        let machines: Vec<_> =
-            (0..nodes).map(|at| Machine::new(&sim, at, (nodes, shards), &namesrvs)).collect();
+        let witness = Witness::default();
+        let machines: Vec<_> = (0..nodes)
+            .map(|at| Machine::new(&sim, at, (nodes, shards), &namesrvs, &witness))
+            .collect();
         let mut network = Network::default();
         network.places.extend(machines.iter().map(|machine| machine.node.clone()));
         network.places.extend(names.iter().map(|names| names.node.clone()));
         let clients = sim.node("clients", [10, 0, 2, 1].into());
-        let (witness, slow) = (Witness::default(), vec![false; nodes]);
+        let slow = vec![false; nodes];
         let tells = std::env::var_os("TELL").is_some();
         Self { sim, dice, plan, machines, names, clients, network, witness, slow, namesrvs, tells }
     }

@@ -1,13 +1,13 @@
 //! The end of a history: nothing happens any more, so everything must go on by itself, and all that was seen must be true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use broker::shard::identity::shard_dir;
 use runtime::Executor;
 
 use crate::clients::stock::{Stock, pause};
-use crate::clients::{operator, producer, watcher};
+use crate::clients::{crowd, operator, producer, watcher};
 use crate::content::{Queue, TOPICS, addr_of, name_of};
 use crate::history::History;
 use crate::invariants::replicas;
@@ -82,6 +82,7 @@ impl History {
             }
         });
         self.join("every queue takes a message", sent, SENT_LIMIT);
+        self.crowds_come();
         self.witness.seen().is_over = true;
         self.run_for(UNDER_WAY);
         self.until("consumers have everything", CONSUMED_LIMIT, |history| {
@@ -89,6 +90,21 @@ impl History {
             let queues = seen.places.queues();
             queues.iter().all(|queue| seen.delivered.end(*queue) >= seen.places.end(*queue))
         });
+    }
+
+    /// Each group answers more than it takes.
+    fn crowds_come(&mut self) {
+        let (stock, shards) = (self.stock(), self.plan.shards);
+        let answered = self.clients.start("crowds", move || async move {
+            let stock = stock();
+            for shard in 0..shards {
+                let queue = Queue { shard, topic: TOPICS[0], id: 0 };
+                while !is_answered(&stock, queue).await {
+                    pause(100).await;
+                }
+            }
+        });
+        self.join("each group answers a crowd", answered, SENT_LIMIT);
     }
 
     fn join<T: Send + 'static>(&mut self, what: &str, task: Executor<T>, limit: Duration) -> T {
@@ -110,6 +126,7 @@ impl History {
                 self.join(&format!("n{at} has all of shard {shard}"), asked, SAME_LIMIT);
             }
         }
+        self.until("all members have applied the same", SAME_LIMIT, Self::have_applied_the_same);
         self.clients.crash();
         let in_order = self.dice.below(2) == 0;
         let sure = self.sure();
@@ -126,6 +143,15 @@ impl History {
             let logs: BTreeMap<_, _> = sure.iter().map(|at| (*at, self.rows(*at, shard))).collect();
             replicas::are_the_same(&logs);
         }
+    }
+
+    /// What they have come to was compared when they came to it.
+    fn have_applied_the_same(&self) -> bool {
+        let (sure, seen) = (self.sure(), self.witness.seen());
+        (0..self.plan.shards).all(|shard| {
+            let ends: BTreeSet<_> = sure.iter().map(|at| seen.applied.last(shard, *at)).collect();
+            ends.len() == 1 && !ends.contains(&None)
+        })
     }
 
     /// Nodes of whose disks nothing is lost.
@@ -153,6 +179,8 @@ impl History {
             settings: seen.settings.acknowledged,
             locks: seen.locks.granted,
             looks: seen.routes.looks,
+            compared: seen.applied.compared,
+            busy: seen.bounded.busy,
             longest: queues.map(|queue| seen.places.end(queue)).max().unwrap_or(0),
             trace: self.sim.trace_hash(),
         }
@@ -185,6 +213,14 @@ async fn takes(stock: &Stock, queue: Queue) {
             return;
         }
         pause(100).await;
+    }
+}
+
+/// Whether all of a crowd at the leader have an answer.
+async fn is_answered(stock: &Stock, queue: Queue) -> bool {
+    match stock.master_of(queue).await {
+        Some(addr) => crowd::is_answered(stock, &addr, queue).await,
+        None => false,
     }
 }
 

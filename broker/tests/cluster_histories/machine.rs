@@ -11,9 +11,16 @@ use runtime::channel::{Promise, promise};
 use runtime::sim::{Node, Simulation};
 
 use crate::content::PORT;
+use crate::spectator::Spectator;
 use crate::support::{Place, config};
+use crate::witness::Witness;
 
 const RAFT_PORT: u16 = 40_911;
+/// Bytes that may wait for the disk in a broker: little, so that it does not take much until too much does.
+pub const MOST_WAITING: usize = 1 << 20;
+
+/// Where the store is once the disk is another one.
+const NEW_DISK: &str = "/new-disk";
 
 /// What can be wrong with the disk of a node, so that its broker may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +30,15 @@ pub enum Disk {
     Bad,
     /// Bytes of it are not what was written, or cannot be read. That stays.
     Rotten,
+    /// It is another one, and was empty: the node has no vote any more. That stays.
+    Wiped,
 }
 
 pub struct Machine {
     pub node: Node,
     pub disk: Disk,
     pub stands_still: bool,
+    witness: Witness,
     config: Arc<Config>,
     ips: Vec<Option<IpAddr>>,
     life: Option<Life>,
@@ -52,7 +62,13 @@ pub fn node_at(ip: Ipv4Addr) -> usize {
 }
 
 impl Machine {
-    pub fn new(sim: &Simulation, at: usize, (nodes, shards): (usize, u32), names: &str) -> Self {
+    pub fn new(
+        sim: &Simulation,
+        at: usize,
+        (nodes, shards): (usize, u32),
+        names: &str,
+        witness: &Witness,
+    ) -> Self {
         let label = format!("n{at}");
         let node = sim.node(&label, ip(at));
         let peers: Vec<String> =
@@ -66,10 +82,12 @@ impl Machine {
             ("maxMessageSize", "256KiB"),
         ];
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
-        let config = config(&place, &keys);
+        let mut config = config(&place, &keys);
+        Arc::get_mut(&mut config).expect("nobody has it yet").max_queued = MOST_WAITING;
+        let witness = witness.clone();
         let ips = (0..nodes).map(|at| Some(ip(at).into())).collect();
         let (disk, stands_still, life, refuses) = (Disk::Well, false, None, None);
-        Self { node, disk, stands_still, config, ips, life, refuses }
+        Self { node, disk, stands_still, witness, config, ips, life, refuses }
     }
 
     pub fn lives(&self) -> bool {
@@ -101,7 +119,11 @@ impl Machine {
                 ready,
                 stop: stopped,
             };
-            let run = move || broker::shard::run(start);
+            let (witness, node) = (self.witness.clone(), node_at(self.node.ip()));
+            let run = move || async move {
+                let spectator = Spectator { witness, node, shard: number };
+                broker::shard::run_seen(start, |shard| spectator.watch(shard)).await
+            };
             shards.push(Some(self.node.start(&format!("shard-{number}"), run)));
             stops.push(Some(stop));
         }
@@ -115,6 +137,14 @@ impl Machine {
             false => self.node.crash(),
         }
         (self.life, self.stands_still) = (None, false);
+    }
+
+    /// It is killed, and its disk is an empty one from now on.
+    pub fn new_disk(&mut self) {
+        self.die(false);
+        let config = Arc::make_mut(&mut self.config);
+        config.store_dir = NEW_DISK.into();
+        self.disk = Disk::Wiped;
     }
 
     /// It is to end in order.
@@ -156,7 +186,7 @@ impl Machine {
         }
         if let Some(why) = &why {
             assert!(
-                self.disk != Disk::Well,
+                matches!(self.disk, Disk::Bad | Disk::Rotten),
                 "{} has failed on a good disk: {why}",
                 self.node.name()
             );

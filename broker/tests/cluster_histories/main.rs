@@ -20,6 +20,7 @@ mod network;
 mod outcome;
 mod plan;
 mod rot;
+mod spectator;
 #[path = "../support/mod.rs"]
 mod support;
 mod witness;
@@ -65,6 +66,8 @@ fn assert_they_meet_what_they_are_about(met: &[Outcome]) {
     assert!(count(|one| one.groups > 1) > 0, "there are several shards: {met:?}");
     assert!(count(|one| one.settings > 5) > 0, "settings change: {met:?}");
     assert!(count(|one| one.locks > 20) > 0, "queues are locked: {met:?}");
+    assert_eq!(count(|one| one.compared > 20), met.len(), "members are compared: {met:?}");
+    assert!(2 * count(|one| one.busy > 0) >= met.len(), "too much is sent at a time: {met:?}");
 }
 
 #[test]

@@ -17,6 +17,10 @@ pub struct Outcome {
     pub looks: u64,
     /// The most messages that one queue has.
     pub longest: u64,
+    /// Looks at what a member has come to, where another one was before.
+    pub compared: u64,
+    /// Sends that were refused because too much waited.
+    pub busy: u64,
     /// Fingerprint of everything that has happened.
     pub trace: u64,
 }

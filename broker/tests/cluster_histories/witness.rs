@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::content::{Queue, body, number_of};
+use crate::content::{HEAVY, Queue, body, number_of};
 use crate::invariants::alone::Alone;
+use crate::invariants::applied::{Applied, Look};
+use crate::invariants::bounded::Bounded;
 use crate::invariants::delivered::Delivered;
 use crate::invariants::leaders::Leaders;
 use crate::invariants::locks::Locks;
@@ -25,6 +27,8 @@ pub struct Got {
 #[derive(Default)]
 pub struct Seen {
     pub alone: Alone,
+    pub applied: Applied,
+    pub bounded: Bounded,
     pub delivered: Delivered,
     pub leaders: Leaders,
     pub locks: Locks,
@@ -42,8 +46,8 @@ pub struct Seen {
 
 impl Seen {
     /// A client is about to send a message: its number.
-    pub fn sends(&mut self, queue: Queue) -> u64 {
-        let number = self.sent.sends(queue);
+    pub fn sends(&mut self, queue: Queue, heavy: bool) -> u64 {
+        let number = self.sent.sends(queue) | if heavy { HEAVY } else { 0 };
         self.order.sends(number, self.places.acknowledged_end(queue));
         number
     }
@@ -53,6 +57,11 @@ impl Seen {
         self.order.acknowledged(queue, number, offset);
         self.places.acknowledged(queue, offset, number);
         self.acknowledged += 1;
+    }
+
+    /// What a member has come to.
+    pub fn applied(&mut self, shard: u32, index: u64, look: Look) {
+        self.applied.is(shard, index, look, &self.locks);
     }
 
     /// Somebody was given a message; its number.

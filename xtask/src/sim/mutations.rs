@@ -14,6 +14,9 @@ use std::time::SystemTime;
 use super::{SUITES, Suite, Wanted, build, command};
 
 mod dependency;
+mod search;
+
+use search::{Found, search};
 
 /// Bugs of one kind.
 #[derive(Clone, Copy)]
@@ -38,7 +41,7 @@ const ALL: [Bugs; 3] = [
     },
     Bugs {
         folder: "broker/tests/mutations",
-        sources: &["broker/src"],
+        sources: &["broker/src", "storage/src"],
         suite: ("broker", "group_histories"),
     },
 ];
@@ -82,10 +85,14 @@ fn try_all(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> Result<boo
             continue;
         }
         let what = match try_one(root, bugs, &file, from, seeds) {
-            Ok((what, Some(count))) => format!("found after {count} seeds ({what})"),
-            Ok((what, None)) => {
+            Ok((what, Found::After(count))) => format!("found after {count} seeds ({what})"),
+            Ok((what, Found::Never)) => {
                 all_found = false;
                 format!("NOT FOUND by {seeds} seeds ({what})")
+            }
+            Ok((what, Found::WithoutIt(seed))) => {
+                all_found = false;
+                format!("NOT TRIED: seed {seed} fails without it, too ({what})")
             }
             Err(why) => {
                 all_found = false;
@@ -113,14 +120,14 @@ fn files(root: &Path) -> Result<Vec<(Bugs, PathBuf)>, String> {
     Ok(all)
 }
 
-/// Tries the mutation of a file: what it is, and how many seeds it takes to find it.
+/// Tries the mutation of a file: what it is, and what came of it.
 fn try_one(
     root: &Path,
     bugs: Bugs,
     file: &Path,
     from: u64,
     seeds: u64,
-) -> Result<(String, Option<u64>), String> {
+) -> Result<(String, Found), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mutation = parse(&text).ok_or("it is not understood")?;
     let suite = suite_of(bugs, &mutation).ok_or("there is no such suite")?;
@@ -149,28 +156,39 @@ fn suite_of(bugs: Bugs, mutation: &Mutation) -> Option<Suite> {
     SUITES.into_iter().find(|suite| (suite.package, suite.target) == (package, target))
 }
 
-/// How many seeds it takes until one fails.
+/// Looks for a seed that fails with the bug, and passes in the tree as it is.
 fn seeds_to_find(
     root: &Path,
     copy: &Path,
     suite: Suite,
     from: u64,
     seeds: u64,
-) -> Result<Option<u64>, String> {
+) -> Result<Found, String> {
     // A target folder of its own: what is built from the copy must never be taken for the tree's.
-    let programs = build(copy, &root.join("target/mutations/target"), &[suite]);
-    let program = programs.and_then(|programs| programs.into_iter().next());
-    let program = program.ok_or("the tree does not build with the bug in it")?;
-    for count in 0..seeds {
-        let wanted = Wanted { seed: Some(from + count), ..Wanted::default() };
-        let mut command = command(copy, &suite, &program, &wanted);
-        let output = command.env("RUST_BACKTRACE", "0").output();
-        let output = output.map_err(|error| error.to_string())?;
-        if !output.status.success() {
-            return Ok(Some(count + 1));
-        }
-    }
-    Ok(None)
+    let target = root.join("target/mutations/target");
+    let with_bug = program_of(copy, &target, suite);
+    let with_bug = with_bug.ok_or("the tree does not build with the bug in it")?;
+    search(
+        from..from + seeds,
+        |seed| fails(copy, suite, &with_bug, seed),
+        |seed| {
+            let without = program_of(root, &root.join("target"), suite);
+            let without = without.ok_or("the tree does not build without the bug")?;
+            fails(root, suite, &without, seed)
+        },
+    )
+}
+
+fn program_of(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
+    build(root, target, &[suite]).and_then(|programs| programs.into_iter().next())
+}
+
+/// Whether the history of this seed fails.
+fn fails(root: &Path, suite: Suite, program: &Path, seed: u64) -> Result<bool, String> {
+    let wanted = Wanted { seed: Some(seed), ..Wanted::default() };
+    let mut command = command(root, &suite, program, &wanted);
+    let output = command.env("RUST_BACKTRACE", "0").output();
+    output.map(|output| !output.status.success()).map_err(|error| error.to_string())
 }
 
 /// A copy of all that git knows of the tree, as it is now.

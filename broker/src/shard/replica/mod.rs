@@ -142,6 +142,12 @@ impl Replica {
         self.group().map_or(Role::Following(None), Group::role)
     }
 
+    /// The index behind the newest entry that the shard has taken in since its start; 0 before the first.
+    #[must_use]
+    pub fn taken_in(&self) -> LogIndex {
+        self.taken_in.get().1
+    }
+
     /// Begins to make place: see [`Replica::is_making_place`].
     fn makes_place(&self) -> MakingPlace<'_> {
         self.making_place.set(self.making_place.get() + 1);

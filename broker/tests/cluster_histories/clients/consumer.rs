@@ -42,10 +42,12 @@ impl Consumer {
 
     async fn turn(&mut self, found: &Found, addr: &str, name: &str) -> Option<()> {
         let (queue, asked) = (found.queue, runtime::now());
+        self.stock.witness.seen().locks.asks(queue, name);
         let request = lock_request(found, name);
         let code = RequestCode::LockBatchMq;
         let locked = self.stock.client.ask(addr, code, &(), &request);
         let answer = self.stock.bounded(locked).await?.ok()?;
+        self.stock.witness.seen().locks.has_answer(queue, name);
         if LockReply::decode(&answer.body).expect("a set").locked.is_empty() {
             return None;
         }
@@ -110,9 +112,10 @@ impl Consumer {
         self.stock.witness.seen().locks.gives_back(queue, name);
         let code = RequestCode::UnlockBatchMq;
         let given_back = self.stock.client.ask(addr, code, &(), request);
-        if !matches!(self.stock.bounded(given_back).await, Some(Ok(_))) {
+        match self.stock.bounded(given_back).await {
+            Some(Ok(_)) => self.stock.witness.seen().locks.is_given_back(queue, name),
             // It may be carried out at any time: what this name gets from now on it may lose.
-            self.names += 1;
+            _ => self.names += 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Clients: what each does, for as long as it is let.
 
 pub mod consumer;
+pub mod crowd;
 pub mod operator;
 pub mod producer;
 pub mod reader;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use client::{Form, Message, SendStatus, Sent};
+use client::{ClientError, Form, Message, SendStatus, Sent};
 use runtime::Instant;
 
 use super::stock::{Stock, pause};
@@ -27,14 +27,26 @@ async fn send(stock: &Stock) -> Option<Queue> {
 
 /// Sends to a queue; which one, if it was acknowledged.
 pub async fn send_to(stock: &Stock, addr: &str, queue: Queue) -> Option<Queue> {
-    let number = stock.witness.seen().sends(queue);
+    let answer = asks(stock, addr, queue, false).await?;
+    answer.ok().map(|()| queue)
+}
+
+/// Sends to a queue, a large message if it is `heavy`; what is answered, if anything is.
+pub async fn asks(
+    stock: &Stock,
+    addr: &str,
+    queue: Queue,
+    heavy: bool,
+) -> Option<Result<(), ClientError>> {
+    let number = stock.witness.seen().sends(queue, heavy);
     let (asked, body) = (runtime::now(), body(number));
     let (topic, id) = (queue.topic, Some(queue.id));
     let message = Message { topic, queue: id, body: &body, ..Message::default() };
     let sent = stock.bounded(stock.client.send(addr, "PG", &message, Form::Short)).await?;
-    let sent = sent.ok().filter(|sent| sent.status == SendStatus::Ok)?;
-    acknowledged(stock, queue, (number, asked), &sent);
-    Some(queue)
+    Some(sent.map(|sent| {
+        assert_eq!(sent.status, SendStatus::Ok, "a group has it, or has not");
+        acknowledged(stock, queue, (number, asked), &sent);
+    }))
 }
 
 fn acknowledged(stock: &Stock, queue: Queue, (number, asked): (u64, Instant), sent: &Sent) {

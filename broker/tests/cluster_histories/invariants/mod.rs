@@ -2,6 +2,8 @@
 //! when all is well again.
 
 pub mod alone;
+pub mod applied;
+pub mod bounded;
 pub mod delivered;
 pub mod leaders;
 pub mod locks;

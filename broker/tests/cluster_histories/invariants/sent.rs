@@ -1,6 +1,6 @@
 //! Nothing is stored that nobody has sent, or in another queue than it was sent to.
 
-use crate::content::Queue;
+use crate::content::{HEAVY, Queue};
 
 #[derive(Default)]
 pub struct Sent {
@@ -15,6 +15,6 @@ impl Sent {
     }
 
     pub fn queue_of(&self, number: u64) -> Option<Queue> {
-        self.queues.get(usize::try_from(number).ok()?).copied()
+        self.queues.get(usize::try_from(number & !HEAVY).ok()?).copied()
     }
 }

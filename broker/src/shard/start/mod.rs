@@ -1,6 +1,8 @@
 //! How a shard starts, runs and stops.
 
-use std::collections::BTreeSet;
+mod error;
+mod lives;
+
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -8,30 +10,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
-use model::PhysicalOffset;
 use raft::Lineage;
 use runtime::channel::{Closed, Promise, PromiseReceiver, oneshot};
 use runtime::{Instant, Task};
-use storage::{Applier, EntryLog, Event, Events, OpenError, Opening, Recovery, Store, StoreError};
-use thiserror::Error;
+use storage::{Applier, EntryLog, Event, Events, Opening, Recovery, Store};
 use transport::{BindError, Limits, NoRequests, Server};
 
-use super::commands::CommandError;
 use super::completions::{Afterwards, Completion};
 use super::dispatch::Requests;
 use super::identity::Identity;
 use super::recovery;
 use super::replica::member::Member;
-use super::replica::{office, repair};
+use super::replica::office;
 use super::reply::Refusal;
 use super::siblings::{self, Mailbox};
-use super::state::StateError;
 use super::{
     Phase, Shard, admin, apply, clients, long_poll, notices, offset_questions, offsets, register,
     retention, topic_rules, topics,
 };
 use crate::config::{Config, GroupLayout};
 use crate::limits::DRAIN;
+pub use error::StartError;
+use lives::Lives;
 
 /// What a shard is started with. It is made on the thread that starts the executor.
 pub struct Start {
@@ -58,91 +58,6 @@ pub struct Started {
     pub identity: Identity,
     /// Whether the store was stopped in order before, or is new.
     pub clean: bool,
-}
-
-/// Why a shard does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The store.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The log.
-    #[error(transparent)]
-    Log(#[from] StoreError),
-    /// The log of a member is damaged, and the others do not have what is.
-    #[error("{damage}. The other members were asked for it, and it could not be repaired: {why}")]
-    NotRepaired {
-        /// What is damaged.
-        damage: Box<StartError>,
-        /// Why nobody has it.
-        why: String,
-    },
-    /// Metadata in the log.
-    #[error("the log cannot be understood: {0}")]
-    Command(#[from] CommandError),
-    /// What the shard gave for a checkpoint.
-    #[error("the checkpoint cannot be understood: {0}")]
-    State(#[from] StateError),
-    /// The port.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// It was told to stop while it read its log.
-    #[error("it was told to stop before it served")]
-    ToldToStop,
-    /// The system topics.
-    #[error("the system topics cannot be created: {remark}")]
-    Seed {
-        /// Why.
-        remark: String,
-    },
-    /// The member of the group.
-    #[error(transparent)]
-    Member(#[from] raft::StartError),
-    /// The port for the other members.
-    #[error("the Raft group {group} cannot be served: {source}; dLegerPeers sets the port")]
-    Peers {
-        /// The group.
-        group: String,
-        /// Why.
-        source: runtime::IoError,
-    },
-    /// The store is that of a broker without replicas, and this is not the member that may bring one.
-    #[error(
-        "{} holds the store of a broker without replicas, and only the first member, {first}, may bring such a store into a \
-         group: give this node the label that comes first in dLegerPeers, or set storePathRootDir to an empty directory",
-        .dir.display()
-    )]
-    Alone {
-        /// The directory.
-        dir: std::path::PathBuf,
-        /// The label of the first member.
-        first: String,
-    },
-}
-
-impl StartError {
-    /// Whether the store of this one shard is at fault, and not what the whole broker was started with.
-    #[must_use]
-    pub fn is_of_the_store(&self) -> bool {
-        match self {
-            Self::Open(error) => !matches!(
-                error,
-                OpenError::Locked(_)
-                    | OpenError::Foreign { .. }
-                    | OpenError::Version(_)
-                    | OpenError::Fixed { .. }
-                    | OpenError::SegmentSize { .. }
-                    | OpenError::RequestSize { .. }
-            ),
-            Self::Member(error) => !matches!(error, raft::StartError::Times(_)),
-            Self::Log(_) | Self::NotRepaired { .. } | Self::Command(_) | Self::State(_) => true,
-            Self::Bind(_)
-            | Self::ToldToStop
-            | Self::Seed { .. }
-            | Self::Peers { .. }
-            | Self::Alone { .. } => false,
-        }
-    }
 }
 
 /// How long a life that follows another one waits for its ports, which are nobody's in between: a connection of another process, for
@@ -221,6 +136,17 @@ struct Opened {
 /// If the configuration has Raft groups and `start` none, or the other way round: the one copy here would not be what its
 /// operator takes for stored.
 pub async fn run(start: Start) -> Result<(), StartError> {
+    run_seen(start, |_| {}).await
+}
+
+/// The same, and shows the shard to `seen` once its log is read, in each of its lives: for whoever compares what shards have come to.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub async fn run_seen(start: Start, seen: impl Fn(&Rc<Shard>)) -> Result<(), StartError> {
     let Start { config, number, advertised, group, mailbox, ready, mut stop } = start;
     assert_eq!(
         config.raft_group.is_some(),
@@ -229,7 +155,7 @@ pub async fn run(start: Start) -> Result<(), StartError> {
     );
     let (mailbox, ready) = (Rc::new(mailbox), Some(ready));
     let mut one = Lives { config, number, advertised, group, mailbox: Rc::clone(&mailbox), ready };
-    let ended = one.run(&mut stop).await;
+    let ended = one.run(&mut stop, &seen).await;
     let has_served = one.ready.is_none();
     match &ended {
         // What it has is not the group's any more: nobody is to read it here.
@@ -248,96 +174,6 @@ pub async fn run(start: Start) -> Result<(), StartError> {
         _ = (&mut stop).fuse() => ended.map(drop),
         () = mailbox.discard().fuse() => unreachable!("it never ends"),
     }
-}
-
-/// A shard whose log may be opened more than once.
-struct Lives {
-    config: Arc<Config>,
-    number: u32,
-    advertised: IpAddr,
-    group: Option<GroupLayout>,
-    mailbox: Rc<Mailbox>,
-    /// Until it has served.
-    ready: Option<Promise<Started>>,
-}
-
-impl Lives {
-    fn identity(&self) -> Identity {
-        Identity::of(&self.config, self.number, self.advertised)
-    }
-
-    /// One life after the other, until the last has ended. The log of a member that is damaged is repaired in between, as often as that
-    /// brings it on.
-    async fn run(&mut self, stop: &mut PromiseReceiver<()>) -> Result<End, StartError> {
-        let (mut life, mut recovery, mut repaired) = (Life::First, None, BTreeSet::new());
-        loop {
-            match self.one(&mut life, &mut recovery, stop).await {
-                Ok(End::Again) => {}
-                Ok(End::Recover(decided)) => recovery = Some(decided),
-                Ok(end @ (End::Stopped | End::GivenUp(_))) => return Ok(end),
-                Err(error) => {
-                    let Some(layout) = &self.group else { return Err(error) };
-                    let identity = self.identity();
-                    let repairing =
-                        repair_once(&self.config, &identity, layout, error, &mut repaired);
-                    select_biased! {
-                        _ = (&mut *stop).fuse() => return Err(StartError::ToldToStop),
-                        done = repairing.fuse() => done?,
-                    }
-                }
-            }
-        }
-    }
-
-    /// One life.
-    async fn one(
-        &mut self,
-        life: &mut Life,
-        recovery: &mut Option<raft::Recovery>,
-        stop: &mut PromiseReceiver<()>,
-    ) -> Result<End, StartError> {
-        if *life == Life::First {
-            check_port(&self.identity()).await?;
-        }
-        let (mailbox, group) = (Rc::clone(&self.mailbox), self.group.clone());
-        let opening = open(Arc::clone(&self.config), self.identity(), mailbox, group);
-        // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
-        let opened = select_biased! {
-            _ = (&mut *stop).fuse() => return Err(StartError::ToldToStop),
-            opened = opening.fuse() => opened?,
-        };
-        let began = std::mem::replace(life, Life::Next);
-        live(opened, (began, recovery.take()), (&mut self.ready, stop)).await
-    }
-
-    fn tell_gone(&self, error: &StartError) {
-        let Identity { name, dir, .. } = self.identity();
-        tracing::error!(
-            shard = %name, store = %dir.display(), %error,
-            "shard stopped for good: its log could not be opened again. The other shards of this broker go on. Mend what it says, and start \
-             the broker again"
-        );
-    }
-}
-
-/// Repairs a member's log whose start was refused because it is damaged, from the other members. What was `repaired` before is not
-/// looked at again.
-///
-/// # Errors
-/// The start was refused for another reason, or nobody has what is damaged: the refusal says so.
-async fn repair_once(
-    config: &Arc<Config>,
-    identity: &Identity,
-    layout: &GroupLayout,
-    error: StartError,
-    repaired: &mut BTreeSet<PhysicalOffset>,
-) -> Result<(), StartError> {
-    let Some(at) = repair::damaged_at(&error) else { return Err(error) };
-    if !repaired.insert(at) {
-        return Err(error);
-    }
-    let done = repair::at_start(config, identity, layout, at).await;
-    done.map_err(|why| StartError::NotRepaired { damage: Box::new(error), why })
 }
 
 /// A shard's life from when its log is read to when its store is stopped.
