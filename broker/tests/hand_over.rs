@@ -30,6 +30,8 @@ async fn transfer(from: usize, to: usize) -> Command {
         group: &state.group,
         store: Some(&store),
         hold_millis: Some(600_000),
+        at_least: None,
+        away: None,
     };
     client.request(RequestCode::TransferRaftLeader, &header).await
 }

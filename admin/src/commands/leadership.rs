@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use remoting::RequestCode;
 use remoting::body::RaftGroupState;
 use remoting::header::raft::TransferLeaderHeader;
@@ -15,6 +16,15 @@ use crate::screen::Screen;
 
 /// So long a leader stays that was put in office to change the members.
 const MEANWHILE: Duration = Duration::from_secs(60);
+
+/// For how long no member makes place for the one that should lead.
+struct Hold<'a> {
+    time: Duration,
+    /// Whether a hold that lasts longer stays.
+    at_least: bool,
+    /// The store of the one that is to lead last meanwhile.
+    away: Option<&'a str>,
+}
 
 /// Hands leadership over in each group that is meant.
 pub(super) async fn run(command: &TransferLeader, screen: &dyn Screen) -> Result<(), AdminError> {
@@ -33,25 +43,40 @@ async fn one(
     command: &TransferLeader,
     screen: &dyn Screen,
 ) -> Result<(), AdminError> {
+    let hold = |away| Hold { time: command.hold, at_least: false, away };
     match (&command.to, &command.all_away) {
         (Some(to), _) => {
             let to = survey.expect(to, None)?;
-            hold(finder, survey, command.hold, screen).await;
-            hand_over(finder, target, survey, to, screen).await
+            hand_over(finder, target, survey, to, screen).await?;
+            keep(finder, survey, &hold(None), screen).await;
         }
         (None, Some(away)) => {
-            let away = survey.expect(away, None)?;
-            hold(finder, survey, command.hold, screen).await;
-            let leader = survey.leader().ok_or_else(|| no_leader(survey))?;
-            if leader.store != away.member.store {
-                let (group, label) = (survey.group(), &leader.label);
-                screen.line(&format!("group {group}: nothing to do, {label} leads"));
-                return Ok(());
-            }
-            hand_over(finder, target, survey, successor(survey, &away.member.store)?, screen).await
+            let away = survey.expect(away, None)?.member.store.as_str();
+            leave(finder, target, survey, away, screen).await?;
+            keep(finder, survey, &hold(Some(away)), screen).await;
         }
-        (None, None) => Err(AdminError::Usage("name a member with --to or --all-away".to_owned())),
+        (None, None) => {
+            return Err(AdminError::Usage("name a member with --to or --all-away".to_owned()));
+        }
     }
+    Ok(())
+}
+
+/// Has this store not lead.
+async fn leave(
+    finder: &Finder,
+    target: &Target,
+    survey: &Survey,
+    store: &str,
+    screen: &dyn Screen,
+) -> Result<(), AdminError> {
+    let leader = survey.leader().ok_or_else(|| no_leader(survey))?;
+    if leader.store != store {
+        let (group, label) = (survey.group(), &leader.label);
+        screen.line(&format!("group {group}: nothing to do, {label} leads"));
+        return Ok(());
+    }
+    hand_over(finder, target, survey, successor(survey, store)?, screen).await
 }
 
 async fn hand_over(
@@ -62,7 +87,9 @@ async fn hand_over(
     screen: &dyn Screen,
 ) -> Result<(), AdminError> {
     let (group, member) = (survey.group(), to.member);
-    let header = TransferLeaderHeader { group, store: Some(&member.store), hold_millis: None };
+    let store = Some(member.store.as_str());
+    let header =
+        TransferLeaderHeader { group, store, hold_millis: None, at_least: None, away: None };
     let changed = on_leader(finder, target, RequestCode::TransferRaftLeader, &header).await?;
     let label = &member.label;
     screen.line(&match changed {
@@ -83,18 +110,32 @@ pub(super) async fn make_place(
     if survey.leader().is_none_or(|leader| leader.store != store) {
         return Ok(());
     }
-    let to = successor(survey, store)?;
-    hold(finder, survey, MEANWHILE, screen).await;
-    hand_over(finder, target, survey, to, screen).await
+    hand_over(finder, target, survey, successor(survey, store)?, screen).await?;
+    // An operator's own hold is not cut short by this one.
+    let hold = Hold { time: MEANWHILE, at_least: true, away: Some(store) };
+    keep(finder, survey, &hold, screen).await;
+    Ok(())
 }
 
-/// Has no member make place for the one that should lead, for that time.
-async fn hold(finder: &Finder, survey: &Survey, time: Duration, screen: &dyn Screen) {
-    let hold_millis = i64::try_from(time.as_millis()).ok();
+/// Has no member make place for the one that should lead, for that time. Only when another one leads: what is refused leaves nothing
+/// behind, and who has just begun to lead stays longer than this takes. All are told at once, so that one that is silent keeps
+/// nobody waiting.
+async fn keep(finder: &Finder, survey: &Survey, hold: &Hold<'_>, screen: &dyn Screen) {
     let group = survey.group();
-    let header = TransferLeaderHeader { group, store: None, hold_millis };
-    for RaftGroupState { broker_addr, label, .. } in &survey.answers {
-        let told_it = finder.change(broker_addr, RequestCode::TransferRaftLeader, &header).await;
+    let header = TransferLeaderHeader {
+        group,
+        store: None,
+        hold_millis: i64::try_from(hold.time.as_millis()).ok(),
+        at_least: hold.at_least.then_some(true),
+        away: hold.away,
+    };
+    let tell = |one: &RaftGroupState| {
+        let addr = one.broker_addr.clone();
+        let header = &header;
+        async move { finder.change(&addr, RequestCode::TransferRaftLeader, header).await }
+    };
+    let told_it = join_all(survey.answers.iter().map(tell)).await;
+    for (RaftGroupState { label, .. }, told_it) in survey.answers.iter().zip(told_it) {
         if let Err(error) = told_it {
             screen.line(&format!(
                 "group {group}: {label} was not told to stay in office if it leads: {}",

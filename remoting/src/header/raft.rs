@@ -55,6 +55,10 @@ header! {
         /// Milliseconds for which this member, while it leads, does not make place for the one that should lead
         /// (`preferredLeaderId`); absent: as it is.
         pub hold_millis: Option<i64> = "holdMillis",
+        /// Whether a hold that lasts longer already stays; absent: no, it is an operator's own word.
+        pub at_least: Option<bool> = "atLeast",
+        /// The store of the one that leadership is held away from: who makes place meanwhile chooses it last; absent: nobody.
+        pub away: Option<&'a str> = "away",
     }
 }
 
@@ -111,8 +115,15 @@ mod tests {
         let ext = assert_fields(&replace, &[("group", "g"), ("old", "0a"), ("new", "0b")]);
         let code = RequestCode::ReplaceRaftMember;
         assert_eq!(ReplaceMemberHeader::decode(code, &ext), Ok(replace));
-        let hold = TransferLeaderHeader { group: "g", store: None, hold_millis: Some(5) };
-        let ext = assert_fields(&hold, &[("group", "g"), ("holdMillis", "5")]);
+        let hold = TransferLeaderHeader {
+            group: "g",
+            store: None,
+            hold_millis: Some(5),
+            at_least: Some(true),
+            away: Some("0a"),
+        };
+        let fields = [("group", "g"), ("holdMillis", "5"), ("atLeast", "true"), ("away", "0a")];
+        let ext = assert_fields(&hold, &fields);
         let code = RequestCode::TransferRaftLeader;
         assert_eq!(TransferLeaderHeader::decode(code, &ext), Ok(hold));
         let recover = RecoverGroupHeader { group: "g", lost: Some("0a;0b"), go_on: Some(true) };
