@@ -240,8 +240,8 @@ async fn trim(shard: &Rc<Shard>, wanted: Trim, segments: &[SegmentTimes]) {
         let going = &segments[..count];
         let to = Trim { segments: count, ..wanted }.to(segments);
         let prepared = shard.store.prepare_trim(to).await;
-        if shard.check_office().is_err() {
-            return; // somebody else decides by now
+        if shard.check_append().is_err() {
+            return; // somebody else decides by now, or is about to
         }
         match prepared.and_then(|()| shard.store.append_prepared_trim(to)) {
             Ok(()) => {

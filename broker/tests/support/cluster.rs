@@ -128,10 +128,15 @@ impl Cluster {
         self.stops[at] = None;
     }
 
-    /// Stops in good order, within five seconds.
-    pub fn stop(&mut self, at: usize) {
+    /// Begins to stop in good order.
+    pub fn tell_to_stop(&mut self, at: usize) {
         let stop = self.stops[at].take().expect("it runs");
         assert!(stop.fulfil(()).is_ok(), "it runs");
+    }
+
+    /// Stops in good order, within five seconds.
+    pub fn stop(&mut self, at: usize) {
+        self.tell_to_stop(at);
         self.run_for(Duration::from_secs(5));
         self.machines[at].crash();
     }
