@@ -10,7 +10,7 @@ use std::time::Duration;
 use remoting::body::{Body, KvTable, RaftGroupState};
 use remoting::header::offset::UpdateOffsetHeader;
 use remoting::header::raft::TransferLeaderHeader;
-use remoting::{Command, RequestCode};
+use remoting::{Command, RequestCode, ResponseCode};
 use runtime::Instant;
 use support::Client;
 use support::cluster::{Cluster, addr, try_send};
@@ -217,4 +217,22 @@ fn a_leader_that_is_stopped_asks_one_that_has_all_of_the_log() {
     cluster.run_for(Duration::from_millis(200));
     let (over, to) = ("leadership is handed over", format!("to=n{third} "));
     assert!(lines.with(over).iter().any(|line| line.contains(&to)), "{:?}", lines.with(""));
+}
+
+#[test]
+fn a_member_that_does_not_get_level_is_asked_for_once() {
+    let (cluster, first) = founded(2, &[]);
+    let [slow, _] = Cluster::others(first);
+    cluster.run_for(SECOND);
+    cluster.machines[slow].disk().stall(5 * SECOND);
+    let term = cluster.client(move || state(first)).term;
+    cluster.client(move || async move {
+        assert!(matches!(try_send(first, b"a message", SECOND).await, Some(Ok(_))));
+        let answer = transfer(first, slow).await;
+        assert_eq!(answer.code, ResponseCode::IllegalOperation.code(), "{:?}", answer.remark);
+        let remark = answer.remark.unwrap_or_default();
+        assert!(remark.contains("groupState") && remark.contains("--to"), "{remark}");
+        assert!(matches!(try_send(first, b"a message", SECOND).await, Some(Ok(_))));
+    });
+    assert_eq!(cluster.client(move || state(first)).term, term, "it leads on");
 }

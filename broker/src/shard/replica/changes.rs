@@ -214,8 +214,15 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
         Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
         Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
         Outcome::Nobody => format!("{name} has not taken over in time"),
+        // It is as far behind a moment later, and each attempt is a silence.
         Outcome::Behind => {
-            format!("{name} lacks a part of the log, or does not answer, and was not asked to lead")
+            return Err(Refusal::new(
+                ResponseCode::IllegalOperation,
+                format!(
+                    "{name} lacks a part of the log, or does not answer, and was not asked to lead: wait until `mqadmin groupState` \
+                     shows it at 0 entries behind, or name another one with --to"
+                ),
+            ));
         }
         Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
