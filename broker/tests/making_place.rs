@@ -236,3 +236,33 @@ fn a_member_that_does_not_get_level_is_asked_for_once() {
     });
     assert_eq!(cluster.client(move || state(first)).term, term, "it leads on");
 }
+
+/// Lets the disk of a node have so many percent in use.
+fn fill(cluster: &Cluster, at: usize, percent: u64) {
+    let disk = cluster.machines[at].disk();
+    disk.resize(disk.used() * 100 / percent);
+}
+
+#[test]
+fn a_leader_with_too_little_of_its_disk_left_makes_place_and_leads_ever_less() {
+    // Nothing old goes to make room, and the log itself has it.
+    let cluster = Cluster::founded(3, &[SLOW, &[("cleanFileForciblyEnable", "false")]].concat());
+    cluster.run_for(8 * SECOND);
+    assert_eq!(cluster.leader(), 0, "it should lead");
+    fill(&cluster, 0, 95);
+    cluster.run_for(30 * SECOND);
+    let next = cluster.leader();
+    assert!(matches!(cluster.client(move || try_send(next, b"a message", SECOND)), Some(Ok(_))));
+    // It is level, and should lead: it gets the lead back now and then, and refuses messages.
+    let mut led = 0;
+    const LOOKS: u32 = 600;
+    for _ in 0..LOOKS {
+        cluster.run_for(SECOND);
+        led += u32::from(cluster.client(move || state(0)).role == "LEADER");
+    }
+    assert!(led < LOOKS * 2 / 5, "it leads {led} of {LOOKS} seconds");
+    // It serves again when there is room.
+    cluster.machines[0].disk().heal();
+    cluster.run_for(20 * SECOND);
+    cluster.leader();
+}

@@ -10,9 +10,13 @@ use raft::{Follower, Group, MemberId};
 use runtime::Instant;
 
 use super::super::Shard;
+use super::back_off::LONGEST_PAUSE;
 use super::candidates::{Wishes, could_lead, is_level};
 use super::handover::{LOOK, Outcome, hand_over, patience, wishes};
 use super::tenure::Tenure;
+
+/// A leader that refuses messages has nothing to lose by asking somebody else, and does not wait for longer than this.
+const REFUSING: Duration = Duration::from_secs(45);
 
 /// When each of the others was last asked.
 type Asked = BTreeMap<MemberId, Instant>;
@@ -25,7 +29,8 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
         runtime::sleep(LOOK).await;
         let now = runtime::now();
         tenure.look(replica.tenure(), now);
-        let Some(why) = group.burden() else { continue };
+        tenure.wait_at_most(if shard.disk.refuses() { REFUSING } else { LONGEST_PAUSE });
+        let Some(why) = group.burden().or_else(|| shard.disk.burden()) else { continue };
         if !tenure.may_try(now) {
             continue;
         }

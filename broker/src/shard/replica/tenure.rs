@@ -42,6 +42,11 @@ impl Tenure {
         self.back_off.pause()
     }
 
+    /// It waits for so long at most from now on.
+    pub(super) fn wait_at_most(&mut self, longest: Duration) {
+        self.back_off.wait_at_most(longest);
+    }
+
     /// As if its office had begun now, and nothing had been tried.
     pub(super) fn forget(&mut self, now: Instant) {
         self.back_off = BackOff::default();
