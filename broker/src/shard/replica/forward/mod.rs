@@ -179,6 +179,11 @@ fn is_up(shard: &Shard) -> bool {
     matches!(shard.phase.get(), Phase::Serving | Phase::Stopping)
 }
 
+/// Whether somebody else is known to lead, to whom requests can be handed on.
+pub fn knows_leader(shard: &Shard) -> bool {
+    shard.replica.as_ref().is_some_and(follows)
+}
+
 fn follows(replica: &Replica) -> bool {
     replica.group().is_some_and(|group| group.follows().is_some())
 }
