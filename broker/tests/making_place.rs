@@ -237,11 +237,45 @@ fn a_member_that_does_not_get_level_is_asked_for_once() {
     assert_eq!(cluster.client(move || state(first)).term, term, "it leads on");
 }
 
+/// Tells a member that leadership is held for so long, away from n0; `at_least`: unless it is for longer.
+async fn hold(at: usize, time: Duration, at_least: Option<bool>) {
+    let state = state(at).await;
+    let away = state.members.iter().find(|member| member.label == "n0");
+    let header = TransferLeaderHeader {
+        group: &state.group,
+        store: None,
+        hold_millis: i64::try_from(time.as_millis()).ok(),
+        at_least,
+        away: away.map(|member| &*member.store),
+    };
+    let client = Client::connect(addr(at)).await;
+    let answer = client.request(RequestCode::TransferRaftLeader, &header).await;
+    assert_eq!(answer.code, 0, "{:?}", answer.remark);
+}
+
+#[test]
+fn one_that_leadership_is_held_away_from_is_not_asked_by_a_leader_that_is_stopped() {
+    let (mut cluster, first) = led_by_another(&[]);
+    cluster.client(move || async move {
+        hold(first, 600 * SECOND, None).await;
+        // What another command needs does not shorten what an operator has said.
+        hold(first, Duration::ZERO, Some(true)).await;
+    });
+    cluster.run_for(30 * SECOND);
+    let lines = Lines::keep();
+    cluster.stop(first);
+    let (over, to) = ("leadership is handed over", format!("to=n{} ", 3 - first));
+    assert!(lines.with(over).iter().any(|line| line.contains(&to)), "{:?}", lines.with(over));
+}
+
 /// Lets the disk of a node have so many percent in use.
 fn fill(cluster: &Cluster, at: usize, percent: u64) {
     let disk = cluster.machines[at].disk();
     disk.resize(disk.used() * 100 / percent);
 }
+
+/// Once a second.
+const LOOKS: u32 = 600;
 
 #[test]
 fn a_leader_with_too_little_of_its_disk_left_makes_place_and_leads_ever_less() {
@@ -255,7 +289,6 @@ fn a_leader_with_too_little_of_its_disk_left_makes_place_and_leads_ever_less() {
     assert!(matches!(cluster.client(move || try_send(next, b"a message", SECOND)), Some(Ok(_))));
     // It is level, and should lead: it gets the lead back now and then, and refuses messages.
     let mut led = 0;
-    const LOOKS: u32 = 600;
     for _ in 0..LOOKS {
         cluster.run_for(SECOND);
         led += u32::from(cluster.client(move || state(0)).role == "LEADER");

@@ -349,7 +349,11 @@ fn transferee(shard: &Shard, request: &CommandRef<'_>) -> Result<Option<MemberId
                 MAX_HOLD.as_millis()
             ))
         })?;
-        running.replica.hold(Lasts::Exactly(hold), None);
+        let lasts = match header.at_least {
+            Some(true) => Lasts::AtLeast(hold),
+            Some(false) | None => Lasts::Exactly(hold),
+        };
+        running.replica.hold(lasts, header.away.map(store).transpose()?);
     }
     Ok(to)
 }
