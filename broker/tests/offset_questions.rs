@@ -154,6 +154,34 @@ fn no_question_is_left_when_a_leader_makes_place_whoever_is_asked() {
 }
 
 #[test]
+fn no_question_is_left_at_a_leader_that_is_stopped_when_the_next_one_is_known() {
+    for seed in 0..SEEDS {
+        let (mut cluster, first) = founded(seed);
+        cluster.run_for(Duration::from_secs(1));
+        let silences: Arc<Mutex<Vec<Duration>>> = Arc::default();
+        for number in 0..60 {
+            let told = Arc::clone(&silences);
+            cluster.background(move || async move {
+                let connection = dial(addr(first)).await.expect("it listens");
+                let pause = Duration::from_micros(250 * number);
+                runtime::sleep(Duration::from_millis(10) + pause).await;
+                let asked = runtime::now();
+                if ask(&connection, PATIENCE).await != Ok(Ok(OFFSET)) {
+                    told.lock().unwrap().push(asked.elapsed());
+                }
+            });
+        }
+        cluster.run_for(Duration::from_millis(10));
+        cluster.stop(first);
+        // Those that come last find that it closes their connections.
+        let silences = silences.lock().unwrap();
+        let longest = silences.iter().max();
+        assert!(longest < Some(&Duration::from_millis(2)), "seed {seed}: {longest:?}");
+        assert!(silences.len() < 60, "seed {seed}: some come before");
+    }
+}
+
+#[test]
 fn questions_at_a_leader_that_loses_its_office_are_handed_on_to_the_next_one() {
     for seed in 0..SEEDS {
         let (cluster, first) = founded(seed);

@@ -83,7 +83,8 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       afterwards, because that member is sick, it waits a minute before the next attempt, then two, and so on, an hour at most;
       the third attempt in a row is a warning. Ten minutes of the other one's leading make up for that.
     - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.
-    - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log. When its process
+    - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log, first to the one that
+      should lead; if that one does not take over, to the next. When its process
       is killed the others learn that from its machine and elect one at once. When the machine itself is gone, or the network, they do when
       they have heard nothing for `raftElectionMaxMillis` and a random part more.
 - **Ports.** A shard listens on its port for clients and, in a group, on one for the other members. With groups no two of these may be

@@ -254,11 +254,11 @@ fn leave_what_is_over(shard: &Shard) {
     }
 }
 
-/// Whether the shard leads no more until it is started again.
+/// Whether the shard leads no more until it is started again, and knows nobody to hand questions on to.
 fn answers_no_more(shard: &Shard) -> bool {
     let is_over = |phase| match phase {
         Phase::Failed => true,
-        Phase::Stopping => shard.check_office().is_err(),
+        Phase::Stopping => shard.check_office().is_err() && !forward::knows_leader(shard),
         Phase::Recovering | Phase::Serving => false,
     };
     shard.replica.is_some() && is_over(shard.phase.get())

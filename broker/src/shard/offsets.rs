@@ -189,13 +189,13 @@ pub fn update(shard: &Rc<Shard>, connection: &Connection, request: &CommandRef<'
 
 fn try_update(shard: &Rc<Shard>, caller: &Caller, request: &CommandRef<'_>) -> Result<(), Refusal> {
     let header = UpdateOffsetHeader::decode(code_of(request), &request.ext)?;
-    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken. Those that come
-    // too late for the log are dropped, and counted, when the office ends.
+    // Before a graceful stop, and before another member leads, consumers bring their last offsets: they are still taken. While another
+    // one is asked to lead they wait, and go to whoever leads then (`replica::forward`).
     let makes_place = shard.replica.as_ref().is_some_and(Replica::is_making_place);
     if shard.phase.get() != Phase::Stopping && !makes_place {
         check_phase(shard)?;
     }
-    shard.check_office()?;
+    shard.check_append()?;
     let (group, topic) = (header.consumer_group, header.topic);
     let unknown = || Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!"));
     shard.topics.borrow().find_applied(topic).ok_or_else(unknown)?;
@@ -220,7 +220,7 @@ pub fn note(
     queue: i32,
     offset: i64,
 ) -> Result<(), Refusal> {
-    shard.check_office()?;
+    shard.check_append()?;
     if shard.groups.borrow().find(group).is_none() {
         let remark = format!("Group {group} not exist!");
         return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
@@ -245,9 +245,13 @@ pub fn note(
 
 /// Proposes the pending offsets of a group, or of all. What the log does not take now stays pending.
 pub fn propose(shard: &Shard, group: Option<&str>) {
-    if shard.check_office().is_err() {
-        return;
+    if shard.check_append().is_ok() {
+        append_pending(shard, group);
     }
+}
+
+/// The same in office, though another member is about to be asked to lead: it is not yet.
+fn append_pending(shard: &Shard, group: Option<&str>) {
     let commands = shard.offsets.borrow_mut().take(group);
     for command in commands {
         match shard.store.append_command(CONSUMER_OFFSETS, &command.to_bytes()) {
@@ -293,13 +297,13 @@ pub fn propose_group(shard: &Shard, group: &str) -> Result<(), Refusal> {
 /// would commit them again. Returns early only when the log has failed.
 pub async fn propose_all(shard: &Rc<Shard>) {
     loop {
-        propose(shard, None);
+        if shard.check_office().is_err() {
+            return; // another one leads: consumers tell that one
+        }
+        append_pending(shard, None);
         let left = shard.offsets.borrow().pending();
         if left == 0 {
             return;
-        }
-        if shard.check_office().is_err() {
-            return; // another one leads: consumers tell that one
         }
         if shard.phase.get() == Phase::Failed || shard.completions.borrow().is_empty() {
             let shard = &shard.identity.name;

@@ -92,6 +92,10 @@ pub fn too_many_held() -> Refusal {
     Refusal::new(ResponseCode::SystemBusy, remark)
 }
 
+/// Why nothing new is taken while leadership is handed over.
+pub const MAKES_PLACE: &str =
+    "it is making place for another leader; send to that one, or to another broker";
+
 /// Whether the shard takes what goes to the log: it is up, and leads its group if it has one, and is not about to hand that over.
 ///
 /// # Errors
@@ -99,9 +103,7 @@ pub fn too_many_held() -> Refusal {
 pub fn check_phase(shard: &Shard) -> Result<(), Refusal> {
     let makes_place = || shard.replica.as_ref().is_some_and(Replica::is_making_place);
     let why = match shard.phase.get() {
-        Phase::Serving if shard.check_office().is_ok() && makes_place() => {
-            "it is making place for another leader; send to that one, or to another broker"
-        }
+        Phase::Serving if shard.check_office().is_ok() && makes_place() => MAKES_PLACE,
         Phase::Serving => return shard.check_office(),
         Phase::Recovering => "its log is being recovered",
         Phase::Failed => {

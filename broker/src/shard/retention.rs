@@ -6,11 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use model::UnixMillis;
-use runtime::IoError;
 use runtime::channel::oneshot;
 use runtime::fs::Space;
+use runtime::{Instant, IoError};
 use storage::{Keep, SegmentTimes, Stats, TrimError, Trouble};
 
 use super::completions::{Afterwards, Completion};
@@ -21,11 +22,17 @@ use super::retention_rules::{Sight, Trim, decide};
 use super::{Phase, Shard};
 use crate::limits::{CLEAN_EVERY, CLEAN_LOOK};
 
+/// A leader whose disk has been too full for so long makes place: old messages that are to go are gone by then, if that is enough.
+const FULL: Duration = Duration::from_secs(10);
+const _: () = assert!(FULL.as_millis() >= CLEAN_EVERY.as_millis(), "the leader has tried");
+
 /// Whether the disk has room for messages.
 #[derive(Debug, Default)]
 pub struct Disk {
     /// Percent of it in use, when that is too much.
     too_full: Cell<Option<u8>>,
+    /// Since when it is.
+    too_full_since: Cell<Option<Instant>>,
     /// The log has no room for what it needs next.
     log_full: Cell<bool>,
     /// Whether it was said that messages are refused.
@@ -51,8 +58,24 @@ impl Disk {
     /// Notes how full the disk is, and says it once when that changes what is taken.
     fn note(&self, shard: &Shard, used: u8) {
         let most = shard.config.retention.full_percent;
-        self.too_full.set((used > most).then_some(used));
+        let is_too_full = used > most;
+        let since = self.too_full_since.get().unwrap_or_else(runtime::now);
+        self.too_full.set(is_too_full.then_some(used));
+        self.too_full_since.set(is_too_full.then_some(since));
         self.tell(shard);
+    }
+
+    /// Whether messages are refused for want of room where this member leads.
+    pub fn refuses(&self) -> bool {
+        self.too_full.get().is_some() || self.log_full.get()
+    }
+
+    /// Why somebody else should lead: too much of the disk is in use, as it has been for a while. A log that has no room says so itself
+    /// ([`raft::Group::burden`]).
+    pub fn burden(&self) -> Option<&'static str> {
+        let since = self.too_full_since.get()?;
+        (since.elapsed() >= FULL)
+            .then_some("more of the disk is in use than diskSpaceWarningLevelRatio allows")
     }
 
     /// Notes whether the log has room, and says it once when that changes what is taken. True if it changed.
@@ -67,7 +90,7 @@ impl Disk {
     /// two ways, one soon after the other, and they end one after the other: that is one event, with a line for each end.
     fn tell(&self, shard: &Shard) {
         let (used_percent, log_full) = (self.too_full.get(), self.log_full.get());
-        let refuses = used_percent.is_some() || log_full;
+        let refuses = self.refuses();
         if self.told.replace(refuses) == refuses {
             return;
         }
@@ -240,8 +263,8 @@ async fn trim(shard: &Rc<Shard>, wanted: Trim, segments: &[SegmentTimes]) {
         let going = &segments[..count];
         let to = Trim { segments: count, ..wanted }.to(segments);
         let prepared = shard.store.prepare_trim(to).await;
-        if shard.check_office().is_err() {
-            return; // somebody else decides by now
+        if shard.check_append().is_err() {
+            return; // somebody else decides by now, or is about to
         }
         match prepared.and_then(|()| shard.store.append_prepared_trim(to)) {
             Ok(()) => {

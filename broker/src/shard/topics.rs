@@ -206,7 +206,7 @@ pub fn put(
     topic: TopicConfig,
     then: Completion,
 ) -> Result<Rc<TopicConfig>, Refusal> {
-    shard.check_office()?;
+    shard.check_append()?;
     let mut topics = shard.topics.borrow_mut();
     topics.check_room(&topic)?;
     if matches!(then, Completion::Announce(_)) {

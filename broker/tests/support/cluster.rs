@@ -143,12 +143,17 @@ impl Cluster {
         self.stops[at].clear();
     }
 
-    /// Stops in good order, within five seconds.
-    pub fn stop(&mut self, at: usize) {
+    /// Begins to stop in good order.
+    pub fn tell_to_stop(&mut self, at: usize) {
         assert!(!self.stops[at].is_empty(), "it runs");
         for stop in self.stops[at].drain(..) {
             assert!(stop.fulfil(()).is_ok(), "it runs");
         }
+    }
+
+    /// Stops in good order, within five seconds.
+    pub fn stop(&mut self, at: usize) {
+        self.tell_to_stop(at);
         self.run_for(Duration::from_secs(5));
         self.machines[at].crash();
     }

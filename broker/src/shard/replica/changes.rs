@@ -21,6 +21,8 @@ use transport::Connection;
 use super::super::Shard;
 use super::super::refusals::{check_phase, code_of};
 use super::super::reply::{Caller, Refusal};
+use super::Lasts;
+use super::candidates::could_lead;
 use super::handover::{self, Outcome};
 use super::state::{Running, member_of, patience};
 use crate::config::is_label;
@@ -198,7 +200,7 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
         return Err(refusal(ChangeError::Unknown(to)));
     }
     let name = replica.name_of(to);
-    if !handover::could_lead(to, &group.followers(), &peers.status()) {
+    if !could_lead(to, &group.followers(), &peers.status()) {
         let remark = format!(
             "{name} cannot lead: it does not vote, is not connected, or lacks more than {MOST_BEHIND} entries. `mqadmin groupState` \
              says which: promote it, start it, or wait, or name another one"
@@ -208,12 +210,19 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
     tracing::info!(
         shard = %shard.identity.name, group = %replica.layout.name, to = %name, "leadership is handed over, as asked for"
     );
-    let remark = match handover::hand_over(shard, group, to).await {
+    let remark = match handover::hand_over(shard, (group, peers), &[to]).await {
         Outcome::Led(leader) if leader == to => return Ok(Changed::Done),
         Outcome::Led(leader) => format!("{} leads now, and not {name}", replica.name_of(leader)),
         Outcome::Nobody => format!("{name} has not taken over in time, and still may"),
+        // It is as far behind a moment later, and each attempt is a silence.
         Outcome::Behind => {
-            format!("{name} lacks a part of the log, or does not answer, and was not asked to lead")
+            return Err(Refusal::new(
+                ResponseCode::IllegalOperation,
+                format!(
+                    "{name} lacks a part of the log, or does not answer, and was not asked to lead: wait until `mqadmin groupState` \
+                     shows it at 0 entries behind, or name another one with --to"
+                ),
+            ));
         }
         Outcome::Ended => return Err(refusal(ChangeError::Ended)),
     };
@@ -342,7 +351,11 @@ fn transferee(shard: &Shard, request: &CommandRef<'_>) -> Result<Option<MemberId
                 MAX_HOLD.as_millis()
             ))
         })?;
-        running.replica.hold(hold);
+        let lasts = match header.at_least {
+            Some(true) => Lasts::AtLeast(hold),
+            Some(false) | None => Lasts::Exactly(hold),
+        };
+        running.replica.hold(lasts, header.away.map(store).transpose()?);
     }
     Ok(to)
 }

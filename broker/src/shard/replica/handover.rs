@@ -1,32 +1,38 @@
 //! Handing leadership over: before a stop, to the member that should lead, away from one that is worse off, and as an operator asks.
 //!
 //! Each time what is under way is committed first, and nothing new is taken meanwhile: whoever waits gets an answer, and no one has to be told
-//! that nobody knows. That somebody was asked to lead cannot be taken back, so only one is asked that answers and has all of the log.
+//! that nobody knows. That somebody was asked to lead cannot be taken back, so only one is asked that answers and has all of the log, and from
+//! the look at that on nothing is appended: consumer offsets that come then wait, and go to whoever leads. If he does not take over, the
+//! others are asked in turn, who have all of the log still.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use raft::net::{PeerStatus, Peers};
-use raft::{Follower, Group, MOST_BEHIND, MemberId, Role};
+use raft::net::Peers;
+use raft::{Follower, Group, MemberId, Role};
 use runtime::channel::oneshot;
 
 use super::super::completions::Afterwards;
 use super::super::{Shard, offsets};
 use super::Replica;
-use super::back_off::BackOff;
+use super::candidates::{self, Wishes, could_lead, is_near};
+use super::tenure::Tenure;
 
 /// How long it is waited for what is under way.
 const UNDER_WAY: Duration = Duration::from_secs(2);
 /// And then for somebody else to lead.
 const TAKE_OVER: Duration = Duration::from_secs(3);
+/// How long the one that was asked has for that before the next one is asked as well, at most: a take-over is two rounds and two flushes.
+const TURN: Duration = Duration::from_millis(500);
+const _: () = assert!(TURN.as_millis() * 4 < TAKE_OVER.as_millis(), "each of five has a turn");
 /// Time between two looks at whether another member should lead.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// How long it is waited then for the other member to have it all, time in which nothing is taken.
+/// How long it is waited then for another member to have it all, time in which nothing is taken.
 const LEVEL: Duration = Duration::from_millis(500);
+/// So much of it the one that is wanted most has before another one is taken.
+const GRACE: Duration = Duration::from_millis(20);
 /// Time between two looks at whether it has.
 const LEVEL_LOOK: Duration = Duration::from_millis(2);
-/// Who lacks more entries is not made place for without need: one that leads, and takes messages, sends them in much less than that.
-const NEARLY_ALL: u64 = 100;
 /// So many attempts in a row are worth a warning.
 const TOO_OFTEN: u32 = 3;
 
@@ -37,7 +43,7 @@ pub(super) enum Outcome {
     Led(MemberId),
     /// Nobody did in time. It may come yet.
     Nobody,
-    /// Nobody was asked: that member did not have all of the log in time, or does not answer. This one leads on.
+    /// Nobody was asked: nobody that is wanted had all of the log in time, and answers. This one leads on.
     Behind,
     /// The group's core has ended.
     Ended,
@@ -50,36 +56,38 @@ pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
     if replica.layout.preferred == replica.layout.own {
         return;
     }
-    let (mut office, mut began, mut back_off) = (None, runtime::now(), BackOff::default());
+    let mut tenure = Tenure::default();
     loop {
         runtime::sleep(LOOK).await;
-        let (before, now) = (office, runtime::now());
-        office = replica.in_office();
-        if office != before {
-            began = now;
-        }
+        let now = runtime::now();
+        tenure.look(replica.tenure(), now);
         if replica.is_held() {
             // An operator says who leads: that says nothing of the member that should lead otherwise.
-            (began, back_off) = (now, BackOff::default());
+            tenure.forget(now);
             continue;
         }
         let members = group.members();
         let preferred = members.iter().find(|(_, member)| member.label == *wanted);
         let Some((id, _)) = preferred else { continue };
-        let is_near = || follower(&group, *id).is_some_and(|one| is_near(&one, patience(&shard)));
-        let could = || is_near() && could_lead(*id, &group.followers(), &peers.status());
-        if office.is_none() || !back_off.may_try(began, now) || !could() {
+        let is_near = |followers: &[Follower]| {
+            let preferred = followers.iter().find(|one| one.id == *id);
+            preferred.is_some_and(|one| is_near(one, patience(&shard)))
+        };
+        let could = |followers: Vec<Follower>| {
+            is_near(&followers) && could_lead(*id, &followers, &peers.status())
+        };
+        if !tenure.may_try(now) || !could(group.followers()) {
             continue;
         }
-        let attempts = back_off.tries(began, now);
-        tell_attempt(&shard, &replica.name_of(*id), (attempts, &back_off));
-        if hand_over(&shard, &group, *id).await == Outcome::Ended {
+        let attempts = tenure.tries(now);
+        tell_attempt(&shard, &replica.name_of(*id), (attempts, tenure.pause()));
+        if hand_over(&shard, (&group, &peers), &[*id]).await == Outcome::Ended {
             return;
         }
     }
 }
 
-fn tell_attempt(shard: &Shard, to: &str, (attempts, back_off): (u32, &BackOff)) {
+fn tell_attempt(shard: &Shard, to: &str, (attempts, next_in): (u32, Duration)) {
     let (name, group) = (&shard.identity.name, shard.replica.as_ref().map(|one| &one.layout.name));
     let group = group.expect("it is a member of a group");
     tracing::info!(
@@ -88,61 +96,119 @@ fn tell_attempt(shard: &Shard, to: &str, (attempts, back_off): (u32, &BackOff)) 
     );
     if attempts >= TOO_OFTEN {
         tracing::warn!(
-            shard = %name, %group, %to, attempts, next_in = ?back_off.pause(),
+            shard = %name, %group, %to, attempts, ?next_in,
             "the member that should lead was given the lead again and again, and has lost it each time soon after: look at its disk, \
              its network and its log. `mqadmin transferLeader --hold` lets another one lead meanwhile"
         );
     }
 }
 
-/// Makes place for this member, in order, and waits until somebody else leads.
-pub(super) async fn hand_over(shard: &Rc<Shard>, group: &Group, to: MemberId) -> Outcome {
-    let replica = shard.replica.as_ref().expect("it is a member of a group");
-    let _making_place = replica.makes_place();
+/// Makes place for the first of `wanted` that has all of the log, and waits until somebody else leads.
+pub(super) async fn hand_over(
+    shard: &Rc<Shard>,
+    (group, peers): (&Group, &Peers),
+    wanted: &[MemberId],
+) -> Outcome {
+    let replica = replica_of(shard);
+    let _narrow = replica.intake.narrows();
     finish_what_is_under_way(shard).await;
-    let has_all = becomes_level(shard, group, to).await;
-    let role = group.role();
-    match role {
-        Role::Leading(_) => {}
-        Role::Following(Some(leader)) => return Outcome::Led(leader),
-        Role::Following(None) => return Outcome::Nobody,
+    if becomes_level(shard, group, wanted).await.is_none() {
+        return unasked(group);
     }
-    if !has_all {
-        return Outcome::Behind;
+    // What has come meanwhile is finished as well, and now nothing comes any more.
+    let _closed = replica.intake.closes();
+    finish_what_is_under_way(shard).await;
+    // Nothing is awaited between this look and the asking.
+    let level = becomes_level(shard, group, wanted).await;
+    match level.filter(|_| is_at_rest(shard, group)) {
+        Some(to) => ask_in_turn(shard, (group, peers), to).await,
+        None => unasked(group),
     }
-    if group.hand_over(to).await.is_err() {
-        return Outcome::Ended;
+}
+
+/// Whether this member leads, and has nothing that is to be appended or committed. What its log does not take, such as consumer offsets
+/// on a disk that is full, hinders nobody.
+fn is_at_rest(shard: &Shard, group: &Group) -> bool {
+    matches!(group.role(), Role::Leading(_)) && shard.completions.borrow().is_empty()
+}
+
+/// What it came to if nobody was asked.
+fn unasked(group: &Group) -> Outcome {
+    match group.role() {
+        Role::Leading(_) => Outcome::Behind,
+        Role::Following(Some(leader)) => Outcome::Led(leader),
+        Role::Following(None) => Outcome::Nobody,
     }
-    let took_over = async {
-        let mut role = role;
-        loop {
-            role = group.role_changed(role).await;
-            if let Role::Following(Some(leader)) = role {
-                return leader;
+}
+
+/// Asks this member to lead, and those in turn that could as well if it does not. From the first one on nothing is appended here, whoever
+/// leads: who had all of the log has it still.
+async fn ask_in_turn(shard: &Shard, (group, peers): (&Group, &Peers), first: MemberId) -> Outcome {
+    let wishes = wishes(replica_of(shard), group);
+    let (turn, end) = (patience(shard).min(TURN), runtime::now() + TAKE_OVER);
+    let (mut asked, mut next) = (Vec::new(), Some(first));
+    while runtime::now() < end {
+        if let Some(to) = next {
+            tell_asked(shard, to, asked.last());
+            if group.hand_over(to).await.is_err() {
+                return Outcome::Ended;
             }
+            asked.push(to);
         }
-    };
-    match runtime::timeout(TAKE_OVER, took_over).await {
-        Ok(leader) => Outcome::Led(leader),
-        Err(runtime::Elapsed) => Outcome::Nobody,
+        let left = end.saturating_since(runtime::now());
+        if let Ok(leader) = runtime::timeout(turn.min(left), somebody_leads(group)).await {
+            return Outcome::Led(leader);
+        }
+        next = candidates::next_after(&asked, &group.followers(), &peers.status(), wishes);
+    }
+    Outcome::Nobody
+}
+
+fn tell_asked(shard: &Shard, to: MemberId, before: Option<&MemberId>) {
+    let (name, replica) = (&shard.identity.name, replica_of(shard));
+    let (group, to) = (&replica.layout.name, replica.name_of(to));
+    match before {
+        None => tracing::debug!(shard = %name, %group, %to, "asked to lead"),
+        Some(before) => tracing::warn!(
+            shard = %name, %group, %to, before = %replica.name_of(*before),
+            "the member that was asked to lead has not taken over yet: another one is asked as well"
+        ),
     }
 }
 
-/// Waits until this member has all of the log, and answers; false after [`LEVEL`], or if this one leads no more.
-async fn becomes_level(shard: &Shard, group: &Group, to: MemberId) -> bool {
-    let (patience, end) = (patience(shard), runtime::now() + LEVEL);
+/// Waits until somebody else leads.
+async fn somebody_leads(group: &Group) -> MemberId {
+    let mut role = group.role();
     loop {
-        match follower(group, to) {
-            None => return false,
-            Some(one) if is_level(&one, patience) => return true,
-            Some(_) if runtime::now() >= end => return false,
-            Some(_) => runtime::sleep(LEVEL_LOOK).await,
+        if let Role::Following(Some(leader)) = role {
+            return leader;
         }
+        role = group.role_changed(role).await;
     }
 }
 
-fn follower(group: &Group, id: MemberId) -> Option<Follower> {
-    group.followers().into_iter().find(|one| one.id == id)
+/// Waits until one of these has all of the log, and answers: the first one of them, or any after [`GRACE`]. `None` after [`LEVEL`], or
+/// if this one leads no more.
+async fn becomes_level(shard: &Shard, group: &Group, wanted: &[MemberId]) -> Option<MemberId> {
+    let (patience, began) = (patience(shard), runtime::now());
+    loop {
+        let (followers, now) = (group.followers(), runtime::now());
+        let by_now = if now < began + GRACE { &wanted[..wanted.len().min(1)] } else { wanted };
+        let level = candidates::first_level(by_now, &followers, patience);
+        let is_hopeless = !followers.iter().any(|one| wanted.contains(&one.id));
+        if level.is_some() || is_hopeless || now >= began + LEVEL {
+            return level;
+        }
+        runtime::sleep(LEVEL_LOOK).await;
+    }
+}
+
+/// What operators have said of who leads.
+pub(super) fn wishes(replica: &Replica, group: &Group) -> Wishes {
+    let (should, members) = (&replica.layout.preferred().label, group.members());
+    let preferred = members.iter().find(|(_, member)| member.label == *should);
+    let preferred = preferred.map(|(id, _)| *id).filter(|_| !replica.is_held());
+    Wishes { preferred, away: replica.held_away() }
 }
 
 /// How long a member may be silent that is asked to lead: in that time a leader that is gone is missed.
@@ -151,14 +217,8 @@ pub(super) fn patience(shard: &Shard) -> Duration {
     timing.expect("it has groups").election_max
 }
 
-/// Whether a member has all of the log, and has answered a moment ago.
-pub(super) fn is_level(one: &Follower, patience: Duration) -> bool {
-    is_near(one, patience) && one.behind == 0
-}
-
-/// Whether a member has nearly all of the log, and has answered a moment ago.
-fn is_near(one: &Follower, patience: Duration) -> bool {
-    one.behind <= NEARLY_ALL && one.heard.is_some_and(|heard| heard <= patience)
+fn replica_of(shard: &Shard) -> &Replica {
+    shard.replica.as_ref().expect("it is a member of a group")
 }
 
 /// Waits until what was appended is committed, the consumer offsets that wait among it; or until it has taken too long.
@@ -176,52 +236,45 @@ async fn finish_what_is_under_way(shard: &Rc<Shard>) {
 /// Before a stop: what is under way is committed, and then somebody else leads. Gives up after a few seconds; the others
 /// then elect somebody when this member is gone.
 pub async fn before_a_stop(shard: &Rc<Shard>, group: &Group, peers: &Peers) {
-    let replica = shard.replica.as_ref().expect("it is a member of a group");
+    let replica = replica_of(shard);
     if replica.office.get().is_none() {
         return;
     }
-    let (name, group_name) = (&shard.identity.name, &replica.layout.name);
-    let Some(next) = successor(replica, group, peers) else {
-        finish_what_is_under_way(shard).await;
-        if replica.layout.members.len() > 1 {
-            tracing::warn!(
-                shard = %name, group = %group_name,
-                "leadership is not handed over: no other member is connected and has the log. The others elect somebody when \
-                 they can"
-            );
-        }
-        return;
+    let could = candidates::in_order(&group.followers(), &peers.status(), wishes(replica, group));
+    let outcome = match could.is_empty() {
+        true => Outcome::Behind,
+        false => hand_over(shard, (group, peers), &could).await,
     };
-    match hand_over(shard, group, next).await {
+    if outcome == Outcome::Behind {
+        // Consumer offsets that have come since: it is the last moment for them.
+        finish_what_is_under_way(shard).await;
+    }
+    tell_before_a_stop(shard, &could, outcome);
+}
+
+fn tell_before_a_stop(shard: &Shard, could: &[MemberId], outcome: Outcome) {
+    let (name, replica) = (&shard.identity.name, replica_of(shard));
+    let group = &replica.layout.name;
+    let names = || could.iter().map(|id| replica.name_of(*id)).collect::<Vec<_>>().join(", ");
+    match outcome {
         Outcome::Led(leader) => tracing::info!(
-            shard = %name, group = %group_name, to = %replica.name_of(leader), "leadership is handed over"
+            shard = %name, %group, to = %replica.name_of(leader), "leadership is handed over"
         ),
         Outcome::Nobody => tracing::warn!(
-            shard = %name, group = %group_name, to = %replica.name_of(next),
+            shard = %name, %group, members = %names(),
             "leadership was not taken over within {TAKE_OVER:?}. The others elect somebody when they can"
         ),
+        Outcome::Behind if could.is_empty() && replica.layout.members.len() > 1 => tracing::warn!(
+            shard = %name, %group,
+            "leadership is not handed over: no other member is connected and has the log. The others elect somebody when \
+             they can"
+        ),
+        Outcome::Behind if could.is_empty() => {}
         Outcome::Behind => tracing::warn!(
-            shard = %name, group = %group_name, to = %replica.name_of(next),
-            "leadership is not handed over: that member did not have all of the log within {LEVEL:?}. The others elect somebody when \
+            shard = %name, %group, members = %names(),
+            "leadership is not handed over: no other member had all of the log within {LEVEL:?}. The others elect somebody when \
              they can"
         ),
         Outcome::Ended => {}
     }
-}
-
-/// Who leads next: the one that should, or the one that has most of the log.
-fn successor(replica: &Replica, group: &Group, peers: &Peers) -> Option<MemberId> {
-    let (members, followers, peers) = (group.members(), group.followers(), peers.status());
-    let preferred = |id: MemberId| {
-        members.get(&id).is_some_and(|member| member.label == replica.layout.preferred().label)
-    };
-    let could = followers.iter().filter(|one| could_lead(one.id, &followers, &peers));
-    could.max_by_key(|one| (preferred(one.id), one.next)).map(|one| one.id)
-}
-
-/// Whether this member is connected, takes entries, and has the log, or as good as that.
-pub(super) fn could_lead(id: MemberId, followers: &[Follower], peers: &[PeerStatus]) -> bool {
-    let has_the_log = followers.iter().any(|one| one.id == id && one.behind <= MOST_BEHIND);
-    let is_there = |peer: &PeerStatus| peer.bulk && peer.urgent && peer.refuses.is_none();
-    has_the_log && peers.iter().any(|peer| peer.id == id && is_there(peer))
 }

@@ -7,11 +7,14 @@
 //! only that one can do ([`forward`]).
 
 mod back_off;
+mod candidates;
 pub mod changes;
 pub mod ends;
 pub mod forward;
 pub mod founding;
 pub mod handover;
+mod hold;
+mod intake;
 pub mod member;
 pub mod office;
 pub mod recover;
@@ -21,6 +24,7 @@ pub mod roles;
 pub mod seats;
 pub mod state;
 pub mod tally;
+mod tenure;
 pub mod vote;
 pub mod whereabouts;
 
@@ -30,12 +34,14 @@ use std::time::Duration;
 use model::{LogIndex, Term};
 use raft::net::Peers;
 use raft::{Group, Heard, MemberId, Role};
-use runtime::Instant;
 
 use super::Shard;
 use crate::config::GroupLayout;
 use ends::Ends;
 use forward::Forwards;
+use hold::Hold;
+pub use hold::Lasts;
+use intake::Intake;
 use recover::Forced;
 use tally::Tally;
 
@@ -59,28 +65,18 @@ pub struct Replica {
     taken_in: Cell<(Term, LogIndex)>,
     /// The shard goes into office no more: it is being stopped, or has failed.
     retired: Cell<bool>,
-    /// Until then no place is made for the member that should lead.
-    held_until: Cell<Option<Instant>>,
+    /// Whether no place is made for the member that should lead.
+    hold: Hold,
     /// Requests that are handed on to the leader.
     forwards: Forwards,
     /// Pulls from behind the end.
     ends: Ends,
     /// What hand-overs and elections have cost.
     pub tally: Tally,
-    /// How many are about to hand leadership over.
-    making_place: Cell<u32>,
+    /// What is still taken while leadership is handed over.
+    intake: Intake,
     /// Whether this member is to become the group.
     pub forced: Forced,
-}
-
-/// Somebody is about to hand leadership over, until this is dropped: nothing new is taken meanwhile.
-struct MakingPlace<'a>(&'a Cell<u32>);
-
-impl Drop for MakingPlace<'_> {
-    fn drop(&mut self) {
-        assert!(self.0.get() > 0, "it was counted");
-        self.0.set(self.0.get() - 1);
-    }
 }
 
 impl Replica {
@@ -97,11 +93,11 @@ impl Replica {
             last_office: Cell::new(Term(0)),
             taken_in: Cell::new((Term(0), LogIndex(0))),
             retired: Cell::default(),
-            held_until: Cell::default(),
+            hold: Hold::default(),
             forwards: Forwards::new(),
             ends: Ends::default(),
             tally: Tally::default(),
-            making_place: Cell::new(0),
+            intake: Intake::default(),
             forced: Forced::default(),
         }
     }
@@ -136,6 +132,11 @@ impl Replica {
         self.office.get().filter(|_| self.stint.get() == stint)
     }
 
+    /// The same, and which of the times this is that its member leads: an office may end and begin again in one term.
+    fn tenure(&self) -> Option<(Term, u64)> {
+        self.in_office().map(|term| (term, self.stint.get()))
+    }
+
     /// Who leads, as far as is known.
     #[must_use]
     pub fn role(&self) -> Role {
@@ -148,28 +149,41 @@ impl Replica {
         self.taken_in.get().1
     }
 
-    /// Begins to make place: see [`Replica::is_making_place`].
-    fn makes_place(&self) -> MakingPlace<'_> {
-        self.making_place.set(self.making_place.get() + 1);
-        MakingPlace(&self.making_place)
-    }
-
     /// Whether the shard finishes what is under way and then makes place for another leader: it takes nothing but consumer
     /// offsets.
     #[must_use]
     pub fn is_making_place(&self) -> bool {
-        self.making_place.get() > 0
+        self.intake.is_narrow()
     }
 
-    /// Whoever leads stays in office for so long, though another member should lead.
-    pub fn hold(&self, time: Duration) {
-        self.held_until.set(Some(runtime::now() + time));
+    /// Whether somebody is about to be asked to lead, or was, who has all of the log: nothing is appended until it is clear who
+    /// leads, and consumer offsets wait.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.intake.is_closed()
+    }
+
+    /// Whoever leads stays in office for so long, though another member should lead; `away` is not to lead meanwhile if somebody
+    /// else could.
+    pub fn hold(&self, lasts: Lasts, away: Option<MemberId>) {
+        self.hold.set(runtime::now(), lasts, away);
     }
 
     /// Whether whoever leads is to stay.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.held_until.get().is_some_and(|until| runtime::now() < until)
+        self.held_for().is_some()
+    }
+
+    /// For how long whoever leads is still to stay.
+    #[must_use]
+    pub fn held_for(&self) -> Option<Duration> {
+        self.hold.left(runtime::now())
+    }
+
+    /// Who is not to lead meanwhile.
+    fn held_away(&self) -> Option<MemberId> {
+        self.hold.away(runtime::now())
     }
 
     /// Whether the shard was elected, and has not heard of a majority for so long that the others may have elected somebody

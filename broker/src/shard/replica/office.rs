@@ -12,6 +12,7 @@ use runtime::Instant;
 use storage::Applied;
 
 use super::super::apply::{Source, give_up};
+use super::super::refusals::MAKES_PLACE;
 use super::super::register::{self, Office};
 use super::super::reply::Refusal;
 use super::super::{Phase, Shard, offset_questions, start};
@@ -21,8 +22,7 @@ use super::Replica;
 const SEED_AGAIN: Duration = Duration::from_millis(100);
 
 impl Shard {
-    /// Whether the log takes what is appended here: the shard has no group, or leads it. To be asked before each append, with
-    /// nothing awaited in between.
+    /// Whether this shard is the one that takes what is to be appended: it has no group, or leads it.
     ///
     /// # Errors
     /// Code 14, which sends a producer to another broker, or to the leader once the client has asked a NameServer again.
@@ -45,6 +45,22 @@ impl Shard {
             "service not available now. This node of broker {name} does not lead the group {group}: {who}. Send to the \
              leader, which registers as broker id 0"
         );
+        Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
+    }
+
+    /// Whether something may be appended now: as [`Shard::check_office`], and nobody was asked to lead with the log as it is. To be asked
+    /// before each append, with nothing awaited in between.
+    ///
+    /// # Errors
+    /// Code 14.
+    pub fn check_append(&self) -> Result<(), Refusal> {
+        self.check_office()?;
+        if !self.replica.as_ref().is_some_and(Replica::is_closed) {
+            return Ok(());
+        }
+        let name = &self.identity.name;
+        let remark =
+            format!("service not available now. broker {name} takes nothing: {MAKES_PLACE}");
         Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
     }
 

@@ -110,8 +110,7 @@ pub fn state(shard: &Shard, member: &Running<'_>) -> RaftGroupState {
 
 /// How long no place is made here yet for the member that should lead, if an operator wants that.
 fn held(replica: &Replica) -> Option<i64> {
-    let until = replica.held_until.get().filter(|_| replica.is_held())?;
-    Some(millis(until.saturating_since(runtime::now())))
+    replica.held_for().map(millis)
 }
 
 /// Voters that the group can do without now, as its leader knows: one that is not connected does not count, even if it has

@@ -8,25 +8,39 @@ use futures::future::{Either, select};
 use futures::{FutureExt, select_biased};
 use raft::net::{Forwarded, HandedOn, NoAnswer, Peers};
 use raft::{Group, MemberId, Role};
+use runtime::Elapsed;
 
 use super::super::super::Shard;
 use super::super::super::reply::Refusal;
+use super::early::{Early, Word};
 use super::{Asker, Waiting, replica_of, rules};
 use crate::limits::FORWARD_GRACE;
 
 /// Hands requests on, one after the other, for as long as the shard runs. It does not wait for their answers.
 pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers) {
-    let replica = replica_of(&shard);
+    let (replica, early) = (replica_of(&shard), Early::default());
     loop {
         match replica.forwards.next() {
-            Some(waiting) => hand_on(&shard, (&group, &peers), waiting).await,
+            Some(waiting) => {
+                // While another one is asked to lead it is not known who does.
+                let (Ok(()) | Err(Elapsed)) =
+                    runtime::timeout(waiting.asker.left(), replica.intake.opened()).await;
+                hand_on(&shard, (&group, &peers), waiting, &early).await;
+            }
             None => replica.forwards.news.notified().await,
         }
     }
 }
 
 /// Hands one on to whoever leads. What came to nothing because somebody else leads by now goes to that one: nobody has it yet.
-async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: Waiting) {
+async fn hand_on(
+    shard: &Rc<Shard>,
+    (group, peers): (&Group, &Peers),
+    waiting: Waiting,
+    early: &Early,
+) {
+    let tried_since = runtime::now();
+    let name_of = |leader| replica_of(shard).name_of(leader);
     loop {
         if waiting.asker.is_abandoned() {
             return;
@@ -41,14 +55,27 @@ async fn hand_on(shard: &Rc<Shard>, (group, peers): (&Group, &Peers), waiting: W
         };
         match handed_on {
             Ok(handed_on) => {
+                let word = match waiting.asker.is_told_once() && early.is_possible(term) {
+                    true => early.word(term, handed_on, tried_since).await,
+                    false => Word::None(handed_on),
+                };
+                let handed_on = match word {
+                    Word::Taken => return,
+                    Word::TooEarly => continue,
+                    Word::Refused(why) => {
+                        let refusal = refusal_of(why, (&shard.identity.name, &name_of(leader)));
+                        return waiting.asker.refuse(shard, &refusal);
+                    }
+                    Word::None(handed_on) => handed_on,
+                };
                 let (shard, group, asker) = (Rc::clone(shard), group.clone(), waiting.asker);
                 let way = (peers.clone(), leader, handed_on);
                 runtime::spawn(answer(shard, group, way, asker)).detach();
                 return;
             }
             Err(why) => {
-                let name = replica_of(shard).name_of(leader);
-                let refusal = rules::not_handed_on((&shard.identity.name, &name), &why);
+                let who = (&*shard.identity.name, &*name_of(leader));
+                let refusal = rules::not_handed_on(who, &why);
                 return waiting.asker.refuse(shard, &refusal);
             }
         }
@@ -94,6 +121,14 @@ async fn answer(
     };
     let name = replica_of(&shard).name_of(leader);
     asker.refuse(&shard, &refusal((&shard.identity.name, &name), &why));
+}
+
+/// What someone is told whose request the leader has not taken, or perhaps not.
+fn refusal_of(why: NoAnswer, who: (&str, &str)) -> Refusal {
+    match why {
+        NoAnswer::NotTaken(why) => rules::not_handed_on(who, &why),
+        NoAnswer::Lost(why) => rules::unknown(who, &why),
+    }
 }
 
 type Refuse = fn((&str, &str), &dyn Display) -> Refusal;

@@ -8,6 +8,7 @@
 //! They are handed on in the order in which they came. One that comes while others wait goes behind them, also when this member
 //! leads by then.
 
+mod early;
 mod hand_on;
 mod rules;
 mod serve;
@@ -134,7 +135,13 @@ pub fn take(
         return false;
     };
     let is_nothing = request.flag.is_oneway() && !has_effect(code);
-    if is_nothing || !is_up(shard) || (replica.forwards.is_idle() && !follows(replica)) {
+    // What cannot wait until it is clear who leads is refused at once.
+    let is_open = replica.is_closed() && !follows(replica);
+    let is_due = match is_open {
+        true => rules::waits_for_leader(code),
+        false => !replica.forwards.is_idle() || follows(replica),
+    };
+    if is_nothing || !is_due || !is_up(shard) {
         return false;
     }
     let caller = Caller::of(connection, request);
@@ -175,6 +182,11 @@ fn is_up(shard: &Shard) -> bool {
     matches!(shard.phase.get(), Phase::Serving | Phase::Stopping)
 }
 
+/// Whether somebody else is known to lead, to whom requests can be handed on.
+pub fn knows_leader(shard: &Shard) -> bool {
+    shard.replica.as_ref().is_some_and(follows)
+}
+
 fn follows(replica: &Replica) -> bool {
     replica.group().is_some_and(|group| group.follows().is_some())
 }
@@ -183,6 +195,11 @@ impl Asker {
     /// How long the answer is waited for in all.
     fn patience(&self) -> Duration {
         if self.question.is_some() { OFFSET_PATIENCE } else { FORWARD_WAIT }
+    }
+
+    /// Whether it is a consumer offset that nobody tells a second time.
+    fn is_told_once(&self) -> bool {
+        self.code == RequestCode::UpdateConsumerOffset && self.caller.is_oneway()
     }
 
     /// How long it still is.

@@ -52,6 +52,13 @@ pub fn takes_back(code: RequestCode) -> bool {
     )
 }
 
+/// Whether a request waits while it is not clear who will lead, because another member was asked to: consumer offsets, which are told once,
+/// and the questions for them, which come behind. Clients try everything else elsewhere.
+#[must_use]
+pub fn waits_for_leader(code: RequestCode) -> bool {
+    matches!(code, RequestCode::UpdateConsumerOffset | RequestCode::QueryConsumerOffset)
+}
+
 /// As many as may be are on their way.
 #[must_use]
 pub fn too_many() -> Refusal {
