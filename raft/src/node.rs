@@ -129,6 +129,18 @@ pub struct Node {
     writer: Task<Result<(), LogError>>,
 }
 
+/// Whether a member may go on with this log: it knows of each term that it has entries of, and is not given up.
+fn check(log: &EntryLog) -> Result<(), StartError> {
+    let (known, newest) = (log.promise().term, log.state().last_term);
+    if known < newest {
+        return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
+    }
+    match log.given_up() {
+        0 => Ok(()),
+        recovery => Err(StartError::GivenUp { recovery }),
+    }
+}
+
 impl Node {
     /// Starts the member whose log and store were opened. It follows, or waits to be founded.
     ///
@@ -147,13 +159,7 @@ impl Node {
     {
         let id = MemberId(store.id());
         let config = config(times).map_err(StartError::Times)?;
-        let (known, newest) = (log.promise().term, log.state().last_term);
-        if known < newest {
-            return Err(StartError::OlderVote { known: known.0, newest: newest.0 });
-        }
-        if log.given_up() > 0 {
-            return Err(StartError::GivenUp { recovery: log.given_up() });
-        }
+        check(&log)?;
         let (log, writer) = RaftLog::new(log, last_applied(&applier)).await?;
         let (helm, mender) = (log.helm(), log.mender());
         let staged = Flag::new();
