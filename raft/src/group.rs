@@ -246,8 +246,8 @@ impl Group {
 
     /// Asks a follower to lead. Whether it does shows in the role. This cannot be taken back: in this term the member proposes
     /// nothing more and sends no heartbeats, and if the follower is gone, or lacks an entry, the others elect somebody once they have
-    /// heard nothing for long enough. So ask only one that answers and has all of the log ([`Group::followers`]), and finish what
-    /// is under way before.
+    /// heard nothing for long enough. So ask first only one that answers and has all of the log ([`Group::followers`]), and finish what
+    /// is under way before. If that one does not take over, others that have all of it may be asked in the same term: votes decide.
     ///
     /// # Errors
     /// The core has ended.

@@ -34,6 +34,9 @@ use crate::types::{MemberId, Proposal, Share, Types};
 
 /// Bytes of the log that may be written and not committed. Beyond it nothing is proposed, and what is appended waits.
 const UNCOMMITTED_MAX: u64 = 64 * 1024 * 1024;
+/// Who has asked another one to lead leaves office after this, whoever leads then: openraft takes nothing from it in this term. Less
+/// than what whoever asks waits for.
+const ASKED: Duration = Duration::from_secs(2);
 /// How often a leader looks, within its patience, at whether its disk writes.
 const LOOKS: u32 = 4;
 /// A disk that has been full for so long does not get room by itself, as it does when a segment has just been trimmed.
@@ -60,8 +63,8 @@ pub(crate) struct Watched {
     begun: Rc<Cell<(u64, LogIndex)>>,
     /// Why another one should lead.
     burden: Rc<Cell<Option<&'static str>>>,
-    /// The term in which this member last asked another one to lead.
-    asked: Rc<Cell<Option<Term>>>,
+    /// The term in which this member last asked another one to lead, and when it first did.
+    asked: Rc<Cell<Option<(Term, Instant)>>>,
     changed: Rc<Notify>,
 }
 
@@ -88,7 +91,14 @@ impl Watched {
 
     /// Another one is asked to lead by this member, which leads in this term, as openraft has it.
     pub(crate) fn asks(&self, term: Term) {
-        self.asked.set(self.asked.get().max(Some(term)));
+        if self.asked.get().is_none_or(|(asked, _)| asked < term) {
+            self.asked.set(Some((term, now())));
+        }
+    }
+
+    /// When it first did so in this term.
+    fn asked_in(&self, term: Term) -> Option<Instant> {
+        self.asked.get().filter(|(asked, _)| *asked == term).map(|(_, at)| at)
     }
 
     fn begin(&self, term: Term, from: LogIndex) {
@@ -168,7 +178,7 @@ impl Leading {
     async fn lead(&self, term: Term) {
         let is_fit = || self.deaf_at() > now() && self.stuck_at() > now();
         // Whom it asked may lead any moment, and until then nobody takes anything in this term.
-        if self.deaf_at() <= now() || self.role.asked.get() == Some(term) {
+        if self.deaf_at() <= now() || self.role.asked_in(term).is_some() {
             return;
         }
         // Its disk may not even take its first entry; or it stands still since before the majority was lost, and is back.
@@ -198,6 +208,9 @@ impl Leading {
     /// Waits until the office is to be given up.
     async fn unfit(&self, term: Term) {
         loop {
+            if self.role.asked_in(term).is_some_and(|at| at.elapsed() >= ASKED) {
+                return;
+            }
             if self.deaf_at() <= now() {
                 tracing::warn!(
                     group = %self.helm.group(), term = term.0, limit = ?self.patience,
@@ -211,7 +224,7 @@ impl Leading {
             }
             let unreadable_since = self.helm.unreadable_since();
             self.role.burden.set(self.burden.why(self.store.stats().full, unreadable_since));
-            sleep_until(self.deaf_at().min(now() + self.patience / LOOKS)).await;
+            sleep_until(self.deaf_at().min(now() + (self.patience / LOOKS).min(ASKED / 4))).await;
         }
     }
 

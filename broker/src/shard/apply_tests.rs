@@ -22,8 +22,9 @@ use transport::{Connection, Limits, NoRequests, Serve, Server, connect};
 use super::*;
 use crate::config::{Config, KEYS, Surroundings};
 use crate::shard::clients;
-use crate::shard::commands::TopicConfig;
+use crate::shard::commands::{SubscriptionGroup, TopicConfig};
 use crate::shard::dispatch::Requests;
+use crate::shard::groups;
 use crate::shard::identity::Identity;
 use crate::shard::siblings::mailboxes;
 
@@ -305,6 +306,9 @@ fn the_last_offsets_wait_for_a_busy_log() {
         let stalled = Stalled::start().await;
         let shard = Rc::clone(&stalled.shard);
         let group = "G".repeat(120);
+        let created = groups::put(&shard, SubscriptionGroup::new(&group), Completion::Silent);
+        created.expect("room");
+        stalled.apply_one().await;
         stalled.fill();
         offsets::note(&shard, &group, "T", 0, 5).expect("there is such a queue");
         offsets::propose(&shard, None);

@@ -22,6 +22,7 @@ use runtime::channel::Notify;
 use super::completions::Afterwards;
 use super::notices::{self, Notice};
 use super::offsets::{OffsetQuestion, answer_in_order};
+use super::replica::Replica;
 use super::replica::forward;
 use super::reply::Caller;
 use super::{Phase, Shard};
@@ -258,7 +259,11 @@ fn leave_what_is_over(shard: &Shard) {
 fn answers_no_more(shard: &Shard) -> bool {
     let is_over = |phase| match phase {
         Phase::Failed => true,
-        Phase::Stopping => shard.check_office().is_err() && !forward::knows_leader(shard),
+        // While another one is asked to lead it is known in a moment who does, or nobody is asked any more.
+        Phase::Stopping => {
+            let is_closed = shard.replica.as_ref().is_some_and(Replica::is_closed);
+            shard.check_office().is_err() && !forward::knows_leader(shard) && !is_closed
+        }
         Phase::Recovering | Phase::Serving => false,
     };
     shard.replica.is_some() && is_over(shard.phase.get())

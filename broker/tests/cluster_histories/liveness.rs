@@ -26,6 +26,8 @@ const SAME_LIMIT: Duration = Duration::from_secs(60);
 const UNDER_WAY: Duration = Duration::from_secs(12);
 /// Time in which whoever is behind hears of what was set last.
 const CATCH_UP: Duration = Duration::from_secs(3);
+/// Time for which disks stand still when a crowd comes: less than what a leader's may before another one leads.
+const CROWDED: Duration = Duration::from_millis(200);
 /// Time to look into a store.
 const INSPECT_LIMIT: Duration = Duration::from_secs(60);
 /// Queues of a topic that a send has made.
@@ -92,19 +94,21 @@ impl History {
         });
     }
 
-    /// Each group answers more than it takes.
+    /// Each group answers more than it takes: what comes waits for disks that stand still for a moment.
     fn crowds_come(&mut self) {
-        let (stock, shards) = (self.stock(), self.plan.shards);
-        let answered = self.clients.start("crowds", move || async move {
-            let stock = stock();
-            for shard in 0..shards {
-                let queue = Queue { shard, topic: TOPICS[0], id: 0 };
+        for shard in 0..self.plan.shards {
+            for machine in &self.machines {
+                machine.node.disk().stall(CROWDED);
+            }
+            let (stock, queue) = (self.stock(), Queue { shard, topic: TOPICS[0], id: 0 });
+            let answered = self.clients.start("crowd", move || async move {
+                let stock = stock();
                 while !is_answered(&stock, queue).await {
                     pause(100).await;
                 }
-            }
-        });
-        self.join("each group answers a crowd", answered, SENT_LIMIT);
+            });
+            self.join("each group answers a crowd", answered, SENT_LIMIT);
+        }
     }
 
     fn join<T: Send + 'static>(&mut self, what: &str, task: Executor<T>, limit: Duration) -> T {

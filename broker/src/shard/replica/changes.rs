@@ -202,8 +202,8 @@ async fn hand_over(shard: &Rc<Shard>, to: MemberId) -> Result<Changed, Refusal> 
     let name = replica.name_of(to);
     if !could_lead(to, &group.followers(), &peers.status()) {
         let remark = format!(
-            "{name} cannot lead: it does not vote, is not connected, or lacks more than {MOST_BEHIND} entries. `mqadmin groupState` \
-             says which: promote it, start it, or wait, or name another one"
+            "{name} cannot lead: it does not vote, is not connected, takes no entries, or lacks more than {MOST_BEHIND} of them. `mqadmin \
+             groupState` says which: promote it, start it, free space on its disk, or wait, or name another one"
         );
         return Err(Refusal::new(ResponseCode::IllegalOperation, remark));
     }

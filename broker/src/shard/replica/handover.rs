@@ -13,7 +13,7 @@ use raft::{Follower, Group, MemberId, Role};
 use runtime::channel::oneshot;
 
 use super::super::completions::Afterwards;
-use super::super::{Shard, offsets};
+use super::super::{Phase, Shard, offsets};
 use super::Replica;
 use super::candidates::{self, Wishes, could_lead, is_near};
 use super::tenure::Tenure;
@@ -147,7 +147,13 @@ async fn ask_in_turn(shard: &Shard, (group, peers): (&Group, &Peers), first: Mem
     let wishes = wishes(replica_of(shard), group);
     let (turn, end) = (patience(shard).min(TURN), runtime::now() + TAKE_OVER);
     let (mut asked, mut next) = (Vec::new(), Some(first));
+    let Role::Leading(term) = group.role() else { return unasked(group) };
     while runtime::now() < end {
+        // Elected anew: that is another office, which only one that is being stopped hands over as well.
+        let is_anew = matches!(group.role(), Role::Leading(now) if now > term);
+        if is_anew && shard.phase.get() != Phase::Stopping {
+            return Outcome::Nobody;
+        }
         if let Some(to) = next {
             tell_asked(shard, to, asked.last());
             if group.hand_over(to).await.is_err() {
@@ -187,13 +193,20 @@ async fn somebody_leads(group: &Group) -> MemberId {
     }
 }
 
-/// Waits until one of these has all of the log, and answers: the first one of them, or any after [`GRACE`]. `None` after [`LEVEL`], or
-/// if this one leads no more.
+/// Waits until one of these has all of the log, and answers: the first one of them, or any after [`GRACE`], but the one that leadership is
+/// held away from, which is the last, only after [`LEVEL`] if there is another. `None` after [`LEVEL`], or if this one leads no more.
 async fn becomes_level(shard: &Shard, group: &Group, wanted: &[MemberId]) -> Option<MemberId> {
     let (patience, began) = (patience(shard), runtime::now());
+    let wishes = wishes(replica_of(shard), group);
+    let welcome = wanted.iter().filter(|id| !wishes.is_away(**id)).count();
+    let welcome = &wanted[..welcome.max(1).min(wanted.len())];
     loop {
         let (followers, now) = (group.followers(), runtime::now());
-        let by_now = if now < began + GRACE { &wanted[..wanted.len().min(1)] } else { wanted };
+        let by_now = match now.saturating_since(began) {
+            waited if waited < GRACE => &wanted[..wanted.len().min(1)],
+            waited if waited < LEVEL => welcome,
+            _ => wanted,
+        };
         let level = candidates::first_level(by_now, &followers, patience);
         let is_hopeless = !followers.iter().any(|one| wanted.contains(&one.id));
         if level.is_some() || is_hopeless || now >= began + LEVEL {

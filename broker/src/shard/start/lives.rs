@@ -78,7 +78,10 @@ impl Lives {
         };
         seen(&opened.shard);
         let began = std::mem::replace(life, Life::Next);
-        live(opened, (began, recovery.take()), (&mut self.ready, stop)).await
+        let end = live(opened, (began, recovery.clone()), (&mut self.ready, stop)).await?;
+        // A life that ends in damage is followed by one that does it once that is repaired.
+        *recovery = None;
+        Ok(end)
     }
 
     /// Says that there is no further life.

@@ -2,7 +2,8 @@
 //!
 //! Whoever sent such a request is answered what the leader answers; or that it was not stored, if it was not handed on; or that
 //! nobody knows, if it was and there is no answer. No request is sent twice: not by the one who hands it on, and not by the leader, which
-//! acts on what was handed on to it or refuses it, whoever leads by then. To send it again is up to the client. Questions for consumer
+//! acts on what was handed on to it or refuses it, whoever leads by then; but consumer offsets that are told once, and that a leader which
+//! has just begun has not taken, are told it again. To send it again is up to the client. Questions for consumer
 //! offsets, which store nothing, are another matter: one that came to nothing waits for the next leader, until its time is over.
 //!
 //! They are handed on in the order in which they came. One that comes while others wait goes behind them, also when this member
