@@ -198,13 +198,19 @@ impl History {
     }
 
     /// A node's disk is another one, and empty; half of the time it is that of the one that has founded the groups. Of all nodes one:
-    /// it is no member any more, and nobody makes it one again.
+    /// it is no member any more, and nobody makes it one again. Not before each group has acknowledged something: what only its founder
+    /// knew of is gone with that one's disk, and nobody founds it again where others have heard of it.
     fn is_wiped(&mut self, at: usize) {
-        if self.some_disk_is_bad() {
+        if self.some_disk_is_bad() || !self.all_groups_are_at_work() {
             return;
         }
         let at = if self.dice.below(2) == 0 { 0 } else { at };
         self.machines[at].new_disk();
+    }
+
+    fn all_groups_are_at_work(&self) -> bool {
+        let queues = self.witness.seen().places.queues();
+        (0..self.plan.shards).all(|shard| queues.iter().any(|queue| queue.shard == shard))
     }
 
     /// More is sent at a time than may wait.
