@@ -25,7 +25,7 @@ usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause,d
   --rate    probes a second (200)
   --median  fail if the median window of a kind of fault is longer than so many milliseconds
   --worst   fail if the longest window of a kind of fault is
-  --out     where JSON, tables and the page go (target/failover)
+  --out     where JSON, tables, the page and what the brokers have said go (target/failover)
 
 It fails (exit code 1) if a fault has brought no other leader, for then its window says nothing; mqbench names the faults.
 The environment of bench/peers/peer.sh counts as well: PEERS_DIR is the directory with the stores.
@@ -97,6 +97,9 @@ finish() {
     # Without a start of its own what is stalled for this directory is another run's.
     if [ -n "$started" ]; then
         if [ -n "$may_stall" ]; then "$stall" all-go "$PEERS_DIR" || true; fi
+        # What the brokers have said explains a window that is longer than the others.
+        mkdir -p "$out/logs"
+        cp "${PEERS_DIR:-$root/target/peers}/$group"/*.out "$out/logs" || true
         "$peer" clean "$group" || true
     fi
     exit "$code"

@@ -1,10 +1,12 @@
-//! Members of a group at a NameServer of 4.9.8, which forgets whoever has the id that a good-bye names.
+//! Members of a group at a NameServer: one of 4.9.8, which forgets whoever has the id that a good-bye names, and one that an old
+//! connection does not reach any more.
 
 #![allow(clippy::unwrap_used, reason = "a test: it panics on errors")]
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use bytes::Bytes;
 use remoting::header::DecodeExt;
 use remoting::header::route::{BrokerHeader, RegisterBrokerHeader};
 use remoting::{CommandRef, RequestCode, ResponseCode, ResponseHead};
-use support::cluster::{Cluster, addr};
+use support::cluster::{Cluster, addr, transfer};
 use transport::{Connection, Limits, Serve, Server};
 
 const NAMESRV: &str = "10.0.0.9:9876";
@@ -27,6 +29,12 @@ struct Known {
     /// Good-byes that named another id than the one under which the broker is known.
     wrong: Vec<(String, i64)>,
     good_byes: usize,
+    /// Who has registered, on which connection.
+    heard: BTreeSet<SocketAddr>,
+    /// What is said on these connections does not arrive.
+    deaf: BTreeSet<SocketAddr>,
+    /// How often there was no broker 0, after a registration.
+    headless: usize,
 }
 
 struct Names(Arc<Mutex<Known>>);
@@ -34,6 +42,10 @@ struct Names(Arc<Mutex<Known>>);
 impl Serve for Names {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
         let mut known = self.0.lock().unwrap();
+        known.heard.insert(connection.peer());
+        if known.deaf.contains(&connection.peer()) {
+            return;
+        }
         match RequestCode::from_code(request.code) {
             Some(RequestCode::RegisterBroker) => {
                 let header =
@@ -41,6 +53,7 @@ impl Serve for Names {
                 let header = header.unwrap();
                 known.brokers.retain(|_, addr| addr != header.broker_addr);
                 known.brokers.insert(header.broker_id, header.broker_addr.to_owned());
+                known.headless += usize::from(!known.brokers.contains_key(&0));
             }
             Some(RequestCode::UnregisterBroker) => {
                 let header =
@@ -71,22 +84,75 @@ fn namesrv(cluster: &Cluster) -> Arc<Mutex<Known>> {
     known
 }
 
+/// Starts all, and waits until they are registered; who leads.
+fn start(cluster: &mut Cluster, known: &Mutex<Known>) -> usize {
+    (0..3).for_each(|at| cluster.start(at));
+    let is_complete = || known.lock().unwrap().brokers.len() == 3;
+    assert!(cluster.simulation.run_until(Duration::from_secs(30), is_complete));
+    cluster.run_for(Duration::from_secs(1));
+    let leads = known.lock().unwrap().brokers[&0].clone();
+    (0..3).find(|at| addr(*at).to_string() == leads).expect("it is one of them")
+}
+
 #[test]
 fn a_leader_that_stops_says_good_bye_under_the_id_by_which_it_is_known() {
     for seed in 0..SEEDS {
         let mut cluster = Cluster::new(seed, &[("namesrvAddr", NAMESRV)]);
         let known = namesrv(&cluster);
-        (0..3).for_each(|at| cluster.start(at));
-        let is_complete = || known.lock().unwrap().brokers.len() == 3;
-        assert!(cluster.simulation.run_until(Duration::from_secs(30), is_complete), "seed {seed}");
-        cluster.run_for(Duration::from_secs(1));
-        let leads = known.lock().unwrap().brokers[&0].clone();
-        let first = (0..3).find(|at| addr(*at).to_string() == leads).expect("it is one of them");
+        let first = start(&mut cluster, &known);
+        let leads = addr(first).to_string();
         cluster.stop(first);
         let known = known.lock().unwrap();
         assert_eq!(known.good_byes, 1, "seed {seed}");
         assert_eq!(known.wrong, [], "seed {seed}: n{first} stops: {:?}", known.brokers);
         assert!(known.brokers.values().all(|addr| *addr != leads), "seed {seed}");
         assert!(known.brokers.contains_key(&0), "seed {seed}: another one leads");
+    }
+}
+
+/// The NameServer hears nothing more of a member on the connection that it has.
+fn lose_connection(known: &Mutex<Known>, at: usize) {
+    let mut known = known.lock().unwrap();
+    let of_member = |peer: &SocketAddr| peer.ip() == addr(at).ip();
+    let lost: Vec<SocketAddr> = known.heard.iter().copied().filter(of_member).collect();
+    assert!(!lost.is_empty(), "it has registered");
+    known.deaf.extend(lost);
+}
+
+#[test]
+fn who_comes_to_lead_is_known_at_once_also_where_its_connection_is_as_good_as_lost() {
+    for seed in 0..SEEDS {
+        let mut cluster = Cluster::new(seed, &[("namesrvAddr", NAMESRV)]);
+        let known = namesrv(&cluster);
+        let first = start(&mut cluster, &known);
+        // Connections count as old after a few seconds.
+        cluster.run_for(Duration::from_secs(10));
+        let [next, other] = Cluster::others(first);
+        [next, other].iter().for_each(|at| lose_connection(&known, *at));
+        cluster.crash(first);
+        let is_led = || known.lock().unwrap().brokers[&0] != addr(first).to_string();
+        let limit = Duration::from_secs(1);
+        assert!(cluster.simulation.run_until(limit, is_led), "seed {seed}");
+    }
+}
+
+#[test]
+fn there_is_a_broker_0_all_the_time_while_another_member_takes_over() {
+    for seed in 0..SEEDS {
+        let mut cluster = Cluster::new(seed, &[("namesrvAddr", NAMESRV)]);
+        let known = namesrv(&cluster);
+        let first = start(&mut cluster, &known);
+        cluster.run_for(Duration::from_secs(10));
+        let [next, _] = Cluster::others(first);
+        lose_connection(&known, next);
+        known.lock().unwrap().headless = 0;
+        assert_eq!(cluster.client(move || transfer(first, next)).code, 0, "seed {seed}");
+        cluster.run_for(Duration::from_secs(3));
+        let known = known.lock().unwrap();
+        let now =
+            |at: usize| known.brokers.iter().find(|(_, known)| **known == addr(at).to_string());
+        assert_eq!(now(next).map(|(id, _)| *id), Some(0), "seed {seed}");
+        assert!(now(first).is_some_and(|(id, _)| *id > 0), "seed {seed}: it follows");
+        assert_eq!(known.headless, 0, "seed {seed}: times without a broker 0");
     }
 }

@@ -8,33 +8,15 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use remoting::body::{Body, KvTable, RaftGroupState};
+use remoting::body::{Body, KvTable};
 use remoting::header::offset::UpdateOffsetHeader;
-use remoting::header::raft::TransferLeaderHeader;
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::Instant;
 use support::Client;
-use support::cluster::{Cluster, addr, try_send};
+use support::cluster::{Cluster, addr, state, transfer, try_send};
 
 const SEEDS: u64 = 5;
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Has the leader make place for another member.
-async fn transfer(from: usize, to: usize) -> Command {
-    let client = Client::connect(addr(from)).await;
-    let state = client.ask(Command::request(RequestCode::GetRaftGroupState)).await;
-    let state = RaftGroupState::decode(&state.body).expect("a state");
-    let label = format!("n{to}");
-    let store = state.members.iter().find(|member| member.label == label).unwrap().store.clone();
-    let header = TransferLeaderHeader {
-        group: &state.group,
-        store: Some(&store),
-        hold_millis: Some(600_000),
-        at_least: None,
-        away: None,
-    };
-    client.request(RequestCode::TransferRaftLeader, &header).await
-}
 
 #[test]
 fn what_is_under_way_is_answered_before_another_one_leads_as_an_operator_asks() {
@@ -105,9 +87,7 @@ fn a_sick_member_that_should_lead_is_given_the_lead_ever_more_seldom() {
 
 /// The term of the group as a node knows it, and whether that one leads.
 async fn term(at: usize) -> (i64, bool) {
-    let client = Client::connect(addr(at)).await;
-    let answer = client.ask(Command::request(RequestCode::GetRaftGroupState)).await;
-    let state = RaftGroupState::decode(&answer.body).expect("a state");
+    let state = state(at).await;
     (state.term, state.role == "LEADER")
 }
 
@@ -138,7 +118,8 @@ fn a_leader_that_stood_still_and_comes_back_costs_no_second_silence() {
         cluster.run_for(Duration::from_millis(5_400 + 113 * seed));
         let healed = cluster.simulation.now();
         cluster.machines[first].resume();
-        cluster.run_for(Duration::from_secs(4));
+        // It is given the lead again once it has been well for five seconds.
+        cluster.run_for(Duration::from_secs(9));
         let mut acked = std::mem::take(&mut *acked.lock().unwrap());
         acked.retain(|at| *at > healed);
         acked.sort();

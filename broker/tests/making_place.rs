@@ -7,13 +7,13 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use remoting::body::{Body, KvTable, RaftGroupState};
+use remoting::body::{Body, KvTable};
 use remoting::header::offset::UpdateOffsetHeader;
 use remoting::header::raft::TransferLeaderHeader;
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::Instant;
 use support::Client;
-use support::cluster::{Cluster, addr, try_send};
+use support::cluster::{Cluster, addr, state, transfer, try_send};
 use support::log::Lines;
 
 const SEEDS: u64 = 3;
@@ -31,27 +31,6 @@ fn commit(offset: i64) -> Command {
     let (consumer_group, topic) = ("G", "T");
     let header = UpdateOffsetHeader { consumer_group, topic, queue_id: 0, commit_offset: offset };
     Command::oneway(RequestCode::UpdateConsumerOffset).with_ext(&header)
-}
-
-async fn state(at: usize) -> RaftGroupState {
-    let client = Client::connect(addr(at)).await;
-    let answer = client.ask(Command::request(RequestCode::GetRaftGroupState)).await;
-    RaftGroupState::decode(&answer.body).expect("a state")
-}
-
-/// Asks the leader to make place for another member.
-async fn transfer(from: usize, to: usize) -> Command {
-    let state = state(from).await;
-    let label = format!("n{to}");
-    let store = state.members.iter().find(|member| member.label == label).unwrap().store.clone();
-    let header = TransferLeaderHeader {
-        group: &state.group,
-        store: Some(&store),
-        hold_millis: Some(600_000),
-        at_least: None,
-        away: None,
-    };
-    Client::connect(addr(from)).await.request(RequestCode::TransferRaftLeader, &header).await
 }
 
 /// A number of what `brokerStatus` shows of a node.

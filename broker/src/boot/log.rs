@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is said unless `RUST_LOG` chooses otherwise. Each change of a role is a line of ours; what openraft says of its steps
-/// is for those who look into it. That a waiter is gone it says in a warning for each entry: a leader that is cut off would fill the log
-/// with hundreds a second, and they are told what became of their messages.
-const DEFAULT: &str = "info,openraft=warn,openraft::raft::responder=error";
+/// What is said unless `RUST_LOG` chooses otherwise. Each change of a role and of a connection is a line of ours; what openraft says of its
+/// steps is for those who look into it. It warns of each heartbeat that is not answered and of each waiter that is gone: a leader that
+/// misses a member would fill the log with dozens a second.
+const DEFAULT: &str = "info,openraft=error";
 
 /// One line an event.
 pub fn log_to_stdout() {
@@ -29,14 +29,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiters_that_are_gone_do_not_fill_the_log() {
+    fn a_member_that_is_away_does_not_fill_the_log() {
         let subscriber = tracing_subscriber::registry().with(EnvFilter::new(DEFAULT));
         tracing::subscriber::with_default(subscriber, || {
-            const GONE: &str = "openraft::raft::responder::impls::progress_responder";
-            assert!(!tracing::enabled!(target: GONE, tracing::Level::WARN));
-            assert!(tracing::enabled!(target: GONE, tracing::Level::ERROR));
-            assert!(tracing::enabled!(target: "openraft::raft", tracing::Level::WARN));
-            assert!(!tracing::enabled!(target: "openraft::raft", tracing::Level::INFO));
+            const HEARTBEATS: &str = "openraft::core::heartbeat::worker";
+            assert!(!tracing::enabled!(target: HEARTBEATS, tracing::Level::WARN));
+            assert!(tracing::enabled!(target: HEARTBEATS, tracing::Level::ERROR));
+            assert!(tracing::enabled!(target: "raft::net::lane", tracing::Level::WARN));
             assert!(tracing::enabled!(target: "broker::shard", tracing::Level::INFO));
         });
     }

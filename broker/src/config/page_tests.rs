@@ -65,7 +65,8 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
     - *Members.* Once a group is founded its log says who belongs to it. `mqadmin replaceMember`, `addLearner`, `promote` and
       `removeMember` ([mqadmin.md](mqadmin.md)) change that while the group runs; `dLegerPeers` is brought up to date afterwards, and a start
       warns where the two differ. A new node's `dLegerPeers` names the others and itself.
-    - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected. The others
+    - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected, on a new connection
+      where the old one does not answer within 200 ms; the one that led before says a second later that it follows. The others
       hand sends, consumer offsets, queue locks and changes of topics and groups on to it, once; while they know of no leader they
       refuse them with code 14, on which stock producers try another broker. They serve pulls of what is committed. A leader that makes place
       for the one that should lead finishes what is under way first, for up to two seconds. One that has heard of no majority for
@@ -79,7 +80,7 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       Java have waited for 5 seconds, those of Go for 3.
     - *Behind the end.* Only a leader that is certain of it tells a consumer that its offset is behind the end of a queue, and sends it
       back. Another member may not have the message yet: it holds the pull, and answers in the end that there is nothing new.
-    - *Who should lead.* A leader makes place for the member that should lead five seconds after that one could. If it leads again soon
+    - *Who should lead.* A leader makes place for the member that should lead once that one could for five seconds. If it leads again soon
       afterwards, because that member is sick, it waits a minute before the next attempt, then two, and so on, an hour at most;
       the third attempt in a row is a warning. Ten minutes of the other one's leading make up for that.
     - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.

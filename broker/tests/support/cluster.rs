@@ -10,6 +10,7 @@ use broker::shard::Start;
 use broker::shard::siblings::{Mailbox, mailboxes};
 use bytes::Bytes;
 use remoting::body::{Body, RaftGroupState};
+use remoting::header::raft::TransferLeaderHeader;
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::channel::{Promise, promise};
 use runtime::sim::{Node, Simulation};
@@ -259,4 +260,26 @@ pub async fn try_send(
         Some(sent(&client.connection.request(command, limit).await.ok()?))
     };
     runtime::timeout(limit, answered).await.ok().flatten()
+}
+
+/// How the group looks to a node.
+pub async fn state(at: usize) -> RaftGroupState {
+    let client = Client::connect(addr(at)).await;
+    let answer = client.ask(Command::request(RequestCode::GetRaftGroupState)).await;
+    RaftGroupState::decode(&answer.body).expect("a state")
+}
+
+/// Has the leader make place for another member.
+pub async fn transfer(from: usize, to: usize) -> Command {
+    let state = state(from).await;
+    let label = format!("n{to}");
+    let to = state.members.iter().find(|member| member.label == label).expect("it is a member");
+    let header = TransferLeaderHeader {
+        group: &state.group,
+        store: Some(&to.store),
+        hold_millis: Some(600_000),
+        at_least: None,
+        away: None,
+    };
+    Client::connect(addr(from)).await.request(RequestCode::TransferRaftLeader, &header).await
 }

@@ -217,3 +217,29 @@ fn who_has_asked_another_one_to_lead_leads_no_more_in_its_term() {
         });
     }
 }
+
+#[test]
+fn who_has_asked_another_one_to_lead_leaves_office_though_nobody_takes_over() {
+    // Less than what makes it give its office up because it hears of nobody.
+    const SOON: Duration = Duration::from_millis(2_600);
+    assert!(SOON < TIMES.patience());
+    for seed in 0..SEEDS {
+        let three = Three::new(seed);
+        let (leader, term) = three.leader();
+        for other in Three::others(leader) {
+            three.sim.cut(&three.machines[leader], &three.machines[other]);
+        }
+        three.boards[leader].notes().asks = Some(three.id(Three::others(leader)[0]));
+        let began = three.sim.now();
+        three.until("it leaves", |boards| boards[leader].notes().leads.is_none());
+        let took = three.sim.now() - began;
+        assert!(took < SOON, "seed {seed}: {took:?}");
+        // Heard again, before anybody else leads or not: it has given this term away.
+        three.sim.mend(&three.machines[leader], &three.machines[Three::others(leader)[0]]);
+        let end = three.sim.now() + LONG;
+        while three.sim.now() < end {
+            three.sim.run_for(Duration::from_millis(10));
+            assert_ne!(three.boards[leader].notes().leads, Some(term), "seed {seed}");
+        }
+    }
+}

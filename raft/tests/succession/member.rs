@@ -33,6 +33,8 @@ pub struct Notes {
     pub id: Option<MemberId>,
     /// Whom to found the group with.
     pub found: Option<BTreeMap<MemberId, Member>>,
+    /// Whom it shall ask to lead.
+    pub asks: Option<MemberId>,
     /// Whether it sends a message whenever it leads.
     pub sends: bool,
     /// The term in which it leads.
@@ -122,6 +124,10 @@ pub async fn live(at: u8, board: Board) {
         let found = board.notes().found.take();
         if let Some(members) = found {
             node.found(members).await.unwrap();
+        }
+        let asks = board.notes().asks.take();
+        if let Some(to) = asks {
+            group.hand_over(to).await.unwrap();
         }
         if turn % TURNS == 0 && board.notes().sends {
             send(&store);

@@ -26,6 +26,9 @@ use crate::config::Config;
 /// How long a graceful stop waits for the good-byes.
 const GOOD_BYE: Duration = Duration::from_secs(2);
 
+/// How long one that led registers later than the one that leads instead: that one may have to dial the NameServers anew.
+const LINGERS: Duration = Duration::from_secs(1);
+
 /// The NameServers of a shard.
 pub struct Register {
     targets: Vec<Rc<Target>>,
@@ -86,6 +89,17 @@ pub fn permission_changed(shard: &Shard) {
     for target in &shard.register.targets {
         target.everything_changed();
     }
+}
+
+/// The shard leads its group no more. It stays known as broker 0 for a moment, and hands on what comes: once it is known as another one,
+/// and the next leader is not yet, a client that reads the route finds nobody. The next one takes its place.
+pub fn left_office(shard: &Rc<Shard>) {
+    let shard = Rc::clone(shard);
+    runtime::spawn(async move {
+        runtime::sleep(LINGERS).await;
+        permission_changed(&shard);
+    })
+    .detach();
 }
 
 /// What the shard may be used for: as configured, but no writing once the log has failed.

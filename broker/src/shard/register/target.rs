@@ -31,6 +31,9 @@ const GOOD: Duration = Duration::from_secs(5);
 const APART_MILLIS: u64 = 200;
 /// Pause before one registers again that leads, and was not sure of it when it registered.
 const IN_DOUBT: Duration = Duration::from_millis(200);
+/// An old connection on which a new office is not answered for so long is given up for a new one: where a network was away for a while,
+/// what TCP sends again comes as much later. On a new one a NameServer has `registerBrokerTimeoutMills`.
+const SLOW: Duration = Duration::from_millis(200);
 /// How long a NameServer may take for the good-bye.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
@@ -119,6 +122,8 @@ enum Trouble {
     NoAddress(String),
     #[error("it closed the connection")]
     Closed,
+    #[error("it does not answer on the connection that was there")]
+    Slow,
     #[error(transparent)]
     Body(#[from] RegisterError),
 }
@@ -190,7 +195,7 @@ impl Target {
 
 /// Keeps the shard registered at `target` until `stop` is raised; then says good-bye.
 pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: Flag) {
-    let mut attempt = 0;
+    let (mut attempt, mut slow) = (0, None);
     while !stop.is_raised() {
         if shard.register_as().is_none() {
             select_biased! {
@@ -199,7 +204,12 @@ pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: 
             }
         }
         let began = runtime::now();
-        let Err(trouble) = session(&shard, &target, &stop).await else { continue };
+        let Err(trouble) = session(&shard, &target, &stop, &mut slow).await else { continue };
+        if matches!(trouble, Trouble::Slow) {
+            tracing::debug!(shard = %shard.identity.name, namesrv = %target.addr, "dialled anew: {trouble}");
+            continue;
+        }
+        slow = None;
         let was_good = target.is_registered() && began.elapsed() >= GOOD;
         if target.is_registered() {
             attempt = 0;
@@ -220,21 +230,35 @@ fn pause_before(attempt: usize, was_good: bool) -> Duration {
     if was_good { Duration::ZERO } else { RETRY[attempt.min(RETRY.len() - 1)] }
 }
 
-/// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more.
-async fn session(shard: &Rc<Shard>, target: &Target, stop: &Flag) -> Result<(), Trouble> {
+/// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more. One that is
+/// too slow stays until the next one has taken its place: with the last one the NameServer would forget the broker.
+async fn session(
+    shard: &Rc<Shard>,
+    target: &Target,
+    stop: &Flag,
+    slow: &mut Option<Closing>,
+) -> Result<(), Trouble> {
     let dialled = select_biased! {
         () = stop.raised().fuse() => return Ok(()),
         dialled = dial(&target.addr).fuse() => dialled?,
     };
     let open = Closing(dialled);
     let connection = &open.0;
-    let mut due = runtime::now();
+    let (dialled, mut due) = (runtime::now(), runtime::now());
     while let Some(office) = shard.register_as() {
         let full = runtime::now() >= due;
-        select_biased! {
+        let is_urgent = dialled.elapsed() >= GOOD && target.told.get() != Some(office.broker_id);
+        let patience = if is_urgent { SLOW } else { shard.config.register_timeout };
+        let sent = select_biased! {
             () = stop.raised().fuse() => break,
-            sent = register(shard, target, connection, (office, full)).fuse() => sent?,
+            sent = register(shard, target, connection, (office, full, patience)).fuse() => sent,
+        };
+        if is_urgent && matches!(sent, Err(Trouble::Request(RequestError::Timeout { .. }))) {
+            *slow = Some(open);
+            return Err(Trouble::Slow);
         }
+        sent?;
+        *slow = None;
         target.is_there(shard);
         if full {
             due = runtime::now() + shard.config.register_every;
@@ -293,7 +317,7 @@ async fn register(
     shard: &Shard,
     target: &Target,
     connection: &Connection,
-    (office, full): (Office, bool),
+    (office, full, patience): (Office, bool, Duration),
 ) -> Result<(), Trouble> {
     let next = if full { Next::All } else { target.untold.borrow_mut().next() };
     let one = match next {
@@ -317,7 +341,7 @@ async fn register(
     drop(body);
     target.told.set(Some(office.broker_id));
     // After a failure the next connection begins with everything.
-    let answer = connection.request(command, shard.config.register_timeout).await?;
+    let answer = connection.request(command, patience).await?;
     accepted(answer)
 }
 
@@ -337,7 +361,7 @@ async fn good_bye(shard: &Shard, target: &Target, connection: &Connection) -> Re
     let Some(told) = target.told.get() else { return Ok(()) };
     let office = shard.present_office();
     if told != office.broker_id {
-        register(shard, target, connection, (office, true)).await?;
+        register(shard, target, connection, (office, true, GOOD_BYE)).await?;
     }
     target.told.set(None);
     let identity = &shard.identity;

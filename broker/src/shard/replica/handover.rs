@@ -9,13 +9,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use raft::net::Peers;
-use raft::{Follower, Group, MemberId, Role};
+use raft::{Group, MemberId, Role};
 use runtime::channel::oneshot;
 
 use super::super::completions::Afterwards;
 use super::super::{Phase, Shard, offsets};
 use super::Replica;
 use super::candidates::{self, Wishes, could_lead, is_near};
+use super::since::Since;
 use super::tenure::Tenure;
 
 /// How long it is waited for what is under way.
@@ -27,6 +28,8 @@ const TURN: Duration = Duration::from_millis(500);
 const _: () = assert!(TURN.as_millis() * 4 < TAKE_OVER.as_millis(), "each of five has a turn");
 /// Time between two looks at whether another member should lead.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// The member that should lead has been well for so long before it is given the lead.
+const SETTLED: Duration = Duration::from_secs(5);
 /// How long it is waited then for another member to have it all, time in which nothing is taken.
 const LEVEL: Duration = Duration::from_millis(500);
 /// So much of it the one that is wanted most has before another one is taken.
@@ -49,34 +52,32 @@ pub(super) enum Outcome {
     Ended,
 }
 
-/// Makes place for the member that should lead, whenever it could. Never ends.
+/// Makes place for the member that should lead, once it could for [`SETTLED`]. Never ends.
 pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
     let replica = shard.replica.as_ref().expect("it is a member of a group");
     let wanted = &replica.layout.preferred().label;
     if replica.layout.preferred == replica.layout.own {
         return;
     }
-    let mut tenure = Tenure::default();
+    let (mut tenure, mut able) = (Tenure::default(), Since::default());
     loop {
         runtime::sleep(LOOK).await;
         let now = runtime::now();
         tenure.look(replica.tenure(), now);
+        let (members, followers) = (group.members(), group.followers());
+        let preferred = members.iter().find(|(_, member)| member.label == *wanted);
+        let Some((id, _)) = preferred else { continue };
+        let preferred = followers.iter().find(|one| one.id == *id);
+        let could = preferred.is_some_and(|one| is_near(one, patience(&shard)))
+            && could_lead(*id, &followers, &peers.status());
+        // One that is just back may reach us, and not yet all others, nor the NameServers.
+        let is_settled = able.look(could, now).is_some_and(|able| able >= SETTLED);
         if replica.is_held() {
             // An operator says who leads: that says nothing of the member that should lead otherwise.
             tenure.forget(now);
             continue;
         }
-        let members = group.members();
-        let preferred = members.iter().find(|(_, member)| member.label == *wanted);
-        let Some((id, _)) = preferred else { continue };
-        let is_near = |followers: &[Follower]| {
-            let preferred = followers.iter().find(|one| one.id == *id);
-            preferred.is_some_and(|one| is_near(one, patience(&shard)))
-        };
-        let could = |followers: Vec<Follower>| {
-            is_near(&followers) && could_lead(*id, &followers, &peers.status())
-        };
-        if !tenure.may_try(now) || !could(group.followers()) {
+        if !is_settled || !tenure.may_try(now) {
             continue;
         }
         let attempts = tenure.tries(now);

@@ -22,6 +22,7 @@ pub mod relief;
 pub mod repair;
 pub mod roles;
 pub mod seats;
+mod since;
 pub mod state;
 pub mod tally;
 mod tenure;

@@ -198,7 +198,7 @@ fn leave(shard: &Rc<Shard>, replica: &Replica, term: Term) {
     replica.tally.commits_dropped.add(pending as u64);
     shard.offsets.borrow_mut().forget_pending();
     shard.locks.borrow_mut().forget_appended();
-    register::permission_changed(shard);
+    register::left_office(shard);
     let name = &shard.identity.name;
     match unknown {
         0 => tracing::debug!(shard = %name, %term, "out of office"),
