@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use remoting::body::RaftGroupState;
+
 use super::survey::{Row, Survey};
 
 /// Why a group takes no messages.
@@ -13,6 +15,8 @@ pub enum Halt {
     CutOff,
     /// Nobody leads that those know who answer.
     NoLeader,
+    /// Some have voted for one that was founding the group, and nobody who answers has its first entry.
+    NotFounded,
     /// Who leads is gone.
     LeaderSilent,
     /// Who leads has no room for messages, or not for long any more.
@@ -36,7 +40,10 @@ impl Halt {
                 leader.disk.clone().map(|why| Self::Disk { leader: leader.label.clone(), why })
             }
             // Who has no members waits for the group to be founded, or to be added to it.
-            None if best.members.is_empty() => None,
+            None if best.members.is_empty() => {
+                let has_voted = |answer: &RaftGroupState| answer.standing == "MEMBER";
+                survey.answers.iter().any(has_voted).then_some(Self::NotFounded)
+            }
             None => match best.leader.as_ref() {
                 None => Some(Self::NoLeader),
                 // One that is alone goes on to name the leader that it had.
@@ -53,6 +60,7 @@ impl Halt {
     pub fn chapter(&self) -> &'static str {
         match self {
             Self::Disk { .. } => "One member's disk is full",
+            Self::NotFounded => "The group is not founded",
             _ => "No majority",
         }
     }
@@ -64,6 +72,9 @@ impl fmt::Display for Halt {
             Self::NoMajority => f.write_str("takes no messages: it has no majority"),
             Self::CutOff => f.write_str("takes no messages: a majority does not hear its leader"),
             Self::NoLeader => f.write_str("takes no messages: nobody leads it"),
+            Self::NotFounded => f.write_str(
+                "takes no messages: members have voted for one that founded it, and nobody who answers has what that one wrote",
+            ),
             Self::LeaderSilent => f.write_str("takes no messages: its leader does not answer"),
             // A leader knows some time before its segment is full that there is no room for the next one.
             Self::Disk { leader, why } => {
@@ -75,8 +86,6 @@ impl fmt::Display for Halt {
 
 #[cfg(test)]
 mod tests {
-    use remoting::body::RaftGroupState;
-
     use super::super::fixtures::answer;
     use super::*;
 
@@ -95,7 +104,11 @@ mod tests {
         let alone = halted(|follower| follower.members[0].connected = Some(false), 1);
         assert_eq!(alone, Some(Halt::LeaderSilent));
         assert_eq!(halted(|follower| follower.leader = None, 1), Some(Halt::NoLeader));
-        let new = |node: &mut RaftGroupState| (node.leader, node.members) = (None, Vec::new());
+        let voted = |node: &mut RaftGroupState| (node.leader, node.members) = (None, Vec::new());
+        assert_eq!(halted(voted, 1), Some(Halt::NotFounded));
+        let new = |node: &mut RaftGroupState| {
+            (node.leader, node.members, node.standing) = (None, Vec::new(), "EMPTY".to_owned());
+        };
         assert_eq!(halted(new, 1), None, "it belongs to no group yet");
     }
 

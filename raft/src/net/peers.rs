@@ -214,9 +214,9 @@ impl Peers {
             return Ok(());
         }
         let text = format!(
-            "the store {first} is about to found the group with this node, and so are you, {founder}: two nodes have one \
-             dLegerSelfId, or their dLegerPeers differ. Give all nodes the same dLegerPeers, and each its own dLegerSelfId, and \
-             start them again"
+            "the store {first} is about to found the group with this node, and so are you, {founder}: the first member's store was \
+             emptied or moved since, or two nodes have one dLegerSelfId, or their dLegerPeers differ. Give all nodes the same \
+             dLegerPeers, and each its own dLegerSelfId, and start all others again"
         );
         Err(Refusal { code: RefusalCode::Founder, text })
     }

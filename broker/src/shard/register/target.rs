@@ -252,8 +252,14 @@ async fn session(
         let sent = select_biased! {
             () = stop.raised().fuse() => break,
             sent = register(shard, target, connection, (office, full, patience)).fuse() => sent,
+            () = outdated(shard, target, office).fuse() => Err(Trouble::Slow),
         };
-        if is_urgent && matches!(sent, Err(Trouble::Request(RequestError::Timeout { .. }))) {
+        let is_slow = match &sent {
+            Err(Trouble::Slow) => true,
+            Err(Trouble::Request(RequestError::Timeout { .. })) => is_urgent,
+            Ok(()) | Err(_) => false,
+        };
+        if is_slow {
             *slow = Some(open);
             return Err(Trouble::Slow);
         }
@@ -271,6 +277,14 @@ async fn session(
         }
     }
     good_bye(shard, target, connection).await
+}
+
+/// Waits until the shard is to be registered as another one than it just is, and that has taken too long.
+async fn outdated(shard: &Shard, target: &Target, office: Office) {
+    while shard.register_as() == Some(office) {
+        target.wake.notified().await;
+    }
+    runtime::sleep(SLOW).await;
 }
 
 /// Closes the connection when the session ends, however it ends.

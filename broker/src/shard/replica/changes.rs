@@ -261,7 +261,9 @@ async fn visit(
              emptied. Replace the member (`mqadmin replaceMember`), with another empty store"
         )),
         Ok((_, Standing::Unknown)) => {
-            refuse(format!("the node at {addr} still reads its log: try again in a moment"))
+            let remark =
+                format!("service not available now. the node at {addr} still reads its log");
+            Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark))
         }
         Ok((_, Standing::Alone)) => refuse(format!(
             "the node at {addr} has the store of a broker without replicas, whose messages are not this group's: give it an \

@@ -29,6 +29,9 @@ const LOOKED_UP_AGAIN: Duration = Duration::from_secs(2);
 /// An empty store that no leader has found for so long is told of.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What to do by hand.
+const RUNBOOK: &str = "\"The group is not founded\" in docs/runbook-groups.md";
+
 /// What a member answered: its store, where it is, and whether the store belongs to a group; or why there is no answer.
 type Heard = Result<(MemberId, SocketAddr, Standing), String>;
 
@@ -58,7 +61,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
              is replicated, until all others in dLegerPeers are there, empty, and have got its log"
         );
     } else if group.standing() != Standing::Empty {
-        return;
+        return await_members(name, layout, &group, began).await;
     }
     if layout.own == 0 {
         found(name, layout, &group, &peers, &limits).await;
@@ -69,6 +72,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
         );
     }
     await_group(name, layout, &group, began).await;
+    await_members(name, layout, &group, began).await;
 }
 
 async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, limits: &Limits) {
@@ -171,7 +175,7 @@ fn step(layout: &GroupLayout, heard: &[Heard]) -> Step {
             )),
             Standing::Member => Some(format!(
                 "{label} at {} belongs to a group already, and this node's store is empty. If its disk was replaced or \
-                 wiped, or it is a new one, `mqadmin replaceMember` or `addLearner` lets it join",
+                 wiped, or it is a new one, `mqadmin replaceMember` or `addLearner` lets it join. If nobody leads: see {RUNBOOK}",
                 addr
             )),
         };
@@ -204,6 +208,22 @@ async fn await_group(shard: &str, layout: &GroupLayout, group: &Group, began: In
                  `mqadmin replaceMember` or `addLearner`"
             );
         }
+    }
+}
+
+/// Waits until this member has the group's first entry, and says when that takes long: it has voted for one that founded the group, and
+/// nobody may have the entry any more.
+async fn await_members(shard: &str, layout: &GroupLayout, group: &Group, began: Instant) {
+    let is_waiting = || group.standing() == Standing::Member && group.members().is_empty();
+    while is_waiting() && began.elapsed() <= PATIENCE {
+        runtime::sleep(AGAIN).await;
+    }
+    if is_waiting() {
+        tracing::warn!(
+            shard, group = %layout.name,
+            "this store has voted for a member that founds the group, and has got nothing of its log for {PATIENCE:?}. If that one's \
+             store is lost, and nobody leads: see {RUNBOOK}"
+        );
     }
 }
 
