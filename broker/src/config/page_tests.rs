@@ -81,9 +81,10 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       Java have waited for 5 seconds, those of Go for 3.
     - *Behind the end.* Only a leader that is certain of it tells a consumer that its offset is behind the end of a queue, and sends it
       back. Another member may not have the message yet: it holds the pull, and answers in the end that there is nothing new.
-    - *Who should lead.* A leader makes place for the member that should lead once that one could for five seconds. If it leads again soon
-      afterwards, because that member is sick, it waits a minute before the next attempt, then two, and so on, an hour at most;
-      the third attempt in a row is a warning. Ten minutes of the other one's leading make up for that.
+    - *Who should lead.* A leader makes place for the member that should lead once that one has been connected, with nearly all of the log,
+      for five seconds, and the leader has led for as long. If it leads again soon afterwards, because that member is sick, it waits a
+      minute before the next attempt, then two, and so on, an hour at most; the third attempt in a row is a warning. Ten minutes of
+      the other one's leading make up for that.
     - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.
     - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log, first to the one that
       should lead; if that one does not take over, to the next. When its process
