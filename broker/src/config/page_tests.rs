@@ -55,9 +55,10 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
   `mappedFileSizeCommitLog` are the same on all members. `brokerId` and `brokerRole` have no effect, as with Apache: a leader
   registers as 0, the others by the number in their labels and one. Members flush before they acknowledge, whatever `flushDiskType`
   says, which Apache's do not: what a majority has acknowledged outlives a power cut of all.
-    - *Founding.* The member with the first label founds the group, once all members run and their stores are empty; its log says
-      what it waits for. It happens once: a node that comes back with an empty store is no member any more. A group's store without
-      `enableDLegerCommitLog` is refused.
+    - *Founding.* The member with the first label (shorter labels come first, those of one length go by their letters) founds the
+      group, once all members run and their stores are empty; its log says what it waits for. It happens once: a node that comes
+      back with an empty store is no member any more. Where it does not come to it: [the group is not
+      founded](runbook-groups.md#the-group-is-not-founded). A group's store without `enableDLegerCommitLog` is refused.
     - *From one broker to a group.* The member with the first label, and no other, may bring the store of a broker without replicas: start
       it as before, with the keys of the group. It serves on, alone, and says so; when all others run and are empty they get its log and
       then a vote each, and it says that the group is complete. Nothing is copied on its own disk; messages, topics, groups, offsets
@@ -80,9 +81,10 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       Java have waited for 5 seconds, those of Go for 3.
     - *Behind the end.* Only a leader that is certain of it tells a consumer that its offset is behind the end of a queue, and sends it
       back. Another member may not have the message yet: it holds the pull, and answers in the end that there is nothing new.
-    - *Who should lead.* A leader makes place for the member that should lead once that one could for five seconds. If it leads again soon
-      afterwards, because that member is sick, it waits a minute before the next attempt, then two, and so on, an hour at most;
-      the third attempt in a row is a warning. Ten minutes of the other one's leading make up for that.
+    - *Who should lead.* A leader makes place for the member that should lead once that one has been connected, with nearly all of the log,
+      for five seconds, and the leader has led for as long. If it leads again soon afterwards, because that member is sick, it waits a
+      minute before the next attempt, then two, and so on, an hour at most; the third attempt in a row is a warning. Ten minutes of
+      the other one's leading make up for that.
     - *What outlives a leader.* Messages, topics, consumer groups, consumer offsets and queue locks.
     - *Stopping.* A leader that is told to stop finishes what is under way and hands over to a member that has the log, first to the one that
       should lead; if that one does not take over, to the next. When its process
