@@ -29,12 +29,24 @@ struct Known {
     /// Good-byes that named another id than the one under which the broker is known.
     wrong: Vec<(String, i64)>,
     good_byes: usize,
+    /// The connection on which each has registered last: with it the NameServer forgets it.
+    links: BTreeMap<String, SocketAddr>,
     /// Who has registered, on which connection.
     heard: BTreeSet<SocketAddr>,
-    /// What is said on these connections does not arrive.
+    /// What is said on these connections does not arrive, or later than what is said on another one.
     deaf: BTreeSet<SocketAddr>,
+    /// What was said on them: the connection, the broker and its id.
+    late: Vec<(SocketAddr, String, i64)>,
     /// How often there was no broker 0, after a registration.
     headless: usize,
+}
+
+impl Known {
+    fn registers(&mut self, peer: SocketAddr, broker: String, id: i64) {
+        self.brokers.retain(|_, addr| *addr != broker);
+        self.brokers.insert(id, broker.clone());
+        self.links.insert(broker, peer);
+    }
 }
 
 struct Names(Arc<Mutex<Known>>);
@@ -42,17 +54,24 @@ struct Names(Arc<Mutex<Known>>);
 impl Serve for Names {
     fn on_request(&self, connection: &Connection, request: CommandRef<'_>, _: Bytes) {
         let mut known = self.0.lock().unwrap();
-        known.heard.insert(connection.peer());
-        if known.deaf.contains(&connection.peer()) {
-            return;
-        }
+        let peer = connection.peer();
+        known.heard.insert(peer);
         match RequestCode::from_code(request.code) {
             Some(RequestCode::RegisterBroker) => {
                 let header =
                     RegisterBrokerHeader::decode(RequestCode::RegisterBroker, &request.ext);
                 let header = header.unwrap();
-                known.brokers.retain(|_, addr| addr != header.broker_addr);
-                known.brokers.insert(header.broker_id, header.broker_addr.to_owned());
+                let broker = header.broker_addr.to_owned();
+                if known.deaf.contains(&peer) {
+                    known.late.push((peer, broker, header.broker_id));
+                    return;
+                }
+                known.registers(peer, broker.clone(), header.broker_id);
+                let (late, others) =
+                    std::mem::take(&mut known.late).into_iter().partition(|late| late.1 == broker);
+                known.late = others;
+                let late: Vec<_> = late;
+                late.into_iter().for_each(|(peer, broker, id)| known.registers(peer, broker, id));
                 known.headless += usize::from(!known.brokers.contains_key(&0));
             }
             Some(RequestCode::UnregisterBroker) => {
@@ -69,6 +88,13 @@ impl Serve for Names {
         let code = ResponseCode::Success.code();
         let head = ResponseHead { code, opaque: request.opaque, remark: None, ext: &() };
         connection.respond(&head, &[]);
+    }
+
+    fn on_close(&self, connection: &Connection) {
+        let mut known = self.0.lock().unwrap();
+        let Known { brokers, links, late, .. } = &mut *known;
+        brokers.retain(|_, addr| links.get(addr) != Some(&connection.peer()));
+        late.retain(|(peer, ..)| *peer != connection.peer());
     }
 }
 
@@ -134,9 +160,16 @@ fn who_comes_to_lead_is_known_at_once_also_where_its_connection_is_as_good_as_lo
             cluster.run_for(Duration::from_secs(23));
         }
         cluster.crash(first);
-        let is_led = || known.lock().unwrap().brokers[&0] != addr(first).to_string();
+        let is_led = || {
+            let known = known.lock().unwrap();
+            known.brokers.get(&0).is_some_and(|leads| *leads != addr(first).to_string())
+        };
         let limit = Duration::from_secs(1);
         assert!(cluster.simulation.run_until(limit, is_led), "seed {seed}");
+        // And stays known, whatever arrives late.
+        cluster.run_for(Duration::from_secs(5));
+        let known = known.lock().unwrap().brokers.clone();
+        assert!(known.contains_key(&0) && known.len() == 2, "seed {seed}: {known:?}");
     }
 }
 

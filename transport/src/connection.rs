@@ -260,6 +260,12 @@ impl Connection {
         self.inner.end(CloseReason::Ours);
     }
 
+    /// As [`close`](Self::close), with a reset: what the kernel has not sent yet is lost as well, and does not arrive later, when the
+    /// peer may have heard newer things on another connection. Wait for [`closed`](Self::closed) before that one is dialled.
+    pub fn abort(&self) {
+        self.inner.end(CloseReason::Aborted);
+    }
+
     /// Takes no more requests, and ends the connection when all that were taken are answered and sent.
     pub fn finish(&self) {
         self.inner.finish.raise();

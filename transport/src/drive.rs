@@ -2,6 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::{Either, select};
@@ -31,8 +32,11 @@ pub(crate) async fn drive(
     let reason = exchange(&connection, &mut receive, &mut send, &*service).await;
     inner.end(reason);
     let reason = inner.take_reason().expect("the first reason is kept");
-    if matches!(reason, CloseReason::Finished) {
-        part(&mut receive, &mut send).await;
+    match reason {
+        CloseReason::Finished => part(&mut receive, &mut send).await,
+        // An error says that it has ended already.
+        CloseReason::Aborted => drop(send.set_linger(Some(Duration::ZERO))),
+        _ => {}
     }
     log(&connection, &reason, &quiet);
     service.on_close(&connection);

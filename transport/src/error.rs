@@ -116,6 +116,9 @@ pub enum CloseReason {
     /// [`Connection::close`](crate::Connection::close) was called.
     #[error("closed by us")]
     Ours,
+    /// [`Connection::abort`](crate::Connection::abort) was called.
+    #[error("aborted by us")]
+    Aborted,
     /// All requests were answered after [`Connection::finish`](crate::Connection::finish).
     #[error("finished")]
     Finished,
@@ -167,6 +170,7 @@ impl CloseReason {
     pub(crate) fn is_notable(&self) -> bool {
         match self {
             CloseReason::Ours
+            | CloseReason::Aborted
             | CloseReason::Finished
             | CloseReason::Peer
             | CloseReason::Idle(_) => false,

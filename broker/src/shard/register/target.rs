@@ -34,6 +34,8 @@ const IN_DOUBT: Duration = Duration::from_millis(200);
 /// An old connection on which a new office is not answered for so long is given up for a new one: where a network was away for a while,
 /// what TCP sends again comes as much later. On a new one a NameServer has `registerBrokerTimeoutMills`.
 const SLOW: Duration = Duration::from_millis(200);
+/// Pause before one registers again that has dialled anew.
+const AFTER_SLOW: Duration = Duration::from_secs(1);
 /// How long a NameServer may take for the good-bye.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
@@ -195,7 +197,7 @@ impl Target {
 
 /// Keeps the shard registered at `target` until `stop` is raised; then says good-bye.
 pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: Flag) {
-    let (mut attempt, mut slow) = (0, None);
+    let (mut attempt, mut anew) = (0, false);
     while !stop.is_raised() {
         if shard.register_as().is_none() {
             select_biased! {
@@ -204,12 +206,12 @@ pub(super) async fn keep_registered(shard: Rc<Shard>, target: Rc<Target>, stop: 
             }
         }
         let began = runtime::now();
-        let Err(trouble) = session(&shard, &target, &stop, &mut slow).await else { continue };
-        if matches!(trouble, Trouble::Slow) {
+        let Err(trouble) = session(&shard, &target, &stop, anew).await else { continue };
+        anew = matches!(trouble, Trouble::Slow);
+        if anew {
             tracing::debug!(shard = %shard.identity.name, namesrv = %target.addr, "dialled anew: {trouble}");
             continue;
         }
-        slow = None;
         let was_good = target.is_registered() && began.elapsed() >= GOOD;
         if target.is_registered() {
             attempt = 0;
@@ -230,13 +232,13 @@ fn pause_before(attempt: usize, was_good: bool) -> Duration {
     if was_good { Duration::ZERO } else { RETRY[attempt.min(RETRY.len() - 1)] }
 }
 
-/// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more. One that is
-/// too slow stays until the next one has taken its place: with the last one the NameServer would forget the broker.
+/// One connection, from dialling to its end. Ok at a graceful stop, and when the shard is not to be registered any more. `anew`: it takes
+/// the place of one that was too slow.
 async fn session(
     shard: &Rc<Shard>,
     target: &Target,
     stop: &Flag,
-    slow: &mut Option<Closing>,
+    anew: bool,
 ) -> Result<(), Trouble> {
     let dialled = select_biased! {
         () = stop.raised().fuse() => return Ok(()),
@@ -244,7 +246,7 @@ async fn session(
     };
     let open = Closing(dialled);
     let connection = &open.0;
-    let (dialled, mut due) = (runtime::now(), runtime::now());
+    let (dialled, mut due, mut is_new) = (runtime::now(), runtime::now(), anew);
     while let Some(office) = shard.register_as() {
         let full = runtime::now() >= due;
         let is_urgent = dialled.elapsed() >= GOOD && target.told.get() != Some(office.broker_id);
@@ -260,14 +262,17 @@ async fn session(
             Ok(()) | Err(_) => false,
         };
         if is_slow {
-            *slow = Some(open);
+            // What has not arrived must not do so later, and take the place of what is told on the next one.
+            connection.abort();
+            connection.closed().await;
             return Err(Trouble::Slow);
         }
         sent?;
-        *slow = None;
         target.is_there(shard);
         if full {
-            due = runtime::now() + shard.config.register_every;
+            // The NameServer may forget the broker with the old connection only now.
+            let again = std::mem::take(&mut is_new).then_some(AFTER_SLOW);
+            due = runtime::now() + again.unwrap_or(shard.config.register_every);
         }
         if shard.is_in_doubt() {
             due = due.min(runtime::now() + IN_DOUBT);
