@@ -24,7 +24,7 @@ usage: bench/failover.sh [--kind dledger|controller|ours] [--faults kill,pause,d
             every ten seconds, and one that leads without it knows the topic only by half)
   --rate    probes a second (200)
   --median  fail if the median window of a kind of fault is longer than so many milliseconds
-  --worst   fail if the longest window of a kind of fault is
+  --worst   fail if the longest window of a kind of fault is, or the longest silence after a heal
   --out     where JSON, tables, the page and what the brokers have said go (target/failover)
 
 It fails (exit code 1) if a fault has brought no other leader, for then its window says nothing; mqbench names the faults.

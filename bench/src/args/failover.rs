@@ -77,7 +77,7 @@ pub struct Failover {
     #[arg(long, value_name = "TIME", value_parser = parse::bar)]
     #[serde(serialize_with = "seconds_or_null")]
     pub median: Option<Duration>,
-    /// Fail (exit code 1) if the longest window of the struck groups is longer, such as 1s
+    /// Fail (exit code 1) if the longest window of the struck groups is longer, or their longest silence after a heal, such as 1s
     #[arg(long, value_name = "TIME", value_parser = parse::bar)]
     #[serde(serialize_with = "seconds_or_null")]
     pub worst: Option<Duration>,

@@ -26,6 +26,21 @@ pub fn unmet(args: &Failover, outages: &Outages) -> Vec<String> {
             None => unmet.push(format!("no window was measured, so none is within --{flag}")),
         }
     }
+    let judged = args.median.is_some() || args.worst.is_some();
+    let (windows, faults) = (outages.struck.all_ms.len(), outages.faults.len());
+    if judged && windows < faults && !outages.interrupted {
+        unmet.push(format!(
+            "of {faults} faults only {windows} have a window: the numbers say nothing of the others"
+        ));
+    }
+    if let (Some(bar), Some(is)) = (args.worst, outages.after_heal.worst_ms)
+        && exceeds(is, bar)
+    {
+        unmet.push(format!(
+            "the longest silence after a heal is {}, --worst is {bar:?}",
+            millis(is)
+        ));
+    }
     unmet
 }
 

@@ -195,6 +195,10 @@ fn a_window_beyond_its_bar_fails() {
     assert_eq!(median, "the median window is 305.00 ms, --median is 304ms");
     let worst = verdict(&["--worst", "404ms"]).expect("it is 405 ms");
     assert_eq!(worst, "the worst window is 405.00 ms, --worst is 404ms");
+    let tracks = vec![track("a", &[(505, 545), (1010, 1340), (1505, 1545)]), track("b", &[])];
+    let healed = Outages::new(&args_with(&["--worst", "100ms"]), Record { tracks, ..record() });
+    let healed = healed.verdict().expect("330 ms and what is between two probes");
+    assert!(healed.starts_with("the longest silence after a heal is 3"), "{healed}");
     let none = Record { struck: Vec::new(), ..record() };
     let verdict = Outages::new(&args_with(&["--worst", "1s"]), none).verdict();
     assert!(verdict.is_some_and(|verdict| verdict.contains("no window was measured")));
