@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use raft::net::{Limits, Peers, Standing, ask_to_found};
-use raft::{Group, Member, MemberId};
+use raft::{Group, Member, MemberId, Role};
 use runtime::Instant;
 
 use super::super::Shard;
@@ -28,6 +28,8 @@ const AGAIN: Duration = Duration::from_millis(300);
 const LOOKED_UP_AGAIN: Duration = Duration::from_secs(2);
 /// An empty store that no leader has found for so long is told of.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same of one that a leader has found, and that has nothing of the log yet.
+const FOR_A_CHECKPOINT: Duration = Duration::from_secs(600);
 
 /// What to do by hand.
 const RUNBOOK: &str = "\"The group is not founded\" in docs/runbook-groups.md";
@@ -61,7 +63,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
              is replicated, until all others in dLegerPeers are there, empty, and have got its log"
         );
     } else if group.standing() != Standing::Empty {
-        return await_members(name, layout, &group, began).await;
+        return await_members(name, layout, &group).await;
     }
     if layout.own == 0 {
         found(name, layout, &group, &peers, &limits).await;
@@ -72,7 +74,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
         );
     }
     await_group(name, layout, &group, began).await;
-    await_members(name, layout, &group, began).await;
+    await_members(name, layout, &group).await;
 }
 
 async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, limits: &Limits) {
@@ -212,17 +214,23 @@ async fn await_group(shard: &str, layout: &GroupLayout, group: &Group, began: In
 }
 
 /// Waits until this member has the group's first entry, and says when that takes long: it has voted for one that founded the group, and
-/// nobody may have the entry any more.
-async fn await_members(shard: &str, layout: &GroupLayout, group: &Group, began: Instant) {
+/// nobody may have the entry any more. One that knows of a leader may get a checkpoint first.
+async fn await_members(shard: &str, layout: &GroupLayout, group: &Group) {
     let is_waiting = || group.standing() == Standing::Member && group.members().is_empty();
-    while is_waiting() && began.elapsed() <= PATIENCE {
+    let patience = || match group.role() {
+        Role::Following(Some(_)) => FOR_A_CHECKPOINT,
+        Role::Following(None) | Role::Leading(_) => PATIENCE,
+    };
+    let began = runtime::now();
+    while is_waiting() && began.elapsed() <= patience() {
         runtime::sleep(AGAIN).await;
     }
     if is_waiting() {
         tracing::warn!(
             shard, group = %layout.name,
-            "this store has voted for a member that founds the group, and has got nothing of its log for {PATIENCE:?}. If that one's \
-             store is lost, and nobody leads: see {RUNBOOK}"
+            "this store has voted for a member that founds the group, and has got nothing of its log for {waited:?}. If that one's \
+             store is lost, and nobody leads: see {RUNBOOK}",
+            waited = patience()
         );
     }
 }
