@@ -91,6 +91,8 @@ impl Machine {
             ("shards", &shards.to_string()),
             ("namesrvAddr", names),
             ("maxMessageSize", "256KiB"),
+            // Messages that are deleted on a disk that is full would count as lost.
+            ("cleanFileForciblyEnable", "false"),
         ];
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
         let mut config = config(&place, &keys);
