@@ -92,7 +92,11 @@ impl Machine {
             (notes.failed.clone(), notes.disk)
         };
         if let Some(why) = failed {
-            assert!(disk != Disk::Well, "{} has failed on a good disk: {why}", self.label);
+            assert!(
+                disk == Disk::Failing,
+                "{} has failed on a disk that is {disk:?}: {why}",
+                self.label
+            );
         }
         if self.life.as_ref().is_some_and(Executor::is_finished) {
             assert!(self.stopping, "{} has ended, and nobody has stopped it", self.label);
