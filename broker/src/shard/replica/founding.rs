@@ -8,7 +8,7 @@
 //! The first one may bring the store of a broker without replicas. It goes on serving it, as a group of one, and takes the others
 //! in once all of them are there and empty: they get its log, and then a vote each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -52,8 +52,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     let layout = &replica.layout;
     let (name, began) = (&shard.identity.name, runtime::now());
     let taking_in = group.is_taking_in();
-    let is_ours = |member: &Member| layout.others().any(|other| other.label == member.label);
-    if !taking_in.is_empty() && taking_in.values().all(is_ours) {
+    if is_founding(layout, &taking_in) {
         return take_in(name, layout, &group, with_own(layout, &peers, taking_in)).await;
     }
     if group.standing() == Standing::Alone {
@@ -114,6 +113,14 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
             }
         }
     }
+}
+
+/// Whether a start goes on with taking others in: all that the configuration names are there, and nobody else. An operator adds one at a
+/// time, and gives it a vote himself.
+fn is_founding(layout: &GroupLayout, taking_in: &BTreeMap<MemberId, Member>) -> bool {
+    let theirs = taking_in.values().map(|member| &member.label).collect::<BTreeSet<_>>();
+    let ours = layout.others().map(|other| &other.label).collect::<BTreeSet<_>>();
+    !ours.is_empty() && theirs == ours
 }
 
 /// Takes the others into the group of one that this member's store is.
@@ -257,6 +264,17 @@ mod tests {
 
     fn at(last: u8) -> SocketAddr {
         ([10, 0, 0, last], 40911).into()
+    }
+
+    #[test]
+    fn only_all_that_are_named_are_taken_in_without_a_word() {
+        let of = |labels: &[u8]| {
+            let member = |last: &u8| Member::new(format!("n{last}"), at(*last));
+            let all = labels.iter().map(|last| (id((*last).into()), member(last)));
+            is_founding(&layout(), &all.collect())
+        };
+        assert!(of(&[1, 2]));
+        assert!(!of(&[]) && !of(&[1]) && !of(&[1, 3]) && !of(&[1, 2, 3]));
     }
 
     fn all() -> [Heard; 3] {
