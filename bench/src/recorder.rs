@@ -49,6 +49,8 @@ pub struct Broken {
     pub twice: u64,
     /// Lanes with messages that an audit found elsewhere than acknowledged.
     pub misplaced: u64,
+    /// Messages that an audit found with another body than the one sent.
+    pub altered: u64,
 }
 
 impl Broken {
@@ -66,8 +68,9 @@ impl Broken {
             lost,
             twice,
             misplaced,
+            altered,
         } = *self;
-        let sends = offsets_not_rising + wrong_queue + lost + twice + misplaced;
+        let sends = offsets_not_rising + wrong_queue + lost + twice + misplaced + altered;
         let pulls = missing + duplicates + bad_checksum + wrong_size;
         sends + pulls + unreadable
     }
@@ -83,6 +86,7 @@ impl Broken {
         self.lost += other.lost;
         self.twice += other.twice;
         self.misplaced += other.misplaced;
+        self.altered += other.altered;
     }
 }
 

@@ -7,11 +7,12 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use remoting::body::{Body, LockReply, LockRequest};
 use remoting::{Command, RequestCode, ResponseCode};
 use runtime::sim::{DiskOp, When};
 use support::Client;
-use support::cluster::{Cluster, addr, leader, try_send};
+use support::cluster::{Cluster, addr, leader, try_send_bytes};
 use support::member::{Member, queue};
 
 /// With the default times. A lease and the shortest wait of an election take 280 ms.
@@ -48,7 +49,8 @@ fn a_leader_that_is_killed_is_followed_at_once() {
     }
 }
 
-/// What somebody was answered who sends to `at` all the time, one message after the other: when, and how.
+/// What somebody was answered who sends to `at` all the time, one message after the other: when, and how. The body of each is its place
+/// here.
 type Log = Arc<Mutex<Vec<(runtime::Instant, runtime::Instant, Result<i64, ResponseCode>)>>>;
 
 fn sends_all_the_time(cluster: &Cluster, at: usize) -> Log {
@@ -56,8 +58,8 @@ fn sends_all_the_time(cluster: &Cluster, at: usize) -> Log {
     let told = Arc::clone(&log);
     cluster.background(move || async move {
         loop {
-            let asked = runtime::now();
-            if let Some(answer) = try_send(at, b"a message", PATIENCE).await {
+            let (asked, body) = (runtime::now(), body_of(told.lock().unwrap().len()));
+            if let Some(answer) = try_send_bytes(at, body, PATIENCE).await {
                 let answer = answer.map(|sent| sent.offset).map_err(|(code, _)| code);
                 told.lock().unwrap().push((asked, runtime::now(), answer));
             }
@@ -67,17 +69,23 @@ fn sends_all_the_time(cluster: &Cluster, at: usize) -> Log {
     log
 }
 
+fn body_of(number: usize) -> Bytes {
+    Bytes::from(format!("message {number}"))
+}
+
 /// Checks that all that was acknowledged is where it was said to be, at whoever leads now.
 fn check(cluster: &Cluster, log: &Log) {
-    let stored: Vec<i64> =
-        log.lock().unwrap().iter().filter_map(|(_, _, answer)| answer.ok()).collect();
+    let answers: Vec<_> = log.lock().unwrap().iter().map(|(_, _, answer)| *answer).collect();
+    let stored = answers.into_iter().enumerate();
+    let stored: Vec<_> =
+        stored.filter_map(|(number, answer)| Some((answer.ok()?, body_of(number)))).collect();
     assert!(!stored.is_empty());
     cluster.client(move || async move {
         let (at, _) = leader().await;
         let client = Client::connect(addr(at)).await;
-        for offset in stored {
+        for (offset, body) in stored {
             let pulled = client.pull("T", 0, offset).await;
-            assert_eq!(pulled.bodies[0], b"a message", "offset {offset}");
+            assert_eq!(pulled.bodies[0], body, "offset {offset}");
         }
     });
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use broker::shard::Start;
 use broker::shard::siblings::mailboxes;
+use runtime::Executor;
 use runtime::channel::{Promise, promise};
 use runtime::sim::{Disk, DiskOp, Node, Simulation, When, run_seeds};
 use support::answers::{Shared, check_all, client, with};
@@ -24,6 +25,8 @@ const CLIENTS: u64 = 6;
 const PORT: u16 = 10_911;
 /// So much is acknowledged between two things that happen, if that is possible.
 const PROGRESS: u64 = 10;
+/// Time in which a majority that is well takes messages again.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Random numbers of the history itself (splitmix64).
 struct Dice(u64);
@@ -38,12 +41,20 @@ impl Dice {
     }
 }
 
+/// The process on a node.
+struct Life {
+    /// Tells it to stop.
+    stop: Promise<()>,
+    shard: Executor<()>,
+}
+
 struct History {
     simulation: Simulation,
     dice: Dice,
     nodes: Vec<Node>,
-    /// How each node that runs is told to stop.
-    stops: [Option<Promise<()>>; NODES],
+    lives: [Option<Life>; NODES],
+    /// Operations of their disks fail, or have.
+    spoilt: [bool; NODES],
     cut_off: Option<usize>,
     shared: Shared,
 }
@@ -61,8 +72,8 @@ impl History {
         let simulation = Simulation::new(seed);
         let node = |at: usize| simulation.node(["n0", "n1", "n2"][at], ip(at));
         let nodes = (0..NODES).map(node).collect();
-        let (stops, cut_off, shared) = Default::default();
-        Self { simulation, dice: Dice(seed), nodes, stops, cut_off, shared }
+        let (lives, spoilt, cut_off, shared) = Default::default();
+        Self { simulation, dice: Dice(seed), nodes, lives, spoilt, cut_off, shared }
     }
 
     fn note(&self, what: &str) {
@@ -70,8 +81,12 @@ impl History {
         with(&self.shared, |answers| answers.diary.push(format!("{when:?}: {what}")));
     }
 
+    fn diary(&self) -> String {
+        with(&self.shared, |answers| answers.diary.join("\n"))
+    }
+
     fn start(&mut self, at: usize) {
-        if self.stops[at].is_some() {
+        if self.lives[at].is_some() {
             return;
         }
         self.note(&format!("n{at} starts"));
@@ -102,8 +117,15 @@ impl History {
                 with(&diary, |answers| answers.diary.push(format!("n{at}: {error}")));
             }
         };
-        drop(self.nodes[at].start("shard-0", run));
-        self.stops[at] = Some(stop);
+        let shard = self.nodes[at].start("shard-0", run);
+        self.lives[at] = Some(Life { stop, shard });
+    }
+
+    /// Its process has ended, as it does when its disk fails, or goes on with a disk that has failed and will not be tried again.
+    fn has_failed(&self, at: usize) -> bool {
+        let ended = self.lives[at].as_ref().is_some_and(|life| life.shard.is_finished());
+        assert!(self.spoilt[at] || !ended, "n{at} has ended on a good disk:\n{}", self.diary());
+        ended || self.spoilt[at]
     }
 
     fn die(&mut self, at: usize, with_power: bool) {
@@ -112,14 +134,14 @@ impl History {
             true => self.nodes[at].power_cut(),
             false => self.nodes[at].crash(),
         }
-        self.stops[at] = None;
+        (self.lives[at], self.spoilt[at]) = (None, false);
     }
 
     /// In good order, and then its process ends in any case.
     fn stop(&mut self, at: usize) {
-        let Some(stop) = self.stops[at].take() else { return };
+        let Some(life) = self.lives[at].take() else { return };
         self.note(&format!("n{at} is told to stop"));
-        if stop.fulfil(()).is_ok() {
+        if life.stop.fulfil(()).is_ok() {
             let time = 500 + self.dice.below(2_500);
             self.run_for(Duration::from_millis(time));
         }
@@ -145,7 +167,9 @@ impl History {
     fn spoil(&mut self, at: usize) {
         self.note(&format!("the disk of n{at} goes wrong"));
         let disk: Disk = self.nodes[at].disk();
-        match self.dice.below(4) {
+        let how = self.dice.below(4);
+        self.spoilt[at] |= how < 2;
+        match how {
             0 => disk.fail(DiskOp::Write, When::Nth(1 + self.dice.below(100))),
             1 => disk.fail(DiskOp::Flush, When::Nth(1 + self.dice.below(100))),
             2 => disk.slow(1 + u32::try_from(self.dice.below(30)).expect("small")),
@@ -183,23 +207,37 @@ impl History {
         self.run_for(pause);
         for at in 0..NODES {
             if self.dice.below(3) > 0 {
+                if self.has_failed(at) {
+                    self.die(at, false);
+                }
                 self.nodes[at].disk().heal();
                 self.start(at);
             }
         }
     }
 
-    /// Nothing happens any more, and all are there, each in a new life.
+    /// Nothing happens any more. Whoever works goes on in the life that it is in; half of the time one of the three is dead, which is no
+    /// reason to wait. Then that one is there, too.
     fn all_is_well(&mut self) {
         self.mend();
+        let dead = usize::try_from(self.dice.below(6)).expect("small");
         for at in 0..NODES {
-            self.die(at, false);
             self.nodes[at].disk().heal();
-            self.start(at);
+            if at == dead || self.has_failed(at) {
+                self.die(at, false);
+            }
+            if at != dead {
+                self.start(at);
+            }
         }
-        let works = self.progress(LIMIT);
-        let diary = with(&self.shared, |answers| answers.diary.join("\n"));
-        assert!(works, "a group whose members are all there takes no messages:\n{diary}");
+        self.takes_messages("a group of which a majority is there", SOON);
+        (0..NODES).for_each(|at| self.start(at));
+        self.takes_messages("a group whose members are all there", SOON);
+    }
+
+    fn takes_messages(&self, who: &str, limit: Duration) {
+        let works = self.progress(limit);
+        assert!(works, "{who} takes no messages within {limit:?}:\n{}", self.diary());
     }
 }
 

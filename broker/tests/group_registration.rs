@@ -15,11 +15,17 @@ use bytes::Bytes;
 use remoting::header::DecodeExt;
 use remoting::header::route::{BrokerHeader, RegisterBrokerHeader};
 use remoting::{CommandRef, RequestCode, ResponseCode, ResponseHead};
+use runtime::Instant;
+use support::Client;
 use support::cluster::{Cluster, addr, transfer};
 use transport::{Connection, Limits, Serve, Server};
 
 const NAMESRV: &str = "10.0.0.9:9876";
 const SEEDS: u64 = 8;
+/// Time between two registrations: `registerNameServerPeriod`.
+const PERIOD: Duration = Duration::from_secs(30);
+/// So long one that led stays broker 0, if no other takes that.
+const LINGERS: Duration = Duration::from_secs(1);
 
 /// What it knows.
 #[derive(Default)]
@@ -37,12 +43,19 @@ struct Known {
     deaf: BTreeSet<SocketAddr>,
     /// What was said on them: the connection, the broker and its id.
     late: Vec<(SocketAddr, String, i64)>,
-    /// How often there was no broker 0, after a registration.
+    /// How often there was no broker 0, after a registration or the end of a connection.
     headless: usize,
+    /// When each has registered, and under which id.
+    times: Vec<(Instant, String, i64)>,
+    /// It hears that a connection is reset so much later, and takes what came on it until then.
+    slow_to_close: Duration,
+    /// It answers so much later.
+    slow_to_answer: Duration,
 }
 
 impl Known {
     fn registers(&mut self, peer: SocketAddr, broker: String, id: i64) {
+        self.times.push((runtime::now(), broker.clone(), id));
         self.brokers.retain(|_, addr| *addr != broker);
         self.brokers.insert(id, broker.clone());
         self.links.insert(broker, peer);
@@ -85,16 +98,29 @@ impl Serve for Names {
             }
             other => panic!("{other:?}"),
         }
-        let code = ResponseCode::Success.code();
-        let head = ResponseHead { code, opaque: request.opaque, remark: None, ext: &() };
-        connection.respond(&head, &[]);
+        let (connection, opaque) = (connection.clone(), request.opaque);
+        let (later, code) = (known.slow_to_answer, ResponseCode::Success.code());
+        runtime::spawn(async move {
+            runtime::sleep(later).await;
+            let head = ResponseHead { code, opaque, remark: None, ext: &() };
+            connection.respond(&head, &[]);
+        })
+        .detach();
     }
 
     fn on_close(&self, connection: &Connection) {
-        let mut known = self.0.lock().unwrap();
-        let Known { brokers, links, late, .. } = &mut *known;
-        brokers.retain(|_, addr| links.get(addr) != Some(&connection.peer()));
-        late.retain(|(peer, ..)| *peer != connection.peer());
+        let (known, peer) = (Arc::clone(&self.0), connection.peer());
+        let later = known.lock().unwrap().slow_to_close;
+        runtime::spawn(async move {
+            runtime::sleep(later).await;
+            let mut known = known.lock().unwrap();
+            let Known { brokers, links, late, headless, .. } = &mut *known;
+            let had_leader = brokers.contains_key(&0);
+            brokers.retain(|_, addr| links.get(addr) != Some(&peer));
+            *headless += usize::from(had_leader && !brokers.contains_key(&0));
+            late.retain(|(of, ..)| *of != peer);
+        })
+        .detach();
     }
 }
 
@@ -155,16 +181,21 @@ fn who_comes_to_lead_is_known_at_once_also_where_its_connection_is_as_good_as_lo
         cluster.run_for(Duration::from_secs(10));
         let [next, other] = Cluster::others(first);
         [next, other].iter().for_each(|at| lose_connection(&known, *at));
+        let mut limit = Duration::from_secs(1);
         if seed % 2 == 1 {
             // One that was due meanwhile waits for its answer.
             cluster.run_for(Duration::from_secs(23));
+        }
+        if seed % 4 == 3 {
+            // And it is taken behind the one on the next connection, and forgotten with its own.
+            known.lock().unwrap().slow_to_close = Duration::from_millis(300);
+            limit = Duration::from_secs(2);
         }
         cluster.crash(first);
         let is_led = || {
             let known = known.lock().unwrap();
             known.brokers.get(&0).is_some_and(|leads| *leads != addr(first).to_string())
         };
-        let limit = Duration::from_secs(1);
         assert!(cluster.simulation.run_until(limit, is_led), "seed {seed}");
         // And stays known, whatever arrives late.
         cluster.run_for(Duration::from_secs(5));
@@ -183,13 +214,53 @@ fn there_is_a_broker_0_all_the_time_while_another_member_takes_over() {
         let [next, _] = Cluster::others(first);
         lose_connection(&known, next);
         known.lock().unwrap().headless = 0;
+        let own = addr(first).to_string();
+        if seed % 4 == 1 {
+            // It is about to register in any case.
+            let of_leader =
+                |(when, broker, _): &(Instant, String, i64)| (*broker == own).then_some(*when);
+            let last = known.lock().unwrap().times.iter().filter_map(of_leader).max().unwrap();
+            let due = last + PERIOD - Duration::from_millis(200);
+            cluster.run_for(due.saturating_since(cluster.simulation.now()));
+        }
+        let began = cluster.simulation.now();
         assert_eq!(cluster.client(move || transfer(first, next)).code, 0, "seed {seed}");
+        if seed % 2 == 0 {
+            cluster.run_for(Duration::from_millis(300));
+            cluster.client(move || async move {
+                Client::connect(addr(first)).await.create_topic("New", 1).await;
+            });
+        }
         cluster.run_for(Duration::from_secs(3));
         let known = known.lock().unwrap();
+        for (when, broker, id) in &known.times {
+            let is_early = *broker == own && *when > began && *when < began + LINGERS;
+            assert!(!is_early || *id == 0, "seed {seed}: {:?} after", *when - began);
+        }
         let now =
             |at: usize| known.brokers.iter().find(|(_, known)| **known == addr(at).to_string());
         assert_eq!(now(next).map(|(id, _)| *id), Some(0), "seed {seed}");
         assert!(now(first).is_some_and(|(id, _)| *id > 0), "seed {seed}: it follows");
+        assert_eq!(known.headless, 0, "seed {seed}: times without a broker 0");
+    }
+}
+
+#[test]
+fn a_nameserver_that_always_takes_its_time_is_not_dialled_anew() {
+    for seed in 0..SEEDS {
+        let mut cluster = Cluster::new(seed, &[("namesrvAddr", NAMESRV)]);
+        let known = namesrv(&cluster);
+        known.lock().unwrap().slow_to_answer = Duration::from_millis(300);
+        let first = start(&mut cluster, &known);
+        cluster.run_for(Duration::from_secs(10));
+        let [next, _] = Cluster::others(first);
+        let before = known.lock().unwrap().heard.clone();
+        known.lock().unwrap().headless = 0;
+        assert_eq!(cluster.client(move || transfer(first, next)).code, 0, "seed {seed}");
+        cluster.run_for(Duration::from_secs(5));
+        let known = known.lock().unwrap();
+        assert_eq!(known.brokers.get(&0), Some(&addr(next).to_string()), "seed {seed}");
+        assert_eq!(known.heard, before, "seed {seed}: on the connections that there were");
         assert_eq!(known.headless, 0, "seed {seed}: times without a broker 0");
     }
 }

@@ -136,12 +136,20 @@ impl Handler for Gate {
         meta: SnapshotMetaOf<Types>,
         bytes: Vec<u8>,
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
-        let installing = Handler::install_snapshot(&self.raft, vote, meta, bytes);
+        if self.copies.get() > 0 {
+            return Box::pin(ready(Err(COPIES.to_owned())));
+        }
         let (copies, (tell, told)) = (Rc::clone(&self.copies), oneshot());
         copies.set(copies.get() + 1);
+        let (raft, store) = (self.raft.clone(), self.store.clone());
         // It goes on when nobody waits for the answer any more: the connection may be lost meanwhile.
         let to_its_end = async move {
-            let installed = installing.await;
+            // A disk that fills up while it is laid down would end the core.
+            let installed = match store.reserve_for_snapshot(bytes.len()).await {
+                Ok(()) => Handler::install_snapshot(&raft, vote, meta, bytes).await,
+                Err(error) => Err(format!("its disk does not take a snapshot: {error}")),
+            };
+            store.unreserve_for_snapshot().await;
             copies.set(copies.get() - 1);
             drop(tell.send(installed));
         };

@@ -13,7 +13,7 @@ use runtime::channel::Flag;
 use storage::{AppliedState, Applier, Store, StoreError, StoreSnapshot};
 
 use crate::log::{Helm, body_of, id_before, membership};
-use crate::net::SnapshotBytes;
+use crate::net::{MAX_SNAPSHOT, SnapshotBytes};
 use crate::types::Types;
 
 /// Up to where entries are applied, and who belongs to the group then.
@@ -29,7 +29,7 @@ pub struct Machine {
 impl Machine {
     /// For a store whose log, at whose `helm` is who is told, was read. `staged` is raised when a snapshot is to take its place.
     pub(crate) fn new(store: Store, helm: Helm, applier: Applier, staged: Flag) -> Self {
-        let snapshots = Snapshots { store, helm, unreadable: Rc::default() };
+        let snapshots = Snapshots { store, helm, unreadable: Rc::default(), large: Rc::default() };
         Self { snapshots, applier, staged }
     }
 }
@@ -61,6 +61,8 @@ pub struct Snapshots {
     helm: Helm,
     /// An operator was told so.
     unreadable: Rc<Cell<bool>>,
+    /// Likewise.
+    large: Rc<Cell<bool>>,
 }
 
 impl Snapshots {
@@ -71,9 +73,22 @@ impl Snapshots {
         };
         self.unreadable.set(false);
         let Some(StoreSnapshot { next, term, group, bytes }) = taken else { return Ok(None) };
+        self.warn_of_size(bytes.len());
         let last_membership = stored(Some(group))?;
         let meta = SnapshotMetaOf::<Types> { last_log_id: id_before(next, term), last_membership };
         Ok(Some(Snapshot { meta, snapshot: bytes }))
+    }
+
+    /// Says once that a snapshot is about to be too large to be sent.
+    fn warn_of_size(&self, bytes: usize) {
+        let is_large = bytes > MAX_SNAPSHOT / 2;
+        if is_large && !self.large.replace(true) {
+            tracing::warn!(
+                group = %self.helm.group(), bytes, limit = MAX_SNAPSHOT,
+                "a checkpoint of this shard has more than a half of what can be sent to a member that lacks what was trimmed. Delete topics \
+                 and groups that nobody uses, or spread them over more brokers, before a node has to be replaced"
+            );
+        }
     }
 
     /// One that stands for what is purged. `None` if nothing is: then nobody needs any.

@@ -55,7 +55,7 @@ impl Purging {
             self.raft.trigger().purge_log(upto.0 - 1).await.ok()?;
             sleep(pause).await;
             pause = (pause * 2).min(AGAIN.1);
-            full_since = self.store.stats().full.then(|| full_since.unwrap_or_else(now));
+            full_since = self.store.is_short_of_space().then(|| full_since.unwrap_or_else(now));
             if full_since.is_some_and(|since: Instant| since.elapsed() >= FULL) {
                 self.end_copies(upto);
             }
@@ -79,7 +79,7 @@ impl Purging {
             if peers.interrupt(id) {
                 tracing::warn!(
                     group = %peers.facts().group, peer = %peers.name_of(id),
-                    "the disk is full, and this member still copies what was trimmed: it is sent a snapshot instead, so that the space \
+                    "the disk is full, or nearly, and this member still copies what was trimmed: it is sent a snapshot instead, so that the space \
                      comes back"
                 );
             }

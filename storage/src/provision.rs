@@ -195,6 +195,11 @@ impl Spares {
         self.given_up.bytes() + self.left_bytes.get() + self.surplus(inner) as u64 * self.size
     }
 
+    /// Whether only what is needed next is kept.
+    pub(crate) fn is_short(&self) -> bool {
+        self.keep.get() == Keep::Next
+    }
+
     pub(crate) fn keep(&self, keep: Keep, leave: u64) {
         self.leave.set(leave);
         if self.keep.replace(keep) != keep {

@@ -637,6 +637,12 @@ impl Store {
         self.inner.spares.keep(keep, leave);
     }
 
+    /// Whether space is so short that only what is needed next is kept ([`Keep::Next`]), or gone.
+    #[must_use]
+    pub fn is_short_of_space(&self) -> bool {
+        self.inner.spares.is_short() || self.stats().full
+    }
+
     /// Stops in order: takes no more appends, writes and flushes what waits, and marks the store as
     /// cleanly stopped. [`Event::Stopped`] is the last event. Does not wait for a full disk: what could not be
     /// written for the next start to be short is left out, and what cannot be written without it ends in

@@ -18,6 +18,9 @@ use crate::screen::Screen;
 /// So long a leader stays that was put in office to change the members.
 const MEANWHILE: Duration = Duration::from_secs(60);
 
+/// Entries that a member gets in a moment.
+const NEARLY_ALL: i64 = 1000;
+
 /// For how long no member makes place for the one that should lead.
 struct Hold<'a> {
     time: Duration,
@@ -144,16 +147,27 @@ async fn keep(finder: &Finder, survey: &Survey, hold: &Hold<'_>, screen: &dyn Sc
             ));
         }
     }
+    for row in survey.rows().iter().filter(|row| row.own.is_none()) {
+        let label = &row.member.label;
+        screen.line(&format!(
+            "group {group}: {label} was not told to stay in office if it leads: nobody could ask it when this began"
+        ));
+    }
 }
 
-/// Who leads instead of this store: a voter that answers, and has most of the log.
+/// Who leads instead of this store: a voter that is connected with the leader and has all of the log, or most of it. First those that can be
+/// told to stay in office.
 fn successor<'a>(survey: &'a Survey, but: &str) -> Result<Row<'a>, AdminError> {
     let could = |row: &Row<'a>| {
         let member = row.member;
         member.store != but && member.vote == "VOTER" && member.connected == Some(true)
     };
     let rows = survey.rows().into_iter().filter(could);
-    rows.min_by_key(|row| row.member.behind.unwrap_or(i64::MAX)).ok_or_else(|| {
+    let order = |row: &Row<'a>| {
+        let behind = row.member.behind.unwrap_or(i64::MAX);
+        (behind > NEARLY_ALL, row.own.is_none(), behind)
+    };
+    rows.min_by_key(order).ok_or_else(|| {
         AdminError::NoLeader(format!(
             "group {}: nobody else could lead: no other member that votes is connected with the leader. Its members are {}",
             survey.group(),
@@ -176,6 +190,13 @@ mod tests {
             successor(&survey, &store(0)).map(|row| row.member.label.clone()).ok()
         };
         assert_eq!(chosen(leader.clone()).as_deref(), Some("n2"));
+        let survey = Survey::new(vec![leader.clone(), answer(1)], Vec::new());
+        let asked = successor(&survey, &store(0)).expect("both could");
+        assert_eq!(asked.member.label, "n1", "it can be told to stay in office");
+        leader.members[1].behind = Some(NEARLY_ALL + 1);
+        let survey = Survey::new(vec![leader.clone(), answer(1)], Vec::new());
+        let near = successor(&survey, &store(0)).expect("both could");
+        assert_eq!(near.member.label, "n2", "it need not get much first");
         leader.members[2].vote = "LEARNER".to_owned();
         assert_eq!(chosen(leader.clone()).as_deref(), Some("n1"));
         leader.members[1].connected = Some(false);

@@ -73,7 +73,8 @@ impl fmt::Display for Halt {
             Self::CutOff => f.write_str("takes no messages: a majority does not hear its leader"),
             Self::NoLeader => f.write_str("takes no messages: nobody leads it"),
             Self::NotFounded => f.write_str(
-                "takes no messages: members have voted for one that founded it, and nobody who answers has what that one wrote",
+                "takes no messages: members have voted for one that founded it, and nobody who answers has what that one wrote \
+                 (or a node was added just now, and gets it)",
             ),
             Self::LeaderSilent => f.write_str("takes no messages: its leader does not answer"),
             // A leader knows some time before its segment is full that there is no room for the next one.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::limits::AUDIT_MAX;
 use crate::recorder::Broken;
+use crate::wire::body;
 
 /// A growing set of numbers, one bit each.
 #[derive(Clone, Debug, Default)]
@@ -49,27 +50,32 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     key: u64,
+    /// Bytes of each body.
+    body_len: usize,
     acknowledged: Bits,
     found: Bits,
     said: u64,
     seen: u64,
     twice: u64,
     unexpected: u64,
+    altered: u64,
     beyond: u64,
 }
 
 impl Ledger {
-    /// For the lane whose unique keys begin with `key`.
+    /// For the lane whose unique keys begin with `key`, and whose bodies have so many bytes.
     #[must_use]
-    pub fn new(key: u64) -> Ledger {
+    pub fn new(key: u64, body_len: usize) -> Ledger {
         Ledger {
             key,
+            body_len,
             acknowledged: Bits::default(),
             found: Bits::default(),
             said: 0,
             seen: 0,
             twice: 0,
             unexpected: 0,
+            altered: 0,
             beyond: 0,
         }
     }
@@ -84,8 +90,10 @@ impl Ledger {
         self.said = self.said.wrapping_add(mark(number, place));
     }
 
-    /// Message `number` was read at `place`.
-    fn found(&mut self, number: u64, place: Place) {
+    /// Message `number` was read at `place`, with that body.
+    fn found(&mut self, number: u64, place: Place, body: Option<&[u8]>) {
+        let as_sent = body.is_some_and(|body| body::is_of(body, number, self.body_len));
+        self.altered += u64::from(!as_sent);
         if number >= AUDIT_MAX {
             return;
         }
@@ -136,6 +144,10 @@ pub struct Findings {
     pub twice: u64,
     /// Lanes whose messages are not all at the place that their acknowledgement said.
     pub misplaced: u64,
+    /// Messages that were found with another body than the one sent.
+    pub altered: u64,
+    /// Records that cannot be read: what is behind them in an answer was not looked at.
+    pub unreadable: u64,
     /// Messages that were not acknowledged and are there all the same; no failure.
     pub unacknowledged: u64,
     /// Messages of others in the part of the queues that was read.
@@ -150,6 +162,8 @@ impl Findings {
         broken.lost += self.lost;
         broken.twice += self.twice;
         broken.misplaced += self.misplaced;
+        broken.altered += self.altered;
+        broken.unreadable += self.unreadable;
     }
 }
 
@@ -158,6 +172,7 @@ impl Findings {
 pub struct Books {
     ledgers: HashMap<u64, Ledger>,
     foreign: u64,
+    unreadable: u64,
 }
 
 impl Books {
@@ -167,14 +182,20 @@ impl Books {
         Books {
             ledgers: ledgers.into_iter().map(|ledger| (ledger.key, ledger)).collect(),
             foreign: 0,
+            unreadable: 0,
         }
     }
 
-    /// A message with this unique key was read at `place`.
-    pub fn found(&mut self, unique_key: Option<&str>, place: Place) {
+    /// A record cannot be read.
+    pub fn unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// A message with this unique key was read at `place`; its body, unless that does not have its checksum.
+    pub fn found(&mut self, unique_key: Option<&str>, place: Place, body: Option<&[u8]>) {
         let parts = unique_key.and_then(read_key);
         match parts.and_then(|(key, number)| Some((self.ledgers.get_mut(&key)?, number))) {
-            Some((ledger, number)) => ledger.found(number, place),
+            Some((ledger, number)) => ledger.found(number, place, body),
             None => self.foreign += 1,
         }
     }
@@ -188,13 +209,15 @@ impl Books {
     /// The result.
     #[must_use]
     pub fn findings(&self) -> Findings {
-        let mut all = Findings { foreign: self.foreign, ..Findings::default() };
+        let Books { foreign, unreadable, .. } = *self;
+        let mut all = Findings { foreign, unreadable, ..Findings::default() };
         for ledger in self.ledgers.values() {
             let lost = ledger.lost();
             all.looked_for += ledger.acknowledged.count;
             all.lost += lost;
             all.twice += ledger.twice;
             all.misplaced += u64::from(lost == 0 && ledger.said != ledger.seen);
+            all.altered += ledger.altered;
             all.unacknowledged += ledger.unexpected;
             all.beyond += ledger.beyond;
         }
@@ -213,6 +236,8 @@ fn read_key(unique_key: &str) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
+    const LEN: usize = 24;
+
     fn place(queue: i32, offset: i64) -> Place {
         Place { topic: 0, queue, offset }
     }
@@ -224,7 +249,7 @@ mod tests {
     /// Two lanes with a thousand acknowledged messages each, and number 1000 without an answer.
     fn books() -> Books {
         let ledgers = [0xAB, u64::MAX].map(|lane| {
-            let mut ledger = Ledger::new(lane);
+            let mut ledger = Ledger::new(lane, LEN);
             for number in 0..1000 {
                 ledger.acknowledged(
                     number,
@@ -238,7 +263,13 @@ mod tests {
 
     fn read(books: &mut Books, lane: u64, number: u64) {
         let place = place(i32::try_from(number % 3).unwrap(), number as i64 / 3);
-        books.found(Some(&key(lane, number)), place);
+        books.found(Some(&key(lane, number)), place, Some(&body_of(number)));
+    }
+
+    fn body_of(number: u64) -> [u8; LEN] {
+        let mut body = [b'.'; LEN];
+        body::number(&mut body, number);
+        body
     }
 
     #[test]
@@ -249,9 +280,9 @@ mod tests {
             read(&mut books, u64::MAX, number);
         }
         read(&mut books, 0xAB, 1000);
-        books.found(Some("someone else's"), place(0, 7));
-        books.found(None, place(0, 8));
-        books.found(Some("ααααααααααααααααααααααααααααααααα"), place(0, 8));
+        books.found(Some("someone else's"), place(0, 7), Some(b"theirs"));
+        books.found(None, place(0, 8), None);
+        books.found(Some("ααααααααααααααααααααααααααααααααα"), place(0, 8), Some(b""));
         assert!(books.is_complete());
         let want =
             Findings { looked_for: 2000, unacknowledged: 1, foreign: 3, ..Findings::default() };
@@ -274,6 +305,7 @@ mod tests {
             books.found(
                 Some(&key(u64::MAX, number)),
                 place(i32::try_from(stored % 3).unwrap(), stored as i64 / 3),
+                Some(&body_of(number)),
             );
         }
         read(&mut books, 0xAB, 3);
@@ -286,13 +318,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_as_it_was_sent_is_found() {
+        let mut books = books();
+        let found = |books: &mut Books, number, body: Option<&[u8]>| {
+            books.found(Some(&key(0xAB, number)), place(0, 0), body);
+        };
+        found(&mut books, 0, Some(&body_of(0)));
+        found(&mut books, 1, Some(&body_of(2)));
+        found(&mut books, 2, Some(&body_of(2)[1..]));
+        found(&mut books, 3, None);
+        books.unreadable();
+        let findings = books.findings();
+        assert_eq!((findings.altered, findings.unreadable), (3, 1));
+        let mut broken = Broken::default();
+        findings.blame(&mut broken);
+        assert_eq!((broken.altered, broken.unreadable), (3, 1));
+    }
+
+    #[test]
     fn memory_is_bounded_and_what_is_beyond_is_told() {
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new(1, LEN);
         ledger.acknowledged(AUDIT_MAX, place(0, 0));
         ledger.acknowledged(5, place(0, 1));
         let mut books = Books::new(vec![ledger]);
-        books.found(Some(&key(1, 5)), place(0, 1));
-        books.found(Some(&key(1, AUDIT_MAX)), place(0, 0));
+        books.found(Some(&key(1, 5)), place(0, 1), Some(&body_of(5)));
+        books.found(Some(&key(1, AUDIT_MAX)), place(0, 0), Some(&body_of(AUDIT_MAX)));
         let findings = books.findings();
         assert_eq!((findings.beyond, findings.looked_for, findings.lost), (1, 1, 0));
     }

@@ -1,4 +1,4 @@
-//! Reading back what was sent: each acknowledged message must be there once, where its acknowledgement said.
+//! Reading back what was sent: each acknowledged message must be there once, as it was sent, where its acknowledgement said.
 
 mod ledger;
 mod reader;

@@ -119,10 +119,12 @@ async fn read_queue(
 
 fn note(books: &mut Books, origin: &Origin, records: &[u8]) {
     let mut rest = records;
-    while let Ok(record) = Record::parse(rest) {
+    while !rest.is_empty() {
+        let Ok(record) = Record::parse(rest) else { return books.unreadable() };
         rest = &rest[record.bytes().len()..];
         let offset = i64::try_from(record.queue_offset().0).unwrap_or(i64::MAX);
         let place = Place { topic: origin.topic, queue: origin.queue, offset };
-        books.found(properties::find(record.properties(), properties::UNIQ_KEY), place);
+        let body = record.check_body().is_ok().then(|| record.body());
+        books.found(properties::find(record.properties(), properties::UNIQ_KEY), place, body);
     }
 }

@@ -15,6 +15,7 @@ use crate::args::Failover;
 use crate::audit::{Ledger, Place};
 use crate::limits::{LOOK_EVERY, PROBE_BYTES, PROBES_MAX, PROBES_ON_THE_WAY};
 use crate::pace::Pace;
+use crate::wire::body;
 
 /// A group of brokers to be probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Prober {
         let keys: Vec<u64> = (base..).take(groups.len()).collect();
         let book = Book {
             tracks: groups.iter().map(|group| Track::new(&group.name)).collect(),
-            ledgers: keys.iter().map(|key| Ledger::new(*key)).collect(),
+            ledgers: keys.iter().map(|key| Ledger::new(*key, PROBE_BYTES)).collect(),
             count: 0,
             wrong_queue: 0,
             latest: Duration::ZERO,
@@ -186,7 +187,8 @@ impl Prober {
         let lane = &lanes[usize::try_from(turn % count).expect("an index")];
         let key = format!("{:016X}{number:016X}", keys[group]);
         let properties = [("UNIQ_KEY", key.as_str()), ("WAIT", "true")];
-        let body = [b'p'; PROBE_BYTES];
+        let mut body = [b'p'; PROBE_BYTES];
+        body::number(&mut body, number);
         let message = Message {
             topic,
             queue: Some(queue),

@@ -101,7 +101,7 @@ impl Producing {
         let begin = stage.schedule().begin();
         let ledger = args.audit.then(|| {
             let ledgers = &mut stage.recorder().tally.ledgers;
-            ledgers.push(Ledger::new(key));
+            ledgers.push(Ledger::new(key, args.size));
             ledgers.len() - 1
         });
         Producing {

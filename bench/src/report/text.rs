@@ -80,6 +80,7 @@ impl Summary {
                 ("lost", b.lost),
                 ("twice", b.twice),
                 ("misplaced connections", b.misplaced),
+                ("altered", b.altered),
             ] {
                 if count > 0 {
                     write!(f, "{name} {count}  ")?;

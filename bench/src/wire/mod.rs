@@ -1,6 +1,7 @@
 //! From a connection to what is asked on it, and back.
 
 mod blocking;
+pub mod body;
 mod pump;
 mod slots;
 mod template;

@@ -3,6 +3,7 @@
 use remoting::header::send::SendHeader;
 use remoting::{RequestCode, RequestHead, encode_request};
 
+use super::body;
 use crate::wire::OPAQUE_BASE;
 
 /// A born time in milliseconds with the 13 digits that such times have from 2001 to 2286.
@@ -85,19 +86,20 @@ impl SendTemplate {
         self.bytes.len() + self.body_len
     }
 
-    /// Appends the frame of one message.
-    pub fn append(&self, out: &mut Vec<u8>, stamp: &Stamp<'_>, body: &[u8]) {
-        assert_eq!(body.len(), self.body_len, "the frame's length says how long the body is");
+    /// Appends the frame of one message. Its number is written over the beginning of its body, too, where that has room for it.
+    pub fn append(&self, out: &mut Vec<u8>, stamp: &Stamp<'_>, unnumbered: &[u8]) {
+        assert_eq!(unnumbered.len(), self.body_len, "the frame's length says how long the body is");
         let Stamp { opaque, queue_id, born, number } = *stamp;
         let start = out.len();
         out.extend_from_slice(&self.bytes);
+        out.extend_from_slice(unnumbered);
         let frame = &mut out[start..];
         decimal(&mut frame[self.at_opaque..][..7], u64::try_from(opaque).expect("from a slot"));
         frame[self.at_born..][..13].copy_from_slice(born);
         hex(&mut frame[self.at_number..][..16], number);
         let queue = u64::try_from(queue_id).expect("queues are counted from 0");
         decimal(&mut frame[self.at_queue..][..self.queue_digits], queue);
-        out.extend_from_slice(body);
+        body::number(&mut frame[self.bytes.len()..], number);
     }
 }
 
@@ -146,7 +148,7 @@ fn decimal(digits: &mut [u8], mut number: u64) {
 }
 
 /// Writes `number` in hex with leading zeros.
-fn hex(digits: &mut [u8], mut number: u64) {
+pub(super) fn hex(digits: &mut [u8], mut number: u64) {
     for digit in digits.iter_mut().rev() {
         *digit = b"0123456789ABCDEF"[usize::try_from(number % 16).expect("a digit")];
         number /= 16;

@@ -67,7 +67,7 @@ number with `KiB`, `MiB` or `GiB` behind it. As with Apache, the environment var
       `removeMember` ([mqadmin.md](mqadmin.md)) change that while the group runs; `dLegerPeers` is brought up to date afterwards, and a start
       warns where the two differ. A new node's `dLegerPeers` names the others and itself.
     - *Roles.* The log has a line for each change. The leader registers at every NameServer as soon as it is elected, on a new connection
-      where the old one does not answer within 200 ms; the one that led before says a second later that it follows. The others
+      where the old one does not answer within 200 ms, or three times as long as usual; the one that led before says a second later that it follows. The others
       hand sends, consumer offsets, queue locks and changes of topics and groups on to it, once; while they know of no leader they
       refuse them with code 14, on which stock producers try another broker. They serve pulls of what is committed. A leader that makes place
       for the one that should lead finishes what is under way first, for up to two seconds. One that has heard of no majority for

@@ -7,7 +7,7 @@ pub const TOPICS: [&str; 2] = ["A", "B"];
 /// Bytes of a message beside its number, at most; and of a large one, which is one in [`ONE_LARGE_IN`].
 const USUAL: u64 = 3_000;
 const LARGE: usize = 60_000;
-const ONE_LARGE_IN: u64 = 60;
+const ONE_LARGE_IN: u64 = 12;
 /// In the number of a message of a crowd, each of which is large.
 pub const HEAVY: u64 = 1 << 62;
 /// The broker name of shard 0.

@@ -30,7 +30,10 @@ pub enum Fault {
     CutOff,
     CutOneWay,
     CutPair,
+    Split,
+    Ring,
     CutFromNames,
+    CutFromClients,
     Rough,
     SlowDisk,
     StillDisk,
@@ -45,7 +48,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Kill,
         Self::KillLeader,
         Self::PowerCut,
@@ -55,7 +58,10 @@ impl Fault {
         Self::CutOff,
         Self::CutOneWay,
         Self::CutPair,
+        Self::Split,
+        Self::Ring,
         Self::CutFromNames,
+        Self::CutFromClients,
         Self::Rough,
         Self::SlowDisk,
         Self::StillDisk,
@@ -86,7 +92,11 @@ impl History {
                 self.cut(at, (out, !out));
             }
             Fault::CutPair => self.cut_pair(at),
+            Fault::Split => self.split(),
+            Fault::Ring if self.machines.len() > 3 => self.ring(),
+            Fault::Ring => self.cut_pair(at),
             Fault::CutFromNames => self.cut_from_names(at),
+            Fault::CutFromClients => self.cut_some_ways(at, self.network.places.len() - 1),
             Fault::Rough => self.roughen(at),
             Fault::SlowDisk | Fault::StillDisk => self.disk_is_slow(at, fault),
             Fault::FailingDisk => self.disk_fails(at),
@@ -124,23 +134,61 @@ impl History {
         }
     }
 
-    /// Two nodes do not reach each other, and all others both: a bridge among three, a ring among five.
+    /// Two nodes do not reach each other, and all others both: a bridge among three.
     fn cut_pair(&mut self, at: usize) {
         let other = (at + 1 + self.dice.below(self.machines.len() as u64 - 1) as usize)
             % self.machines.len();
-        self.network.cut_way(&self.sim, at, other);
-        self.network.cut_way(&self.sim, other, at);
+        self.cut_both(at, other);
+    }
+
+    fn cut_both(&mut self, one: usize, other: usize) {
+        self.network.cut_way(&self.sim, one, other);
+        self.network.cut_way(&self.sim, other, one);
+    }
+
+    /// A minority, in which nodes reach each other, is apart from the majority.
+    fn split(&mut self) {
+        let order = self.shuffled();
+        let (minority, majority) = order.split_at((order.len() - 1) / 2);
+        for one in minority {
+            majority.iter().for_each(|other| self.cut_both(*one, *other));
+        }
+    }
+
+    /// Each node reaches two others only, of four and more.
+    fn ring(&mut self) {
+        let order = self.shuffled();
+        let last = order.len() - 1;
+        for (at, one) in order.iter().enumerate() {
+            let beyond = order.iter().enumerate().skip(at + 2);
+            for (_, other) in beyond.filter(|(to, _)| (at, *to) != (0, last)) {
+                self.cut_both(*one, *other);
+            }
+        }
+    }
+
+    /// All nodes, in any order.
+    fn shuffled(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.machines.len()).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.dice.below(at as u64 + 1) as usize);
+        }
+        order
     }
 
     fn cut_from_names(&mut self, at: usize) {
         let which = self.dice.below(self.names.len() as u64) as usize;
-        let names = self.names_place(which);
+        self.cut_some_ways(at, self.names_place(which));
+    }
+
+    /// Nothing gets from one place to another, or back, or both.
+    fn cut_some_ways(&mut self, one: usize, other: usize) {
         let (out, into) = [(true, true), (true, false), (false, true)][self.dice.below(3) as usize];
         if out {
-            self.network.cut_way(&self.sim, at, names);
+            self.network.cut_way(&self.sim, one, other);
         }
         if into {
-            self.network.cut_way(&self.sim, names, at);
+            self.network.cut_way(&self.sim, other, one);
         }
     }
 

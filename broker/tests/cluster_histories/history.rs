@@ -20,6 +20,8 @@ const CONSUMERS: u64 = 3;
 const READERS: u64 = 2;
 /// The longest time between two things that happen, in milliseconds.
 const STEP_MAX: u64 = 1_500;
+/// The same where leases of locks run out, and whatever else takes a minute.
+const SLOW_STEP_MAX: u64 = 40_000;
 /// What nodes come to is looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
 /// Time in which groups are founded, and take messages.
@@ -74,6 +76,7 @@ impl History {
         network.places.extend(machines.iter().map(|machine| machine.node.clone()));
         network.places.extend(names.iter().map(|names| names.node.clone()));
         let clients = sim.node("clients", [10, 0, 2, 1].into());
+        network.places.push(clients.clone());
         let slow = vec![false; nodes];
         let tells = std::env::var_os("TELL").is_some();
         Self { sim, dice, plan, machines, names, clients, network, witness, slow, namesrvs, tells }
@@ -131,7 +134,8 @@ impl History {
         let which = self.dice.below(self.plan.faults.len() as u64) as usize;
         self.happens(self.plan.faults[which]);
         self.tell_who_is_alone();
-        let time = 1 + self.dice.below(STEP_MAX);
+        let longest = if self.plan.is_slow { SLOW_STEP_MAX } else { STEP_MAX };
+        let time = 1 + self.dice.below(longest);
         self.run_for(Duration::from_millis(time));
         self.revive();
         self.tell_who_is_alone();

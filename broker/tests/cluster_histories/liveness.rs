@@ -11,8 +11,9 @@ use crate::clients::{crowd, operator, producer, watcher};
 use crate::content::{Queue, TOPICS, addr_of, name_of};
 use crate::history::History;
 use crate::invariants::replicas;
-use crate::machine::{Disk, ip};
+use crate::machine::{Disk, Machine, ip};
 use crate::outcome::Outcome;
+use crate::rot::segments;
 
 /// Time in which each group has a leader, and all members are registered everywhere.
 const SETTLED_LIMIT: Duration = Duration::from_secs(60);
@@ -53,6 +54,7 @@ impl History {
             if machine.disk == Disk::Bad {
                 machine.disk = Disk::Well;
             }
+            machine.refuses = None; // the others have what it lacks, and can be asked now
             self.slow[at] = false;
             self.machines[at].start();
         }
@@ -120,7 +122,8 @@ impl History {
     pub fn check(&mut self) {
         self.clients.crash();
         self.run_for(CATCH_UP);
-        for at in self.sure() {
+        self.until("all members have applied the same", SAME_LIMIT, Self::have_applied_the_same);
+        for at in self.members() {
             for shard in 0..self.plan.shards {
                 let (addr, stock) = (addr_of(ip(at), shard), self.stock());
                 let asked = self.clients.start("check", move || async move {
@@ -130,7 +133,7 @@ impl History {
                 self.join(&format!("n{at} has all of shard {shard}"), asked, SAME_LIMIT);
             }
         }
-        self.until("all members have applied the same", SAME_LIMIT, Self::have_applied_the_same);
+        self.until("and once more", SAME_LIMIT, Self::have_applied_the_same); // a question for a group may have made it
         self.clients.crash();
         let in_order = self.dice.below(2) == 0;
         let sure = self.sure();
@@ -151,11 +154,18 @@ impl History {
 
     /// What they have come to was compared when they came to it.
     fn have_applied_the_same(&self) -> bool {
-        let (sure, seen) = (self.sure(), self.witness.seen());
+        let (members, seen) = (self.members(), self.witness.seen());
         (0..self.plan.shards).all(|shard| {
-            let ends: BTreeSet<_> = sure.iter().map(|at| seen.applied.last(shard, *at)).collect();
+            let ends: BTreeSet<_> =
+                members.iter().map(|at| seen.applied.last(shard, *at)).collect();
             ends.len() == 1 && !ends.contains(&None)
         })
+    }
+
+    /// Nodes whose groups know them: what rots on the disk of one it gets from the others when it is read.
+    fn members(&self) -> Vec<usize> {
+        let all = self.machines.iter().enumerate();
+        all.filter(|(_, machine)| machine.disk != Disk::Wiped).map(|(at, _)| at).collect()
     }
 
     /// Nodes of whose disks nothing is lost.
@@ -186,9 +196,14 @@ impl History {
             compared: seen.applied.compared,
             busy: seen.bounded.busy,
             longest: queues.map(|queue| seen.places.end(queue)).max().unwrap_or(0),
+            segments: self.machines.iter().map(segments_of).max().unwrap_or(0),
             trace: self.sim.trace_hash(),
         }
     }
+}
+
+fn segments_of(machine: &Machine) -> usize {
+    segments(&machine.node.disk()).count()
 }
 
 /// Whether each group has a leader, and each NameServer its address and those of `sure` members at least.
@@ -244,8 +259,12 @@ async fn has_all(stock: &Stock, addr: &str, shard: u32) {
     }
     let settings = stock.witness.seen().settings.all();
     for (_, name) in settings.into_iter().filter(|(of, _)| *of == shard) {
-        if let Some(told) = operator::told(stock, addr, name).await {
-            stock.witness.seen().settings.is_told(shard, name, told);
-        }
+        let told = loop {
+            match operator::told(stock, addr, name).await {
+                Some(told) => break told,
+                None => pause(50).await,
+            }
+        };
+        stock.witness.seen().settings.is_told(shard, name, told);
     }
 }

@@ -1,6 +1,7 @@
 //! A machine of a history, and the broker on it: an executor for each shard, as in a process.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker::config::Config;
@@ -18,6 +19,8 @@ use crate::witness::Witness;
 const RAFT_PORT: u16 = 40_911;
 /// Bytes that may wait for the disk in a broker: little, so that it does not take much until too much does.
 pub const MOST_WAITING: usize = 1 << 20;
+
+const MAX_BATCH: usize = 64 << 10;
 
 /// Where the store is once the disk is another one.
 const NEW_DISK: &str = "/new-disk";
@@ -61,6 +64,14 @@ pub fn node_at(ip: Ipv4Addr) -> usize {
     usize::from(ip.octets()[3]) - 1
 }
 
+/// Little is much: a log of a few seconds has several segments, of four MiB, and a checkpoint where each begins.
+fn shrink(config: &mut Config) {
+    config.max_queued = MOST_WAITING;
+    config.io.max_batch = MAX_BATCH;
+    let options = config.store_options(PathBuf::new(), PathBuf::new(), 0);
+    config.segment_size = options.smallest_segment();
+}
+
 impl Machine {
     pub fn new(
         sim: &Simulation,
@@ -80,10 +91,12 @@ impl Machine {
             ("shards", &shards.to_string()),
             ("namesrvAddr", names),
             ("maxMessageSize", "256KiB"),
+            // Messages that are deleted on a disk that is full would count as lost.
+            ("cleanFileForciblyEnable", "false"),
         ];
         let place = Place { ip: ip(at), port: PORT, dir: "/store".into() };
         let mut config = config(&place, &keys);
-        Arc::get_mut(&mut config).expect("nobody has it yet").max_queued = MOST_WAITING;
+        shrink(Arc::get_mut(&mut config).expect("nobody has it yet"));
         let witness = witness.clone();
         let ips = (0..nodes).map(|at| Some(ip(at).into())).collect();
         let (disk, stands_still, life, refuses) = (Disk::Well, false, None, None);

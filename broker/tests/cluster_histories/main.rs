@@ -68,6 +68,9 @@ fn assert_they_meet_what_they_are_about(met: &[Outcome]) {
     assert!(count(|one| one.locks > 20) > 0, "queues are locked: {met:?}");
     assert_eq!(count(|one| one.compared > 20), met.len(), "members are compared: {met:?}");
     assert_eq!(count(|one| one.busy > 0), met.len(), "too much is sent at a time: {met:?}");
+    // One that is full, one that is written, and one that is ready.
+    let many = |one: &Outcome| one.segments > 2 * one.groups;
+    assert!(2 * count(many) >= met.len(), "logs have several segments: {met:?}");
 }
 
 #[test]

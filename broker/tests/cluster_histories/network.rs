@@ -1,4 +1,4 @@
-//! What is wrong with the network of a history. Places on it are numbers: the nodes, the NameServers behind them.
+//! What is wrong with the network of a history. Places on it are numbers: the nodes, the NameServers behind them, and last the clients.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -21,6 +21,8 @@ pub struct Outcome {
     pub compared: u64,
     /// Sends that were refused because too much waited.
     pub busy: u64,
+    /// Files of logs that a node has at the end, the node that has most of them.
+    pub segments: usize,
     /// Fingerprint of everything that has happened.
     pub trace: u64,
 }

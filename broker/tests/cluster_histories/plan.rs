@@ -10,6 +10,8 @@ pub struct Plan {
     pub name_servers: usize,
     /// Things that happen.
     pub steps: u64,
+    /// Much time is between two of them.
+    pub is_slow: bool,
     /// What can happen: not everything in each history, or no fault would be seen apart from the others.
     pub faults: Vec<Fault>,
     /// At the end all processes are started again; else only those that are gone, or whose disks were bad.
@@ -22,11 +24,20 @@ impl Plan {
         let most_shards = if nodes == 5 { 2 } else { 3 };
         let shards = 1 + dice.below(most_shards) as u32;
         let name_servers = 1 + dice.below(2) as usize;
-        let steps = 5 + dice.below(12);
+        let is_slow = dice.below(12) == 0;
+        let steps = if is_slow { 3 + dice.below(4) } else { 5 + dice.below(12) };
         let share = 2 + dice.below(4);
         let mut faults: Vec<Fault> =
             Fault::ALL.into_iter().filter(|_| dice.below(share) == 0).collect();
         faults.push(Fault::ALL[dice.below(Fault::ALL.len() as u64) as usize]);
-        Self { nodes, shards, name_servers, steps, faults, all_start_again: dice.below(2) == 0 }
+        Self {
+            nodes,
+            shards,
+            name_servers,
+            steps,
+            is_slow,
+            faults,
+            all_start_again: dice.below(2) == 0,
+        }
     }
 }

@@ -36,7 +36,7 @@ pub fn rots(disk: &Disk, dice: &mut Dice) -> bool {
 }
 
 /// The files in which entries are, or will be.
-fn segments(disk: &Disk) -> impl Iterator<Item = (PathBuf, u64)> {
+pub fn segments(disk: &Disk) -> impl Iterator<Item = (PathBuf, u64)> {
     let all = disk.files().into_iter();
     all.filter(|(path, _)| {
         let in_log = path.parent().and_then(|dir| dir.file_name()).is_some_and(|dir| dir == "log");

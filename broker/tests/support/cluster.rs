@@ -252,11 +252,20 @@ pub async fn try_send(
     body: &'static [u8],
     limit: Duration,
 ) -> Option<Result<Sent, (ResponseCode, String)>> {
+    try_send_bytes(at, Bytes::from_static(body), limit).await
+}
+
+/// The same.
+pub async fn try_send_bytes(
+    at: usize,
+    body: Bytes,
+    limit: Duration,
+) -> Option<Result<Sent, (ResponseCode, String)>> {
     let answered = async {
         let client = Client { connection: connect(at).await? };
         let header = send_header("T", 0);
         let command = Command::request(RequestCode::SendMessageV2).with_ext(&header);
-        let command = command.with_body(Bytes::from_static(body));
+        let command = command.with_body(body);
         Some(sent(&client.connection.request(command, limit).await.ok()?))
     };
     runtime::timeout(limit, answered).await.ok().flatten()

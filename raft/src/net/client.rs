@@ -27,6 +27,9 @@ use super::wire::frame::Kind;
 use super::wire::{WireError, append, transfer, vote};
 use crate::types::{Member, MemberId, Types};
 
+/// So many snapshots in a row that a peer has not taken are told of, seconds after the first.
+const TELLING: u32 = 4;
+
 /// Makes openraft's ways to its peers. `D` is what the state machine's snapshots are.
 pub struct Dialler<D> {
     peers: Peers,
@@ -107,20 +110,77 @@ impl<D> PeerClient<D> {
     async fn give_up_for_now(
         &self,
         why: &str,
+        pause: Duration,
         cancel: impl Future<Output = ReplicationClosed>,
     ) -> StreamingError<Types> {
-        let (target, addr, pause) =
-            (self.peer.id(), self.peer.addr(), self.peer.net().limits.hopeless);
+        let (target, addr) = (self.peer.id(), self.peer.addr());
         tracing::error!(
             group = %self.peers.facts().group, peer = %self.peers.name_of(target), %addr, again_in = ?pause,
             "this member lacks what was trimmed, and cannot be sent the snapshot that stands for it: {why}"
         );
+        self.peer.takes(Err(why));
+        self.pauses(why, pause, cancel).await
+    }
+
+    async fn pauses(
+        &self,
+        why: &str,
+        pause: Duration,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> StreamingError<Types> {
+        let (target, addr) = (self.peer.id(), self.peer.addr());
         match select(pin!(cancel), pin!(runtime::sleep(pause))).await {
             Either::Left((closed, _)) => closed.into(),
             Either::Right(((), _)) => {
                 Unreachable::from_string(format!("no snapshot for {target} at {addr}: {why}"))
                     .into()
             }
+        }
+    }
+
+    /// A snapshot was not sent, or not taken. openraft makes it anew at once, from the disk, and applies nothing meanwhile: so this takes
+    /// until there is hope.
+    async fn wait_after(
+        &self,
+        error: CallError,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> StreamingError<Types> {
+        match &error {
+            CallError::Late(_) => {}
+            CallError::Unreachable(_) => {
+                if let Either::Left((closed, _)) =
+                    select(pin!(cancel), pin!(self.connected())).await
+                {
+                    return closed.into();
+                }
+            }
+            CallError::Failed(_) | CallError::Answer(_) | CallError::Contradiction(_) => {
+                return self.was_refused(&error.to_string(), cancel).await;
+            }
+        }
+        self.rpc_error(error, RPCTypes::InstallSnapshot).into()
+    }
+
+    /// The peer has not taken a snapshot. One that starts again with it says no more either, and is there in a moment.
+    async fn was_refused(
+        &self,
+        why: &str,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> StreamingError<Types> {
+        let limits = &self.peer.net().limits;
+        let times = self.peer.refused_snapshot();
+        let pause = limits.redial_max.saturating_mul(1 << times.min(16)).min(limits.hopeless);
+        match times < TELLING {
+            true => self.pauses(why, pause, cancel).await,
+            false => self.give_up_for_now(why, pause, cancel).await,
+        }
+    }
+
+    /// Waits until there is a connection for entries and snapshots.
+    async fn connected(&self) {
+        let limits = &self.peer.net().limits;
+        while self.peer.link(Lane::Bulk, limits.connect).await.is_err() {
+            runtime::sleep(limits.redial_max).await;
         }
     }
 
@@ -206,16 +266,24 @@ impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
         let limits = &self.peer.net().limits;
         let limit = option.soft_ttl().max(limits.answer);
         let piece = option.snapshot_chunk_size().unwrap_or(limits.piece).clamp(1, limits.piece);
+        let mut cancel = pin!(cancel);
         if let Some(why) = snapshot::obstacle(&snapshot.snapshot, limits.max_snapshot) {
-            return Err(self.give_up_for_now(&why, cancel).await);
+            return Err(self.give_up_for_now(&why, limits.hopeless, cancel).await);
         }
-        let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
-        let sending = snapshot::send(&self.peer, vote, meta, &bytes, piece, limit);
-        match select(pin!(cancel), pin!(sending)).await {
-            Either::Left((closed, _)) => Err(closed.into()),
-            Either::Right((answer, _)) => {
-                answer.map_err(|error| self.rpc_error(error, RPCTypes::InstallSnapshot).into())
+        let sent = {
+            let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
+            let sending = snapshot::send(&self.peer, vote, meta, &bytes, piece, limit);
+            match select(cancel.as_mut(), pin!(sending)).await {
+                Either::Left((closed, _)) => return Err(closed.into()),
+                Either::Right((sent, _)) => sent,
             }
+        };
+        match sent {
+            Ok(answer) => {
+                self.peer.takes(Ok(()));
+                Ok(answer)
+            }
+            Err(error) => Err(self.wait_after(error, cancel).await),
         }
     }
 

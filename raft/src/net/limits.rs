@@ -56,6 +56,8 @@ pub struct Limits {
     pub answer: Duration,
 }
 
+/// [`Limits::max_snapshot`] of what we ship.
+pub(crate) const MAX_SNAPSHOT: usize = 64 * 1024 * 1024;
 /// Beside the largest entry, or 1 MiB of smaller ones: heads, and a group with long labels.
 const BODY_SLACK: usize = 2 * 1024 * 1024;
 
@@ -96,7 +98,7 @@ impl Limits {
             pipeline_bytes: 8 * 1024 * 1024,
             catch_up: 64 * 1024 * 1024,
             piece: 1024 * 1024,
-            max_snapshot: 64 * 1024 * 1024,
+            max_snapshot: MAX_SNAPSHOT,
             hopeless: Duration::from_secs(60),
             connections: 256,
             connect: Duration::from_secs(1),

@@ -54,6 +54,7 @@ pub use facts::{Constants, Facts, Lane, Standing};
 pub use forward::{Forwarded, HandedOn, NoAnswer, NotSent, Office};
 pub use handler::{Handled, Handler, Requests, Results};
 pub use limits::Limits;
+pub(crate) use limits::MAX_SNAPSHOT;
 pub use peer::PeerStatus;
 pub(crate) use peers::Testimony;
 pub use peers::{AllGone, Gone, Peers};

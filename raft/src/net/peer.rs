@@ -35,6 +35,8 @@ pub(super) struct PeerState {
     trouble: RefCell<Option<(Instant, Trouble)>>,
     /// Why it took none of the entries that it was last sent.
     refuses: RefCell<Option<String>>,
+    /// Snapshots that it has not taken since it took something.
+    refused_snapshots: Cell<u32>,
     connected: Cell<u64>,
     failed: Cell<u64>,
     /// It does not vote: what it gets is limited.
@@ -147,6 +149,7 @@ impl Peer {
             lost: Cell::new(false),
             trouble: RefCell::default(),
             refuses: RefCell::default(),
+            refused_snapshots: Cell::new(0),
             connected: Cell::new(0),
             failed: Cell::new(0),
             catches_up: Cell::new(false),
@@ -220,9 +223,19 @@ impl Peer {
         }
     }
 
-    /// It has taken the entries that it was sent, or says why it does not.
-    pub(super) fn takes(&self, entries: Result<(), &str>) {
-        self.state.refuses.replace(entries.err().map(str::to_owned));
+    /// It has taken the entries or the snapshot that it was sent, or says why it does not.
+    pub(super) fn takes(&self, sent: Result<(), &str>) {
+        if sent.is_ok() {
+            self.state.refused_snapshots.set(0);
+        }
+        self.state.refuses.replace(sent.err().map(str::to_owned));
+    }
+
+    /// It has not taken a snapshot; how many in a row that is.
+    pub(super) fn refused_snapshot(&self) -> u32 {
+        let times = self.state.refused_snapshots.get().saturating_add(1);
+        self.state.refused_snapshots.set(times);
+        times
     }
 
     pub(super) fn net(&self) -> &Net {

@@ -74,6 +74,7 @@ pub(super) async fn send(
         let (meta, bytes) = (meta.clone(), &bytes[at..end]);
         let piece = Piece { vote, meta, offset: at as u64, total, bytes };
         peer.turn().await;
+        drop(peer.link(Lane::Bulk, limit).await?); // what nobody gets takes nothing from the others
         peer.spend(bytes.len());
         let answer = peer.ask(Lane::Bulk, Kind::Snapshot, limit, |out| piece.put(out)).await?;
         match take_answer(&answer).map_err(CallError::Answer)? {

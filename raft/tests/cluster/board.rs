@@ -42,6 +42,8 @@ pub enum Disk {
 pub struct Notes {
     /// The store, once it is open.
     pub id: Option<MemberId>,
+    /// It has come through its start.
+    pub runs: bool,
     /// To found the group with, at every start.
     pub found: Option<BTreeMap<MemberId, Member>>,
     /// Messages to be sent; taken by the member while it leads.
@@ -89,7 +91,7 @@ impl Board {
         let lost: Vec<_> = notes.to_send.drain(..).collect();
         notes.unknown.extend(lost);
         (notes.leads, notes.report, notes.stop) = (None, None, false);
-        (notes.report_wanted, notes.applied, notes.trim) = (false, 0, false);
+        (notes.report_wanted, notes.applied, notes.trim, notes.runs) = (false, 0, false, false);
         (notes.change, notes.hand_over, notes.failed) = (None, None, None);
     }
 

@@ -38,6 +38,8 @@ impl History {
             24 => self.hands_over(at),
             25 | 26 => self.die_writing(&[at]),
             27 => self.die_writing(&(0..self.machines.len()).collect::<Vec<_>>()),
+            28 => self.split(),
+            29 if self.machines.len() > 3 => self.ring(),
             _ => {}
         }
     }
@@ -93,13 +95,47 @@ impl History {
         }
     }
 
-    /// Two do not reach each other, and all others both: a bridge among three, a ring among five.
+    /// Two do not reach each other, and all others both: a bridge among three.
     fn cut_pair(&mut self) {
         let (one, other) = (self.draw_machine(), self.draw_machine());
         if one != other {
-            self.cut_way(one, other);
-            self.cut_way(other, one);
+            self.cut_both(one, other);
         }
+    }
+
+    fn cut_both(&mut self, one: usize, other: usize) {
+        self.cut_way(one, other);
+        self.cut_way(other, one);
+    }
+
+    /// A minority, in which members reach each other, is apart from the majority.
+    fn split(&mut self) {
+        let order = self.shuffled();
+        let (minority, majority) = order.split_at((order.len() - 1) / 2);
+        for one in minority {
+            majority.iter().for_each(|other| self.cut_both(*one, *other));
+        }
+    }
+
+    /// Each reaches two others only, of four and more.
+    fn ring(&mut self) {
+        let order = self.shuffled();
+        let last = order.len() - 1;
+        for (at, one) in order.iter().enumerate() {
+            let beyond = order.iter().enumerate().skip(at + 2);
+            for (_, other) in beyond.filter(|(to, _)| (at, *to) != (0, last)) {
+                self.cut_both(*one, *other);
+            }
+        }
+    }
+
+    /// All machines, in any order.
+    fn shuffled(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.machines.len()).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.dice.below(at as u64 + 1) as usize);
+        }
+        order
     }
 
     fn roughen(&mut self) {

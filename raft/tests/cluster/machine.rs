@@ -87,12 +87,13 @@ impl Machine {
 
     /// Notices that it has ended in order, or that it has failed, for which there must be a reason.
     pub fn look(&mut self) {
-        let (failed, disk) = {
+        let (failed, disk, runs) = {
             let notes = self.board.notes();
-            (notes.failed.clone(), notes.disk)
+            (notes.failed.clone(), notes.disk, notes.runs)
         };
         if let Some(why) = failed {
-            assert!(disk != Disk::Well, "{} has failed on a good disk: {why}", self.label);
+            let may_fail = disk == Disk::Failing || (disk == Disk::Full && !runs);
+            assert!(may_fail, "{} has failed on a disk that is {disk:?}: {why}", self.label);
         }
         if self.life.as_ref().is_some_and(Executor::is_finished) {
             assert!(self.stopping, "{} has ended, and nobody has stopped it", self.label);

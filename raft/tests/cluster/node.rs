@@ -80,7 +80,10 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     let serving = runtime::spawn(async move { server.serve(listener).await });
     let watching = runtime::spawn(watch(node.raft().clone(), me.clone()));
     let reading = runtime::spawn(reader::read_on(store.clone(), me.clone()));
-    board.notes().id = Some(id);
+    {
+        let mut notes = board.notes();
+        (notes.id, notes.runs) = (Some(id), true);
+    }
     let life = Life { me, store, node, pending, stint: Cell::default(), segment_size };
     life.found().await;
     while life.turn().await {

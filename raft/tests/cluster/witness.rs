@@ -70,7 +70,11 @@ impl Me {
     pub fn applied(&self, index: u64, entry: Entry) {
         let mut seen = self.seen();
         if let (false, Some(voters)) = (seen.entries.is_known(index), seen.groups.unchanged()) {
-            seen.majorities.may_apply(&seen.leaders, index, voters);
+            let at = (index, entry.term);
+            let counted = seen.majorities.may_apply(&seen.leaders, at, voters);
+            if let Some((leader, told)) = counted {
+                seen.flushed.told(leader, told); // itself
+            }
         }
         seen.entries.applied(self.member, self.life, index, entry);
     }

@@ -13,7 +13,7 @@ use openraft::impls::leader_id_std::LeaderId;
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
 use openraft::storage::Snapshot;
-use openraft::type_config::alias::{EntryOf, LogIdOf, SnapshotMetaOf, VoteOf};
+use openraft::type_config::alias::{EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, VoteOf};
 use openraft::vote::RaftVote;
 use raft::net::{Dialler, Limits, PeerClient, PeerStatus, Peers, Server};
 use raft::{Content, Member, Proposal, Types};
@@ -278,6 +278,60 @@ fn a_snapshot_arrives_whole_and_one_that_cannot_be_sent_is_not_tried_at_once_aga
         }
         assert!(served.handler.snapshot.take().is_none());
         served.end().await;
+    });
+}
+
+fn a_snapshot() -> SnapshotOf<Types, Vec<u8>> {
+    Snapshot { meta: SnapshotMetaOf::<Types>::default(), snapshot: vec![7; 1000] }
+}
+
+#[test]
+fn a_snapshot_that_is_refused_is_tried_ever_more_seldom_and_who_refuses_it_is_known() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let peers = peers(limits.clone());
+        let (mut client, _) = clients(&peers, served.addr).await;
+        served.handler.no_snapshot.replace(Some("no room".into()));
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            let began = runtime::now();
+            let sent = client.full_snapshot(leader(), a_snapshot(), pending(), option()).await;
+            assert!(matches!(sent, Err(StreamingError::Unreachable(_))), "{sent:?}");
+            pauses.push(began.elapsed());
+            assert_eq!(status(&peers).refuses.is_some(), pauses.len() > 3, "{pauses:?}");
+        }
+        assert!(pauses[1] > limits.redial_max && pauses[4] >= limits.hopeless, "{pauses:?}");
+        assert!(status(&peers).refuses.unwrap().contains("no room"));
+        served.handler.no_snapshot.take();
+        client.full_snapshot(leader(), a_snapshot(), pending(), option()).await.unwrap();
+        assert_eq!(status(&peers).refuses, None);
+        served.end().await;
+    });
+}
+
+#[test]
+fn a_snapshot_is_not_made_anew_for_a_peer_that_is_not_there() {
+    everywhere(|| async {
+        let limits = Limits::test_min(LARGEST_BODY);
+        let served = serve(limits.clone()).await;
+        let addr = served.addr;
+        let peers = peers(limits.clone());
+        let (mut client, _) = clients(&peers, addr).await;
+        client.full_snapshot(leader(), a_snapshot(), pending(), option()).await.unwrap();
+        served.end().await;
+        let mut sending = runtime::spawn(async move {
+            client.full_snapshot(leader(), a_snapshot(), pending(), option()).await
+        });
+        let early = timeout(limits.redial_max * 10, &mut sending).await;
+        assert!(early.is_err(), "openraft makes it anew once this ends: {early:?}");
+        let listener = TcpListener::bind(addr).await.unwrap();
+        let back = Peers::new(facts(member_id(2)), limits.clone());
+        let server = Server::new(back, Rc::new(StandIn::default()), Flag::new());
+        let serving = runtime::spawn(async move { server.serve(listener).await });
+        let sent = timeout(limits.redial_max * 10, sending).await.expect("the peer is back");
+        assert!(matches!(sent, Err(StreamingError::Unreachable(_))), "{sent:?}");
+        drop(serving);
     });
 }
 

@@ -32,6 +32,8 @@ pub struct State {
     /// What votes are answered with, if they fail.
     pub failure: RefCell<Option<String>>,
     pub snapshot: RefCell<Option<(SnapshotMetaOf<Types>, Vec<u8>)>>,
+    /// Why snapshots are not taken, if they are not.
+    pub no_snapshot: RefCell<Option<String>>,
 }
 
 impl std::ops::Deref for StandIn {
@@ -118,6 +120,9 @@ impl Handler for StandIn {
         meta: SnapshotMetaOf<Types>,
         bytes: Vec<u8>,
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
+        if let Some(why) = self.no_snapshot.borrow().clone() {
+            return Box::pin(async move { Err(why) });
+        }
         self.snapshot.replace(Some((meta, bytes)));
         Box::pin(async move { Ok(SnapshotResponse::new(vote)) })
     }

@@ -11,7 +11,7 @@ const FRESH: u64 = 2;
 /// Runs `history` under the seeds that the environment asks for, and says how many and how fast:
 ///
 /// - `SEED=s`: that one alone;
-/// - `SEEDS=n`: so many fresh ones, from `SEEDS_FROM` or from wherever the process id leads;
+/// - `SEEDS=n`: so many fresh ones, from `SEEDS_FROM` or from wherever the clock and the process id lead;
 /// - `SEEDS_MINUTES=m`: fresh ones for so long, at least `SEEDS` of them.
 ///
 /// The fixed ones run first, unless `SEEDS_FROM` is given.
@@ -34,7 +34,7 @@ pub fn run_seeds(what: &str, fixed: Range<u64>, history: impl Fn(u64) + RefUnwin
         run(what, seed, ran, &history);
     }
     let end = started + Duration::from_secs(60 * minutes.unwrap_or(0));
-    let from = from.unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let from = from.unwrap_or_else(fresh_from);
     let mut fresh = 0;
     while fresh < least || Instant::now() < end {
         ran += 1;
@@ -56,6 +56,13 @@ fn run(what: &str, seed: u64, nth: u64, history: &(impl Fn(u64) + RefUnwindSafe)
             commit()
         );
     }
+}
+
+/// Where fresh seeds begin: in a container that is new each time the process id alone is the same each time.
+fn fresh_from() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = now.map_or(0, |now| now.as_secs());
+    (seconds << 24) + (u64::from(std::process::id() % 256) << 16)
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
+use runtime::IoError;
 use runtime::channel::Notify;
 
+use super::install;
 use crate::error::StoreError;
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -109,5 +111,19 @@ impl Store {
         let position = checkpoint.position;
         let group = checkpoint.membership.into_entry();
         Ok(Some(StoreSnapshot { next: position.index, term: position.term, group, bytes }))
+    }
+
+    /// Takes the space on the disk for a snapshot of so many bytes that is to take the place of the log
+    /// ([`Applier::stage_snapshot`](super::Applier::stage_snapshot)), so that it can be refused where there is none.
+    ///
+    /// # Errors
+    /// There is none, or the disk failed; none is taken then.
+    pub async fn reserve_for_snapshot(&self, len: usize) -> Result<(), IoError> {
+        install::reserve(&self.inner.options, len).await
+    }
+
+    /// Gives that space back, if the snapshot was not laid down.
+    pub async fn unreserve_for_snapshot(&self) {
+        install::unreserve(&self.inner.options).await;
     }
 }

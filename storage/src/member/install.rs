@@ -73,12 +73,45 @@ fn read(bytes: &[u8], segment_size: u64) -> Result<Checkpoint, String> {
     Ok(checkpoint)
 }
 
-async fn lay_down(dir: &Path, bytes: &[u8]) -> Result<(), IoError> {
-    let unready = dir.join(UNREADY);
-    if fs::exists(&unready).await? {
-        fs::remove_file(&unready).await?;
+/// Takes the space on the disk for a snapshot of so many bytes that is to be laid down.
+///
+/// # Errors
+/// There is none, or the disk failed; none is taken then.
+pub(super) async fn reserve(options: &Options, len: usize) -> Result<(), IoError> {
+    match unready(&options.dir, len).await {
+        Ok(file) => file.close().await,
+        Err(error) => {
+            unreserve(options).await;
+            Err(error)
+        }
     }
-    let file = File::open(&unready, OpenMode::CreateNew).await?;
+}
+
+/// Gives it back, if it was not used.
+pub(super) async fn unreserve(options: &Options) {
+    drop(fs::remove_file(options.dir.join(UNREADY)).await); // if it is there at all
+}
+
+/// The file for a snapshot, with the space that it takes.
+async fn unready(dir: &Path, len: usize) -> Result<File, IoError> {
+    let (path, len) = (dir.join(UNREADY), len as u64);
+    if fs::exists(&path).await? {
+        let file = File::open(&path, OpenMode::ReadWrite).await?;
+        if file.len().await? == len {
+            return Ok(file);
+        }
+        file.close().await?;
+        fs::remove_file(&path).await?;
+    }
+    let file = File::open(&path, OpenMode::CreateNew).await?;
+    if len > 0 {
+        file.allocate(len).await?;
+    }
+    Ok(file)
+}
+
+async fn lay_down(dir: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let file = unready(dir, bytes.len()).await?;
     for (number, part) in (0..).zip(bytes.chunks(STEP)) {
         let mut buffer = file.buffer(part.len());
         buffer.copy_from_slice(part);
@@ -86,7 +119,7 @@ async fn lay_down(dir: &Path, bytes: &[u8]) -> Result<(), IoError> {
     }
     file.sync().await?;
     file.close().await?;
-    fs::rename(&unready, dir.join(STAGED)).await?;
+    fs::rename(dir.join(UNREADY), dir.join(STAGED)).await?;
     fs::sync_dir(dir).await
 }
 

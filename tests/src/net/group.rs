@@ -38,6 +38,8 @@ pub struct State {
     pub voters: Vec<String>,
     /// A change of members is under way.
     pub changing: bool,
+    /// Index of the last entry that is committed, as far as anybody says.
+    pub committed: i64,
     /// Nodes that it can lose.
     pub can_lose: i64,
     /// All voters answer, are connected, and lack next to nothing.
@@ -78,6 +80,7 @@ impl State {
             leader: members.iter().find(|member| is_leader(member)).and_then(label),
             voters: voters.iter().filter_map(|member| label(member)).collect(),
             changing: group["changing"].as_bool().unwrap_or(false),
+            committed: group["committedIndex"].as_i64().unwrap_or(0),
             can_lose: group["canLose"].as_i64().unwrap_or(0),
             complete: !voters.is_empty() && voters.iter().all(|member| is_there(member)),
             text: text.to_owned(),

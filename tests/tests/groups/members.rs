@@ -513,6 +513,8 @@ fn before_maintenance_a_node_leads_none_of_its_groups() {
     for shard in 0..3 {
         cluster.until("those lead that should", |cluster| cluster.leads(shard as usize, shard));
     }
+    // Who has left office is known to the NameServers again, and can be asked, a second later.
+    cluster.run_for(SECOND * 2);
     let words = "transferLeader -n 10.0.0.1:9876;10.0.0.2:9876 --all-away n1 --hold 20s";
     let lines = admin(&cluster, words).assert_done("leads now");
     assert_eq!(lines.len(), 3, "a line a group: {lines:?}");

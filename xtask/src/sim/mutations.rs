@@ -16,7 +16,7 @@ use super::{SUITES, Suite, Wanted, build, command};
 mod dependency;
 mod search;
 
-use search::{Found, search};
+use search::{Found, place, search};
 
 /// Bugs of one kind.
 #[derive(Clone, Copy)]
@@ -85,7 +85,9 @@ fn try_all(root: &Path, only: Option<&str>, from: u64, seeds: u64) -> Result<boo
             continue;
         }
         let what = match try_one(root, bugs, &file, from, seeds) {
-            Ok((what, Found::After(count))) => format!("found after {count} seeds ({what})"),
+            Ok((what, Found::After(count, place))) => {
+                format!("found after {count} seeds ({what}), by {place}")
+            }
             Ok((what, Found::Never)) => {
                 all_found = false;
                 format!("NOT FOUND by {seeds} seeds ({what})")
@@ -183,12 +185,13 @@ fn program_of(root: &Path, target: &Path, suite: Suite) -> Option<PathBuf> {
     build(root, target, &[suite]).and_then(|programs| programs.into_iter().next())
 }
 
-/// Whether the history of this seed fails.
-fn fails(root: &Path, suite: Suite, program: &Path, seed: u64) -> Result<bool, String> {
+/// Where the history of this seed fails, if it does.
+fn fails(root: &Path, suite: Suite, program: &Path, seed: u64) -> Result<Option<String>, String> {
     let wanted = Wanted { seed: Some(seed), ..Wanted::default() };
     let mut command = command(root, &suite, program, &wanted);
-    let output = command.env("RUST_BACKTRACE", "0").output();
-    output.map(|output| !output.status.success()).map_err(|error| error.to_string())
+    let output = command.env("RUST_BACKTRACE", "0").output().map_err(|error| error.to_string())?;
+    let said = [output.stderr, output.stdout].concat();
+    Ok((!output.status.success()).then(|| place(&String::from_utf8_lossy(&said))))
 }
 
 /// A copy of all that git knows of the tree, as it is now.

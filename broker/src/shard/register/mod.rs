@@ -7,13 +7,14 @@
 
 mod away;
 mod body;
+mod session;
 mod target;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::Task;
 use runtime::channel::Flag;
+use runtime::{Instant, Task};
 
 use body::AllTopics;
 pub use body::{Office, to_body};
@@ -36,6 +37,8 @@ pub struct Register {
     all_topics: AllTopics,
     stop: Flag,
     tasks: std::cell::RefCell<Vec<Task<()>>>,
+    /// When the shard left the office that it was in last; `None` in office.
+    left: std::cell::Cell<Option<Instant>>,
 }
 
 impl Register {
@@ -48,7 +51,13 @@ impl Register {
             all_topics: AllTopics::default(),
             stop: Flag::new(),
             tasks: Default::default(),
+            left: Default::default(),
         }
+    }
+
+    /// Until when one that is known as broker 0 says nothing, because it has left office a moment ago.
+    fn lingers_until(&self) -> Option<Instant> {
+        self.left.get().map(|left| left + LINGERS).filter(|until| runtime::now() < *until)
     }
 
     /// NameServers at which the shard is registered now.
@@ -68,7 +77,7 @@ pub fn start(shard: &Rc<Shard>) {
     }
     let tasks = shard.register.targets.iter().map(|target| {
         let stop = shard.register.stop.clone();
-        runtime::spawn(target::keep_registered(Rc::clone(shard), Rc::clone(target), stop))
+        runtime::spawn(session::keep_registered(Rc::clone(shard), Rc::clone(target), stop))
     });
     shard.register.tasks.borrow_mut().extend(tasks);
 }
@@ -91,15 +100,18 @@ pub fn permission_changed(shard: &Shard) {
     }
 }
 
+/// The shard leads its group: the NameServers shall know at once, also those that are to be dialled again a little later.
+pub fn entered_office(shard: &Shard) {
+    shard.register.left.set(None);
+    permission_changed(shard);
+    shard.register.targets.iter().for_each(|target| target.hasten.notify_one());
+}
+
 /// The shard leads its group no more. It stays known as broker 0 for a moment, and hands on what comes: once it is known as another one,
 /// and the next leader is not yet, a client that reads the route finds nobody. The next one takes its place.
-pub fn left_office(shard: &Rc<Shard>) {
-    let shard = Rc::clone(shard);
-    runtime::spawn(async move {
-        runtime::sleep(LINGERS).await;
-        permission_changed(&shard);
-    })
-    .detach();
+pub fn left_office(shard: &Shard) {
+    shard.register.left.set(Some(runtime::now()));
+    permission_changed(shard);
 }
 
 /// What the shard may be used for: as configured, but no writing once the log has failed.

@@ -8,14 +8,14 @@
 //! The first one may bring the store of a broker without replicas. It goes on serving it, as a group of one, and takes the others
 //! in once all of them are there and empty: they get its log, and then a vote each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use raft::net::{Limits, Peers, Standing, ask_to_found};
-use raft::{Group, Member, MemberId};
+use raft::{Group, Member, MemberId, Role};
 use runtime::Instant;
 
 use super::super::Shard;
@@ -28,6 +28,8 @@ const AGAIN: Duration = Duration::from_millis(300);
 const LOOKED_UP_AGAIN: Duration = Duration::from_secs(2);
 /// An empty store that no leader has found for so long is told of.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same of one that a leader has found, and that has nothing of the log yet.
+const FOR_A_CHECKPOINT: Duration = Duration::from_secs(600);
 
 /// What to do by hand.
 const RUNBOOK: &str = "\"The group is not founded\" in docs/runbook-groups.md";
@@ -50,8 +52,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     let layout = &replica.layout;
     let (name, began) = (&shard.identity.name, runtime::now());
     let taking_in = group.is_taking_in();
-    let is_ours = |member: &Member| layout.others().any(|other| other.label == member.label);
-    if !taking_in.is_empty() && taking_in.values().all(is_ours) {
+    if is_founding(layout, &taking_in) {
         return take_in(name, layout, &group, with_own(layout, &peers, taking_in)).await;
     }
     if group.standing() == Standing::Alone {
@@ -61,7 +62,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
              is replicated, until all others in dLegerPeers are there, empty, and have got its log"
         );
     } else if group.standing() != Standing::Empty {
-        return await_members(name, layout, &group, began).await;
+        return await_members(name, layout, &group).await;
     }
     if layout.own == 0 {
         found(name, layout, &group, &peers, &limits).await;
@@ -72,7 +73,7 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
         );
     }
     await_group(name, layout, &group, began).await;
-    await_members(name, layout, &group, began).await;
+    await_members(name, layout, &group).await;
 }
 
 async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, limits: &Limits) {
@@ -112,6 +113,14 @@ async fn found(shard: &str, layout: &GroupLayout, group: &Group, peers: &Peers, 
             }
         }
     }
+}
+
+/// Whether a start goes on with taking others in: all that the configuration names are there, and nobody else. An operator adds one at a
+/// time, and gives it a vote himself.
+fn is_founding(layout: &GroupLayout, taking_in: &BTreeMap<MemberId, Member>) -> bool {
+    let theirs = taking_in.values().map(|member| &member.label).collect::<BTreeSet<_>>();
+    let ours = layout.others().map(|other| &other.label).collect::<BTreeSet<_>>();
+    !ours.is_empty() && theirs == ours
 }
 
 /// Takes the others into the group of one that this member's store is.
@@ -212,17 +221,23 @@ async fn await_group(shard: &str, layout: &GroupLayout, group: &Group, began: In
 }
 
 /// Waits until this member has the group's first entry, and says when that takes long: it has voted for one that founded the group, and
-/// nobody may have the entry any more.
-async fn await_members(shard: &str, layout: &GroupLayout, group: &Group, began: Instant) {
+/// nobody may have the entry any more. One that knows of a leader may get a checkpoint first.
+async fn await_members(shard: &str, layout: &GroupLayout, group: &Group) {
     let is_waiting = || group.standing() == Standing::Member && group.members().is_empty();
-    while is_waiting() && began.elapsed() <= PATIENCE {
+    let patience = || match group.role() {
+        Role::Following(Some(_)) => FOR_A_CHECKPOINT,
+        Role::Following(None) | Role::Leading(_) => PATIENCE,
+    };
+    let began = runtime::now();
+    while is_waiting() && began.elapsed() <= patience() {
         runtime::sleep(AGAIN).await;
     }
     if is_waiting() {
         tracing::warn!(
             shard, group = %layout.name,
-            "this store has voted for a member that founds the group, and has got nothing of its log for {PATIENCE:?}. If that one's \
-             store is lost, and nobody leads: see {RUNBOOK}"
+            "this store has voted for a member that founds the group, and has got nothing of its log for {waited:?}. If that one's \
+             store is lost, and nobody leads: see {RUNBOOK}",
+            waited = patience()
         );
     }
 }
@@ -249,6 +264,17 @@ mod tests {
 
     fn at(last: u8) -> SocketAddr {
         ([10, 0, 0, last], 40911).into()
+    }
+
+    #[test]
+    fn only_all_that_are_named_are_taken_in_without_a_word() {
+        let of = |labels: &[u8]| {
+            let member = |last: &u8| Member::new(format!("n{last}"), at(*last));
+            let all = labels.iter().map(|last| (id((*last).into()), member(last)));
+            is_founding(&layout(), &all.collect())
+        };
+        assert!(of(&[1, 2]));
+        assert!(!of(&[]) && !of(&[1]) && !of(&[1, 3]) && !of(&[1, 2, 3]));
     }
 
     fn all() -> [Heard; 3] {

@@ -52,7 +52,7 @@ pub(super) enum Outcome {
     Ended,
 }
 
-/// Makes place for the member that should lead, once it could for [`SETTLED`]. Never ends.
+/// Makes place for the member that should lead, once it could for five seconds. Never ends.
 pub async fn prefer(shard: Rc<Shard>, group: Group, peers: Peers) {
     let replica = shard.replica.as_ref().expect("it is a member of a group");
     let wanted = &replica.layout.preferred().label;

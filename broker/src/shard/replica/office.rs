@@ -177,7 +177,7 @@ fn enter(shard: &Rc<Shard>, replica: &Replica, (term, stint): (Term, u64)) {
     replica.last_office.set(term);
     replica.stint.set(stint);
     replica.office.set(Some(term));
-    register::permission_changed(shard);
+    register::entered_office(shard);
     shard.siblings.look_again();
     tracing::debug!(shard = %shard.identity.name, %term, "in office: messages are taken");
     runtime::spawn(seed(Rc::clone(shard), term)).detach();

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use remoting::RequestCode;
 use remoting::body::{Body, LockReply, LockRequest};
 use remoting::fastjson::MessageQueue;
-use remoting::{RequestCode, ResponseCode};
 use runtime::random_below;
 
 use super::stock::{Found, GROUP, Stock, pause};
@@ -52,7 +52,7 @@ impl Consumer {
             return None;
         }
         self.stock.witness.seen().locks.granted(queue, name, asked);
-        if let Some(mut at) = self.begins(addr, queue).await {
+        if let Some(mut at) = self.stock.offset(addr, queue).await {
             for _ in 0..1 + random_below(PULLS) {
                 if asked.elapsed() > TURN || self.goes_on(addr, queue, &mut at).await.is_none() {
                     break;
@@ -63,30 +63,6 @@ impl Consumer {
             self.gives_back(addr, &request, (queue, name)).await;
         }
         Some(())
-    }
-
-    /// Where the group has come to; `None` if nobody says.
-    async fn begins(&self, addr: &str, queue: Queue) -> Option<u64> {
-        let before = self.stock.witness.seen().offsets.of(queue).last();
-        let Queue { topic, id, .. } = queue;
-        let told = self.stock.client.group_offset(addr, GROUP, topic, id);
-        let told = match self.stock.bounded(told).await? {
-            Ok(told) => told,
-            Err(error) => {
-                // Clients of 4.9.8 take any refusal for "no offset".
-                let refused = error.refused_with();
-                let unknown =
-                    [ResponseCode::TopicNotExist, ResponseCode::SubscriptionGroupNotExist];
-                let unknown = unknown.map(|code| Some(code.code())).contains(&refused);
-                assert!(
-                    refused.is_none() || (unknown && before.is_none()),
-                    "a question for the offset of {queue:?} is refused: {error}"
-                );
-                return None;
-            }
-        };
-        self.stock.witness.seen().offsets.is_told(queue, told, before);
-        Some(told.map_or(0, i64::cast_unsigned))
     }
 
     /// Takes what there is, and commits it.

@@ -1,4 +1,4 @@
-//! Reads what there is, anywhere: any member of a group answers, late perhaps, wrong never.
+//! Reads what there is, and asks how far the group has come, anywhere: any member of a group answers, late perhaps, wrong never.
 
 use runtime::random_below;
 
@@ -11,7 +11,10 @@ pub async fn run(stock: Stock) {
         if let Some(found) = stock.find(false).await {
             let end = stock.witness.seen().places.end(found.queue);
             let from = random_below(end + 1);
-            stock.pull(found.anybody(), found.queue, from).await;
+            match random_below(3) {
+                0 => drop(stock.offset(found.anybody(), found.queue).await),
+                _ => drop(stock.pull(found.anybody(), found.queue, from).await),
+            }
         }
         pause(PAUSE_MILLIS).await;
     }

@@ -162,6 +162,33 @@ impl Stock {
         assert_eq!(next, from + got.len() as u64, "{addr} sends a consumer of {queue:?} on");
         Some((next, got))
     }
+
+    /// Where the group has come to in a queue; `None` if nobody says.
+    pub async fn offset(&self, addr: &str, queue: Queue) -> Option<u64> {
+        let (since, is_unset) = {
+            let mut seen = self.witness.seen();
+            let offset = seen.offsets.of(queue);
+            (offset.since(), offset.is_unset())
+        };
+        let told = self.client.group_offset(addr, GROUP, queue.topic, queue.id);
+        let told = match self.bounded(told).await? {
+            Ok(told) => told,
+            Err(error) => {
+                // Clients of 4.9.8 take any refusal for "no offset".
+                let refused = error.refused_with();
+                let unknown =
+                    [ResponseCode::TopicNotExist, ResponseCode::SubscriptionGroupNotExist];
+                let unknown = unknown.map(|code| Some(code.code())).contains(&refused);
+                assert!(
+                    refused.is_none() || (unknown && is_unset),
+                    "a question for the offset of {queue:?} is refused: {error}"
+                );
+                return None;
+            }
+        };
+        self.witness.seen().offsets.is_told(queue, told, since);
+        Some(told.map_or(0, i64::cast_unsigned))
+    }
 }
 
 /// Up to so many milliseconds.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::register::Register;
+use super::register::{Register, Since};
 use crate::content::Queue;
 
 #[derive(Default)]
@@ -17,8 +17,8 @@ impl Offsets {
         self.registers.entry(queue).or_default()
     }
 
-    /// A consumer is told where to go on, which it asked when the offset was `before`.
-    pub fn is_told(&mut self, queue: Queue, offset: Option<i64>, before: Option<i64>) {
-        self.of(queue).is_told(&queue, offset, before);
+    /// Somebody is told where to go on, who began to ask then.
+    pub fn is_told(&mut self, queue: Queue, offset: Option<i64>, since: Since) {
+        self.of(queue).is_told(&queue, offset, since);
     }
 }

@@ -20,8 +20,8 @@ impl Settings {
     /// When all is well again, a member is asked.
     pub fn is_told(&mut self, shard: u32, name: &'static str, value: Option<i64>) {
         let register = self.of(shard, name);
-        let before = register.last();
-        register.is_told(&(shard, name), value, before);
+        let since = register.since();
+        register.is_told(&(shard, name), value, since);
     }
 
     /// What was set, at least once.

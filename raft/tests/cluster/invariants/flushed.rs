@@ -1,4 +1,5 @@
-//! What a member has told its leader to have is there in its next life: the leader counts on it.
+//! What a member has told its leader to have is there in its next life: the leader counts on it. So is what a leader has counted on to
+//! have itself.
 
 use std::collections::BTreeMap;
 

@@ -44,20 +44,22 @@ impl Groups {
         assert_eq!(*known, voters, "entry {index} of term {term} names others");
     }
 
-    /// Of the entries that were committed, in their order, each names what was asked for since the one before.
+    /// Of the entries that were committed, in their order, each names what was asked for; and who has gone never comes back.
     pub fn follow_each_other(&self, committed: &[(u64, u64)]) {
         let named = committed.iter().filter_map(|place| self.seen.get(place));
         let named: Vec<_> = named.collect();
+        let mut gone = Voters::new();
         for pair in named.windows(2) {
             let mut came = pair[1].difference(pair[0]);
-            let mut went = pair[0].difference(pair[1]);
+            let went = pair[0].difference(pair[1]);
             assert!(
-                came.all(|one| self.promoted.contains(one))
-                    && went.all(|one| self.removed.contains(one)),
+                came.all(|one| self.promoted.contains(one) && !gone.contains(one))
+                    && went.clone().all(|one| self.removed.contains(one)),
                 "{:?} becomes {:?}, and nobody has asked for that",
                 pair[0],
                 pair[1]
             );
+            gone.extend(went);
         }
     }
 }

@@ -24,6 +24,8 @@ use crate::strike::Strike;
 const QUIET: Duration = Duration::from_secs(2);
 /// Of so many faults one follows the one before it at once, without a rest.
 const WITHOUT_REST: usize = 4;
+/// Messages behind those of the load.
+const BEHIND: u32 = 3;
 /// From a group that is well, or the healing of everything, to the next acknowledged message.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// For stores of the longest run.
@@ -183,6 +185,13 @@ fn end(
     cluster.pass(CALM)?;
     let load = cluster.load.take().expect("it was started");
     diary.say(&load.audit()?);
+    rest(cluster, diary)?;
+    let state = cluster.group.state(&cluster.net)?;
+    let committed = state.map_or(0, |state| state.committed);
+    // A store knows that an entry is committed by those behind it.
+    for _ in 0..BEHIND {
+        cluster.sender.until_acknowledged(&cluster.net, WRITE_LIMIT)?;
+    }
     for at in cluster.members.clone() {
         cluster.brokers[at].stop()?;
     }
@@ -193,10 +202,25 @@ fn end(
     let seen = process::run("compare", &mut command, dir, COMPARE_LIMIT)?;
     let text = seen.out + &seen.err;
     text.lines().filter(|line| !line.is_empty()).for_each(|line| diary.say(&format!("  {line}")));
-    match seen.status.success() {
-        true => Ok(()),
-        false => Err(Failure::Wrong("the stores of the members are not the same".to_owned())),
+    if !seen.status.success() {
+        return Err(Failure::Wrong("the stores of the members are not the same".to_owned()));
     }
+    all_was_compared(&text, stores.len(), committed)
+}
+
+/// What was committed before the members were stopped is among what was compared: a comparison ends where a store knows of no more.
+fn all_was_compared(text: &str, stores: usize, committed: i64) -> Verdict {
+    const KNOWN: &str = "known as committed before entry ";
+    let behind = text.lines().filter_map(|line| line.split_once(KNOWN));
+    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    let ends: Vec<i64> = behind.filter_map(|(_, end)| number(end)).collect();
+    if ends.len() == stores && committed > 0 && ends.iter().all(|end| *end > committed) {
+        return Ok(());
+    }
+    let text = format!(
+        "entry {committed} was committed before the members were stopped; {stores} stores know of all before {ends:?}"
+    );
+    Err(Failure::Wrong(text))
 }
 
 /// One line for everything that happens, on the screen and in a file.
@@ -223,6 +247,16 @@ impl Diary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comparison_that_ends_too_early_is_not_clean() {
+        let text = "store a\n  entries 0 to 9, 70 bytes; known as committed before entry 9\n\
+                    store b\n  entries 0 to 9, 70 bytes; known as committed before entry 8; torn\n";
+        assert!(all_was_compared(text, 2, 7).is_ok());
+        for (stores, committed) in [(2, 8), (3, 7), (2, 0)] {
+            assert!(all_was_compared(text, stores, committed).is_err(), "{stores} {committed}");
+        }
+    }
 
     #[test]
     fn a_run_without_a_fault_is_not_clean() {

@@ -66,7 +66,7 @@ impl Sender {
             command.args(["--count", "1", "--blocking", "--audit"]);
             let seen = process::run("after", &mut command, &self.dir, SEND_LIMIT)?;
             let took = begin.elapsed();
-            if seen.status.success() {
+            if seen.status.success() && took <= limit {
                 return Ok(took);
             }
             if took > limit {
@@ -123,11 +123,12 @@ fn judge(report: &str) -> Option<Verdict<String>> {
     let audit = report["audit"].as_object()?;
     let count = |name: &str| audit.get(name).and_then(Value::as_u64);
     let (looked_for, unacknowledged) = (count("looked_for")?, count("unacknowledged")?);
-    let broken: Vec<String> = ["lost", "twice", "misplaced", "foreign", "beyond"]
-        .iter()
-        .filter(|name| count(name) != Some(0))
-        .map(|name| format!("{name} {:?}", audit.get(*name)))
-        .collect();
+    let broken: Vec<String> =
+        ["lost", "twice", "misplaced", "altered", "unreadable", "foreign", "beyond"]
+            .iter()
+            .filter(|name| count(name) != Some(0))
+            .map(|name| format!("{name} {:?}", audit.get(*name)))
+            .collect();
     let promises = report["broken"].as_object()?;
     let broken_promises = promises
         .iter()
@@ -178,7 +179,7 @@ mod tests {
     fn report_of(sent: u64, looked_for: u64, bad: [u64; 3], acked: &str) -> String {
         let [lost, foreign, rising] = bad;
         format!(
-            r#"{{"sent":{sent},"timeline":{{"step_s":2.5,"groups":[{{"acked":{acked}}}]}},"broken":{{"offsets_not_rising":{rising}}},"audit":{{"looked_for":{looked_for},"lost":{lost},"twice":0,"misplaced":0,"foreign":{foreign},"beyond":0,"unacknowledged":2}}}}"#
+            r#"{{"sent":{sent},"timeline":{{"step_s":2.5,"groups":[{{"acked":{acked}}}]}},"broken":{{"offsets_not_rising":{rising}}},"audit":{{"looked_for":{looked_for},"lost":{lost},"twice":0,"misplaced":0,"altered":0,"unreadable":0,"foreign":{foreign},"beyond":0,"unacknowledged":2}}}}"#
         )
     }
 
