@@ -20,7 +20,7 @@ use openraft::raft::{
 };
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
 use runtime::channel::oneshot;
-use storage::Store;
+use storage::{Reserved, Store};
 
 use crate::admitted::Admitted;
 use crate::heard::Heard;
@@ -77,6 +77,17 @@ impl Gate {
         let waits = self.admitted.bytes().max(self.helm.waiting_bytes() as u64);
         bytes == 0 || self.store.has_room(waits + bytes)
     }
+}
+
+/// Has a snapshot installed. With an error the core has ended: what was laid down is for the next start.
+async fn install(
+    raft: &Raft,
+    (vote, meta, bytes): (VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
+    reserved: Reserved,
+) -> Handled<SnapshotResponse<Types>> {
+    let response = Handler::install_snapshot(raft, vote, meta, bytes).await?;
+    reserved.give_back().await; // it was not wanted: of a leader that was deposed, or known already
+    Ok(response)
 }
 
 impl Handler for Gate {
@@ -145,11 +156,12 @@ impl Handler for Gate {
         // It goes on when nobody waits for the answer any more: the connection may be lost meanwhile.
         let to_its_end = async move {
             // A disk that fills up while it is laid down would end the core.
-            let installed = match store.reserve_for_snapshot(bytes.len()).await {
-                Ok(()) => Handler::install_snapshot(&raft, vote, meta, bytes).await,
+            let reserved = store.reserve_for_snapshot(bytes.len()).await;
+            drop(store); // once it is laid down the store is opened again, which nobody may have by then
+            let installed = match reserved {
+                Ok(reserved) => install(&raft, (vote, meta, bytes), reserved).await,
                 Err(error) => Err(format!("its disk does not take a snapshot: {error}")),
             };
-            store.unreserve_for_snapshot().await;
             copies.set(copies.get() - 1);
             drop(tell.send(installed));
         };

@@ -76,7 +76,9 @@ pub use find::KeyQuery;
 pub use identity::{FILE as IDENTITY_FILE, StoreId, shards_of};
 pub use index::{QueueRange, Reach, Unit};
 pub use keeper::StateWanted;
-pub use member::{AppliedState, Applier, NotApplied, Opening, StoreSnapshot, snapshot_state};
+pub use member::{
+    AppliedState, Applier, NotApplied, Opening, Reserved, StoreSnapshot, snapshot_state,
+};
 pub use membership::{founder_of, founding_entry};
 #[doc(hidden)]
 pub use options::Scale;

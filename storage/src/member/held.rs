@@ -9,7 +9,7 @@ use model::{LogIndex, PhysicalOffset};
 use runtime::IoError;
 use runtime::channel::Notify;
 
-use super::install;
+use super::install::{self, Reserved};
 use crate::error::StoreError;
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -118,12 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// There is none, or the disk failed; none is taken then.
-    pub async fn reserve_for_snapshot(&self, len: usize) -> Result<(), IoError> {
+    pub async fn reserve_for_snapshot(&self, len: usize) -> Result<Reserved, IoError> {
         install::reserve(&self.inner.options, len).await
-    }
-
-    /// Gives that space back, if the snapshot was not laid down.
-    pub async fn unreserve_for_snapshot(&self) {
-        install::unreserve(&self.inner.options).await;
     }
 }

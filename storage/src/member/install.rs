@@ -73,23 +73,34 @@ fn read(bytes: &[u8], segment_size: u64) -> Result<Checkpoint, String> {
     Ok(checkpoint)
 }
 
+/// Space on the disk for a snapshot that may be laid down. It does not hold the store. Dropped, it stays: the next snapshot takes it.
+#[derive(Debug)]
+pub struct Reserved(PathBuf);
+
+impl Reserved {
+    /// Gives it back, where the snapshot was not laid down.
+    pub async fn give_back(self) {
+        drop(fs::remove_file(self.0).await); // if it is there at all
+    }
+}
+
 /// Takes the space on the disk for a snapshot of so many bytes that is to be laid down.
 ///
 /// # Errors
 /// There is none, or the disk failed; none is taken then.
-pub(super) async fn reserve(options: &Options, len: usize) -> Result<(), IoError> {
-    match unready(&options.dir, len).await {
+pub(super) async fn reserve(options: &Options, len: usize) -> Result<Reserved, IoError> {
+    let reserved = Reserved(options.dir.join(UNREADY));
+    let taken = match unready(&options.dir, len).await {
         Ok(file) => file.close().await,
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(()) => Ok(reserved),
         Err(error) => {
-            unreserve(options).await;
+            reserved.give_back().await;
             Err(error)
         }
     }
-}
-
-/// Gives it back, if it was not used.
-pub(super) async fn unreserve(options: &Options) {
-    drop(fs::remove_file(options.dir.join(UNREADY)).await); // if it is there at all
 }
 
 /// The file for a snapshot, with the space that it takes.

@@ -23,7 +23,7 @@ use runtime::channel::{Flag, OneshotReceiver, OneshotSender, Sender, mpsc, onesh
 
 pub use applier::{AppliedState, Applier, NotApplied};
 pub use held::StoreSnapshot;
-pub use install::snapshot_state;
+pub use install::{Reserved, snapshot_state};
 
 use crate::entry_log::EntryLog;
 use crate::error::{OpenError, StoreError};
