@@ -106,23 +106,18 @@ impl<D> PeerClient<D> {
         }
     }
 
-    /// A snapshot cannot be sent as it is, which only time or an operator changes: openraft would make it anew at once.
-    async fn give_up_for_now(
-        &self,
-        why: &str,
-        pause: Duration,
-        cancel: impl Future<Output = ReplicationClosed>,
-    ) -> StreamingError<Types> {
+    /// A snapshot cannot be sent as it is, which only time or an operator changes.
+    fn tell_obstacle(&self, why: &str, pause: Duration) {
         let (target, addr) = (self.peer.id(), self.peer.addr());
         tracing::error!(
             group = %self.peers.facts().group, peer = %self.peers.name_of(target), %addr, again_in = ?pause,
             "this member lacks what was trimmed, and cannot be sent the snapshot that stands for it: {why}"
         );
         self.peer.takes(Err(why));
-        self.pauses(why, pause, cancel).await
     }
 
-    async fn pauses(
+    /// Gives a snapshot up for now: openraft would make it anew at once.
+    async fn give_up(
         &self,
         why: &str,
         pause: Duration,
@@ -170,10 +165,10 @@ impl<D> PeerClient<D> {
         let limits = &self.peer.net().limits;
         let times = self.peer.refused_snapshot();
         let pause = limits.redial_max.saturating_mul(1 << times.min(16)).min(limits.hopeless);
-        match times < TELLING {
-            true => self.pauses(why, pause, cancel).await,
-            false => self.give_up_for_now(why, pause, cancel).await,
+        if times >= TELLING {
+            self.tell_obstacle(why, pause);
         }
+        self.give_up(why, pause, cancel).await
     }
 
     /// Waits until there is a connection for entries and snapshots.
@@ -268,7 +263,8 @@ impl<D: SnapshotBytes> RaftNetworkV2<Types> for PeerClient<D> {
         let piece = option.snapshot_chunk_size().unwrap_or(limits.piece).clamp(1, limits.piece);
         let mut cancel = pin!(cancel);
         if let Some(why) = snapshot::obstacle(&snapshot.snapshot, limits.max_snapshot) {
-            return Err(self.give_up_for_now(&why, limits.hopeless, cancel).await);
+            self.tell_obstacle(&why, limits.hopeless);
+            return Err(self.give_up(&why, limits.hopeless, cancel).await);
         }
         let sent = {
             let (meta, bytes) = (snapshot.meta, snapshot.snapshot.into_bytes());
