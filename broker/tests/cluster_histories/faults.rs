@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runtime::sim::{DiskOp, When};
+use runtime::sim::{DiskOp, When, cuts};
 
 use crate::clients::crowd;
 use crate::content::{Queue, TOPICS, addr_of};
@@ -92,8 +92,8 @@ impl History {
                 self.cut(at, (out, !out));
             }
             Fault::CutPair => self.cut_pair(at),
-            Fault::Split => self.split(),
-            Fault::Ring if self.machines.len() > 3 => self.ring(),
+            Fault::Split => self.cut_as(cuts::split),
+            Fault::Ring if self.machines.len() > 3 => self.cut_as(cuts::ring),
             Fault::Ring => self.cut_pair(at),
             Fault::CutFromNames => self.cut_from_names(at),
             Fault::CutFromClients => self.cut_some_ways(at, self.network.places.len() - 1),
@@ -146,25 +146,10 @@ impl History {
         self.network.cut_way(&self.sim, other, one);
     }
 
-    /// A minority, in which nodes reach each other, is apart from the majority.
-    fn split(&mut self) {
+    /// Cuts the pairs that this makes of all in any order.
+    fn cut_as(&mut self, shape: fn(&[usize]) -> Vec<(usize, usize)>) {
         let order = self.shuffled();
-        let (minority, majority) = order.split_at((order.len() - 1) / 2);
-        for one in minority {
-            majority.iter().for_each(|other| self.cut_both(*one, *other));
-        }
-    }
-
-    /// Each node reaches two others only, of four and more.
-    fn ring(&mut self) {
-        let order = self.shuffled();
-        let last = order.len() - 1;
-        for (at, one) in order.iter().enumerate() {
-            let beyond = order.iter().enumerate().skip(at + 2);
-            for (_, other) in beyond.filter(|(to, _)| (at, *to) != (0, last)) {
-                self.cut_both(*one, *other);
-            }
-        }
+        shape(&order).into_iter().for_each(|(one, other)| self.cut_both(one, other));
     }
 
     /// All nodes, in any order.

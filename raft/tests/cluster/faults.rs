@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::sim::{DiskOp, When};
+use runtime::sim::{DiskOp, When, cuts};
 
 use crate::board::Disk;
 use crate::history::History;
@@ -38,8 +38,8 @@ impl History {
             24 => self.hands_over(at),
             25 | 26 => self.die_writing(&[at]),
             27 => self.die_writing(&(0..self.machines.len()).collect::<Vec<_>>()),
-            28 => self.split(),
-            29 if self.machines.len() > 3 => self.ring(),
+            28 => self.cut_as(cuts::split),
+            29 if self.machines.len() > 3 => self.cut_as(cuts::ring),
             _ => {}
         }
     }
@@ -108,25 +108,10 @@ impl History {
         self.cut_way(other, one);
     }
 
-    /// A minority, in which members reach each other, is apart from the majority.
-    fn split(&mut self) {
+    /// Cuts the pairs that this makes of all in any order.
+    fn cut_as(&mut self, shape: fn(&[usize]) -> Vec<(usize, usize)>) {
         let order = self.shuffled();
-        let (minority, majority) = order.split_at((order.len() - 1) / 2);
-        for one in minority {
-            majority.iter().for_each(|other| self.cut_both(*one, *other));
-        }
-    }
-
-    /// Each reaches two others only, of four and more.
-    fn ring(&mut self) {
-        let order = self.shuffled();
-        let last = order.len() - 1;
-        for (at, one) in order.iter().enumerate() {
-            let beyond = order.iter().enumerate().skip(at + 2);
-            for (_, other) in beyond.filter(|(to, _)| (at, *to) != (0, last)) {
-                self.cut_both(*one, *other);
-            }
-        }
+        shape(&order).into_iter().for_each(|(one, other)| self.cut_both(one, other));
     }
 
     /// All machines, in any order.

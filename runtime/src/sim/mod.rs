@@ -22,6 +22,7 @@
 //! network between two nodes is cut ([`Simulation::cut`], [`Simulation::cut_way`]) or rough ([`Simulation::roughen`]). All
 //! that they decide comes from the seed.
 
+pub mod cuts;
 mod disk;
 mod faults;
 mod file;
