@@ -72,8 +72,9 @@ pub(crate) async fn open(options: &Options, first: FirstVote) -> Result<Opened, 
         None => create(options, first).await?,
     };
     identity.check(options)?;
-    if first == FirstVote::Nobody {
-        install::finish(options, &identity).await?;
+    match first {
+        FirstVote::Nobody => install::finish(options, &identity).await?,
+        FirstVote::Itself => install::refuse_waiting(options).await?,
     }
     let (cut_off, segments) = open_segments(options, &identity).await?;
     let vote = VoteFile::open(&options.dir).await?;

@@ -251,6 +251,13 @@ impl Inner {
         Some(error)
     }
 
+    /// As [`Inner::survived`], for whoever wants to know what the error says.
+    pub(crate) fn told(&self, error: IoError) -> String {
+        let why = error.to_string();
+        drop(self.survived(error));
+        why
+    }
+
     /// Tells of a failure in the background. To be asked before anything that was written meanwhile
     /// counts as committed: a later flush may succeed although what the failed one was to cover is lost.
     pub(crate) fn check(&self) -> Result<(), StoreError> {

@@ -83,6 +83,15 @@ impl Checkpoints {
         &self.dir
     }
 
+    /// Makes the directory where there is none; durable when it returns.
+    pub(crate) async fn make_dir(&self) -> Result<(), IoError> {
+        if fs::exists(&self.dir).await? {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.dir).await?;
+        fs::sync_dir(self.dir.parent().expect("it lies in the store's directory")).await
+    }
+
     fn path(&self, offset: PhysicalOffset) -> PathBuf {
         self.dir.join(segment::name(offset))
     }
@@ -137,10 +146,7 @@ impl Checkpoints {
     /// Writes a checkpoint, all or nothing; durable when it returns. The log must be durable up to it.
     pub(crate) async fn write(&self, checkpoint: &Checkpoint) -> Result<(), IoError> {
         let bytes = format::encode(checkpoint, self.store).await;
-        if !fs::exists(&self.dir).await? {
-            fs::create_dir_all(&self.dir).await?;
-            fs::sync_dir(self.dir.parent().expect("it lies in the store's directory")).await?;
-        }
+        self.make_dir().await?;
         let unready = self.dir.join(UNREADY);
         if fs::exists(&unready).await? {
             fs::remove_file(&unready).await?;
@@ -182,7 +188,8 @@ impl Checkpoints {
     }
 }
 
-async fn read_whole(path: &Path) -> Result<Vec<u8>, IoError> {
+/// All bytes of a file.
+pub(crate) async fn read_whole(path: &Path) -> Result<Vec<u8>, IoError> {
     let file = File::open(path, OpenMode::ReadOnly).await?;
     let len = file.len().await?;
     let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::view::View;
 use crate::checkpoint::UNREADY;
 use crate::identity;
+use crate::member::staging;
 use crate::open::LOCK;
 use crate::part;
 use crate::provision;
@@ -124,7 +125,8 @@ impl View {
         })
         .await?;
         look(&self.dir.join(CHECKPOINTS), &mut findings, |name, _| match name {
-            UNREADY => Known::Unfinished,
+            UNREADY | staging::UNREADY => Known::Unfinished,
+            staging::STAGED => Known::Staged,
             _ if segment::base_of(name).is_some() => Known::Named,
             _ => Known::Not,
         })
@@ -164,6 +166,7 @@ enum Known {
     Trimmed,
     Shed,
     CutAway,
+    Staged,
     Not,
 }
 
@@ -193,6 +196,12 @@ async fn look(
             Known::CutAway => Finding::info(&file, "was cut away from the log by a repair")
                 .means("The broker leaves it alone")
                 .remedy("Remove it when nothing in it is needed any more"),
+            Known::Staged => Finding::warning(
+                &file,
+                "a snapshot of the group, which is to take the place of the log: the member was behind all that the others have",
+            )
+            .means("The next start does that, and gives up what the log has; until then what is said here of the log may be wrong")
+            .remedy("Leave it there, start the broker as the member that it is, and check again"),
             Known::Not => unknown(dir, &entry.name),
         });
     }

@@ -8,7 +8,7 @@ use runtime::channel::Sender;
 use thiserror::Error;
 
 use super::ahead::{Ahead, Written};
-use super::install;
+use super::staging::{self, NotStaged};
 use crate::apply::{Origin, apply};
 use crate::command::Trim;
 use crate::entry::{Kind, Replicated};
@@ -128,9 +128,14 @@ impl Applier {
     /// another member. Durable when it returns. The next start puts it into place, so nothing must be applied any more.
     ///
     /// # Errors
-    /// It is none for this store, or cannot be written; the text says why.
+    /// It is none for this store, or cannot be written; the text says why. A flush that failed is the store's end as well.
     pub async fn stage_snapshot(&mut self, bytes: &[u8]) -> Result<(), String> {
-        install::stage(&self.inner().options, bytes).await
+        let inner = self.inner();
+        let staged = staging::stage(&inner.options, &inner.checkpoints, self.position, bytes).await;
+        staged.map_err(|error| match error {
+            NotStaged::Unfit(why) => why,
+            NotStaged::Disk(error) => inner.told(error),
+        })
     }
 
     /// Enters an entry that is in the log. `replayed`: it was read at a start.

@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use model::{LogIndex, PhysicalOffset};
-use runtime::IoError;
 use runtime::channel::Notify;
 
-use super::install::{self, Reserved};
+use super::staging::{self, Reserved};
 use crate::error::StoreError;
 use crate::part::PartFile;
 use crate::store::{Inner, Store};
@@ -117,8 +116,9 @@ impl Store {
     /// ([`Applier::stage_snapshot`](super::Applier::stage_snapshot)), so that it can be refused where there is none.
     ///
     /// # Errors
-    /// There is none, or the disk failed; none is taken then.
-    pub async fn reserve_for_snapshot(&self, len: usize) -> Result<Reserved, IoError> {
-        install::reserve(&self.inner.options, len).await
+    /// There is none, or the disk failed; none is taken then. The text says why. A flush that failed is the store's end as well.
+    pub async fn reserve_for_snapshot(&self, len: usize) -> Result<Reserved, String> {
+        let reserved = staging::reserve(&self.inner.checkpoints, len).await;
+        reserved.map_err(|error| self.inner.told(error))
     }
 }

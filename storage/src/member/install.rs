@@ -1,169 +1,116 @@
 //! A snapshot takes the place of a log that is too far behind: another member has given up what this one lacks.
 //!
-//! The snapshot is laid down beside the log, durably, and the store is to be closed then: it is put into place by the next
-//! start, before anything of the log is read. As long as its file is there that is done again from the beginning, so it may be
-//! interrupted anywhere; the file goes last. What is promised, the term and the vote, stays.
+//! It was laid down by [`super::staging`], and the store closed then: this start puts it into place, before anything of the log is
+//! read. The log goes, the segment where it continues is made, the vote says so, and the checkpoint gets its name: that is the last
+//! step. It may be interrupted anywhere, and what is left is done by the start after that. What is promised, the term and the vote,
+//! stays.
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::cmp::Ordering;
+use std::path::Path;
 
 use model::PhysicalOffset;
 use runtime::{File, IoError, OpenMode, fs};
 
-use super::applier::AppliedState;
-use crate::checkpoint::format::{self, Bad};
-use crate::checkpoint::{Checkpoint, Checkpoints};
+use super::staging::{STAGED, UNREADY, in_words};
+use crate::checkpoint::{Checkpoint, format, read_whole};
 use crate::error::OpenError;
 use crate::identity::Identity;
 use crate::options::Options;
+use crate::position::Position;
 use crate::provision;
 use crate::segment::{self, SEGMENT_HEADER_LEN, Segment, SegmentHeader};
 use crate::store::{CHECKPOINTS, INDEX};
-use crate::versions;
 use crate::vote::{Purged, Vote, VoteFile};
 
-/// The snapshot in the store's directory, and one that is not whole.
-const STAGED: &str = "snapshot";
-const UNREADY: &str = "snapshot.tmp";
 const NOT_OURS: &str =
     "it was whole when it was received. Start this member anew in an empty directory";
-/// Bytes written in one go.
-const STEP: usize = 1024 * 1024;
+const OF_GROUP: &str = "a snapshot of a group is to take the place of its log";
+const START_THERE: &str = "start it as the member that it is (enableDLegerCommitLog, dLegerGroup, dLegerPeers and dLegerSelfId as they \
+     were), or with an empty directory";
 
-/// Lays a snapshot down beside the log in `options`; durable when it returns. The next start puts it into place.
-///
-/// # Errors
-/// It is none for this store; or the disk failed.
-pub(super) async fn stage(options: &Options, bytes: &[u8]) -> Result<(), String> {
-    read(bytes, options.segment_size)?;
-    lay_down(&options.dir, bytes).await.map_err(|error| error.to_string())
+/// Whether one waits to take the place of the log of the store in `dir`.
+async fn waits(dir: &Path) -> Result<bool, IoError> {
+    fs::exists(dir.join(CHECKPOINTS).join(STAGED)).await
 }
 
-/// What a snapshot of any member stands for.
+/// A store that is opened on its own has nothing that a group is about to replace: what it acknowledged would go with the log when it
+/// is a member again.
 ///
 /// # Errors
-/// It cannot be read; says why.
-pub fn snapshot_state(bytes: &[u8]) -> Result<AppliedState, String> {
-    let Checkpoint { position, membership, .. } = decode(bytes)?;
-    let group = Some(membership.into_entry());
-    Ok(AppliedState { next: position.index, term: position.term, group })
+/// A snapshot waits; nothing is changed.
+pub(crate) async fn refuse_waiting(options: &Options) -> Result<(), OpenError> {
+    if !waits(&options.dir).await? {
+        return Ok(());
+    }
+    let file = options.dir.join(CHECKPOINTS).join(STAGED);
+    Err(OpenError::Identity { file, why: OF_GROUP.to_owned(), remedy: START_THERE })
 }
 
-fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
-    format::decode_of_any(bytes).map_err(|bad| match bad {
-        Bad::Damaged(why) | Bad::Unknown(why) => format!("the snapshot cannot be read: {why}"),
-        Bad::Version(found) => format!(
-            "the snapshot is of format version {found}, this broker reads {}: run the same release on all members",
-            versions::CHECKPOINT
-        ),
-        Bad::Store(store) => format!("the snapshot is of store {store}"),
+/// How far a snapshot has come that was laid down.
+enum Progress {
+    /// The log is the old one, or what is left of it.
+    ToDo,
+    /// The vote says where the log begins now. The checkpoint has yet to get its name.
+    Promised,
+    /// The log has given up more since: a file system has brought back what was done with.
+    LongAgo,
+}
+
+/// The vote tells: it is written when the old log is gone and the new one has begun, and never before, as a snapshot stands for more
+/// than the member had applied when it came.
+fn progress(purged: Purged, snapshot: Position) -> Result<Progress, String> {
+    let stands_for = Purged { before: snapshot.index, term: snapshot.term };
+    if purged.before == stands_for.before && purged.term != stands_for.term {
+        return Err(format!(
+            "it ends in {}, and this member has given up as much, which ends in {}",
+            stands_for.term, purged.term
+        ));
+    }
+    Ok(match purged.before.cmp(&stands_for.before) {
+        Ordering::Less => Progress::ToDo,
+        Ordering::Equal => Progress::Promised,
+        Ordering::Greater => Progress::LongAgo,
     })
 }
 
-/// What the snapshot says, as this member's own checkpoint.
-fn read(bytes: &[u8], segment_size: u64) -> Result<Checkpoint, String> {
-    let mut checkpoint = decode(bytes)?;
-    let at = checkpoint.position.offset;
-    if at.0 == 0 || !at.0.is_multiple_of(segment_size) {
-        return Err(format!("the snapshot ends at offset {at}, where no segment begins"));
-    }
-    // Of what is before nothing is here, as after a trim.
-    checkpoint.mins = checkpoint.ends();
-    checkpoint.trim = at;
-    Ok(checkpoint)
-}
-
-/// Space on the disk for a snapshot that may be laid down. It does not hold the store. Dropped, it stays: the next snapshot takes it.
-#[derive(Debug)]
-pub struct Reserved(PathBuf);
-
-impl Reserved {
-    /// Gives it back, where the snapshot was not laid down.
-    pub async fn give_back(self) {
-        drop(fs::remove_file(self.0).await); // if it is there at all
-    }
-}
-
-/// Takes the space on the disk for a snapshot of so many bytes that is to be laid down.
-///
-/// # Errors
-/// There is none, or the disk failed; none is taken then.
-pub(super) async fn reserve(options: &Options, len: usize) -> Result<Reserved, IoError> {
-    let reserved = Reserved(options.dir.join(UNREADY));
-    let taken = match unready(&options.dir, len).await {
-        Ok(file) => file.close().await,
-        Err(error) => Err(error),
-    };
-    match taken {
-        Ok(()) => Ok(reserved),
-        Err(error) => {
-            reserved.give_back().await;
-            Err(error)
-        }
-    }
-}
-
-/// The file for a snapshot, with the space that it takes.
-async fn unready(dir: &Path, len: usize) -> Result<File, IoError> {
-    let (path, len) = (dir.join(UNREADY), len as u64);
-    if fs::exists(&path).await? {
-        let file = File::open(&path, OpenMode::ReadWrite).await?;
-        if file.len().await? == len {
-            return Ok(file);
-        }
-        file.close().await?;
-        fs::remove_file(&path).await?;
-    }
-    let file = File::open(&path, OpenMode::CreateNew).await?;
-    if len > 0 {
-        file.allocate(len).await?;
-    }
-    Ok(file)
-}
-
-async fn lay_down(dir: &Path, bytes: &[u8]) -> Result<(), IoError> {
-    let file = unready(dir, bytes.len()).await?;
-    for (number, part) in (0..).zip(bytes.chunks(STEP)) {
-        let mut buffer = file.buffer(part.len());
-        buffer.copy_from_slice(part);
-        file.write_at(&Rc::new(buffer), number * STEP as u64).await?;
-    }
-    file.sync().await?;
-    file.close().await?;
-    fs::rename(dir.join(UNREADY), dir.join(STAGED)).await?;
-    fs::sync_dir(dir).await
-}
-
-/// Puts a snapshot into place that was laid down before, if there is one.
+/// Puts a snapshot into place that was laid down before, if there is one. Nothing is changed before all is known to go together.
 pub(crate) async fn finish(options: &Options, identity: &Identity) -> Result<(), OpenError> {
-    let staged = options.dir.join(STAGED);
-    if !fs::exists(&staged).await? {
+    let dir = options.dir.join(CHECKPOINTS);
+    let (unready, staged) = (dir.join(UNREADY), dir.join(STAGED));
+    if fs::exists(&unready).await? {
+        fs::remove_file(&unready).await?; // its life ended before it was whole
+    }
+    if !waits(&options.dir).await? {
         return Ok(());
     }
+    let bad = |why: String| OpenError::Identity { file: staged.clone(), why, remedy: NOT_OURS };
     let bytes = read_whole(&staged).await?;
-    let checkpoint = read(&bytes, options.segment_size).map_err(|why| OpenError::Identity {
-        file: staged.clone(),
-        why,
-        remedy: NOT_OURS,
-    })?;
-    clear(options).await?;
-    let segment = first_segment(options, identity, &checkpoint).await?;
-    let begin = segment.first_entry();
-    segment.file.close().await?;
-    promise(options, &checkpoint, begin).await?;
-    let checkpoints =
-        Checkpoints::new(&options.dir.join(CHECKPOINTS), identity.id, options.segment_size);
-    checkpoints.write(&checkpoint).await?;
-    fs::remove_file(&staged).await?;
-    Ok(fs::sync_dir(&options.dir).await?)
+    let checkpoint = format::decode(&bytes, identity.id).map_err(in_words).map_err(bad)?;
+    let mut vote = VoteFile::open(&options.dir).await?;
+    match progress(vote.vote().purged, checkpoint.position).map_err(bad)? {
+        Progress::LongAgo => {
+            fs::remove_file(&staged).await?;
+            return Ok(fs::sync_dir(&dir).await?);
+        }
+        Progress::ToDo => {
+            clear(options).await?;
+            let segment = first_segment(options, identity, &checkpoint).await?;
+            let begin = segment.first_entry();
+            segment.file.close().await?;
+            promise(&mut vote, checkpoint.position, begin).await?;
+        }
+        Progress::Promised => {}
+    }
+    fs::rename(&staged, dir.join(segment::name(checkpoint.position.offset))).await?;
+    Ok(fs::sync_dir(&dir).await?)
 }
 
-/// Removes the log, its index, and the checkpoints of it.
+/// Removes the log, its index, and the checkpoints of it; not the one that takes their place.
 async fn clear(options: &Options) -> Result<(), IoError> {
-    for dir in [options.dir.join(CHECKPOINTS), options.dir.join(INDEX)] {
-        if fs::exists(&dir).await? {
-            remove(&dir, |_| true).await?;
-        }
+    remove(&options.dir.join(CHECKPOINTS), |name| name != STAGED).await?;
+    let index = options.dir.join(INDEX);
+    if fs::exists(&index).await? {
+        remove(&index, |_| true).await?;
     }
     let of_log = |name: &str| segment::base_of(name).is_some() || provision::is_trimmed(name);
     remove(&options.log_dir, of_log).await
@@ -200,37 +147,14 @@ async fn first_segment(
 
 /// Notes beside the vote where the log begins, and that it is all there.
 async fn promise(
-    options: &Options,
-    checkpoint: &Checkpoint,
+    file: &mut VoteFile,
+    snapshot: Position,
     begin: PhysicalOffset,
-) -> Result<(), OpenError> {
-    let mut file = VoteFile::open(&options.dir).await?;
-    let (before, position) = (file.vote(), checkpoint.position);
-    let purged = Purged { before: position.index, term: position.term };
-    if before.purged.before > purged.before {
-        let why = format!(
-            "it stands for the entries before {}, and this member has given up those before {}",
-            purged.before, before.purged.before
-        );
-        let (file, remedy) = (options.dir.join(STAGED), NOT_OURS);
-        return Err(OpenError::Identity { file, why, remedy });
-    }
-    let generation = before.generation.max(position.generation) + 1;
-    assert_eq!(begin.since(position.offset), SEGMENT_HEADER_LEN, "it is the segment's first entry");
-    Ok(file.store(Vote { generation, idle_mark: begin, clean: true, purged, ..before }).await?)
-}
-
-async fn read_whole(path: &PathBuf) -> Result<Vec<u8>, IoError> {
-    let file = File::open(path, OpenMode::ReadOnly).await?;
-    let len = file.len().await?;
-    let mut bytes = Vec::new();
-    while (bytes.len() as u64) < len {
-        let part = file.read_at(bytes.len() as u64, STEP).await?;
-        if part.is_empty() {
-            break; // the format tells
-        }
-        bytes.extend_from_slice(&part);
-    }
-    file.close().await?;
-    Ok(bytes)
+) -> Result<(), IoError> {
+    let before = file.vote();
+    let purged = Purged { before: snapshot.index, term: snapshot.term };
+    assert!(before.purged.before < purged.before, "what is given up stays so");
+    let generation = before.generation.max(snapshot.generation) + 1;
+    assert_eq!(begin.since(snapshot.offset), SEGMENT_HEADER_LEN, "it is the segment's first entry");
+    file.store(Vote { generation, idle_mark: begin, clean: true, purged, ..before }).await
 }

@@ -13,6 +13,7 @@ mod applier;
 pub(crate) mod held;
 pub(crate) mod install;
 mod recover;
+pub(crate) mod staging;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use runtime::channel::{Flag, OneshotReceiver, OneshotSender, Sender, mpsc, onesh
 
 pub use applier::{AppliedState, Applier, NotApplied};
 pub use held::StoreSnapshot;
-pub use install::{Reserved, snapshot_state};
+pub use staging::{Reserved, snapshot_state};
 
 use crate::entry_log::EntryLog;
 use crate::error::{OpenError, StoreError};
