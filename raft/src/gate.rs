@@ -4,8 +4,9 @@
 //! on the disk would keep this member from voting, and a group that has lost its leader from electing one. It is refused at the door
 //! instead, and the leader sends it again.
 //!
-//! While a snapshot is put in the place of the log, openraft goes by the snapshot, and accepts what comes behind it; the log takes it
-//! only when the member has been started again. It is refused at the door, too: for openraft the log's error would be the member's end.
+//! Once openraft has a snapshot that is to take the place of the log, it goes by that, and accepts what comes behind it; the log takes it
+//! only when the member has been started again. Entries are refused at the door from then on: for openraft the log's error would be
+//! the member's end.
 
 use std::cell::Cell;
 use std::future::ready;
@@ -14,24 +15,28 @@ use std::rc::Rc;
 use futures::future::LocalBoxFuture;
 use futures::{StreamExt, stream};
 use model::LogIndex;
+use openraft::async_runtime::WatchReceiver;
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
-use runtime::channel::oneshot;
-use storage::{Reserved, Store};
+use runtime::channel::{Flag, oneshot};
+use storage::Store;
 
 use crate::admitted::Admitted;
 use crate::heard::Heard;
+use crate::installing::{Installing, UnderWay};
 use crate::log::{Helm, disk_len};
 use crate::net::{Handled, Handler, Requests, Results};
 use crate::node::Raft;
 use crate::types::Types;
 
 const FULL: &str = "its disk has no room for more of the log. Free some space there";
-const COPIES: &str =
+const INSTALLS: &str =
     "a snapshot is being put in the place of its log, and what comes behind it is taken after that";
+/// What a snapshot comes to: who it is for, what it stands for, and its bytes.
+type Sent = (VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>);
 
 /// Answers for a member: openraft does, but for what there is no room for.
 #[derive(Clone)]
@@ -41,14 +46,9 @@ pub struct Gate {
     helm: Helm,
     heard: Heard,
     admitted: Admitted,
-    /// Snapshots that are being put in the place of the log.
-    copies: Rc<Cell<u32>>,
-}
-
-/// Whether the log has all that is before the entries of a request, or may have: it ends before the index `end`.
-fn continues(request: &AppendEntriesRequest<Types>, end: u64) -> bool {
-    let before = request.prev_log_id.map_or(0, |last| last.index + 1);
-    request.entries.is_empty() || before <= end
+    installing: Installing,
+    /// Raised when a snapshot has been laid down.
+    staged: Flag,
 }
 
 /// Bytes that the entries of a request take on the disk.
@@ -57,16 +57,20 @@ fn bytes_of(request: &AppendEntriesRequest<Types>) -> u64 {
 }
 
 impl Gate {
-    pub(crate) fn new(raft: Raft, store: Store, helm: Helm, heard: Heard) -> Self {
-        let (admitted, copies) = Default::default();
-        Self { raft, store, helm, heard, admitted, copies }
+    pub(crate) fn new(
+        raft: Raft,
+        (store, helm): (Store, Helm),
+        heard: Heard,
+        (installing, staged): (Installing, Flag),
+    ) -> Self {
+        Self { raft, store, helm, heard, admitted: Admitted::default(), installing, staged }
     }
 
     /// Why a request is refused, if it is.
     fn obstacle(&self, request: &AppendEntriesRequest<Types>) -> Option<&'static str> {
         self.heard.hear(LogIndex(request.leader_commit.map_or(0, |last| last.index + 1)));
-        if self.copies.get() > 0 && !continues(request, self.helm.end().0) {
-            return Some(COPIES);
+        if self.installing.is_handed_over() && !request.entries.is_empty() {
+            return Some(INSTALLS);
         }
         (!self.admits(bytes_of(request))).then_some(FULL)
     }
@@ -77,17 +81,44 @@ impl Gate {
         let waits = self.admitted.bytes().max(self.helm.waiting_bytes() as u64);
         bytes == 0 || self.store.has_room(waits + bytes)
     }
+
+    /// Has a snapshot installed. Once it is laid down the core ends, with an error; it is put into place by the next start.
+    async fn install(
+        &self,
+        (vote, meta, bytes): Sent,
+        under_way: UnderWay,
+    ) -> Handled<SnapshotResponse<Types>> {
+        // A disk that fills up while it is laid down would end the core.
+        let reserved = match self.knows(&meta)? {
+            true => None,
+            false => Some(self.store.reserve_for_snapshot(bytes.len()).await.map_err(no_space)?),
+        };
+        under_way.hand_over();
+        let installed = Handler::install_snapshot(&self.raft, vote, meta, bytes).await;
+        match reserved {
+            _ if self.staged.is_raised() => under_way.laid_down(),
+            Some(reserved) => reserved.give_back().await, // it was not wanted, or is none for this store
+            None => {}
+        }
+        installed
+    }
+
+    /// Whether all that a snapshot stands for is committed here: it is sent once more to a member that has just been started with it.
+    ///
+    /// # Errors
+    /// The core has ended.
+    fn knows(&self, meta: &SnapshotMetaOf<Types>) -> Handled<bool> {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        match &seen.running_state {
+            Ok(()) => Ok(meta.last_log_id <= seen.local_committed),
+            Err(why) => Err(why.to_string()),
+        }
+    }
 }
 
-/// Has a snapshot installed. With an error the core has ended: what was laid down is for the next start.
-async fn install(
-    raft: &Raft,
-    (vote, meta, bytes): (VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
-    reserved: Reserved,
-) -> Handled<SnapshotResponse<Types>> {
-    let response = Handler::install_snapshot(raft, vote, meta, bytes).await?;
-    reserved.give_back().await; // it was not wanted: of a leader that was deposed, or known already
-    Ok(response)
+fn no_space(why: String) -> String {
+    format!("its disk does not take a snapshot: {why}")
 }
 
 impl Handler for Gate {
@@ -147,56 +178,23 @@ impl Handler for Gate {
         meta: SnapshotMetaOf<Types>,
         bytes: Vec<u8>,
     ) -> LocalBoxFuture<'static, Handled<SnapshotResponse<Types>>> {
-        if self.copies.get() > 0 {
-            return Box::pin(ready(Err(COPIES.to_owned())));
-        }
-        let (copies, (tell, told)) = (Rc::clone(&self.copies), oneshot());
-        copies.set(copies.get() + 1);
-        let (raft, store) = (self.raft.clone(), self.store.clone());
-        // It goes on when nobody waits for the answer any more: the connection may be lost meanwhile.
+        let Some(under_way) = self.installing.begin() else {
+            // The connection of the one before was lost, or its answer is late. Nothing is gained by sending it again at once.
+            let installing = self.installing.clone();
+            return Box::pin(async move {
+                installing.over().await;
+                Err(INSTALLS.to_owned())
+            });
+        };
+        let (gate, (tell, told)) = (self.clone(), oneshot());
+        // It goes on when nobody waits for the answer any more: the connection may be lost meanwhile. It holds the store, which is
+        // opened again only when this has let go of it.
         let to_its_end = async move {
-            // A disk that fills up while it is laid down would end the core.
-            let reserved = store.reserve_for_snapshot(bytes.len()).await;
-            drop(store); // once it is laid down the store is opened again, which nobody may have by then
-            let installed = match reserved {
-                Ok(reserved) => install(&raft, (vote, meta, bytes), reserved).await,
-                Err(error) => Err(format!("its disk does not take a snapshot: {error}")),
-            };
-            copies.set(copies.get() - 1);
-            drop(tell.send(installed));
+            drop(tell.send(gate.install((vote, meta, bytes), under_way).await));
         };
         runtime::spawn(to_its_end).detach();
         Box::pin(
             async move { told.await.unwrap_or_else(|_| Err("it is being stopped".to_owned())) },
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openraft::entry::RaftEntry;
-    use openraft::type_config::alias::{EntryOf, LogIdOf};
-    use storage::StoreId;
-
-    use super::*;
-    use crate::types::MemberId;
-
-    #[test]
-    fn entries_behind_a_snapshot_that_is_under_way_do_not_continue_an_empty_log() {
-        let id = |index| LogIdOf::<Types>::new_term_index(3, index);
-        let request = |before: Option<u64>, count: u64| {
-            let first = before.map_or(0, |last| last + 1);
-            let entries = (first..first + count).map(|at| EntryOf::<Types>::new_blank(id(at)));
-            AppendEntriesRequest::<Types> {
-                vote: VoteOf::<Types>::new(3, MemberId(StoreId(1))),
-                prev_log_id: before.map(id),
-                entries: entries.collect(),
-                leader_commit: None,
-            }
-        };
-        assert!(!continues(&request(Some(6), 1), 0));
-        assert!(continues(&request(Some(6), 0), 0), "a heartbeat appends nothing");
-        assert!(continues(&request(None, 2), 0));
-        assert!(continues(&request(Some(6), 1), 7) && continues(&request(Some(3), 1), 7));
     }
 }

@@ -14,6 +14,7 @@ mod given_up;
 mod group;
 mod growing;
 mod heard;
+mod installing;
 mod leading;
 mod lineage;
 mod log;

@@ -24,6 +24,7 @@ use crate::given_up::{self, GivenUp};
 use crate::group::{self, Group};
 use crate::growing;
 use crate::heard::Heard;
+use crate::installing::Installing;
 use crate::leading::{Burden, Leading, Role, Watched};
 use crate::lineage::Lineage;
 use crate::log::{Helm, LogError, Mender, RaftLog};
@@ -122,6 +123,7 @@ pub struct Node {
     leading: Task<()>,
     given_up: GivenUp,
     heard: Heard,
+    installing: Installing,
     /// Once this member has been introduced to its peers.
     introduced: RefCell<Vec<Task<()>>>,
     tasks: [Task<()>; 4],
@@ -205,6 +207,7 @@ impl Node {
             leading,
             given_up,
             heard: Heard::default(),
+            installing: Installing::default(),
             introduced,
             tasks,
             mender,
@@ -277,8 +280,9 @@ impl Node {
     /// What answers the other members.
     #[must_use]
     pub fn handler(&self) -> Gate {
-        let Self { raft, store, helm, heard, .. } = self;
-        Gate::new(raft.clone(), store.clone(), helm.clone(), heard.clone())
+        let Self { raft, store, helm, heard, installing, staged, .. } = self;
+        let log = (store.clone(), helm.clone());
+        Gate::new(raft.clone(), log, heard.clone(), (installing.clone(), staged.clone()))
     }
 
     /// What this member has heard of how far the group had come.

@@ -42,7 +42,7 @@ pub enum Disk {
 pub struct Notes {
     /// The store, once it is open.
     pub id: Option<MemberId>,
-    /// It has come through its start.
+    /// It has come through its start, and is not ending.
     pub runs: bool,
     /// To found the group with, at every start.
     pub found: Option<BTreeMap<MemberId, Member>>,

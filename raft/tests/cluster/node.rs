@@ -89,6 +89,8 @@ async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool
     while life.turn().await {
         sleep(TURN).await;
     }
+    // From here on it waits for no space on its disk: what it could not apply is for the next start.
+    life.me.board.notes().runs = false;
     stop.raise();
     serving.await;
     peers.stop();

@@ -102,8 +102,34 @@ fn a_newcomer_whose_disk_does_not_take_a_snapshot_lives_and_gets_it_when_it_does
         until("the leader knows of no trouble", || refusal().is_none()).await;
     });
     assert!(simulation.run_until(LIMIT * 2, || started.load(Ordering::Relaxed)), "it starts");
-    node.disk().refuse_new_files("/b", ENOSPC);
+    node.disk().refuse_new_files("/b/checkpoints", ENOSPC);
     assert!(simulation.run_until(LIMIT * 2, || refused.load(Ordering::Relaxed)), "it is refused");
     node.disk().heal();
+    simulation.join(life, LIMIT * 4).expect("it ends");
+}
+
+#[test]
+fn a_newcomer_whose_disk_is_full_once_it_has_a_snapshot_gets_what_is_behind_it() {
+    let simulation = Simulation::new(0x5EEE);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let staged = Arc::new(AtomicBool::new(false));
+    let is_staged = Arc::clone(&staged);
+    let life = node.start("group", move || async move {
+        let dir = Path::new("/a");
+        let size = options(dir).segment_size;
+        alone(dir, 800, PhysicalOffset(size)).await;
+        let first = Live::start(dir, 0).await;
+        first.found().await;
+        let second = Live::start(Path::new("/b"), 1).await;
+        first.node.raft().add_learner(second.id, named(1), false).await.unwrap();
+        until("it is to start again", || second.node.wants_restart()).await;
+        is_staged.store(true, Ordering::Relaxed);
+        sleep(Duration::from_secs(1)).await; // its disk becomes full
+        // The same snapshot is sent to it once more.
+        let second = join(&first, second.restart().await, 1).await;
+        assert_eq!(second.messages(), first.messages());
+    });
+    assert!(simulation.run_until(LIMIT * 2, || staged.load(Ordering::Relaxed)), "it is laid down");
+    node.disk().refuse_new_files("/b/checkpoints", ENOSPC);
     simulation.join(life, LIMIT * 4).expect("it ends");
 }
