@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::config::{Config, GroupLayout};
-use broker::shard::Start;
 use broker::shard::siblings::{Mailbox, mailboxes};
+use broker::shard::{Shard, Start};
 use bytes::Bytes;
 use remoting::body::{Body, RaftGroupState};
 use remoting::header::raft::TransferLeaderHeader;
@@ -35,6 +36,19 @@ pub struct Cluster {
     stops: [Vec<Promise<()>>; NODES],
     /// Why a broker has ended.
     ended: Arc<Mutex<Vec<String>>>,
+    /// How long something holds a shard whose log has been read.
+    lingers: Duration,
+}
+
+fn linger(shard: &Rc<Shard>, time: Duration) {
+    let shard = Rc::clone(shard);
+    let holding = async move {
+        runtime::sleep(time).await;
+        drop(shard);
+    };
+    if !time.is_zero() {
+        runtime::spawn(holding).detach();
+    }
 }
 
 fn ip(at: usize) -> Ipv4Addr {
@@ -59,7 +73,8 @@ impl Cluster {
         let clients = simulation.node("clients", Ipv4Addr::new(10, 0, 0, 9));
         let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let (stops, ended) = Default::default();
-        Self { simulation, machines, clients, keys: keys.collect(), stops, ended }
+        let lingers = Duration::ZERO;
+        Self { simulation, machines, clients, keys: keys.collect(), stops, ended, lingers }
     }
 
     /// All run, and take messages for topic `T`.
@@ -71,6 +86,11 @@ impl Cluster {
             Client::connect(addr(leader)).await.create_topic("T", 1).await;
         });
         cluster
+    }
+
+    /// From now on something holds the shards of nodes that are started, for so long from when their logs are read.
+    pub fn linger(&mut self, time: Duration) {
+        self.lingers = time;
     }
 
     /// Starts a member of the group.
@@ -116,9 +136,10 @@ impl Cluster {
         let ((stop, stopped), (ready, _)) = (promise(), promise());
         let advertised = ip(at).into();
         let start = Start { config, number, advertised, group, mailbox, ready, stop: stopped };
-        let ended = Arc::clone(&self.ended);
+        let (ended, lingers) = (Arc::clone(&self.ended), self.lingers);
         let run = move || async move {
-            if let Err(error) = broker::shard::run(start).await {
+            if let Err(error) = broker::shard::run_seen(start, |shard| linger(shard, lingers)).await
+            {
                 let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
                 ended.push(format!("n{at}: {error}"));
             }

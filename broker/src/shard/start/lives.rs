@@ -4,17 +4,25 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, select_biased};
 use model::PhysicalOffset;
 use runtime::channel::{Promise, PromiseReceiver};
+use runtime::fs::LockError;
+use storage::OpenError;
 
 use super::super::Shard;
 use super::super::identity::Identity;
 use super::super::replica::repair;
 use super::super::siblings::Mailbox;
-use super::{End, Life, StartError, Started, check_port, live, open};
+use super::{End, Life, Opened, StartError, Started, check_port, live, open};
 use crate::config::{Config, GroupLayout};
+
+/// How long a life that follows another one waits for the store's lock: a snapshot for which the disk takes its time may hold it.
+const LET_GO: Duration = Duration::from_secs(30);
+/// Time between two attempts.
+const LET_GO_TRY: Duration = Duration::from_millis(20);
 
 /// A shard whose log may be opened more than once.
 pub(super) struct Lives {
@@ -69,8 +77,7 @@ impl Lives {
         if *life == Life::First {
             check_port(&self.identity()).await?;
         }
-        let (mailbox, group) = (Rc::clone(&self.mailbox), self.group.clone());
-        let opening = open(Arc::clone(&self.config), self.identity(), mailbox, group);
+        let opening = self.open(*life);
         // A long recovery is given up when the stop comes: nothing was served, the next start begins it again.
         let opened = select_biased! {
             _ = (&mut *stop).fuse() => return Err(StartError::ToldToStop),
@@ -82,6 +89,22 @@ impl Lives {
         // A life that ends in damage is followed by one that does it once that is repaired.
         *recovery = None;
         Ok(end)
+    }
+
+    /// Opens the store; in a further life once whatever the one before has left behind has let go of it.
+    async fn open(&self, life: Life) -> Result<Opened, StartError> {
+        let began = runtime::now();
+        loop {
+            let (mailbox, group) = (Rc::clone(&self.mailbox), self.group.clone());
+            let opened = open(Arc::clone(&self.config), self.identity(), mailbox, group).await;
+            let waits = life == Life::Next && began.elapsed() < LET_GO;
+            match opened {
+                Err(StartError::Open(OpenError::Locked(LockError::Held { .. }))) if waits => {
+                    runtime::sleep(LET_GO_TRY).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// Says that there is no further life.
