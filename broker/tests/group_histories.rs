@@ -57,6 +57,8 @@ struct History {
     spoilt: [bool; NODES],
     cut_off: Option<usize>,
     shared: Shared,
+    /// It makes no difference to what the group promises.
+    flush: &'static str,
 }
 
 fn ip(at: usize) -> Ipv4Addr {
@@ -73,7 +75,8 @@ impl History {
         let node = |at: usize| simulation.node(["n0", "n1", "n2"][at], ip(at));
         let nodes = (0..NODES).map(node).collect();
         let (lives, spoilt, cut_off, shared) = Default::default();
-        Self { simulation, dice: Dice(seed), nodes, lives, spoilt, cut_off, shared }
+        let flush = ["SYNC_FLUSH", "ASYNC_FLUSH"][usize::from(seed % 2 == 1)];
+        Self { simulation, dice: Dice(seed), nodes, lives, spoilt, cut_off, shared, flush }
     }
 
     fn note(&self, what: &str) {
@@ -96,6 +99,7 @@ impl History {
             ("enableDLegerCommitLog", "true"),
             ("dLegerPeers", "n0-10.0.0.1:40911;n1-10.0.0.2:40911;n2-10.0.0.3:40911"),
             ("dLegerSelfId", own.as_str()),
+            ("flushDiskType", self.flush),
         ];
         let config = config(&place, &keys);
         let group = config.raft_group.as_ref().expect("there is a group");

@@ -63,15 +63,14 @@ impl History {
     fn new(seed: u64) -> Self {
         let sim = Simulation::new(seed);
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(&mut dice);
+        let plan = Plan::draw(&mut dice, seed);
         let names: Vec<_> = (0..plan.name_servers).map(|at| NameServer::new(&sim, at)).collect();
         let addrs: Vec<String> = names.iter().map(|names| names.addr().to_string()).collect();
         let namesrvs = addrs.join(";");
-        let (nodes, shards) = (plan.nodes, plan.shards);
+        let nodes = plan.nodes;
         let witness = Witness::default();
-        let machines: Vec<_> = (0..nodes)
-            .map(|at| Machine::new(&sim, at, (nodes, shards), &namesrvs, &witness))
-            .collect();
+        let machines: Vec<_> =
+            (0..nodes).map(|at| Machine::new(&sim, at, &plan, &namesrvs, &witness)).collect();
         let mut network = Network::default();
         network.places.extend(machines.iter().map(|machine| machine.node.clone()));
         network.places.extend(names.iter().map(|names| names.node.clone()));

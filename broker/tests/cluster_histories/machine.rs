@@ -12,6 +12,7 @@ use runtime::channel::{Promise, promise};
 use runtime::sim::{Node, Simulation};
 
 use crate::content::PORT;
+use crate::plan::Plan;
 use crate::spectator::Spectator;
 use crate::support::{Place, config};
 use crate::witness::Witness;
@@ -73,14 +74,8 @@ fn shrink(config: &mut Config) {
 }
 
 impl Machine {
-    pub fn new(
-        sim: &Simulation,
-        at: usize,
-        (nodes, shards): (usize, u32),
-        names: &str,
-        witness: &Witness,
-    ) -> Self {
-        let label = format!("n{at}");
+    pub fn new(sim: &Simulation, at: usize, plan: &Plan, names: &str, witness: &Witness) -> Self {
+        let (label, nodes) = (format!("n{at}"), plan.nodes);
         let node = sim.node(&label, ip(at));
         let peers: Vec<String> =
             (0..nodes).map(|at| format!("n{at}-{}:{RAFT_PORT}", ip(at))).collect();
@@ -88,8 +83,9 @@ impl Machine {
             ("enableDLegerCommitLog", "true"),
             ("dLegerPeers", &peers.join(";")),
             ("dLegerSelfId", &label),
-            ("shards", &shards.to_string()),
+            ("shards", &plan.shards.to_string()),
             ("namesrvAddr", names),
+            ("flushDiskType", plan.flush),
             ("maxMessageSize", "256KiB"),
             // Messages that are deleted on a disk that is full would count as lost.
             ("cleanFileForciblyEnable", "false"),

@@ -8,6 +8,8 @@ pub struct Plan {
     pub nodes: usize,
     pub shards: u32,
     pub name_servers: usize,
+    /// `flushDiskType`. It makes no difference to what a group promises.
+    pub flush: &'static str,
     /// Things that happen.
     pub steps: u64,
     /// Much time is between two of them.
@@ -19,7 +21,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn draw(dice: &mut Dice) -> Self {
+    pub fn draw(dice: &mut Dice, seed: u64) -> Self {
         let nodes = if dice.below(4) == 0 { 5 } else { 3 };
         let most_shards = if nodes == 5 { 2 } else { 3 };
         let shards = 1 + dice.below(most_shards) as u32;
@@ -34,6 +36,7 @@ impl Plan {
             nodes,
             shards,
             name_servers,
+            flush: ["SYNC_FLUSH", "ASYNC_FLUSH"][usize::from(seed % 2 == 1)],
             steps,
             is_slow,
             faults,

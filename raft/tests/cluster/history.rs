@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::network::{Network, On};
 use crate::operator::Operator;
 use crate::outcome::Outcome;
+use crate::settings::flush_of;
 use crate::witness::Witness;
 
 /// Time to open the stores at first.
@@ -70,7 +71,8 @@ pub fn run(seed: u64) -> Outcome {
     let founders = if dice.below(4) == 0 { 5 } else { 3 };
     let plan = Plan::draw(&mut dice, founders);
     // One more, to take the place of another.
-    let machines = (0..=founders).map(|at| Machine::new(&sim, at as u8)).collect();
+    let flush = flush_of(seed);
+    let machines = (0..=founders).map(|at| Machine::new(&sim, at as u8, flush)).collect();
     let (witness, operator) = (Witness::default(), Operator::default());
     let network = Network::default();
     let mut history = History { sim, dice, machines, witness, operator, network, next: 0, plan };

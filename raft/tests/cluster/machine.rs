@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use raft::{Member, MemberId};
 use runtime::Executor;
 use runtime::sim::{Node, Simulation};
+use storage::Flush;
 
 use crate::board::{Board, Disk};
 use crate::node::{self, Home};
@@ -20,14 +21,15 @@ pub struct Machine {
     stopping: bool,
     /// Disks that it has had.
     disks: u32,
+    flush: Flush,
 }
 
 impl Machine {
-    pub fn new(sim: &Simulation, at: u8) -> Self {
+    pub fn new(sim: &Simulation, at: u8, flush: Flush) -> Self {
         let label = format!("n{at}");
         let node = sim.node(&label, Ipv4Addr::new(10, 0, 0, at + 1));
         let (board, life, stopping) = (Board::default(), None, false);
-        Self { node, board, label, life, stopping, disks: 1 }
+        Self { node, board, label, life, stopping, disks: 1, flush }
     }
 
     pub fn id(&self) -> Option<MemberId> {
@@ -40,7 +42,8 @@ impl Machine {
 
     pub fn home(&self) -> Home {
         let listen = SocketAddr::from((self.node.ip(), PORT));
-        Home { dir: format!("/store{}", self.disks).into(), listen }
+        let (dir, flush) = (format!("/store{}", self.disks).into(), self.flush);
+        Home { dir, listen, flush }
     }
 
     /// Whether there is a process.

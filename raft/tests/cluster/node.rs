@@ -14,7 +14,7 @@ use raft::net::{Dialler, Limits, Peers, Server};
 use raft::{MemberId, Node, Raft, Role};
 use runtime::channel::Flag;
 use runtime::{TcpListener, sleep};
-use storage::{AppendError, EntryLog, Store};
+use storage::{AppendError, EntryLog, Flush, Store};
 
 use crate::board::{Board, Group};
 use crate::content::{QUEUES, TOPIC, body, draft};
@@ -34,6 +34,7 @@ const TURN: Duration = Duration::from_millis(1);
 pub struct Home {
     pub dir: PathBuf,
     pub listen: SocketAddr,
+    pub flush: Flush,
 }
 
 /// A member's life, to its ordered end. It starts again by itself when a snapshot takes the place of its log; one that has
@@ -53,7 +54,7 @@ pub async fn live(home: Home, board: Board, witness: Witness) {
 
 /// True when the store is to be opened again.
 async fn live_once(home: &Home, board: &Board, witness: &Witness) -> Result<bool, String> {
-    let options = options(&home.dir);
+    let options = options(&home.dir, home.flush);
     let segment_size = options.segment_size;
     let opened = Store::open_member(options).await;
     let (store, events, opening) = opened.map_err(|error| error.to_string())?;

@@ -12,12 +12,21 @@ pub const TIMES: Times = Times {
     election: (Duration::from_millis(100), Duration::from_millis(180)),
 };
 
-pub fn options(dir: &Path) -> Options {
+/// What members of this seed's history are configured with. It makes no difference to what they promise: odd seeds have what is
+/// usual, with which nothing is durable before it is flushed.
+pub fn flush_of(seed: u64) -> Flush {
+    match seed % 2 {
+        0 => Flush::Sync,
+        _ => Flush::Async { interval: Duration::from_millis(500) },
+    }
+}
+
+pub fn options(dir: &Path, flush: Flush) -> Options {
     let mut options = Options {
         dir: dir.to_owned(),
         log_dir: dir.join("log"),
         segment_size: 0,
-        flush: Flush::Sync,
+        flush,
         method: FlushMethod::Fdatasync,
         max_batch: 64 * 1024,
         tail_budget: 64 * 1024,
