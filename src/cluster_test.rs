@@ -257,7 +257,10 @@ fn a_group_survives_the_kill_of_its_leader_and_what_was_killed_comes_back() {
     assert_eq!(place.pid_files(), Vec::<u32>::new());
     let text = place.done(&place.run("stop", &[]));
     assert!(text.contains("nothing of the cluster"), "{text}");
-    assert_eq!(place.run("status", &[]).status.code(), Some(1));
+    let output = place.run("status", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("none of its brokers runs"), "nobody else is asked: {text}");
 }
 
 /// What `mqadmin` says that is told so, and does it.

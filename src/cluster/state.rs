@@ -39,8 +39,14 @@ pub(super) async fn ask(home: &Home, layout: &Layout) -> Standing {
     for number in 0..layout.groups() {
         let of_group =
             |(one, _): &&(Process, Option<u32>)| one.role == Role::Broker && one.group == number;
-        let addrs = processes.iter().filter(of_group).map(|(one, _)| address(one)).collect();
-        groups.push(survey(number, addrs).await.map_err(|error| error.to_string()));
+        // Where none of them runs, whoever has their ports is none of this cluster.
+        let addrs: BTreeSet<String> =
+            processes.iter().filter(of_group).map(|(one, _)| address(one)).collect();
+        let runs = processes.iter().filter(of_group).any(|(_, pid)| pid.is_some());
+        groups.push(match runs {
+            true => survey(number, addrs).await.map_err(|error| error.to_string()),
+            false => Err("none of its brokers runs".to_owned()),
+        });
     }
     Standing { processes, groups }
 }

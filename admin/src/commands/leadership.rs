@@ -6,6 +6,7 @@ use futures::future::join_all;
 use remoting::RequestCode;
 use remoting::body::RaftGroupState;
 use remoting::header::raft::TransferLeaderHeader;
+use runtime::{sleep, timeout};
 
 use super::Outcomes;
 use super::meant::groups;
@@ -17,6 +18,11 @@ use crate::screen::Screen;
 
 /// So long a leader stays that was put in office to change the members.
 const MEANWHILE: Duration = Duration::from_secs(60);
+
+/// So long a new leader is waited for. It takes office when it has applied what is before its first entry.
+const OFFICE: Duration = Duration::from_secs(5);
+/// Time between two questions for it.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Entries that a member gets in a moment.
 const NEARLY_ALL: i64 = 1000;
@@ -96,11 +102,33 @@ async fn hand_over(
         TransferLeaderHeader { group, store, hold_millis: None, at_least: None, away: None };
     let changed = on_leader(finder, target, RequestCode::TransferRaftLeader, &header).await?;
     let label = &member.label;
-    screen.line(&match changed {
+    if !changed {
+        screen.line(&format!("group {group}: nothing to do, {label} leads already"));
+        return Ok(());
+    }
+    screen.line(&match takes_office(finder, target, &member.store).await {
         true => format!("group {group}: {label} leads now"),
-        false => format!("group {group}: nothing to do, {label} leads already"),
+        false => format!(
+            "group {group}: {label} was elected, and has not said within {OFFICE:?} that it leads: groupState tells what became of it"
+        ),
     });
     Ok(())
+}
+
+/// Waits until this store says itself that it leads, so that whatever comes next finds it; whether it does.
+async fn takes_office(finder: &Finder, target: &Target, store: &str) -> bool {
+    let wait = async {
+        loop {
+            let survey = finder.survey(target).await;
+            let leads =
+                |survey: &Survey| survey.leader().is_some_and(|leader| leader.store == store);
+            if survey.ok().flatten().as_ref().is_some_and(leads) {
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    };
+    timeout(OFFICE, wait).await.is_ok()
 }
 
 /// Before this store is taken out: if it leads, somebody else does.
@@ -139,6 +167,13 @@ async fn keep(finder: &Finder, survey: &Survey, hold: &Hold<'_>, screen: &dyn Sc
         async move { finder.change(&addr, RequestCode::TransferRaftLeader, header).await }
     };
     let told_it = join_all(survey.answers.iter().map(tell)).await;
+    if !hold.at_least && told_it.iter().any(Result::is_ok) {
+        let minutes = hold.time.as_secs_f64() / 60.0;
+        screen.line(&match hold.time.is_zero() {
+            true => format!("group {group}: leadership is held no more: the member that should lead may take it"),
+            false => format!("group {group}: nobody makes place for the member that should lead for {minutes:.1} minutes (--hold)"),
+        });
+    }
     for (RaftGroupState { label, .. }, told_it) in survey.answers.iter().zip(told_it) {
         if let Err(error) = told_it {
             screen.line(&format!(

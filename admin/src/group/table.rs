@@ -102,14 +102,15 @@ fn summary(survey: &Survey) -> String {
     line
 }
 
-/// The leader that did not answer itself.
+/// The leader that did not say so itself.
 fn leader_of(survey: &Survey) -> Option<String> {
     let leader = survey.best().leader.as_ref()?;
-    let row = survey.member(leader)?;
-    Some(format!(
-        "{} ({}), which was not asked or does not answer",
-        row.member.label, row.member.addr
-    ))
+    let Row { member, own, .. } = survey.member(leader)?;
+    let why = match own {
+        Some(_) => "which has been elected, and takes office in a moment",
+        None => "which was not asked or does not answer",
+    };
+    Some(format!("{} ({}), {why}", member.label, member.addr))
 }
 
 /// What the loss of a node would mean.
@@ -134,7 +135,10 @@ fn cells(row: &Row<'_>, best: &RaftGroupState) -> [String; HEADS.len()] {
         member.addr.clone(),
         row.own.map_or_else(none, |own| own.broker_addr.clone()),
         short(&member.store).to_owned(),
-        member.durable_index.map_or_else(none, |index| index.to_string()),
+        member
+            .durable_index
+            .filter(|index| *index >= 0)
+            .map_or_else(none, |index| index.to_string()),
         lag(row),
         match member.heard_millis_ago {
             Some(_) if is_leader => none(),
@@ -351,6 +355,19 @@ n2      voter  10.0.0.2:40911  -                03000000  99        40 entries  
         one.leader = answer(0).leader;
         let line = summary(&Survey::new(vec![one], Vec::new()));
         assert!(line.contains("leader n0 (10.0.0.0:40911), which was not asked"), "{line}");
+    }
+
+    #[test]
+    fn a_leader_that_has_yet_to_take_office_is_told_as_such_and_nothing_known_as_nothing() {
+        let mut elected = answer(0);
+        elected.role = "FOLLOWER".to_owned();
+        elected.members[1].durable_index = Some(-1);
+        let survey = Survey::new(vec![elected, answer(1)], Vec::new());
+        let line = summary(&survey);
+        assert!(line.contains("which has been elected, and takes office in a moment"), "{line}");
+        let told = text(&survey);
+        let line = told.lines().find(|line| line.starts_with("n1 ")).expect("it has a line");
+        assert!(!line.contains("-1"), "{line}");
     }
 
     #[test]

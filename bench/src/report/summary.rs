@@ -234,7 +234,8 @@ impl Summary {
         }
         if self.mode == "produce" && self.longest_silence_s >= SILENCE_TOLD {
             self.notes.push(format!(
-                "no message was acknowledged for {:.1} s: the broker was away or stood still",
+                "no message was acknowledged for {:.1} s: the broker was away or stood still. This command stays with the brokers that it began with; \
+                 mqbench failover follows a new leader",
                 self.longest_silence_s
             ));
         }

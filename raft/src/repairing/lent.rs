@@ -61,7 +61,7 @@ fn behind(first: LogIndex, proof: &Proof, why: String) -> String {
         return why;
     }
     format!(
-        "its entries {first} to {} come to nothing that is intact here, and then: {why}",
+        "behind its entries {first} to {} nothing is intact here that would prove them, and then: {why}",
         proof.next().0 - 1
     )
 }

@@ -30,6 +30,10 @@ const WORD: u64 = 8 * 1024 * 1024;
 pub(super) const ANEW: &str = "start this one of a group with an empty storePathRootDir, and have the group take it in instead of this one \
      (mqadmin replaceMember)";
 
+/// What damage of a member's log means.
+const MENDED: &str = "The broker asks the other members of its group for what is damaged, when it starts or once it serves, and repairs it \
+     if one of them has it and it is known to be committed";
+
 /// How far a check is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -352,6 +356,7 @@ impl Reading<'_> {
                 self.facts.damage.push(obstacle);
                 let chosen = self.facts.chosen().map_or(PhysicalOffset(0), |chosen| chosen.offset);
                 finding.means(match at >= chosen {
+                    _ if self.of_group => MENDED.to_owned(),
                     true => "The broker does not start".to_owned(),
                     false => format!(
                         "A start does not see it, it reads from the checkpoint at offset {chosen}; reading what is damaged is refused"
@@ -369,6 +374,11 @@ impl Reading<'_> {
                 "Start the version that wrote it. If none did, the byte that says so is \
                  damaged: restore the segment from a copy"
                     .to_owned()
+            }
+            _ if self.of_group && bad.what == Wrong::Entry => {
+                format!(
+                    "Start the broker as the member that it is. If it says that nobody has what is damaged, {ANEW}"
+                )
             }
             _ if self.of_group => format!("{restore}, or {ANEW}"),
             Some(_) if self.damage.is_none() => format!(

@@ -69,7 +69,9 @@ pub async fn run(shard: Rc<Shard>, group: Group, peers: Peers, limits: Limits) {
     } else {
         tracing::info!(
             shard = %name, group = %layout.name,
-            "the store is empty: {} founds the group once all its members are there", layout.members[0].label
+            "the store is empty: {} founds the group once all its members are there. If the group is there already, this member has lost \
+             its store: `mqadmin replaceMember` has the group take it in anew",
+            layout.members[0].label
         );
     }
     await_group(name, layout, &group, began).await;
