@@ -13,7 +13,7 @@ use super::meant::groups;
 use super::on_leader::{no_leader, on_leader};
 use crate::args::TransferLeader;
 use crate::error::{AdminError, told};
-use crate::group::{Finder, Row, Survey, Target};
+use crate::group::{Finder, Row, Survey, Target, time};
 use crate::screen::Screen;
 
 /// So long a leader stays that was put in office to change the members.
@@ -168,10 +168,12 @@ async fn keep(finder: &Finder, survey: &Survey, hold: &Hold<'_>, screen: &dyn Sc
     };
     let told_it = join_all(survey.answers.iter().map(tell)).await;
     if !hold.at_least && told_it.iter().any(Result::is_ok) {
-        let minutes = hold.time.as_secs_f64() / 60.0;
-        screen.line(&match hold.time.is_zero() {
-            true => format!("group {group}: leadership is held no more: the member that should lead may take it"),
-            false => format!("group {group}: nobody makes place for the member that should lead for {minutes:.1} minutes (--hold)"),
+        screen.line(&match header.hold_millis {
+            Some(0) => format!("group {group}: leadership is held no more"),
+            held => format!(
+                "group {group}: leadership is held for {} (--hold)",
+                time(held.unwrap_or(i64::MAX))
+            ),
         });
     }
     for (RaftGroupState { label, .. }, told_it) in survey.answers.iter().zip(told_it) {

@@ -179,8 +179,9 @@ fn state(row: &Row<'_>, is_leader: bool) -> String {
     }
 }
 
-/// A time for people.
-fn time(millis: i64) -> String {
+/// A time in milliseconds, for people: `14 min`.
+#[must_use]
+pub fn time(millis: i64) -> String {
     match millis {
         0..1000 => format!("{millis} ms"),
         1000..120_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),

@@ -517,7 +517,8 @@ fn before_maintenance_a_node_leads_none_of_its_groups() {
     cluster.run_for(SECOND * 2);
     let words = "transferLeader -n 10.0.0.1:9876;10.0.0.2:9876 --all-away n1 --hold 20s";
     let lines = admin(&cluster, words).assert_done("leads now");
-    assert_eq!(lines.len(), 3, "a line a group: {lines:?}");
+    assert_eq!(lines.len(), 6, "two lines a group: {lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("is held for 20.0 s (--hold)")).count(), 3);
     assert_eq!(lines.iter().filter(|line| line.contains("nothing to do")).count(), 2, "{lines:?}");
     let state = admin(&cluster, "groupState -n 10.0.0.1:9876").assert_done("leader n");
     assert_eq!(state[0].matches("leadership is held for 1").count(), 3, "19 s: {}", state[0]);
