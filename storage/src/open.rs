@@ -338,7 +338,12 @@ async fn open_segments(
                      anew, with `mqadmin replaceMember`)",
         };
         let file = Segment::open_file(&path, options.file_method()).await?;
-        let block = file.read_at(0, BLOCK).await?;
+        let block = match file.read_at(0, BLOCK).await {
+            Err(error) if error.is_unreadable() => {
+                return Err(refuse(format!("its header is not read: {error}")));
+            }
+            read => read?,
+        };
         let header = match SegmentHeader::decode(&block) {
             Ok(header) => header,
             Err(BadSegment::Version(found)) => {

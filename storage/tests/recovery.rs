@@ -4,12 +4,16 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::QueueId;
+use runtime::sim::Simulation;
 use storage::{Event, StoreError};
 use support::{Opened, alter, body, draft, first_segment, open, options, over_a_crash, try_open};
 
+const LIMIT: Duration = Duration::from_secs(600);
 const BLOCK: u64 = 4096;
 /// Bytes of an entry's header: its record begins behind it.
 const HEADER: u64 = 88;
@@ -229,4 +233,25 @@ async fn bytes_of(path: &Path) -> Vec<u8> {
     let bytes = file.read_at(0, BLOCK as usize).await.expect("readable").to_vec();
     file.close().await.expect("closable");
     bytes
+}
+
+#[test]
+fn a_segments_header_that_cannot_be_read_is_refused_with_what_to_do() {
+    let simulation = Simulation::new(1);
+    let node = simulation.node("node", Ipv4Addr::new(10, 0, 0, 1));
+    let dir = || Path::new("/store");
+    let before = node.start("before", move || async move {
+        let (opened, _) = new_store(dir(), 3).await;
+        opened.stop().await;
+    });
+    simulation.join(before, LIMIT).expect("it ends");
+    node.disk().spoil(first_segment(dir()), 0..BLOCK);
+    let after = node.start("after", move || async move {
+        let refused = try_open(options(dir())).await.err().map(|error| error.to_string());
+        let refused = refused.expect("it is refused");
+        for part in ["its header is not read", "mqstore check", "replaceMember"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+    });
+    simulation.join(after, LIMIT).expect("it ends");
 }

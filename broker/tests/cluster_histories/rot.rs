@@ -10,6 +10,8 @@ use crate::dice::Dice;
 /// when the power went.
 const END: u64 = 128 << 10;
 const SECTOR: u64 = 4096;
+/// Nobody else has a segment's header, with the store's own name in it: without one a member is refused.
+const HEADER: u64 = SECTOR;
 
 /// Whether there was something to rot.
 pub fn rots(disk: &Disk, dice: &mut Dice) -> bool {
@@ -27,7 +29,7 @@ pub fn rots(disk: &Disk, dice: &mut Dice) -> bool {
         return false;
     }
     let (path, end) = &used[dice.below(used.len() as u64) as usize];
-    let at = dice.below(end - END);
+    let at = HEADER + dice.below(end - END - HEADER);
     match dice.below(2) {
         0 => disk.flip_bit(path, 8 * at + dice.below(8)),
         _ => disk.spoil(path, at..at + SECTOR),
