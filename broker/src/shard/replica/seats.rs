@@ -74,8 +74,10 @@ fn mistaken_for(layout: &GroupLayout, named: &Member) -> Option<String> {
     if named.label != *label {
         return Some(format!(
             "dLegerSelfId says that this node is {label}, and the group has it as {}, at {}: it takes itself for another member, and \
-             registers under that one's broker id, so that NameServers show one of the two. Set dLegerSelfId = {} here, and start it again",
-            named.label, named.addr, named.label
+             registers under that one's broker id, so that NameServers show one of the two. If storePathRootDir is {}'s store, or a copy of it, \
+             stop this broker at once and give it back its own: one store must never run twice. If the node is {} indeed, set \
+             dLegerSelfId = {} here, and start it again",
+            named.label, named.addr, named.label, named.label, named.label
         ));
     }
     (named.addr != addr).then(|| {
@@ -123,7 +125,8 @@ mod tests {
             told.contains("this node is n1, and the group has it as n2, at 10.0.0.3"),
             "{told}"
         );
-        assert!(told.contains("Set dLegerSelfId = n2"), "{told}");
+        assert!(told.contains("set dLegerSelfId = n2"), "{told}");
+        assert!(told.contains("is n2's store, or a copy of it"), "{told}");
     }
 
     #[test]
