@@ -69,6 +69,7 @@ async fn one(
             return Err(AdminError::Usage("name a member with --to or --all-away".to_owned()));
         }
     }
+    await_office(finder, target, screen).await;
     Ok(())
 }
 
@@ -106,29 +107,27 @@ async fn hand_over(
         screen.line(&format!("group {group}: nothing to do, {label} leads already"));
         return Ok(());
     }
-    screen.line(&match takes_office(finder, target, &member.store).await {
-        true => format!("group {group}: {label} leads now"),
-        false => format!(
-            "group {group}: {label} was elected, and has not said within {OFFICE:?} that it leads: groupState tells what became of it"
-        ),
-    });
+    screen.line(&format!("group {group}: {label} leads now"));
     Ok(())
 }
 
-/// Waits until this store says itself that it leads, so that whatever comes next finds it; whether it does.
-async fn takes_office(finder: &Finder, target: &Target, store: &str) -> bool {
+/// Waits until a member says itself that it leads, so that whatever comes next finds it. Behind the hold, which is not to come late.
+async fn await_office(finder: &Finder, target: &Target, screen: &dyn Screen) {
     let wait = async {
         loop {
-            let survey = finder.survey(target).await;
-            let leads =
-                |survey: &Survey| survey.leader().is_some_and(|leader| leader.store == store);
-            if survey.ok().flatten().as_ref().is_some_and(leads) {
+            let survey = finder.survey(target).await.ok().flatten();
+            if survey.is_some_and(|survey| survey.leader().is_some()) {
                 return;
             }
             sleep(AGAIN).await;
         }
     };
-    timeout(OFFICE, wait).await.is_ok()
+    if timeout(OFFICE, wait).await.is_err() {
+        screen.line(&format!(
+            "nobody has said within {OFFICE:?} to lead {}: groupState tells what became of it",
+            target.broker_name
+        ));
+    }
 }
 
 /// Before this store is taken out: if it leads, somebody else does.
