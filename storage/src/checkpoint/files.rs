@@ -152,13 +152,7 @@ impl Checkpoints {
             fs::remove_file(&unready).await?;
         }
         let file = File::open(&unready, OpenMode::CreateNew).await?;
-        for (number, part) in (0..).zip(bytes.chunks(STEP)) {
-            let mut buffer = file.buffer(part.len());
-            buffer.copy_from_slice(part);
-            file.write_at(&Rc::new(buffer), number * STEP as u64).await?;
-        }
-        file.sync().await?;
-        file.close().await?;
+        write_whole(file, &bytes).await?;
         fs::rename(&unready, self.path(checkpoint.position.offset)).await?;
         fs::sync_dir(&self.dir).await
     }
@@ -186,6 +180,17 @@ impl Checkpoints {
     pub(crate) async fn remove(&self, offset: PhysicalOffset) -> Result<(), IoError> {
         fs::remove_file(self.path(offset)).await
     }
+}
+
+/// Writes all bytes of a new file, durably, and closes it.
+pub(crate) async fn write_whole(file: File, bytes: &[u8]) -> Result<(), IoError> {
+    for (number, part) in (0..).zip(bytes.chunks(STEP)) {
+        let mut buffer = file.buffer(part.len());
+        buffer.copy_from_slice(part);
+        file.write_at(&Rc::new(buffer), number * STEP as u64).await?;
+    }
+    file.sync().await?;
+    file.close().await
 }
 
 /// All bytes of a file.

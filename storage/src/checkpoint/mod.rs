@@ -14,7 +14,7 @@ use std::rc::Rc;
 use model::{PhysicalOffset, QueueOffset};
 
 pub use files::CheckpointError;
-pub(crate) use files::{Checkpoints, UNREADY, read_whole};
+pub(crate) use files::{Checkpoints, UNREADY, read_whole, write_whole};
 
 use crate::membership::Membership;
 use crate::part::QueueKey;

@@ -2,13 +2,12 @@
 //! into place, see [`super::install`].
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use runtime::{File, IoError, OpenMode, fs};
 
 use super::applier::AppliedState;
 use crate::checkpoint::format::{self, Bad};
-use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::checkpoint::{Checkpoint, Checkpoints, write_whole};
 use crate::options::Options;
 use crate::position::Position;
 use crate::versions;
@@ -16,8 +15,6 @@ use crate::versions;
 /// In the directory of the checkpoints: the one that is to take the place of the log, and one that is not whole.
 pub(crate) const STAGED: &str = "snapshot";
 pub(crate) const UNREADY: &str = "snapshot.tmp";
-/// Bytes written in one go.
-const STEP: usize = 1024 * 1024;
 
 /// Why a snapshot was not laid down.
 pub(super) enum NotStaged {
@@ -147,13 +144,7 @@ async fn unready(dir: &Path, len: usize) -> Result<File, IoError> {
 
 async fn lay_down(dir: &Path, bytes: &[u8]) -> Result<(), IoError> {
     let file = unready(dir, bytes.len()).await?;
-    for (number, part) in (0..).zip(bytes.chunks(STEP)) {
-        let mut buffer = file.buffer(part.len());
-        buffer.copy_from_slice(part);
-        file.write_at(&Rc::new(buffer), number * STEP as u64).await?;
-    }
-    file.sync().await?;
-    file.close().await?;
+    write_whole(file, bytes).await?;
     fs::rename(dir.join(UNREADY), dir.join(STAGED)).await?;
     fs::sync_dir(dir).await
 }
