@@ -103,11 +103,10 @@ async fn hand_over(
         TransferLeaderHeader { group, store, hold_millis: None, at_least: None, away: None };
     let changed = on_leader(finder, target, RequestCode::TransferRaftLeader, &header).await?;
     let label = &member.label;
-    if !changed {
-        screen.line(&format!("group {group}: nothing to do, {label} leads already"));
-        return Ok(());
-    }
-    screen.line(&format!("group {group}: {label} leads now"));
+    screen.line(&match changed {
+        true => format!("group {group}: {label} leads now"),
+        false => format!("group {group}: nothing to do, {label} leads already"),
+    });
     Ok(())
 }
 
